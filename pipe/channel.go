@@ -1,0 +1,130 @@
+package pipe
+
+import "time"
+
+// A channel is one life of a channel: its two queues, and the exchange that runs. Guarded by
+// Broker.mu, as are all methods, which is what their suffix Locked says.
+type channel struct {
+	Life
+	broker    *Broker
+	producers queue
+	consumers queue
+	running   *Exchange
+
+	// silent is the first producer if its turn has come, a consumer is there, and it has sent nothing,
+	// which has been so since silentSince; silence then runs out its time, if there is a limit.
+	silent      *Request
+	silentSince time.Time
+	silence     *time.Timer
+}
+
+func (c *channel) queueOf(role Role) *queue {
+	if role == Producer {
+		return &c.producers
+	}
+	return &c.consumers
+}
+
+// nextPairLocked reports whether a request of the given role would be in the next pair if it arrived now.
+func (c *channel) nextPairLocked(role Role) bool {
+	other := Consumer
+	if role == Consumer {
+		other = Producer
+	}
+	return c.running == nil && c.queueOf(role).length == 0 && c.queueOf(other).length > 0
+}
+
+// settleLocked brings the channel to rest after any change: an exchange begins if one can, those who
+// would not wait for what is left are sent away, and a channel without anybody closes.
+func (c *channel) settleLocked() {
+	c.matchLocked()
+	for _, q := range []*queue{&c.producers, &c.consumers} {
+		if r := q.head; r != nil && r.Wait == 0 && (c.producers.length == 0 || c.consumers.length == 0) {
+			c.goneLocked(r, TimedOut)
+		}
+	}
+	c.watchSilenceLocked()
+	if c.running == nil && c.producers.length == 0 && c.consumers.length == 0 {
+		c.broker.closeLocked(c, Idle)
+	}
+}
+
+// matchLocked begins an exchange if nothing runs and the first two can. A client that turns out to have
+// hung up loses its place to the next.
+func (c *channel) matchLocked() {
+	for c.running == nil {
+		p, q := c.producers.head, c.consumers.head
+		switch {
+		case p == nil || q == nil || !p.ready:
+			return
+		case !p.alive():
+			c.goneLocked(p, Left)
+		case !q.alive():
+			c.goneLocked(q, Left)
+		default:
+			c.beginLocked(p, q)
+		}
+	}
+}
+
+func (c *channel) beginLocked(producer, consumer *Request) {
+	x := &Exchange{
+		ID:        c.broker.config.NewID(),
+		Key:       c.Key,
+		Life:      c.ID,
+		Producer:  producer,
+		Consumer:  consumer,
+		MatchedAt: time.Now(),
+		channel:   c,
+	}
+	for _, r := range []*Request{producer, consumer} {
+		c.queueOf(r.Role).remove(r)
+		r.state, r.exchange = running, x
+		r.stopTimerLocked()
+	}
+	c.running = x
+	c.broker.running++
+	producer.body.flow()
+	x.matched = c.broker.recorder.ExchangeMatched(x)
+	close(consumer.settled)
+}
+
+// goneLocked ends the wait of r, which is in one of the queues.
+func (c *channel) goneLocked(r *Request, o Outcome) {
+	c.queueOf(r.Role).remove(r)
+	c.broker.goneLocked(r, o)
+}
+
+// clearLocked ends everybody's wait.
+func (c *channel) clearLocked(o Outcome) {
+	for _, q := range []*queue{&c.producers, &c.consumers} {
+		for q.head != nil {
+			c.goneLocked(q.head, o)
+		}
+	}
+	c.watchSilenceLocked()
+}
+
+// watchSilenceLocked starts or stops the clock for a producer whose turn it is and who sends nothing.
+func (c *channel) watchSilenceLocked() {
+	var due *Request
+	if p := c.producers.head; c.running == nil && c.consumers.length > 0 && p != nil && !p.ready {
+		due = p
+	}
+	if due == c.silent {
+		return
+	}
+	if c.silence != nil {
+		c.silence.Stop()
+	}
+	c.silent, c.silentSince, c.silence = due, time.Now(), nil
+	if limit := c.broker.config.SilenceTimeout; due != nil && limit > 0 {
+		c.silence = time.AfterFunc(limit, func() { c.broker.silenceOver(c) })
+	}
+}
+
+func (r *Request) stopTimerLocked() {
+	if r.timer != nil {
+		r.timer.Stop()
+	}
+}

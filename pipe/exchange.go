@@ -1,0 +1,113 @@
+package pipe
+
+import (
+	"io"
+	"sync/atomic"
+	"time"
+)
+
+// An Exchange is a producer and a consumer that have met.
+type Exchange struct {
+	// Set when it begins.
+	ID                 string
+	Key                Key
+	Life               int64
+	Producer, Consumer *Request
+	MatchedAt          time.Time
+	channel            *channel
+	matched            Commit
+
+	written atomic.Int64 // bytes of the body written to the consumer
+
+	cause Outcome // why it is to be cut, "" if it is not; guarded by Broker.mu
+
+	// Set when it ends, under Broker.mu; constant once the producer's Settled is closed.
+	EndedAt time.Time
+	Outcome Outcome
+	Bytes   int64
+	ended   Commit
+}
+
+// A Sink is the consumer's connection. Its methods may block for as long as the consumer takes; the
+// consumer's Interrupt makes them return.
+type Sink interface {
+	io.Writer
+	// Flush sends on what Write has been given.
+	Flush() error
+}
+
+// Relay sends the body to the consumer, byte by byte as it comes, and returns how the exchange ended.
+// The consumer must call it, once, from the goroutine that owns the sink. It blocks until the exchange
+// is over, but not for the record of its end: see Await.
+//
+// Nothing has been written to the sink if it returns Unrecorded. If it returns anything but Delivered,
+// the consumer must be made to see that the body is not whole.
+func (x *Exchange) Relay(sink Sink) (o Outcome) {
+	o = ConsumerLeft // also if the sink panics
+	defer func() { o = x.channel.broker.end(x, o) }()
+
+	if x.channel.broker.config.Strict && x.matched.Wait() != nil {
+		return Unrecorded
+	}
+	for {
+		p, more, err := x.Producer.body.next(x.channel.broker.config.SilenceTimeout)
+		last := err == io.EOF
+		if last && !x.Consumer.alive() {
+			return ConsumerLeft
+		}
+		n, failed := sink.Write(p)
+		x.written.Add(int64(n))
+		if failed == nil && !more {
+			failed = sink.Flush()
+		}
+		switch {
+		case failed != nil:
+			return ConsumerLeft
+		case last:
+			return Delivered
+		case err != nil:
+			return bodyOutcome(err, ProducerLeft)
+		}
+	}
+}
+
+// Cut asks for the exchange to end at once, for the reason why. The relay, which it interrupts, ends
+// it, unless the last byte has been written by then. Only the first Cut counts.
+func (x *Exchange) Cut(why Outcome) {
+	b := x.channel.broker
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	x.cutLocked(why)
+}
+
+func (x *Exchange) cutLocked(why Outcome) {
+	if x.Outcome != "" || x.cause != "" {
+		return
+	}
+	x.cause = why
+	x.Producer.abandon(why)
+	x.Consumer.interrupt()
+}
+
+// WasCut reports whether a cut came, be it too late: if so the consumer's Interrupt has been called.
+func (x *Exchange) WasCut() bool {
+	b := x.channel.broker
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return x.cause != ""
+}
+
+// Written returns how many bytes of the body have been written to the consumer so far.
+func (x *Exchange) Written() int64 { return x.written.Load() }
+
+// Await returns how the exchange ended, as its producer may be told: a delivery only once the record of
+// it is safe, for which it blocks, or else Unrecorded and why. Call it after the producer's Settled.
+func (x *Exchange) Await() (Outcome, error) {
+	if x.Outcome != Delivered {
+		return x.Outcome, nil
+	}
+	if err := x.ended.Wait(); err != nil {
+		return Unrecorded, err
+	}
+	return Delivered, nil
+}

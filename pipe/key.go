@@ -1,0 +1,46 @@
+package pipe
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Key names a channel. Both parts have passed CheckName.
+type Key struct {
+	Namespace, Channel string
+}
+
+func (k Key) String() string { return k.Namespace + "/" + k.Channel }
+
+// maxName is the longest name, in bytes (which are characters: names are ASCII).
+const maxName = 255
+
+// namePunctuation is what a name may hold besides letters and digits: with them, all that the path of
+// a URL carries unescaped. So a channel has one spelling in a URL, a shell, SQL and a load balancer.
+const namePunctuation = "-._~!$&'()*+,;=:@"
+
+// CheckName returns nil if s may be the name of a namespace or a channel, and otherwise an error of
+// one line that says what is wrong with it and what is allowed. What is the kind of name, for the text.
+func CheckName(what, s string) error {
+	switch {
+	case s == "":
+		return fmt.Errorf("the %s name is empty; it takes 1 to %d characters", what, maxName)
+	case len(s) > maxName:
+		return fmt.Errorf("the %s name has %d characters; at most %d are allowed", what, len(s), maxName)
+	case s == "." || s == "..":
+		return fmt.Errorf("a %s cannot be named %q, which URLs give another meaning", what, s)
+	}
+	for _, c := range s {
+		if !nameRune(c) {
+			return fmt.Errorf("the %s name contains %q; allowed are A-Z a-z 0-9 and %s", what, c, spaced(namePunctuation))
+		}
+	}
+	return nil
+}
+
+func nameRune(c rune) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune(namePunctuation, c)
+}
+
+// spaced puts blanks between the characters of s, so that a list of punctuation can be read.
+func spaced(s string) string { return strings.Join(strings.Split(s, ""), " ") }

@@ -1,0 +1,149 @@
+package pipe
+
+import (
+	"io"
+	"time"
+)
+
+// Role is which side of an exchange a request wants to be.
+type Role string
+
+const (
+	Producer Role = "producer"
+	Consumer Role = "consumer"
+)
+
+// Forever is the Wait of a request that sets no limit.
+const Forever time.Duration = -1
+
+// Client is who sent a request, as far as the books are concerned.
+type Client struct {
+	Addr, Agent string
+}
+
+// An Arrival is all that a broker needs to know of a request. The functions are called under the
+// broker's lock unless they say otherwise: they must return at once and must not call the broker.
+type Arrival struct {
+	Key    Key
+	Role   Role
+	Client Client
+
+	// Wait is how long the request waits for its exchange to begin. 0: it does not wait, and is taken
+	// only if it is the next pair on arrival. Forever (or anything negative): no limit.
+	Wait time.Duration
+
+	// Alive reports whether the client is still connected, asked as the exchange begins and, of a
+	// consumer, by the relay (without the lock) before the last byte. nil: it is.
+	Alive func() bool
+
+	// Interrupt makes a blocked Read of Body, or a blocked Write to the consumer, return with an error.
+	// It is called when the request must end before its body did. nil: nothing blocks for long.
+	Interrupt func()
+
+	// The rest is a producer's.
+
+	// Body is what to relay. Its Read fails with an error that wraps an Outcome to end as that; with
+	// any other, the producer has left.
+	Body io.Reader
+	// Length of Body as announced, or -1; a hint for memory, nothing is checked against it.
+	Length int64
+	// ReadAhead is how many bytes of Body, at the most, are held in memory while the producer waits; one
+	// is needed, so less than 1 is 1.
+	ReadAhead int
+	// Probe, if not nil, is called every second, without the lock, by the goroutine in Fill, while more
+	// of Body waits outside than ReadAhead holds: a chance to find out whether the client still lives.
+	Probe func()
+	// Message is whatever the consumer's side should know of the body; this package only carries it.
+	Message any
+}
+
+// A Request is one that has arrived.
+type Request struct {
+	// Set on arrival.
+	Arrival
+	ArrivedAt time.Time
+	broker    *Broker
+	body      *body // a producer's
+	// settled is closed by the broker, once, when Settled says.
+	settled chan struct{}
+
+	// Guarded by Broker.mu, and constant once settled is closed.
+	state    state
+	ready    bool // a producer's: first byte or end of an empty body in hand
+	channel  *channel
+	next     *Request // in the queue
+	previous *Request
+	timer    *time.Timer // ends the wait; nil without a limit
+	exchange *Exchange
+	outcome  Outcome
+	goneAt   time.Time
+}
+
+// state is where a request is on its way; see the package documentation.
+type state int
+
+const (
+	waiting state = iota
+	running
+	over
+)
+
+func (s state) String() string {
+	switch s {
+	case waiting:
+		return "waiting"
+	case running:
+		return "running"
+	case over:
+		return "over"
+	}
+	panic("pipe: no such state")
+}
+
+// Fill reads the producer's body until its end, or until the request is over: into memory while it
+// waits, to the consumer once the exchange runs. It blocks, and must be called once by every producer,
+// by the goroutine that may read Body; the request gets no further without it.
+func (r *Request) Fill() {
+	defer r.broker.filled(r) // also if Body panics
+	r.body.fill(func() { r.broker.ready(r) })
+}
+
+// Leave says that the client has hung up. A request that waits is over (Left). A consumer whose
+// exchange runs ends it (ConsumerLeft), unless the last of the body is already on its way to it: then
+// the writing of that decides. A producer whose exchange runs is found out by reading its body. Leave
+// does not block, and may be called at any time and more than once.
+func (r *Request) Leave() { r.broker.leave(r) }
+
+// Settled returns a channel that is closed when there is news for this side: the request is over, or
+// it is a consumer and its exchange has begun, which it must then Relay.
+func (r *Request) Settled() <-chan struct{} { return r.settled }
+
+// Exchange returns the exchange that the request is or was in, or nil if it is over without one.
+// Call it after Settled.
+func (r *Request) Exchange() *Exchange { return r.exchange }
+
+// Outcome returns how a request ended that never was in an exchange. Call it after Settled.
+func (r *Request) Outcome() Outcome { return r.outcome }
+
+// GoneAt returns when a request ended that never was in an exchange. Call it after Settled.
+func (r *Request) GoneAt() time.Time { return r.goneAt }
+
+// BodyRead reports whether a producer's body has been read to its end, so that its connection can
+// carry another request.
+func (r *Request) BodyRead() bool { return r.body.ended() == io.EOF }
+
+func (r *Request) alive() bool { return r.Alive == nil || r.Alive() }
+
+// interrupt unblocks whoever reads or writes for a request that is being ended early.
+func (r *Request) interrupt() {
+	if r.Interrupt != nil {
+		r.Interrupt()
+	}
+}
+
+// abandon stops a producer's body, and the reading of it, for the reason why.
+func (r *Request) abandon(why Outcome) {
+	if r.body.halt(why) {
+		r.interrupt()
+	}
+}
