@@ -1,0 +1,241 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/mattn/go-sqlite3"
+
+	"httpipe/migrations"
+)
+
+const (
+	// applicationID marks an SQLite file as an audit log of httpipe: "htpp".
+	applicationID = 0x68747070
+
+	// magic is how every SQLite file begins.
+	magic = "SQLite format 3\x00"
+
+	// minLibrary is SQLite 3.51.3, the first without the bug that could corrupt a WAL when two connections reset it at once.
+	minLibrary = 3051003
+
+	// bigFile is the size from which on the check at start takes long enough to be announced.
+	bigFile = 256 << 20
+)
+
+func checkLibrary() error {
+	version, number, _ := sqlite3.Version()
+	if number < minLibrary {
+		return fmt.Errorf("audit log: this program was built with SQLite %s, which can corrupt its files; build it with 3.51.3 or newer", version)
+	}
+	return nil
+}
+
+// held is the audit log's file, opened and locked by this process from before SQLite first sees it until after SQLite has closed it.
+// No other descriptor of the file may be closed in between: that would drop SQLite's locks.
+type held struct {
+	path string      // absolute and free of symbolic links, as SQLite forms the names of its side files
+	file *os.File    // locked; read before SQLite opens the file, and never after
+	side *os.File    // has the lock where file cannot; else nil
+	info fs.FileInfo // which file it is
+}
+
+// hold opens the file, creating it empty if it is not there, and locks it.
+func hold(path string) (_ *held, err error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("audit log %s: %w", path, err)
+	}
+	file, err := os.OpenFile(abs, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, openingError(abs, err)
+	}
+	h := &held{path: abs, file: file}
+	defer func() {
+		if err != nil {
+			h.release()
+		}
+	}()
+	if h.path, err = filepath.EvalSymlinks(abs); err != nil {
+		return nil, fmt.Errorf("audit log %s: %w", abs, err)
+	}
+	if h.info, err = file.Stat(); err != nil {
+		return nil, fmt.Errorf("audit log %s: %w", abs, err)
+	}
+	if !h.info.Mode().IsRegular() {
+		return nil, fmt.Errorf("audit log %s: not a regular file; give the path of a file", abs)
+	}
+	if err := writableDir(h.path); err != nil {
+		return nil, fmt.Errorf("audit log %s: SQLite must be able to make files beside it, and %s is not writable (%w); allow it, or choose another directory", abs, filepath.Dir(h.path), err)
+	}
+	locked, side, err := lock(file)
+	h.side = side
+	if err != nil {
+		return nil, fmt.Errorf("audit log %s: cannot be locked: %w", abs, err)
+	}
+	if !locked {
+		return nil, fmt.Errorf("audit log %s: another httpipe is using it; stop that one, or give this one a file of its own", abs)
+	}
+	return h, nil
+}
+
+// openingError explains why a file could not be opened for reading and writing.
+func openingError(path string, err error) error {
+	info, statErr := os.Stat(path)
+	var cause *fs.PathError
+	errors.As(err, &cause) // os.OpenFile returns nothing else
+	switch {
+	case statErr == nil && info.IsDir():
+		return fmt.Errorf("audit log %s: is a directory; give the path of a file in it", path)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("audit log %s: there is no directory %s; create it, or choose another path", path, filepath.Dir(path))
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("audit log %s: no permission to read and write it as user %d; change its owner or mode, or choose another path", path, os.Geteuid())
+	case cause != nil:
+		return fmt.Errorf("audit log %s: cannot be opened: %w; choose another path", path, cause.Err)
+	default:
+		return fmt.Errorf("audit log %s: cannot be opened: %w; choose another path", path, err)
+	}
+}
+
+// release closes the file, which unlocks it.
+func (h *held) release() {
+	h.file.Close()
+	if h.side != nil {
+		h.side.Close()
+	}
+}
+
+// same returns an error unless the file is still at its path.
+func (h *held) same() error {
+	info, err := os.Stat(h.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return errors.New("the file was deleted or renamed; put it back, or restart to begin a new one")
+	case err != nil:
+		return err
+	case !os.SameFile(info, h.info):
+		return errors.New("the file was replaced by another; put it back, or restart to use the other one")
+	}
+	return nil
+}
+
+// inspect looks at the file without changing it, and returns an error unless it is empty or a sound audit log that this
+// program can use. A foreign file never gets as far as SQLite.
+func (h *held) inspect(logger *slog.Logger) error {
+	header := make([]byte, 100)
+	n, err := io.ReadFull(io.NewSectionReader(h.file, 0, 100), header)
+	switch {
+	case errors.Is(err, io.EOF): // and not io.ErrUnexpectedEOF: it is empty
+		return nil
+	case err != nil && !errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("audit log %s: cannot be read: %w", h.path, err)
+	case n < len(header) || string(header[:len(magic)]) != magic:
+		return h.foreign("it is not an SQLite file")
+	}
+	// A newer header than this one may be in the WAL, but an audit log has its application id from its first commit on,
+	// which is made before it has a WAL.
+	if id := binary.BigEndian.Uint32(header[68:]); id != applicationID {
+		return h.foreign(fmt.Sprintf("it is an SQLite file of another program (application id %#x)", id))
+	}
+	if version := int(binary.BigEndian.Uint32(header[60:])); version > len(migrations.Steps()) {
+		return h.newer(version)
+	}
+	if h.info.Size() > bigFile {
+		logger.Info("checking the audit log; this takes a while", "file", h.path, "megabytes", h.info.Size()>>20)
+	}
+	return h.check()
+}
+
+// check looks at the file through SQLite, which sees what the WAL adds. It uses a connection that cannot write: one that
+// can would fold the WAL into the file on closing, and a file that is refused has to stay as it is.
+func (h *held) check() error {
+	mode := "ro"
+	if _, err := os.Stat(h.path + "-journal"); err == nil {
+		mode = "rw" // the first commit ever was cut short, and has to be rolled back before anything can be read
+	}
+	db, err := sql.Open("sqlite3", dsn(h.path, mode, standardLimits.busy))
+	if err != nil {
+		return h.explain("cannot be opened", err)
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+
+	var version int
+	if err := db.QueryRowContext(context.Background(), "PRAGMA user_version").Scan(&version); err != nil {
+		return h.explain("cannot be read", err)
+	}
+	if version > len(migrations.Steps()) {
+		return h.newer(version)
+	}
+	var verdict string
+	if err := db.QueryRowContext(context.Background(), "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
+		return h.explain("cannot be read", err)
+	}
+	if verdict != "ok" {
+		return h.corrupt(verdict)
+	}
+	return nil
+}
+
+// refusal is an error that already names the file and says what to do.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
+func (h *held) foreign(why string) error {
+	return refusalf("audit log %s: not an httpipe audit log: %s; nothing was changed; choose another path", h.path, why)
+}
+
+func (h *held) newer(version int) error {
+	return refusalf("audit log %s: made by a newer httpipe (schema %d, this one knows %d); nothing was changed; use that version, or another file",
+		h.path, version, len(migrations.Steps()))
+}
+
+func (h *held) corrupt(detail string) error {
+	return refusalf("audit log %s: the file is corrupt (%s); nothing was changed; move it and its -wal away, or restore a backup", h.path, detail)
+}
+
+func refusalf(format string, args ...any) error {
+	return refusal(fmt.Sprintf(format, args...))
+}
+
+// explain adds to an error of SQLite which file it is about and what to do about it.
+func (h *held) explain(what string, err error) error {
+	var r refusal
+	if errors.As(err, &r) {
+		return r
+	}
+	code, _ := sqliteCode(err)
+	advice := ""
+	switch code {
+	case sqlite3.ErrCorrupt, sqlite3.ErrNotADB:
+		return h.corrupt(err.Error())
+	case sqlite3.ErrBusy, sqlite3.ErrLocked:
+		advice = "; another process holds a lock on it: end that one's transaction"
+	case sqlite3.ErrFull:
+		advice = "; free some space"
+	case sqlite3.ErrReadonly, sqlite3.ErrPerm, sqlite3.ErrCantOpen:
+		advice = "; make the file and its directory writable"
+	case sqlite3.ErrIoErr:
+		advice = "; look after the disk"
+	}
+	return fmt.Errorf("audit log %s: %s: %w%s", h.path, what, err, advice)
+}
+
+// sqliteCode returns the primary result code if err comes from SQLite.
+func sqliteCode(err error) (sqlite3.ErrNo, bool) {
+	var e sqlite3.Error
+	if !errors.As(err, &e) {
+		return 0, false
+	}
+	return e.Code, true
+}

@@ -1,0 +1,258 @@
+package store
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Life is the opening of a channel.
+type Life struct {
+	ID                 int64 // unique within the run, counted from 1 by the caller
+	Namespace, Channel string
+	At                 time.Time
+}
+
+// LifeEnd is the closing of a channel, with what happened on it.
+type LifeEnd struct {
+	ID               int64 // its Life
+	At               time.Time
+	Reason           string
+	Exchanges, Bytes int64
+}
+
+// Request is a request that was never matched, and how it ended.
+type Request struct {
+	Namespace, Channel, Role, Outcome string
+	Arrived, Ended                    time.Time
+	Client                            Client
+}
+
+// Match is the beginning of an exchange.
+type Match struct {
+	ID                              string // a UUID of version 7 as text; ascending
+	Life                            int64  // the Life.ID of its channel
+	Namespace, Channel, ContentType string
+	At                              time.Time
+	ProducerWait, ConsumerWait      time.Duration
+	Producer, Consumer              Client
+}
+
+// End is the ending of an exchange.
+type End struct {
+	ID      string // its Match
+	At      time.Time
+	Outcome string
+	Bytes   int64
+}
+
+// Client is who was at the other end of a connection.
+type Client struct {
+	Addr  string
+	Agent string // the User-Agent; kept up to 256 bytes
+}
+
+// maxText is how many bytes are kept of a string that a client chose freely.
+const maxText = 256
+
+// row is what has been handed in and not yet settled.
+type row struct {
+	entry   any  // Life, LifeEnd, numberedRequest, Match or End; never changed
+	refused bool // by the database, for its content; owned by the writer
+	commit  Commit
+}
+
+// numberedRequest is a Request with the number that becomes part of its id.
+type numberedRequest struct {
+	Request
+	number int64
+}
+
+// orphan names a thing whose beginning is not in the file: an exchange by its id, or a life.
+type orphan struct {
+	exchange string
+	life     int64
+}
+
+// Commit is a row on its way to the disk.
+type Commit struct {
+	log      *Log
+	deadline time.Time
+	done     chan struct{} // closed under log.mu when settled; nil if nobody can wait
+
+	// Guarded by log.mu until settled; never changed after that.
+	settled bool
+	err     error
+}
+
+// Wait blocks until the row is durable and returns nil, or until that has failed and returns why; at the latest 5 s after the row
+// was handed in. During an outage it returns at once. A row whose Wait failed may still reach the disk, but not as
+// Delivered (see the package's documentation).
+func (c *Commit) Wait() error {
+	select {
+	case <-c.done:
+		return c.err
+	default:
+	}
+	timeout := time.NewTimer(time.Until(c.deadline))
+	defer timeout.Stop()
+	select {
+	case <-c.done:
+	case <-timeout.C:
+		c.log.giveUp(c)
+	}
+	return c.err
+}
+
+// settleLocked says once and for all what became of the row; the first word counts. The caller holds log.mu.
+func (c *Commit) settleLocked(err error) {
+	if c.settled {
+		return
+	}
+	c.settled, c.err = true, err
+	if c.done != nil {
+		close(c.done)
+	}
+}
+
+// ChannelOpened records that a channel came to be. Like the other four it never blocks on the disk.
+func (l *Log) ChannelOpened(life Life) {
+	life.Namespace, life.Channel = clean(life.Namespace), clean(life.Channel)
+	l.add(&row{entry: life})
+}
+
+// ChannelClosed records that a channel is no more.
+func (l *Log) ChannelClosed(end LifeEnd) {
+	end.Reason = clean(end.Reason)
+	l.add(&row{entry: end})
+}
+
+// RequestGone records a request that was never matched. When rows are piling up, these are the first to be lost.
+func (l *Log) RequestGone(request Request) {
+	request.Namespace, request.Channel = clean(request.Namespace), clean(request.Channel)
+	request.Role, request.Outcome = clean(request.Role), clean(request.Outcome)
+	request.Client = cleanClient(request.Client)
+	l.add(&row{entry: numberedRequest{Request: request}})
+}
+
+// ExchangeMatched records that an exchange begins. The Commit need not be waited for.
+func (l *Log) ExchangeMatched(match Match) *Commit {
+	match.ID = clean(match.ID)
+	match.Namespace, match.Channel = clean(match.Namespace), clean(match.Channel)
+	match.ContentType = cut(clean(match.ContentType))
+	match.Producer, match.Consumer = cleanClient(match.Producer), cleanClient(match.Consumer)
+	return l.add(&row{entry: match, commit: Commit{done: make(chan struct{})}})
+}
+
+// ExchangeEnded records how an exchange has ended. The Commit need not be waited for, except before anybody is told that
+// it was delivered. An exchange ends once: a second ending is refused by the database.
+func (l *Log) ExchangeEnded(end End) *Commit {
+	end.ID, end.Outcome = clean(end.ID), clean(end.Outcome)
+	return l.add(&row{entry: end, commit: Commit{done: make(chan struct{})}})
+}
+
+// add queues the row, or loses it.
+func (l *Log) add(r *row) *Commit {
+	r.commit.log = l
+	r.commit.deadline = time.Now().Add(l.limits.commit)
+
+	l.mu.Lock()
+	err := l.admitLocked(r)
+	if err != nil {
+		l.lost++
+		r.commit.settleLocked(err)
+	} else {
+		l.queue = append(l.queue, r)
+		if l.err != nil {
+			r.commit.settleLocked(l.err)
+		}
+	}
+	first := err == nil && len(l.queue) == 1
+	l.mu.Unlock()
+
+	if first {
+		select {
+		case l.wake <- struct{}{}:
+		default: // the writer has not yet seen the last one
+		}
+	}
+	return &r.commit
+}
+
+// admitLocked returns why the row has to be lost, or nil, and keeps count of what is open. The caller holds mu.
+func (l *Log) admitLocked(r *row) error {
+	err := l.roomLocked(r.entry)
+	switch e := r.entry.(type) {
+	case Life:
+		if err != nil {
+			l.orphans[orphan{life: e.ID}] = true
+			return err
+		}
+		l.lives++
+	case LifeEnd:
+		if o := (orphan{life: e.ID}); l.orphans[o] {
+			delete(l.orphans, o)
+			return fmt.Errorf("audit log %s: the opening of channel life %d was lost, and so is its closing", l.held.path, e.ID)
+		}
+		if err == nil {
+			l.lives--
+		}
+	case Match:
+		if err != nil {
+			l.orphans[orphan{exchange: e.ID}] = true
+			return err
+		}
+		l.exchanges++
+	case End:
+		if o := (orphan{exchange: e.ID}); l.orphans[o] {
+			delete(l.orphans, o)
+			return fmt.Errorf("audit log %s: the beginning of exchange %s was lost, and so is its ending", l.held.path, e.ID)
+		}
+		if err == nil {
+			l.exchanges--
+		}
+	case numberedRequest:
+		l.requests++
+		e.number = l.requests
+		r.entry = e
+	}
+	return err
+}
+
+// roomLocked returns an error if the log is closed or there are too many rows in memory. A flood of refused requests must not
+// crowd out the exchanges, so requests may have only half of the room. The caller holds mu.
+func (l *Log) roomLocked(entry any) error {
+	if l.closed {
+		return errClosed
+	}
+	room := l.limits.queued
+	if _, ok := entry.(numberedRequest); ok {
+		room /= 2
+	}
+	if len(l.batch)+len(l.queue) >= room {
+		return fmt.Errorf("audit log %s: %d rows wait to be written and there is no room for more", l.held.path, len(l.batch)+len(l.queue))
+	}
+	return nil
+}
+
+// clean returns s as valid UTF-8.
+func clean(s string) string {
+	return strings.ToValidUTF8(s, "\uFFFD")
+}
+
+// cut returns the first maxText bytes of s, which is valid UTF-8, without half a character at the end.
+func cut(s string) string {
+	if len(s) <= maxText {
+		return s
+	}
+	n := maxText
+	for !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return strings.Clone(s[:n]) // a copy, so that the rest need not be kept in memory
+}
+
+func cleanClient(c Client) Client {
+	return Client{Addr: cut(clean(c.Addr)), Agent: cut(clean(c.Agent))}
+}

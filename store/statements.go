@@ -1,0 +1,184 @@
+package store
+
+import (
+	"database/sql"
+	"errors"
+
+	"github.com/mattn/go-sqlite3"
+)
+
+// statements are the prepared statements of a session: one insert per table, and one question per kind of thing for
+// when it is not known what the file already has.
+type statements struct {
+	life, lifeEnd, exchange, exchangeEnd, request *sql.Stmt
+	hasLife, hasExchange, hasRequest              *sql.Stmt
+}
+
+func (s *statements) prepare(conn *sql.Conn) error {
+	for _, p := range []struct {
+		stmt **sql.Stmt
+		sql  string
+	}{
+		{&s.life, "INSERT INTO life VALUES (?, ?, ?, ?, ?, ?, ?, ?)"},
+		{&s.lifeEnd, "INSERT INTO life_end VALUES (?, ?, ?, ?, ?)"},
+		{&s.exchange, "INSERT INTO exchange VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+		{&s.exchangeEnd, "INSERT INTO exchange_end VALUES (?, ?, ?, ?)"},
+		{&s.request, "INSERT INTO request VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+		// Has it ended? No row: it is not there at all.
+		{&s.hasLife, "SELECT coalesce(l.closed_at, x.closed_at) IS NOT NULL FROM life l LEFT JOIN life_end x ON x.id = l.id WHERE l.id = ?"},
+		{&s.hasExchange, "SELECT coalesce(e.ended_at, x.ended_at) IS NOT NULL FROM exchange e LEFT JOIN exchange_end x ON x.id = e.id WHERE e.id = ?"},
+		{&s.hasRequest, "SELECT 1 FROM request WHERE id = ?"},
+	} {
+		stmt, err := conn.PrepareContext(always, p.sql)
+		if err != nil {
+			return err
+		}
+		*p.stmt = stmt
+	}
+	return nil
+}
+
+func (s *statements) close() {
+	for _, stmt := range []*sql.Stmt{s.life, s.lifeEnd, s.exchange, s.exchangeEnd, s.request, s.hasLife, s.hasExchange, s.hasRequest} {
+		if stmt != nil {
+			stmt.Close()
+		}
+	}
+}
+
+// presence is how much of a thing the file has.
+type presence int
+
+const (
+	absent presence = iota
+	begun
+	complete
+)
+
+// ask runs one of the questions.
+func ask(question *sql.Stmt, id any) (presence, error) {
+	var ended bool
+	switch err := question.QueryRowContext(always, id).Scan(&ended); {
+	case errors.Is(err, sql.ErrNoRows):
+		return absent, nil
+	case err != nil:
+		return absent, err
+	case ended:
+		return complete, nil
+	default:
+		return begun, nil
+	}
+}
+
+// change is what one or two rows of the queue do to the file: a beginning, an ending, or both at once.
+type change struct {
+	rows    [2]*row // the second is the ending when the first is a beginning; else nil
+	life    *Life
+	lifeEnd *LifeEnd
+	match   *Match
+	end     *End
+	request *numberedRequest
+}
+
+// write makes the change within the transaction that is open. With doubtful set it first looks what of it the file already has.
+func (s *statements) write(c *change, run int64, doubtful bool) error {
+	switch {
+	case c.request != nil:
+		return s.writeRequest(c.request, run, doubtful)
+	case c.life != nil || c.lifeEnd != nil:
+		return s.writeLife(c.life, c.lifeEnd, run, doubtful)
+	default:
+		return s.writeExchange(c.match, c.end, run, doubtful)
+	}
+}
+
+func (s *statements) writeLife(life *Life, end *LifeEnd, run int64, doubtful bool) error {
+	id := int64(0)
+	if life != nil {
+		id = inRun(run, life.ID)
+	} else {
+		id = inRun(run, end.ID)
+	}
+	if doubtful {
+		has, err := ask(s.hasLife, id)
+		if err != nil || has == complete {
+			return err
+		}
+		if has == begun {
+			life = nil
+		}
+	}
+	switch {
+	case life == nil && end == nil:
+		return nil
+	case life == nil:
+		return run1(s.lifeEnd, id, end.At.UnixMilli(), end.Reason, end.Exchanges, end.Bytes)
+	case end == nil:
+		return run1(s.life, id, life.Namespace, life.Channel, life.At.UnixMilli(), nil, nil, nil, nil)
+	default:
+		return run1(s.life, id, life.Namespace, life.Channel, life.At.UnixMilli(), end.At.UnixMilli(), end.Reason, end.Exchanges, end.Bytes)
+	}
+}
+
+func (s *statements) writeExchange(match *Match, end *End, run int64, doubtful bool) error {
+	id := ""
+	if match != nil {
+		id = match.ID
+	} else {
+		id = end.ID
+	}
+	if doubtful {
+		has, err := ask(s.hasExchange, id)
+		if err != nil || has == complete {
+			return err
+		}
+		if has == begun {
+			match = nil
+		}
+	}
+	switch {
+	case match == nil && end == nil:
+		return nil
+	case match == nil:
+		return run1(s.exchangeEnd, id, end.Outcome, end.Bytes, end.At.UnixMilli())
+	}
+	var outcome, bytes, ended any
+	if end != nil {
+		outcome, bytes, ended = end.Outcome, end.Bytes, end.At.UnixMilli()
+	}
+	return run1(s.exchange, id, inRun(run, match.Life), match.Namespace, match.Channel, match.ContentType, match.At.UnixMilli(),
+		match.ProducerWait.Milliseconds(), match.ConsumerWait.Milliseconds(),
+		match.Producer.Addr, match.Consumer.Addr, match.Producer.Agent, match.Consumer.Agent,
+		outcome, bytes, ended)
+}
+
+func (s *statements) writeRequest(r *numberedRequest, run int64, doubtful bool) error {
+	id := inRun(run, r.number)
+	if doubtful {
+		if has, err := ask(s.hasRequest, id); err != nil || has != absent {
+			return err
+		}
+	}
+	return run1(s.request, id, r.Namespace, r.Channel, r.Role, r.Outcome, r.Arrived.UnixMilli(), r.Ended.UnixMilli(), r.Client.Addr, r.Client.Agent)
+}
+
+// inRun makes a number that is unique within a run unique within the file.
+func inRun(run, number int64) int64 {
+	return run<<32 | number
+}
+
+func run1(stmt *sql.Stmt, args ...any) error {
+	_, err := stmt.ExecContext(always, args...)
+	return err
+}
+
+// contentRefused reports whether err is about the row itself, so that writing it again can never succeed. SQLite has then
+// undone that one statement, and the transaction goes on.
+func contentRefused(err error) bool {
+	code, _ := sqliteCode(err)
+	switch code {
+	case sqlite3.ErrConstraint, sqlite3.ErrMismatch, sqlite3.ErrTooBig, sqlite3.ErrRange:
+		return true
+	}
+	return false
+}

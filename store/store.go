@@ -1,0 +1,194 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// Outcomes that this package decides on or treats in a special way. All other words are the caller's and are kept as given.
+const (
+	Delivered   = "delivered"   // becomes Unrecorded when its commit has failed
+	Unrecorded  = "unrecorded"  // all bytes went, but the caller was told that there is no record
+	Interrupted = "interrupted" // the run died; written when the log is opened the next time
+	Opened      = "open"        // what the view `exchanges` says of one that still runs; never stored
+)
+
+// Config says which file to keep and how.
+type Config struct {
+	Path       string        // the SQLite file; created if it is not there, its directory is not
+	Version    string        // the program's version, kept with the run
+	BestEffort bool          // a failed commit does not turn a Delivered into an Unrecorded
+	Retention  time.Duration // how long to keep what has ended; 0 is for ever
+	Logger     *slog.Logger  // nil is slog.Default()
+}
+
+// limits are the constants of this package in a form that tests can make smaller.
+type limits struct {
+	commit     time.Duration // how long a row may take to be durable
+	busy       time.Duration // how long the writer waits for another process's lock
+	retryBusy  time.Duration // the same during an outage, when nobody waits for the row any more
+	backoffMin time.Duration // between the first two attempts of an outage; then it doubles
+	backoffMax time.Duration
+	idle       time.Duration // how often an idle writer looks after the file
+	pruneEvery time.Duration // 0: a hundredth of the retention, within bounds
+	queued     int           // rows in memory
+	walCheck   int64         // bytes of WAL from which on a checkpoint is made beside the writer
+	walReset   int64         // bytes of WAL from which on the writer stops for a checkpoint that truncates it
+}
+
+const (
+	// commitTimeout is how long a row may take from being handed in to being durable; after that it counts as failed.
+	commitTimeout = 5 * time.Second
+	// maxQueued bounds the rows kept in memory, which are about 500 bytes each.
+	maxQueued = 20_000
+)
+
+var standardLimits = limits{
+	commit:     commitTimeout,
+	busy:       commitTimeout,
+	retryBusy:  100 * time.Millisecond,
+	backoffMin: 250 * time.Millisecond,
+	backoffMax: time.Second,
+	idle:       time.Second,
+	queued:     maxQueued,
+	walCheck:   4 << 20,
+	walReset:   64 << 20,
+}
+
+var errClosed = errors.New("the audit log is closed")
+
+// Log is an open audit log. Its methods may be called from any goroutine.
+type Log struct {
+	// Static after open.
+
+	cfg    Config
+	limits limits
+	held   *held
+	run    int64 // this run's id
+
+	wake     chan struct{} // one slot: there is something in the queue; never closed
+	closing  chan struct{} // closed by Close
+	finished chan struct{} // closed by the writer when it is done and the file is released
+
+	// Owned by the writer.
+
+	disk      *disk // nil during an outage
+	retention retention
+
+	// mu guards what follows. It is held for moments only: never while the disk or the logger is at work. What a row's Commit has
+	// been told changes only under it, which is why the log and the producer cannot be told different things.
+	mu        sync.Mutex
+	queue     []*row          // handed in, not yet taken by the writer, in order
+	batch     []*row          // taken by the writer and not yet durable; all older than the queue
+	err       error           // why the log cannot be written; nil while it can
+	outSince  time.Time       // when err became non-nil
+	outLost   int64           // what lost was then
+	failures  int             // how often pending rows have been told that they failed
+	closed    bool            // no more rows
+	lost      int64           // rows that are not and will not be in the file
+	requests  int64           // requests handed in so far; the number in their ids
+	exchanges int64           // recorded as matched and not yet as ended
+	lives     int64           // recorded as opened and not yet as closed
+	orphans   map[orphan]bool // whose beginning was lost and whose ending is therefore to be lost too
+	closeErr  error           // set before finished is closed
+}
+
+// Open opens the audit log at cfg.Path, creating or migrating it as needed, records what a crashed run left open as Interrupted,
+// and records the start of this run. It blocks while it checks the file, which takes seconds per gigabyte.
+//
+// It fails, with an error that names the file and says what to do, if the file is in use by another server, if it is not
+// an audit log, was made by a newer version, is corrupt (all of which leave it untouched), or cannot be written.
+//
+// A process must not open a file twice: closing the second descriptor would drop the locks that SQLite has on the first.
+func Open(cfg Config) (*Log, error) {
+	return open(cfg, standardLimits)
+}
+
+func open(cfg Config, limits limits) (_ *Log, err error) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	if err := checkLibrary(); err != nil {
+		return nil, err
+	}
+	held, err := hold(cfg.Path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			held.release()
+		}
+	}()
+	if err := held.inspect(cfg.Logger); err != nil {
+		return nil, err
+	}
+	disk, err := openDisk(held, limits, limits.busy)
+	if err != nil {
+		return nil, held.explain("cannot be opened", err)
+	}
+	run, err := disk.startRun(cfg.Version, time.Now(), cfg.Logger)
+	if err != nil {
+		disk.close()
+		return nil, held.explain("cannot be written", err)
+	}
+	l := &Log{
+		cfg:       cfg,
+		limits:    limits,
+		held:      held,
+		run:       run,
+		wake:      make(chan struct{}, 1),
+		closing:   make(chan struct{}),
+		finished:  make(chan struct{}),
+		disk:      disk,
+		retention: newRetention(cfg.Retention, limits.pruneEvery),
+		orphans:   make(map[orphan]bool),
+	}
+	go l.write()
+	return l, nil
+}
+
+// Close writes what is queued, records the clean end of the run, folds the WAL into the file and releases it. If the log
+// cannot be written it gives up after 5 s and returns an error that says how many rows are lost. Rows handed in after
+// Close are lost. Further calls wait for the first and return the same.
+func (l *Log) Close() error {
+	l.mu.Lock()
+	if !l.closed {
+		l.closed = true
+		close(l.closing)
+	}
+	l.mu.Unlock()
+
+	// The writer bounds its own attempts; this is for a disk that does not answer at all.
+	silence := time.NewTimer(6 * l.limits.commit)
+	defer silence.Stop()
+	select {
+	case <-l.finished:
+		return l.closeErr
+	case <-silence.C:
+		return fmt.Errorf("audit log %s: the disk does not answer; rows that were not yet committed are lost", l.held.path)
+	}
+}
+
+// Err returns nil while the log can be written, and else why it cannot: since when is in the program's log. It is cheap and
+// never waits for the disk. It reports what the last attempt to write found out; a disk that fills up while nothing happens
+// is noticed by the next row.
+func (l *Log) Err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err == nil && l.closed {
+		return errClosed
+	}
+	return l.err
+}
+
+// Lost returns how many rows could not be recorded since Open: dropped because too many were waiting in memory, handed in
+// after Close, or refused by the database for their content.
+func (l *Log) Lost() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lost
+}

@@ -1,0 +1,347 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// write is the writer: the one goroutine that writes to the file. It runs until the log is closed.
+func (l *Log) write() {
+	defer close(l.finished)
+	defer l.held.release()
+	tick := time.NewTicker(l.limits.idle)
+	defer tick.Stop()
+	backoff := l.limits.backoffMin
+	for {
+		if err := l.work(); err != nil {
+			l.fail(err)
+			select {
+			case <-time.After(backoff):
+			case <-l.closing:
+				l.finish()
+				return
+			}
+			backoff = min(2*backoff, l.limits.backoffMax)
+			continue
+		}
+		backoff = l.limits.backoffMin
+		select {
+		case <-l.wake:
+		case <-tick.C:
+		case <-l.closing:
+			l.finish()
+			return
+		}
+	}
+}
+
+// work does all there is to do: it writes what is queued, ends an outage, removes what is too old, keeps the WAL small, and looks
+// whether the file is still there. After an error the session is over and what was not committed is still in memory.
+func (l *Log) work() (err error) {
+	defer func() {
+		if err != nil && l.disk != nil {
+			l.disk.close()
+			l.disk = nil
+		}
+	}()
+	if l.disk == nil {
+		return l.resume()
+	}
+	for {
+		wrote, err := l.commit(false)
+		if err != nil {
+			return err
+		}
+		pruning, err := l.retention.step(l.disk, time.Now(), l.cfg.Logger)
+		if err != nil {
+			return err
+		}
+		walSize, err := l.disk.intact()
+		if err != nil {
+			return err
+		}
+		if walSize >= l.limits.walReset {
+			if err := l.disk.truncate(walSize, l.limits, l.cfg.Logger); err != nil {
+				return err
+			}
+		}
+		if !wrote && !pruning {
+			return nil
+		}
+	}
+}
+
+// resume tries to end an outage: it begins a new session and writes all that was kept, or makes a trial commit if nothing
+// was. Locks of others are not waited for, because this is tried again soon.
+func (l *Log) resume() error {
+	d, err := openDisk(l.held, l.limits, l.limits.retryBusy)
+	if err != nil {
+		return err
+	}
+	l.disk = d
+	wrote, err := l.commit(true)
+	if err != nil {
+		return err
+	}
+	if !wrote {
+		if err := d.probe(); err != nil {
+			return err
+		}
+		if _, err := d.intact(); err != nil {
+			return err
+		}
+		l.settle()
+	}
+	return d.setBusy(l.limits.busy)
+}
+
+// commit writes what is queued as one transaction and settles it. It returns false if there was nothing. With doubtful set, some
+// of it may already be in the file.
+func (l *Log) commit(doubtful bool) (bool, error) {
+	if !l.pending() {
+		return false, nil
+	}
+	for done := false; !done; {
+		// The lock first, the rows after it: what comes while another process is waited for is still in time for this batch.
+		if err := l.disk.exec("BEGIN IMMEDIATE"); err != nil {
+			return false, err
+		}
+		changes, failures := l.take()
+		if err := l.apply(changes, doubtful); err != nil {
+			return false, err
+		}
+		// If rows were given up while they were being inserted, their outcome is no longer what was inserted.
+		if l.failedSince(failures) {
+			if err := l.disk.rollback(); err != nil {
+				return false, err
+			}
+			continue
+		}
+		// Looked at before, so that nothing goes to a file that is known to be gone, and after, so that nothing is
+		// acknowledged that may have.
+		if _, err := l.disk.intact(); err != nil {
+			return false, err
+		}
+		if err := l.disk.exec("COMMIT"); err != nil {
+			return false, err
+		}
+		done = true
+	}
+	if _, err := l.disk.intact(); err != nil {
+		return false, err
+	}
+	l.settle()
+	return true, nil
+}
+
+// apply inserts the changes within the transaction that is open, and leaves out what is refused for its content.
+func (l *Log) apply(changes []change, doubtful bool) error {
+	for i := range changes {
+		c := &changes[i]
+		err := l.disk.put.write(c, l.run, doubtful)
+		switch {
+		case err == nil:
+		case contentRefused(err):
+			l.refuse(c, err)
+		default:
+			return err
+		}
+	}
+	return nil
+}
+
+// pending reports whether there is anything to write.
+func (l *Log) pending() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.batch)+len(l.queue) > 0
+}
+
+// take moves the queue into the batch, and returns what the batch does to the file and the number of failures so far, to be given to
+// failedSince. An ending whose Commit has failed must not say Delivered.
+func (l *Log) take() (changes []change, failures int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.batch == nil {
+		l.batch, l.queue = l.queue, nil
+	} else {
+		l.batch = append(l.batch, l.queue...)
+		l.queue = nil
+	}
+	changes = make([]change, 0, len(l.batch))
+	began := make(map[orphan]int) // where in changes a thing begins
+	for _, r := range l.batch {
+		c := change{rows: [2]*row{r, nil}}
+		switch e := r.entry.(type) {
+		case Life:
+			began[orphan{life: e.ID}] = len(changes)
+			c.life = &e
+		case LifeEnd:
+			if i, ok := began[orphan{life: e.ID}]; ok && changes[i].lifeEnd == nil {
+				changes[i].lifeEnd, changes[i].rows[1] = &e, r
+				continue
+			}
+			c.lifeEnd = &e
+		case Match:
+			began[orphan{exchange: e.ID}] = len(changes)
+			c.match = &e
+		case End:
+			if r.commit.err != nil && e.Outcome == Delivered && !l.cfg.BestEffort {
+				e.Outcome = Unrecorded
+			}
+			if i, ok := began[orphan{exchange: e.ID}]; ok && changes[i].end == nil {
+				changes[i].end, changes[i].rows[1] = &e, r
+				continue
+			}
+			c.end = &e
+		case numberedRequest:
+			c.request = &e
+		}
+		changes = append(changes, c)
+	}
+	return changes, l.failures
+}
+
+// failedSince reports whether rows have been told that they failed since take returned that number.
+func (l *Log) failedSince(failures int) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failures != failures
+}
+
+// refuse gives up the rows of c, which the database refuses for their content.
+func (l *Log) refuse(c *change, err error) {
+	err = fmt.Errorf("audit log %s refused a row: %w", l.held.path, err)
+	l.mu.Lock()
+	for _, r := range c.rows {
+		if r != nil {
+			r.refused = true
+			r.commit.settleLocked(err)
+			l.lost++
+		}
+	}
+	kept := l.batch[:0]
+	for _, r := range l.batch {
+		if !r.refused {
+			kept = append(kept, r)
+		}
+	}
+	clear(l.batch[len(kept):])
+	l.batch = kept
+	l.mu.Unlock()
+	for _, r := range c.rows {
+		if r != nil {
+			l.cfg.Logger.Error("the audit log refused a row, which is a bug in httpipe", "error", err, "row", fmt.Sprintf("%+v", r.entry))
+		}
+	}
+}
+
+// settle tells the batch that it is durable, and ends an outage if there was one.
+func (l *Log) settle() {
+	l.mu.Lock()
+	for _, r := range l.batch {
+		r.commit.settleLocked(nil)
+	}
+	written := len(l.batch)
+	l.batch = nil
+	wasOut := l.err != nil
+	l.err = nil
+	since, lost := l.outSince, l.lost-l.outLost
+	l.mu.Unlock()
+	if wasOut {
+		l.cfg.Logger.Info("the audit log can be written again", "file", l.held.path,
+			"after", time.Since(since).Round(time.Millisecond).String(), "rows_written", written, "rows_lost", lost)
+	}
+}
+
+// fail begins an outage, or goes on with it: whoever waits for a row is told at once.
+func (l *Log) fail(err error) {
+	err = l.held.explain("cannot be written", err)
+	l.mu.Lock()
+	began := l.failLocked(err)
+	l.mu.Unlock()
+	if began {
+		l.cfg.Logger.Error("the audit log is failing", "error", err)
+	}
+}
+
+// giveUp is called when the row has taken too long. The outage it begins ends with the next commit that works, which may be the
+// one that is running.
+func (l *Log) giveUp(c *Commit) {
+	err := fmt.Errorf("audit log %s: a commit took over %v; look after the disk, or who holds a lock on the file", l.held.path, l.limits.commit)
+	l.mu.Lock()
+	began := false
+	if !c.settled {
+		began = l.failLocked(err)
+	}
+	l.mu.Unlock()
+	if began {
+		l.cfg.Logger.Error("the audit log is failing", "error", err)
+	}
+}
+
+// failLocked makes err the reason why the log cannot be written and fails all that is pending. It returns true if this begins
+// an outage. The caller holds mu.
+func (l *Log) failLocked(err error) bool {
+	began := l.err == nil
+	if began {
+		l.outSince, l.outLost = time.Now(), l.lost
+	}
+	l.err = err
+	l.failures++
+	for _, r := range l.batch {
+		r.commit.settleLocked(err)
+	}
+	for _, r := range l.queue {
+		r.commit.settleLocked(err)
+	}
+	return began
+}
+
+// finish ends the run: it writes what is left, with as many attempts as fit into the time of one commit.
+func (l *Log) finish() {
+	deadline := time.Now().Add(l.limits.commit)
+	err := l.work()
+	for err != nil && time.Now().Before(deadline) {
+		l.fail(err)
+		time.Sleep(min(l.limits.backoffMin, time.Until(deadline)))
+		err = l.work()
+	}
+	if err == nil {
+		err = l.endRun()
+	}
+
+	l.mu.Lock()
+	left := len(l.batch) + len(l.queue)
+	l.lost += int64(left)
+	if err != nil {
+		l.failLocked(err)
+		l.closeErr = l.held.explain("could not be closed in order", err)
+		if left > 0 {
+			l.closeErr = fmt.Errorf("%w; %d rows are lost", l.closeErr, left)
+		}
+	}
+	l.mu.Unlock()
+}
+
+// endRun records the clean end of the run, and closes the session.
+func (l *Log) endRun() (err error) {
+	d := l.disk
+	defer func() { l.disk = nil; err = errors.Join(err, d.close()) }()
+	l.mu.Lock()
+	lost, open := l.lost, l.exchanges != 0 || l.lives != 0
+	l.mu.Unlock()
+	if err := d.endRun(l.run, time.Now(), lost, open || lost > 0); err != nil {
+		return err
+	}
+	d.stopCheckpoints()
+	if err := d.setBusy(l.limits.retryBusy); err != nil {
+		return err
+	}
+	// A reader makes it impossible to empty the WAL, which does not matter: the WAL is part of the file.
+	if err := d.fold(); err != nil && !errors.Is(err, errReader) {
+		return err
+	}
+	return nil
+}
