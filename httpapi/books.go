@@ -1,0 +1,67 @@
+package httpapi
+
+import (
+	"httpipe/pipe"
+	"httpipe/store"
+)
+
+// books is the pipe.Recorder that keeps the audit log: what happens, in the store's terms. The store
+// only queues what it is given, so the broker's lock is never held for the disk.
+type books struct {
+	log        *store.Log
+	bestEffort bool
+}
+
+func (b books) ChannelOpened(l *pipe.Life) {
+	b.log.ChannelOpened(store.Life{ID: l.ID, Namespace: l.Key.Namespace, Channel: l.Key.Channel, At: l.OpenedAt})
+}
+
+func (b books) ChannelClosed(l *pipe.Life) {
+	b.log.ChannelClosed(store.LifeEnd{ID: l.ID, At: l.ClosedAt, Reason: string(l.Reason), Exchanges: l.Exchanges, Bytes: l.Bytes})
+}
+
+func (b books) RequestGone(r *pipe.Request) {
+	b.log.RequestGone(store.Request{
+		Namespace: r.Key.Namespace,
+		Channel:   r.Key.Channel,
+		Role:      string(r.Role),
+		Outcome:   string(r.Outcome()),
+		Arrived:   r.ArrivedAt,
+		Ended:     r.GoneAt(),
+		Client:    store.Client(r.Client),
+	})
+}
+
+func (b books) ExchangeMatched(x *pipe.Exchange) pipe.Commit {
+	return b.commit(b.log.ExchangeMatched(store.Match{
+		ID:           x.ID,
+		Life:         x.Life,
+		Namespace:    x.Key.Namespace,
+		Channel:      x.Key.Channel,
+		ContentType:  x.Producer.Message.(*message).contentType,
+		At:           x.MatchedAt,
+		ProducerWait: x.MatchedAt.Sub(x.Producer.ArrivedAt),
+		ConsumerWait: x.MatchedAt.Sub(x.Consumer.ArrivedAt),
+		Producer:     store.Client(x.Producer.Client),
+		Consumer:     store.Client(x.Consumer.Client),
+	}))
+}
+
+func (b books) ExchangeEnded(x *pipe.Exchange) pipe.Commit {
+	return b.commit(b.log.ExchangeEnded(store.End{ID: x.ID, At: x.EndedAt, Outcome: string(x.Outcome), Bytes: x.Bytes}))
+}
+
+func (b books) commit(c *store.Commit) pipe.Commit {
+	if b.bestEffort {
+		return bestEffort{c}
+	}
+	return c
+}
+
+// bestEffort is a commit whose failure is the store's to count and nobody's to hear of.
+type bestEffort struct{ commit *store.Commit }
+
+func (b bestEffort) Wait() error {
+	b.commit.Wait()
+	return nil
+}

@@ -1,0 +1,124 @@
+package httpapi
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"httpipe/pipe"
+)
+
+// sandbox lets a relayed page run in an origin of its own, where it can reach nothing of this server's.
+const sandbox = "sandbox allow-downloads allow-forms allow-modals allow-popups allow-scripts"
+
+// consume receives one producer's body. The exchange's relay runs here, in the goroutine that owns the
+// response, and returns as soon as the last byte is out: no consumer waits for a commit.
+func (s *Server) consume(w http.ResponseWriter, r *http.Request, key pipe.Key) {
+	if prefetch(r.Header) {
+		fail(w, r, &failure{status: http.StatusBadRequest, code: codeNotAConsumer,
+			text: "a GET here takes a message, and a prefetch or a service worker's script would lose it"})
+		return
+	}
+	arrival, f := s.arrival(r, key, pipe.Consumer)
+	if f != nil {
+		fail(w, r, f)
+		return
+	}
+	control := http.NewResponseController(w)
+	arrival.Interrupt = func() { control.SetWriteDeadline(past) }
+	request := s.broker.Arrive(arrival)
+	unwatch := watch(r, request.Leave)
+	defer unwatch()
+	<-request.Settled()
+
+	exchange := request.Exchange()
+	if exchange == nil {
+		if request.Outcome() == pipe.Left {
+			hangUp()
+		}
+		fail(w, r, ending(request.Outcome(), pipe.Consumer))
+		return
+	}
+	sink := &sink{w: w, control: control, exchange: exchange}
+	sink.stall.start(exchange, connOf(r), s.config.StallTimeout)
+	outcome := exchange.Relay(sink)
+	sink.stall.stop()
+	switch {
+	case outcome == pipe.Delivered:
+		if exchange.WasCut() {
+			control.SetWriteDeadline(time.Time{}) // the cut came too late; what is left is the final chunk
+		}
+	case outcome == pipe.Unrecorded && !sink.begun:
+		w.Header().Set(headerExchange, exchange.ID)
+		fail(w, r, ending(outcome, pipe.Consumer))
+	default:
+		breakOff(w, r)
+	}
+}
+
+// prefetch reports whether a GET is made for other reasons than to have what it gets.
+func prefetch(h http.Header) bool {
+	if h.Get("Service-Worker") == "script" {
+		return true
+	}
+	for _, name := range []string{"Sec-Purpose", "Purpose", "X-Moz"} {
+		if strings.Contains(strings.ToLower(h.Get(name)), "prefetch") {
+			return true
+		}
+	}
+	return false
+}
+
+// sink is a consumer's response as the relay writes it. It begins with the first byte, or with the
+// end of an empty body. Owned by the goroutine in Relay.
+type sink struct {
+	w        http.ResponseWriter
+	control  *http.ResponseController
+	exchange *pipe.Exchange
+	stall    stallClock
+	begun    bool
+}
+
+func (s *sink) Write(p []byte) (int, error) {
+	if !s.begun {
+		s.begun = true
+		s.begin()
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	s.stall.writing.Store(true)
+	defer s.stall.writing.Store(false)
+	return s.w.Write(p)
+}
+
+func (s *sink) Flush() error {
+	s.stall.writing.Store(true)
+	defer s.stall.writing.Store(false)
+	return s.control.Flush()
+}
+
+// begin sets the response's headers.
+func (s *sink) begin() {
+	m := s.exchange.Producer.Message.(*message)
+	h := s.w.Header()
+	h.Set(headerExchange, s.exchange.ID)
+	h.Set("Content-Type", m.contentType)
+	if m.length >= 0 {
+		h.Set("Content-Length", strconv.FormatInt(m.length, 10))
+	}
+	for name, value := range map[string]string{
+		"Content-Disposition": m.disposition, "Content-Encoding": m.encoding, "Content-Language": m.language,
+	} {
+		if value != "" {
+			h.Set(name, value)
+		}
+	}
+	h.Set("Cache-Control", "no-store, no-transform")
+	h.Set("Content-Security-Policy", sandbox)
+	h.Set("X-Accel-Buffering", "no")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Robots-Tag", "none")
+	s.w.WriteHeader(http.StatusOK)
+}

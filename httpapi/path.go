@@ -1,0 +1,61 @@
+package httpapi
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"httpipe/pipe"
+)
+
+// A handler answers a request whose path named key, in as far as it did.
+type handler func(w http.ResponseWriter, r *http.Request, key pipe.Key)
+
+// methods is what can be done with a path.
+type methods map[string]handler
+
+func (m methods) allow() string {
+	return strings.Join(append(slices.Sorted(maps.Keys(m)), http.MethodOptions), ", ")
+}
+
+// rawPath returns the path as the client wrote it. net/http's own is unescaped, and its mux would clean
+// it and redirect, which makes a consumer of a producer that follows.
+func rawPath(r *http.Request) string {
+	path := r.RequestURI
+	if !strings.HasPrefix(path, "/") {
+		path = r.URL.EscapedPath() // the absolute form that is sent to proxies
+	}
+	path, _, _ = strings.Cut(path, "?")
+	return path
+}
+
+// find returns the methods of the route that path takes, and the names in it. One trailing slash is
+// ignored.
+func (s *Server) find(path string) (methods, pipe.Key, *failure) {
+	var key pipe.Key
+	path = strings.TrimSuffix(path, "/")
+	if fixed, ok := s.routes[path]; ok && path != routeNamespaces {
+		return fixed, key, nil
+	}
+	names, ok := strings.CutPrefix(path, "/channels/")
+	if !ok {
+		return nil, key, &failure{status: http.StatusNotFound, code: codeNotFound,
+			text: "nothing is here; channels are at " + routeChannel}
+	}
+	var inner bool
+	key.Namespace, key.Channel, inner = strings.Cut(names, "/")
+	err := pipe.CheckName("namespace", key.Namespace)
+	if err == nil && inner {
+		err = pipe.CheckName("channel", key.Channel)
+	}
+	switch {
+	case err != nil:
+		return nil, key, &failure{status: http.StatusBadRequest, code: codeBadName, text: err.Error()}
+	case inner:
+		return s.routes[routeChannel], key, nil
+	case path == routeNamespaces:
+		return s.routes[routeNamespaces], key, nil
+	}
+	return s.routes[routeNamespace], key, nil
+}

@@ -1,0 +1,145 @@
+package httpapi
+
+import (
+	"net"
+	"net/http"
+	"time"
+
+	"httpipe/pipe"
+)
+
+// past is a deadline that makes a blocked Read or Write return at once.
+var past = time.Unix(1, 0)
+
+// produce sends the request's body to one consumer. The response starts only when the body is at its
+// end or the exchange has failed: HTTP clients and proxies lose data, or hang, if it starts earlier.
+func (s *Server) produce(w http.ResponseWriter, r *http.Request, key pipe.Key) {
+	arrival, source, f := s.producer(w, r, key)
+	if f != nil {
+		w.Header().Set("Connection", "close") // the body may be long, and nobody wants it
+		fail(w, r, f)
+		return
+	}
+	request := s.broker.Arrive(arrival)
+	unwatch := watch(r, request.Leave)
+	defer unwatch()
+	request.Fill()
+	<-request.Settled()
+	if !request.BodyRead() {
+		w.Header().Set("Connection", "close")
+	}
+
+	exchange, outcome := request.Exchange(), request.Outcome()
+	if exchange != nil {
+		var cause error
+		outcome, cause = exchange.Await()
+		s.logEnd(exchange, outcome, cause)
+		w.Header().Set(headerExchange, exchange.ID)
+	}
+	switch outcome {
+	case pipe.Left:
+		hangUp()
+	case pipe.Delivered:
+		delivered(w, r, exchange)
+	case pipe.ProducerLeft:
+		f := ending(outcome, pipe.Producer)
+		f.text = source.complaint(f.text)
+		fail(w, r, f)
+	default:
+		fail(w, r, ending(outcome, pipe.Producer))
+	}
+}
+
+// producer makes an arrival of r, or says why it may not produce.
+func (s *Server) producer(w http.ResponseWriter, r *http.Request, key pipe.Key) (pipe.Arrival, *source, *failure) {
+	arrival, f := s.arrival(r, key, pipe.Producer)
+	if f != nil {
+		return arrival, nil, f
+	}
+	if !r.ProtoAtLeast(1, 1) && r.Header.Get("Content-Length") == "" {
+		return arrival, nil, &failure{status: http.StatusLengthRequired, code: codeBadRequest,
+			text: "an HTTP/1.0 request must say Content-Length: without it the end of the body cannot be told from a broken connection"}
+	}
+	if limit := s.config.MaxBody; limit > 0 && r.ContentLength > limit {
+		s.broker.Refuse(arrival, pipe.TooLarge)
+		return arrival, nil, ending(pipe.TooLarge, pipe.Producer)
+	}
+	source, f := newSource(r, s.config.MaxBody)
+	if f != nil {
+		return arrival, nil, f
+	}
+	control := http.NewResponseController(w)
+	arrival.Body = source
+	arrival.Length = source.message.length
+	arrival.ReadAhead = s.config.ReadAhead
+	arrival.Message = &source.message
+	arrival.Interrupt = func() { control.SetReadDeadline(past) }
+	if r.ProtoAtLeast(1, 1) && r.Header.Get("Expect") != "" {
+		// A client that asked for 100 Continue takes more of them. A dead one answers with a reset, which
+		// its connection's watch sees even behind a full window.
+		arrival.Probe = func() { w.WriteHeader(http.StatusContinue) }
+	}
+	return arrival, source, nil
+}
+
+// arrival makes what both roles have in common of r, or says why it may not come in.
+func (s *Server) arrival(r *http.Request, key pipe.Key, role pipe.Role) (pipe.Arrival, *failure) {
+	wait, f := s.wait(r)
+	if f != nil {
+		return pipe.Arrival{}, f
+	}
+	if s.unavailable() != nil {
+		return pipe.Arrival{}, failure{status: http.StatusServiceUnavailable, code: codeAuditUnavailable, retryAfter: 1,
+			text: "the audit log cannot be written, and nothing is relayed without a record"}.to(role)
+	}
+	arrival := pipe.Arrival{
+		Key:    key,
+		Role:   role,
+		Wait:   wait,
+		Client: pipe.Client{Addr: clientAddr(r), Agent: r.UserAgent()},
+	}
+	if c := connOf(r); c != nil {
+		arrival.Alive = c.alive
+	}
+	return arrival, nil
+}
+
+// clientAddr is the address of the connection's other end, without its port.
+func clientAddr(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+// receipt is what a producer gets that asks for JSON.
+type receipt struct {
+	Exchange  string `json:"exchange"`
+	Namespace string `json:"namespace"`
+	Channel   string `json:"channel"`
+	Outcome   string `json:"outcome"`
+	Bytes     int64  `json:"bytes"`
+	MatchedAt string `json:"matched_at"`
+	EndedAt   string `json:"ended_at"`
+}
+
+// delivered tells a producer of success.
+func delivered(w http.ResponseWriter, r *http.Request, x *pipe.Exchange) {
+	if !wantsJSON(r) {
+		w.Header().Set("Content-Length", "0")
+		return
+	}
+	writeJSON(w, http.StatusOK, receipt{
+		Exchange:  x.ID,
+		Namespace: x.Key.Namespace,
+		Channel:   x.Key.Channel,
+		Outcome:   string(pipe.Delivered),
+		Bytes:     x.Bytes,
+		MatchedAt: timestamp(x.MatchedAt),
+		EndedAt:   timestamp(x.EndedAt),
+	})
+}
+
+// timestamp writes a time as the audit log does.
+func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }

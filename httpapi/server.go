@@ -1,0 +1,202 @@
+// Package httpapi is httpipe's face: it turns HTTP requests into arrivals at a pipe.Broker, and what
+// comes of them into responses.
+//
+// A request is routed (server.go, path.go), becomes an arrival (produce.go, consume.go), waits while
+// its connection is watched (conn.go, watch_linux.go), and is answered from one table of outcomes
+// (answer.go). What happens on the way goes into the audit log through books.go. The package holds no
+// state of its own: who waits and what runs is the broker's, what is on record the store's.
+//
+// Nothing wraps the http.ResponseWriter of a relayed body: a wrapper that compresses, counts or
+// recovers would delay bytes, change them, or make half a body look whole.
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/gorilla/handlers"
+
+	"httpipe/pipe"
+	"httpipe/store"
+)
+
+const (
+	// readHeaderTimeout bounds a client that opens a connection and says little. Nothing bounds a
+	// request that waits: that is what it is for.
+	readHeaderTimeout = 10 * time.Second
+	// idleTimeout is longer than proxies keep a connection pooled, so that they close first.
+	idleTimeout = 120 * time.Second
+	maxHeader   = 32 << 10
+	// goodbye is how long, at the end, handlers have to write the answers that they hold; more than a
+	// commit may take.
+	goodbye = 6 * time.Second
+)
+
+// Config is how a Server behaves. The zero value of a limit is none.
+type Config struct {
+	Log        *store.Log // the audit log; nil: --audit=off
+	Strict     bool       // --audit=strict
+	BestEffort bool       // --audit=best-effort
+
+	RequestTimeout time.Duration // how long the server lets a request wait
+	ReadAhead      int           // bytes of a waiting producer's body held in memory; must be set
+	MaxBody        int64         // bytes
+	StallTimeout   time.Duration // for a consumer whose kernel acknowledges nothing
+	SilenceTimeout time.Duration // for a producer that sends nothing
+
+	CORSOrigins []string // origins that a browser may come from; "*" is any
+	Logger      *slog.Logger
+}
+
+// A Server is the relay behind a listener.
+type Server struct {
+	config Config
+	broker *pipe.Broker
+	http   *http.Server
+	routes map[string]methods
+	watch  *watcher
+}
+
+// New returns a server that has yet to Serve.
+func New(config Config) (*Server, error) {
+	watch, err := newWatcher()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{config: config, watch: watch}
+	brokerConfig := pipe.Config{
+		NewID:          func() string { return uuid.Must(uuid.NewV7()).String() },
+		Strict:         config.Strict,
+		SilenceTimeout: config.SilenceTimeout,
+	}
+	if config.Log != nil {
+		brokerConfig.Recorder = books{log: config.Log, bestEffort: config.BestEffort}
+	}
+	s.broker = pipe.New(brokerConfig)
+	s.routes = s.table()
+
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	s.http = &http.Server{
+		Handler:           s.handler(),
+		Protocols:         protocols,
+		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(config.Logger.Handler(), slog.LevelWarn),
+		ConnContext:       withConn,
+	}
+	return s, nil
+}
+
+// The paths that there are. One that takes none of these routes is not found.
+const (
+	routeHealth     = "/healthz"
+	routeState      = "/state"
+	routeNamespaces = "/channels/namespaces" // shadows the listing of a namespace of that name, and no more
+	routeNamespace  = "/channels/{namespace}"
+	routeChannel    = "/channels/{namespace}/{channel}"
+)
+
+// table is what can be done on each route. OPTIONS can be done everywhere, anything else nowhere.
+func (s *Server) table() map[string]methods {
+	state, namespaces, channels := compressed(s.state), compressed(s.listNamespaces), compressed(s.listChannels)
+	return map[string]methods{
+		routeHealth:     {"GET": s.health, "HEAD": s.health},
+		routeState:      {"GET": state, "HEAD": state},
+		routeNamespaces: {"GET": namespaces, "HEAD": namespaces, "DELETE": s.deleteNamespace},
+		routeNamespace:  {"GET": channels, "HEAD": channels, "DELETE": s.deleteNamespace},
+		routeChannel:    {"POST": s.produce, "PUT": s.produce, "GET": s.consume, "HEAD": s.look, "DELETE": s.deleteChannel},
+	}
+}
+
+// handler is the routes with what goes around all of them.
+func (s *Server) handler() http.Handler {
+	relay := http.HandlerFunc(s.serve)
+	// gorilla's CORS leaves the ResponseWriter as it is, so it may stand around the relay path.
+	cors := handlers.CORS(
+		handlers.AllowedOrigins(s.config.CORSOrigins),
+		handlers.AllowedMethods([]string{"GET", "HEAD", "POST", "PUT", "DELETE"}),
+		handlers.AllowedHeaders([]string{"Authorization", "Content-Disposition", "Content-Encoding", "Content-Type", "Prefer"}),
+		handlers.ExposedHeaders([]string{headerExchange, headerError, headerProducers, headerConsumers,
+			"Content-Disposition", "Content-Encoding", "Retry-After"}),
+		handlers.OptionStatusCode(http.StatusNoContent),
+		handlers.MaxAge(600),
+	)(relay)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") == "" {
+			relay(w, r) // no preflight, so no browser's business
+			return
+		}
+		cors.ServeHTTP(w, r)
+	})
+}
+
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	methods, key, f := s.find(rawPath(r))
+	if f != nil {
+		fail(w, r, f)
+		return
+	}
+	if h, ok := methods[r.Method]; ok {
+		h(w, r, key)
+		return
+	}
+	w.Header().Set("Allow", methods.allow())
+	if r.Method == http.MethodOptions {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	fail(w, r, &failure{status: http.StatusMethodNotAllowed, code: codeMethod,
+		text: r.Method + " is not possible here; " + methods.allow() + " are"})
+}
+
+// Serve answers requests from ln, which it closes, until Shutdown; then it returns nil.
+func (s *Server) Serve(ln net.Listener) error {
+	err := s.http.Serve(&listener{Listener: ln, watch: s.watch})
+	if err == http.ErrServerClosed {
+		return nil
+	}
+	return err
+}
+
+// Shutdown sends waiters and new requests away, and blocks until the running exchanges have ended and
+// are answered; once ctx is done it cuts them. The listener stays open meanwhile.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.broker.Shutdown(ctx)
+	defer s.watch.close()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
+	defer cancel()
+	if err := s.http.Shutdown(ctx); err != nil {
+		return s.http.Close()
+	}
+	return nil
+}
+
+// logEnd writes the one line of an exchange that has ended.
+func (s *Server) logEnd(x *pipe.Exchange, outcome pipe.Outcome, cause error) {
+	level := slog.LevelDebug
+	if outcome == pipe.Unrecorded {
+		level = slog.LevelError
+	}
+	if !s.config.Logger.Enabled(context.Background(), level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("id", x.ID),
+		slog.String("channel", x.Key.String()),
+		slog.String("outcome", string(outcome)),
+		slog.Int64("bytes", x.Bytes),
+		slog.Duration("duration", x.EndedAt.Sub(x.MatchedAt)),
+	}
+	if cause != nil {
+		attrs = append(attrs, slog.String("cause", strings.ReplaceAll(cause.Error(), "\n", " ")))
+	}
+	s.config.Logger.LogAttrs(context.Background(), level, "exchange ended", attrs...)
+}

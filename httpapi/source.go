@@ -1,0 +1,153 @@
+package httpapi
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net"
+	"net/http"
+	"net/textproto"
+	"os"
+	"strings"
+
+	"httpipe/pipe"
+)
+
+// message is what the consumer's response says of the body.
+type message struct {
+	contentType string
+	disposition string
+	encoding    string
+	language    string
+	length      int64 // -1: not announced
+}
+
+// newMessage reads a message's headers, which are a request's or a part's.
+func newMessage(h textproto.MIMEHeader, length int64) message {
+	m := message{
+		contentType: h.Get("Content-Type"),
+		disposition: h.Get("Content-Disposition"),
+		encoding:    strings.Join(h["Content-Encoding"], ", "),
+		language:    strings.Join(h["Content-Language"], ", "),
+		length:      length,
+	}
+	// curl -d says this of everything, so it says nothing.
+	if m.contentType == "" || m.contentType == "application/x-www-form-urlencoded" {
+		m.contentType = "application/octet-stream"
+	}
+	return m
+}
+
+// A source is a producer's body as the relay reads it: within the limit, the first part of a multipart
+// upload, and with errors that tell a malformed body from a client that left. Owned by the goroutine
+// that reads it; message is complete, and constant, once the first Read has returned.
+type source struct {
+	message message
+
+	body  io.Reader // the request's
+	limit int64     // bytes of body allowed; 0: any
+	read  int64     // bytes of body so far
+	err   error     // what ended body; io.EOF after all of it
+
+	parts *multipart.Reader // of a multipart upload, else nil
+	part  *multipart.Part   // the first; nil until it has begun
+}
+
+// newSource returns the source of r's body, or why it can have none.
+func newSource(r *http.Request, limit int64) (*source, *failure) {
+	s := &source{body: r.Body, limit: limit}
+	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if kind != "multipart/form-data" {
+		s.message = newMessage(textproto.MIMEHeader(r.Header), r.ContentLength)
+		return s, nil
+	}
+	if err != nil || params["boundary"] == "" {
+		return nil, &failure{status: http.StatusBadRequest, code: codeBadRequest,
+			text: "the Content-Type multipart/form-data names no usable boundary, so its first part cannot be found"}
+	}
+	s.message = newMessage(nil, -1)
+	s.parts = multipart.NewReader(bodyReader{s}, params["boundary"])
+	return s, nil
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	if s.parts == nil {
+		return s.readBody(p)
+	}
+	return s.readPart(p)
+}
+
+// readBody reads the request's body.
+func (s *source) readBody(p []byte) (int, error) {
+	if s.err != nil {
+		return 0, s.err
+	}
+	n, err := s.body.Read(p)
+	s.read += int64(n)
+	if over := s.read - s.limit; s.limit > 0 && over > 0 {
+		n, err = n-int(over), pipe.TooLarge
+		s.read = s.limit
+	} else if err != nil && err != io.EOF && !gone(err) {
+		err = fmt.Errorf("%w: %w", pipe.ProducerLeft, err)
+	}
+	s.err = err
+	return n, err
+}
+
+// bodyReader is a source's readBody as an io.Reader.
+type bodyReader struct{ s *source }
+
+func (b bodyReader) Read(p []byte) (int, error) { return b.s.readBody(p) }
+
+// readPart reads the first part. What follows it is read too, and dropped, so that the producer has its
+// answer only when its body is at its end.
+func (s *source) readPart(p []byte) (int, error) {
+	if s.part == nil {
+		part, err := s.parts.NextRawPart() // raw: the bytes are never changed
+		if err != nil {
+			return 0, s.partError(err)
+		}
+		s.part, s.message = part, newMessage(part.Header, -1)
+	}
+	n, err := s.part.Read(p)
+	if err == nil || n > 0 {
+		return n, nil // an error comes again
+	}
+	if err != io.EOF {
+		return 0, s.partError(err)
+	}
+	if _, err := io.Copy(io.Discard, bodyReader{s}); err != nil {
+		return 0, err
+	}
+	return 0, io.EOF
+}
+
+// partError is why a part cannot be read: because its body cannot, or because that is malformed.
+func (s *source) partError(err error) error {
+	if s.err != nil && s.err != io.EOF {
+		return s.err
+	}
+	if err == io.EOF {
+		err = errors.New("the multipart body has no part")
+	}
+	s.err = fmt.Errorf("%w: %w", pipe.ProducerLeft, err)
+	return s.err
+}
+
+// complaint is one line about a body that is no good, or otherwise if nothing particular is known.
+func (s *source) complaint(otherwise string) string {
+	if s.err == nil || s.err == io.EOF || gone(s.err) {
+		return otherwise
+	}
+	line, _, _ := strings.Cut(s.err.Error(), "\n")
+	return "the body is malformed: " + strings.TrimPrefix(line, string(pipe.ProducerLeft)+": ")
+}
+
+// gone reports whether a body's error comes from its connection, not from what was sent on it.
+func gone(err error) bool {
+	var network net.Error
+	return errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, os.ErrDeadlineExceeded) ||
+		errors.Is(err, net.ErrClosed) || errors.Is(err, http.ErrBodyReadAfterClose) || errors.As(err, &network)
+}

@@ -1,0 +1,114 @@
+package httpapi
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// A watcher tells connections that their clients have hung up. It holds one epoll set for all of them,
+// each entered once, when it is accepted, edge-triggered: a keep-alive connection costs nothing more
+// however many requests it carries. The set itself is waited for by Go's own poller, so no thread blocks.
+type watcher struct {
+	epoll *os.File
+	raw   syscall.RawConn // epoll's
+
+	mu    sync.Mutex // guards the rest
+	conns map[uint64]*conn
+	last  uint64 // token; never used again, unlike a file descriptor
+}
+
+// hangUp is what epoll and poll call a client's FIN or reset.
+const hungUpEvents = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
+
+func newWatcher() (*watcher, error) {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err == nil {
+		err = unix.SetNonblock(fd, true) // so that os.NewFile hands it to Go's poller
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot watch connections: epoll: %w", err)
+	}
+	w := &watcher{epoll: os.NewFile(uintptr(fd), "epoll"), conns: make(map[uint64]*conn)}
+	if w.raw, err = w.epoll.SyscallConn(); err != nil {
+		return nil, fmt.Errorf("cannot watch connections: epoll: %w", err)
+	}
+	go w.run()
+	return w, nil
+}
+
+// close ends the watch.
+func (w *watcher) close() { w.epoll.Close() }
+
+// works reports whether this system tells of hang-ups.
+func (w *watcher) works() bool { return true }
+
+func (w *watcher) add(c *conn) {
+	w.mu.Lock()
+	w.last++
+	c.token = w.last
+	w.conns[c.token] = c
+	w.mu.Unlock()
+
+	// The token fills the 64 bits that the kernel gives back with an event.
+	event := unix.EpollEvent{Events: unix.EPOLLRDHUP | unix.EPOLLET, Fd: int32(c.token), Pad: int32(c.token >> 32)}
+	w.raw.Control(func(epoll uintptr) {
+		c.raw.Control(func(fd uintptr) {
+			unix.EpollCtl(int(epoll), unix.EPOLL_CTL_ADD, int(fd), &event)
+		})
+	})
+}
+
+// remove forgets c, which is about to be closed; that takes it out of the epoll set.
+func (w *watcher) remove(c *conn) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.conns, c.token)
+}
+
+// run waits for hang-ups until close.
+func (w *watcher) run() {
+	events := make([]unix.EpollEvent, 128)
+	for {
+		n := 0
+		err := w.raw.Read(func(fd uintptr) bool {
+			n, _ = unix.EpollWait(int(fd), events, 0)
+			return n > 0
+		})
+		if err != nil {
+			return // closed
+		}
+		for _, e := range events[:n] {
+			w.mu.Lock()
+			c := w.conns[uint64(uint32(e.Fd))|uint64(uint32(e.Pad))<<32]
+			w.mu.Unlock()
+			if c != nil {
+				c.hungUp()
+			}
+		}
+	}
+}
+
+// alive asks the kernel, without waiting, whether the client is still connected.
+func (c *conn) alive() bool {
+	alive := false
+	c.raw.Control(func(fd uintptr) {
+		poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+		n, err := unix.Poll(poll, 0)
+		alive = err != nil || n == 0
+	})
+	return alive
+}
+
+// acknowledged returns how many bytes the client's kernel has acknowledged, and whether ours tells.
+func (c *conn) acknowledged() (n int64, ok bool) {
+	c.raw.Control(func(fd uintptr) {
+		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+			n, ok = int64(info.Bytes_acked), true
+		}
+	})
+	return n, ok
+}
