@@ -1,0 +1,74 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// config is everything a run of the server can be told. There is one field per
+// option; options describes each, and parseConfig fills it in.
+type config struct {
+	host           string        // empty: every interface
+	port           int           // 0: any free port
+	corsOrigin     string        // comma-separated, without spaces
+	requestTimeout time.Duration // 0: no limit
+	readAhead      int64
+	maxBody        int64         // 0: no limit
+	stallTimeout   time.Duration // 0: off
+	silenceTimeout time.Duration // 0: off
+	drainTimeout   time.Duration
+
+	auditDB        string // empty only if audit is auditOff
+	audit          auditMode
+	auditRetention time.Duration // 0: rows are kept for ever
+
+	logFormat  string // "text" or "json"
+	logLevel   slog.Level
+	configFile string // empty: none was read
+}
+
+// auditMode says how much the relay insists on its audit log.
+type auditMode string
+
+const (
+	auditStrict     auditMode = "strict"      // no byte passes before its match is on disk
+	auditRequired   auditMode = "required"    // no 200 before the record is on disk
+	auditBestEffort auditMode = "best-effort" // relay anyway, count what went unrecorded
+	auditOff        auditMode = "off"         // no log at all
+)
+
+// parseConfig gathers the options from the command line, the environment, the
+// config file and the defaults, in this order of precedence. Only the text that
+// wins is parsed, so garbage that something overrides does not stop the start.
+// The error is one line; for -h and --help it wraps flag.ErrHelp.
+func parseConfig(args []string) (config, error) {
+	var c config
+	opts := options(&c)
+	given, err := readSources(opts, args)
+	if err != nil {
+		return config{}, err
+	}
+	for _, o := range opts {
+		s := given[o.name]
+		if s.source == "" {
+			if o.def == "" {
+				continue // the default is the field's zero value
+			}
+			s.text, s.source = o.def, "default"
+		}
+		if err := o.set(s.text); err != nil {
+			return config{}, invalid(o.name, s, err)
+		}
+	}
+	if c.auditDB == "" && c.audit != auditOff {
+		err := fmt.Errorf("want a file name, unless --audit is off")
+		return config{}, invalid("audit-db", given["audit-db"], err)
+	}
+	return c, nil
+}
+
+// invalid is the error for an option whose text cannot be used.
+func invalid(name string, s *setting, err error) error {
+	return fmt.Errorf("invalid value %q for --%s (%s): %w", s.text, name, s.source, err)
+}

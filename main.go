@@ -1,0 +1,161 @@
+// Httpipe is an HTTP server through which one HTTP client pipes data to another. A producer sends a body
+// to a named channel, a consumer reads from it; each waits until the other is there; the body then
+// streams from the first request into the response of the second, and every such exchange leaves a
+// record in an SQLite audit log.
+//
+//	curl -d hello  http://localhost:3000/channels/v1/do_work     # waits
+//	curl           http://localhost:3000/channels/v1/do_work     # prints hello; both return
+//
+// Package pipe matches and relays, package store keeps the audit log, package httpapi speaks HTTP; this
+// package configures them, and starts and stops them in the right order.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"httpipe/httpapi"
+	"httpipe/store"
+)
+
+func main() {
+	if err := run(context.Background(), os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "httpipe:", err)
+		os.Exit(1)
+	}
+}
+
+// run is the program: it does what args say and returns when that is done, which for the relay is after
+// a SIGTERM or SIGINT, or when ctx is done. Its error is one line.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	name, args, err := command(args)
+	if err != nil {
+		return err
+	}
+	switch name {
+	case commandVersion:
+		fmt.Fprintln(stdout, "httpipe", buildVersion())
+		return nil
+	case commandHelp:
+		usage(stdout)
+		return nil
+	}
+	c, err := parseConfig(args)
+	if errors.Is(err, flag.ErrHelp) {
+		usage(stdout)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return serve(ctx, c, newLogger(c, stderr))
+}
+
+// serve runs the relay. What is started first is stopped last: the audit log outlives the server, whose
+// last answers depend on it.
+//
+//	SIGTERM ──▶ waiters get 503 ──▶ exchanges end, or are cut ──▶ answers go out ──▶ log is closed
+func serve(ctx context.Context, c config, logger *slog.Logger) (err error) {
+	stop, stopped := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stopped()
+
+	var log *store.Log
+	if c.audit != auditOff {
+		log, err = store.Open(store.Config{
+			Path:       c.auditDB,
+			Version:    buildVersion(),
+			BestEffort: c.audit == auditBestEffort,
+			Retention:  c.auditRetention,
+			Logger:     logger,
+		})
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, log.Close()) }()
+	}
+	server, err := httpapi.New(httpapi.Config{
+		Log:            log,
+		Strict:         c.audit == auditStrict,
+		BestEffort:     c.audit == auditBestEffort,
+		RequestTimeout: c.requestTimeout,
+		ReadAhead:      int(c.readAhead),
+		MaxBody:        c.maxBody,
+		StallTimeout:   c.stallTimeout,
+		SilenceTimeout: c.silenceTimeout,
+		CORSOrigins:    strings.Split(c.corsOrigin, ","),
+		Logger:         logger,
+	})
+	if err != nil {
+		return err
+	}
+	listener, err := listen(ctx, c)
+	if err != nil {
+		return err
+	}
+	logger.Info("listening", "addr", listener.Addr().String(), "version", buildVersion(),
+		"audit", string(c.audit), "audit_db", c.auditDB)
+
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("cannot accept connections: %w", err)
+	case <-stop.Done():
+	}
+	logger.Info("stopping", "drain_timeout", c.drainTimeout.String())
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.drainTimeout)
+	defer cancel()
+	drain, cut := signal.NotifyContext(drain, os.Interrupt, syscall.SIGTERM) // a second signal cuts at once
+	defer cut()
+	server.Shutdown(drain)
+	return <-served
+}
+
+// listen opens the port. Keep-alive probes find clients whose host has vanished within a minute.
+func listen(ctx context.Context, c config) (net.Listener, error) {
+	config := net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{
+		Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 3,
+	}}
+	listener, err := config.Listen(ctx, "tcp", net.JoinHostPort(c.host, strconv.Itoa(c.port)))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("port %d is in use by another program; choose one with --port (0: any free one)", c.port)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on port %d: %w", c.port, err)
+	}
+	return listener, nil
+}
+
+func newLogger(c config, w io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: c.logLevel}
+	if c.logFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// version is set by a release's build: -ldflags "-X main.version=…".
+var version string
+
+// buildVersion is the version that this binary calls itself.
+func buildVersion() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}

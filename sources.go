@@ -1,0 +1,136 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/peterbourgon/ff/v3"
+)
+
+// setting is the text that an option was given, and where. As a flag.Value it
+// takes any text: what wins is parsed when all sources have been read.
+type setting struct {
+	text    string
+	source  string // "command line", "variable PORT", "file x, line 3"; empty: not given
+	reading *string
+}
+
+func (s *setting) String() string { return s.text }
+
+func (s *setting) Set(text string) error {
+	s.text, s.source = text, *s.reading
+	return nil
+}
+
+// sources reads the places in which an option can be given.
+type sources struct {
+	flags   *flag.FlagSet
+	names   map[string]string   // every spelling of an option → its name
+	given   map[string]*setting // by name
+	reading string              // the source that is being read now
+}
+
+// readSources returns the setting of every option, by name.
+//
+// The environment comes first: ff counts a flag that is set before it parses as
+// given, so the command line still overrides it and the file does not. ff is not
+// asked to read the environment itself, because it knows one variable per flag
+// and would take P for -p.
+func readSources(opts []option, args []string) (map[string]*setting, error) {
+	s := newSources(opts)
+	s.readEnvironment(opts)
+
+	s.reading = "command line"
+	err := ff.Parse(s.flags, args, ff.WithConfigFileFlag("config"), ff.WithConfigFileParser(s.parseFile))
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
+		return nil, fmt.Errorf("--config (%s): %w", s.given["config"].source, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if s.flags.NArg() > 0 {
+		return nil, fmt.Errorf("unexpected argument %q (command line)", s.flags.Arg(0))
+	}
+	return s.given, nil
+}
+
+func newSources(opts []option) *sources {
+	s := &sources{
+		flags: flag.NewFlagSet("httpipe", flag.ContinueOnError),
+		names: map[string]string{},
+		given: map[string]*setting{},
+	}
+	s.flags.SetOutput(io.Discard) // errors and help are for the caller to print
+	for _, o := range opts {
+		s.given[o.name] = &setting{reading: &s.reading}
+		s.names[o.name] = o.name
+		s.flags.Var(s.given[o.name], o.name, "")
+		if o.short != "" {
+			s.names[o.short] = o.name
+			// Setting the long flag, not only its value, tells ff that the
+			// option was given; otherwise the file would override -p.
+			s.flags.Func(o.short, "", func(text string) error { return s.flags.Set(o.name, text) })
+		}
+	}
+	return s
+}
+
+// readEnvironment takes each option from the first of its variables that is not
+// empty.
+func (s *sources) readEnvironment(opts []option) {
+	for _, o := range opts {
+		for _, name := range o.variables() {
+			text := os.Getenv(name)
+			if text == "" || fromKubernetes(name, text) {
+				continue
+			}
+			s.reading = "variable " + name
+			_ = s.flags.Set(o.name, text) // a setting takes any text
+			break
+		}
+	}
+}
+
+// fromKubernetes reports whether a variable is not meant for us: Kubernetes sets
+// HTTPIPE_PORT=tcp://… in every pod beside a service that is called httpipe.
+func fromKubernetes(name, text string) bool {
+	return name == "HTTPIPE_PORT" && strings.HasPrefix(text, "tcp://")
+}
+
+// parseFile reads a config file in the format of ff.PlainParser: a line is a
+// name and a value, # begins a comment. Unlike that, it knows the line of an
+// error, takes tabs, reports a failed read, and does not read a missing value
+// as "true".
+func (s *sources) parseFile(r io.Reader, set func(name, value string) error) error {
+	file := fmt.Sprintf("file %s", s.given["config"].text)
+	scanner := bufio.NewScanner(r)
+	for line := 1; scanner.Scan(); line++ {
+		s.reading = fmt.Sprintf("%s, line %d", file, line)
+		text := strings.TrimSpace(strings.ReplaceAll(scanner.Text(), "\t", " "))
+		text, _, _ = strings.Cut(" "+text, " #")
+		word, value, _ := strings.Cut(strings.TrimSpace(text), " ")
+		if word == "" {
+			continue
+		}
+		name, ok := s.names[strings.TrimLeft(word, "-")]
+		if !ok {
+			return fmt.Errorf("unknown option %q (%s)", word, s.reading)
+		}
+		if name == "config" {
+			return fmt.Errorf("--config cannot be given in a config file (%s)", s.reading)
+		}
+		if err := set(name, strings.TrimSpace(value)); err != nil {
+			return err
+		}
+	}
+	if err := scanner.Err(); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	return nil
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+)
+
+// maxDuration is the longest time that an option takes, a hundred years: more is
+// a slip, and close to what a time.Duration holds.
+const maxDuration = 100 * 365 * 24 * time.Hour
+
+// into returns a function that parses a text and stores the result in field.
+func into[T any](field *T, parse func(string) (T, error)) func(string) error {
+	return func(text string) error {
+		value, err := parse(text)
+		if err != nil {
+			return err
+		}
+		*field = value
+		return nil
+	}
+}
+
+// orOff lets parse take the words for nothing, too: "0", "off" and "none".
+func orOff[T any](parse func(string) (T, error)) func(string) (T, error) {
+	return func(text string) (T, error) {
+		switch text {
+		case "0", "off", "none":
+			var zero T
+			return zero, nil
+		}
+		return parse(text)
+	}
+}
+
+// oneOf returns a parser that takes the given words only.
+func oneOf[T ~string](words ...T) func(string) (T, error) {
+	return func(text string) (T, error) {
+		names := make([]string, len(words))
+		for i, word := range words {
+			if text == string(word) {
+				return word, nil
+			}
+			names[i] = string(word)
+		}
+		return "", fmt.Errorf("want one of %s", strings.Join(names, ", "))
+	}
+}
+
+func anyText(text string) (string, error) { return text, nil }
+
+func parseFileName(text string) (string, error) {
+	if text == "" {
+		return "", errors.New("want a file name")
+	}
+	return text, nil
+}
+
+func parsePort(text string) (int, error) {
+	port, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return 0, errors.New("want a number from 0 to 65535")
+	}
+	return int(port), nil
+}
+
+// parseHost refuses what is certainly no host, such as a URL or a host with its
+// port; whether there is such a host is for the listener to find out.
+func parseHost(text string) (string, error) {
+	_, _, err := net.SplitHostPort(text)
+	hasPort := err == nil
+	if text == "" || hasPort || strings.ContainsAny(text, "/[] \t") {
+		return "", errors.New("want a host name or an IP address, without a port")
+	}
+	return text, nil
+}
+
+// parseOrigins takes a list of origins as browsers spell them. One that is
+// spelled otherwise would never match, without anyone noticing.
+func parseOrigins(text string) (string, error) {
+	origins := strings.Split(text, ",")
+	for i, origin := range origins {
+		origin = strings.ToLower(strings.TrimSpace(origin))
+		u, err := url.Parse(origin)
+		isOrigin := err == nil && u.Scheme != "" && u.Host != "" && origin == u.Scheme+"://"+u.Host
+		if origin != "*" && !isOrigin {
+			return "", errors.New("want * or origins such as https://example.com, separated by commas")
+		}
+		origins[i] = origin
+	}
+	return strings.Join(origins, ","), nil
+}
+
+// parseDuration takes seconds ("1.5"), days ("90d") or a Go duration ("1h30m").
+// A time that is not zero but less than a millisecond is refused: it is a slip,
+// and could be rounded to zero, which often means no limit.
+func parseDuration(text string) (time.Duration, error) {
+	number, unit := text, time.Second
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		number, unit = days, 24*time.Hour
+	}
+	n, err := strconv.ParseFloat(number, 64)
+	ns := n * float64(unit)
+	if err != nil {
+		var d time.Duration
+		d, err = time.ParseDuration(text)
+		ns = float64(d)
+	}
+	inRange := ns == 0 || ns >= float64(time.Millisecond) && ns <= float64(maxDuration) // false for NaN
+	if err != nil || !inRange {
+		return 0, errors.New("want seconds, such as 1.5, or a time such as 30s, 12h or 90d, up to 100 years")
+	}
+	return time.Duration(math.Round(ns)), nil
+}
+
+// parseAge is parseDuration that insists on a unit: who writes 90 means days, and would lose the log.
+func parseAge(text string) (time.Duration, error) {
+	if _, err := strconv.ParseFloat(text, 64); err == nil {
+		return 0, errors.New("want a time with its unit, such as 90d or 12h")
+	}
+	return parseDuration(text)
+}
+
+// parseSize takes a number of bytes, which may have a unit (KB, KiB, …). It does
+// not take humanize's thousands separator, which makes "1,5MB" fifteen megabytes.
+func parseSize(text string) (int64, error) {
+	n, err := humanize.ParseBytes(text)
+	if err != nil || n < 1 || n > math.MaxInt64 || strings.Contains(text, ",") {
+		return 0, errors.New("want a number of bytes, such as 65536, 64KiB or 10MB")
+	}
+	return int64(n), nil
+}
+
+// sizeBetween returns parseSize with limits, which the error calls by name.
+func sizeBetween(low, high int64, limits string) func(string) (int64, error) {
+	return func(text string) (int64, error) {
+		n, err := parseSize(text)
+		if err != nil {
+			return 0, err
+		}
+		if n < low || n > high {
+			return 0, fmt.Errorf("want %s", limits)
+		}
+		return n, nil
+	}
+}
+
+func parseLevel(text string) (slog.Level, error) {
+	name, err := oneOf("debug", "info", "warn", "error")(text)
+	if err != nil {
+		return 0, err // slog itself would also take words such as INFO+2
+	}
+	var level slog.Level
+	err = level.UnmarshalText([]byte(name))
+	return level, err
+}
