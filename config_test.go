@@ -1,0 +1,275 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// defaults is what parseConfig returns when nobody says anything.
+func defaults() config {
+	return config{
+		port:         3000,
+		corsOrigin:   "*",
+		readAhead:    64 << 10,
+		stallTimeout: time.Minute,
+		drainTimeout: 30 * time.Second,
+		auditDB:      "httpipe.db",
+		audit:        auditRequired,
+		logFormat:    "text",
+		logLevel:     slog.LevelInfo,
+	}
+}
+
+// noEnvironment unsets every variable that an option is read from, so that the
+// ones of the machine do not disturb.
+func noEnvironment(t *testing.T) {
+	t.Helper()
+	for _, o := range options(&config{}) {
+		for _, name := range o.variables() {
+			t.Setenv(name, "") // so that the test's end restores it
+			if err := os.Unsetenv(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// writeFile writes a config file and returns its path.
+func writeFile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "httpipe.conf")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// parseWith runs parseConfig with these variables and, unless it is empty, this
+// config file.
+func parseWith(t *testing.T, env map[string]string, file string, args []string) (config, error) {
+	t.Helper()
+	noEnvironment(t)
+	for name, value := range env {
+		t.Setenv(name, value)
+	}
+	if file != "" {
+		args = append([]string{"--config", writeFile(t, file)}, args...)
+	}
+	c, err := parseConfig(args)
+	c.configFile = "" // a temporary name
+	return c, err
+}
+
+// One text for each option that is not its default, and what it makes of the
+// defaults.
+var examples = map[string]struct {
+	text string
+	want func(*config)
+}{
+	"port":            {"8080", func(c *config) { c.port = 8080 }},
+	"host":            {"127.0.0.1", func(c *config) { c.host = "127.0.0.1" }},
+	"cors-origin":     {"https://a.example", func(c *config) { c.corsOrigin = "https://a.example" }},
+	"request-timeout": {"2.5", func(c *config) { c.requestTimeout = 2500 * time.Millisecond }},
+	"read-ahead":      {"1MiB", func(c *config) { c.readAhead = 1 << 20 }},
+	"max-body":        {"10MB", func(c *config) { c.maxBody = 10_000_000 }},
+	"stall-timeout":   {"off", func(c *config) { c.stallTimeout = 0 }},
+	"silence-timeout": {"5m", func(c *config) { c.silenceTimeout = 5 * time.Minute }},
+	"drain-timeout":   {"0", func(c *config) { c.drainTimeout = 0 }},
+	"audit-db":        {"my books.db", func(c *config) { c.auditDB = "my books.db" }},
+	"audit":           {"best-effort", func(c *config) { c.audit = auditBestEffort }},
+	"audit-retention": {"90d", func(c *config) { c.auditRetention = 90 * 24 * time.Hour }},
+	"log-format":      {"json", func(c *config) { c.logFormat = "json" }},
+	"log-level":       {"debug", func(c *config) { c.logLevel = slog.LevelDebug }},
+}
+
+func TestEveryOptionFromEverySource(t *testing.T) {
+	for _, o := range options(&config{}) {
+		if o.name == "config" {
+			continue // TestConfigFile
+		}
+		example, ok := examples[o.name]
+		if !ok {
+			t.Errorf("no example for --%s", o.name)
+			continue
+		}
+		want := defaults()
+		example.want(&want)
+		check := func(source string, env map[string]string, file string, args ...string) {
+			t.Run(o.name+" from "+source, func(t *testing.T) {
+				got, err := parseWith(t, env, file, args)
+				if err != nil || got != want {
+					t.Errorf("got  %+v, %v\nwant %+v", got, err, want)
+				}
+			})
+		}
+		check("flag", nil, "", "--"+o.name, example.text)
+		check("file", nil, o.name+" "+example.text+"\n")
+		for _, name := range o.variables() {
+			check(name, map[string]string{name: example.text}, "")
+		}
+		if o.short != "" {
+			check("short flag", nil, "", "-"+o.short, example.text)
+			check("short line", nil, o.short+" "+example.text+"\n")
+		}
+	}
+}
+
+func TestPrecedence(t *testing.T) {
+	type env = map[string]string
+	for _, tt := range []struct {
+		name string
+		env  env
+		file string
+		args string
+		port int
+	}{
+		{"nothing", nil, "", "", 3000},
+		{"flag over all", env{"HTTPIPE_PORT": "2", "PORT": "3"}, "port 4", "--port 1", 1},
+		{"short flag over all", env{"HTTPIPE_PORT": "2", "PORT": "3"}, "port 4", "-p 1", 1},
+		{"short flag over plain variable", env{"PORT": "9000"}, "", "-p 1", 1},
+		{"short flag over file", nil, "port 4", "-p 1", 1},
+		{"flag over short line", nil, "p 4", "--port 1", 1},
+		{"last flag, short", nil, "", "--port 1 -p 2", 2},
+		{"last flag, long", nil, "", "-p 2 --port 1", 1},
+		{"own variable over plain and file", env{"HTTPIPE_PORT": "2", "PORT": "3"}, "port 4", "", 2},
+		{"plain variable over file", env{"PORT": "3"}, "p 4", "", 3},
+		{"file over default", nil, "port 4", "", 4},
+		{"last line, short", nil, "port 4\np 5", "", 5},
+		{"last line, long", nil, "p 5\nport 4", "", 4},
+		{"default typed as a flag", env{"PORT": "3"}, "port 4", "-p 3000", 3000},
+
+		{"empty own variable", env{"HTTPIPE_PORT": "", "PORT": "3"}, "port 4", "", 3},
+		{"empty variables", env{"HTTPIPE_PORT": "", "PORT": ""}, "port 4", "", 4},
+		{"variables of short names", env{"P": "5", "R": "abc", "T": "abc", "HTTPIPE_P": "6"}, "", "", 3000},
+		{"plain variables of others", env{"HOST": "h/h", "AUDIT": "x", "CONFIG": "/nope"}, "", "", 3000},
+		{"unknown variable", env{"HTTPIPE_PROT": "6", "HTTPIPE_PORT_3000_TCP": "tcp://x"}, "", "", 3000},
+		{"Kubernetes, default", env{"HTTPIPE_PORT": "tcp://10.0.0.1:3000"}, "", "", 3000},
+		{"Kubernetes, file", env{"HTTPIPE_PORT": "tcp://10.0.0.1:3000"}, "port 4", "", 4},
+		{"Kubernetes, plain", env{"HTTPIPE_PORT": "tcp://10.0.0.1:3000", "PORT": "3"}, "port 4", "", 3},
+
+		{"garbage under a flag", env{"HTTPIPE_PORT": "x", "PORT": "y"}, "port z", "-p 1", 1},
+		{"garbage under a variable", env{"HTTPIPE_PORT": "2", "PORT": "y"}, "port z", "", 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			want := defaults()
+			want.port = tt.port
+			got, err := parseWith(t, tt.env, tt.file, strings.Fields(tt.args))
+			if err != nil || got != want {
+				t.Errorf("got  %+v, %v\nwant %+v", got, err, want)
+			}
+		})
+	}
+}
+
+func TestConfigErrors(t *testing.T) {
+	type env = map[string]string
+	for _, tt := range []struct {
+		name string
+		env  env
+		file string
+		args []string
+		want string // a part of the error, words separated by …
+	}{
+		{"unknown flag", nil, "", []string{"--prot", "1"}, "commandline…-prot"},
+		{"flag without a value", nil, "", []string{"--host", "::1", "--port"}, "commandline…needs an argument…-port"},
+		{"short flag without a value", nil, "", []string{"-p"}, "commandline…needs an argument…-p"},
+		{"stray argument", nil, "", []string{"-p", "1", "serve"}, `unexpected argument "serve" (command line)`},
+		{"wrong flag", nil, "", []string{"--port=x"}, `invalid value "x" for --port (command line): want a number`},
+		{"wrong short flag", nil, "", []string{"-r", "-1"}, `invalid value "-1" for --request-timeout (command line)`},
+		{"wrong flag over good sources", env{"PORT": "1"}, "port 2", []string{"-p", "x"}, "(command line)"},
+		{"wrong own variable", env{"HTTPIPE_PORT": "x", "PORT": "1"}, "", nil, `"x" for --port (variable HTTPIPE_PORT)`},
+		{"wrong plain variable", env{"PORT": "tcp://x"}, "", nil, `"tcp://x" for --port (variable PORT)`},
+		{"wrong line", nil, "# mine\n\nport x", nil, `"x" for --port (file …httpipe.conf, line 3): want`},
+		{"wrong short line", nil, "p x", nil, `"x" for --port (file …httpipe.conf, line 1): want`},
+		{"unknown line", nil, "port 1\nprot 2\n", nil, `unknown option "prot" (file …httpipe.conf, line 2)`},
+		{"variable's name as a line", nil, "HTTPIPE_PORT 1", nil, `unknown option "HTTPIPE_PORT" (file …, line 1)`},
+		{"line without a value", nil, "audit\nhost # all", nil, `"" for --host (file …, line 2): want`},
+		{"config in the file", nil, "config other.conf", nil, "--config cannot…(file …, line 1)"},
+		{"endless line", nil, strings.Repeat("x", 1<<17), nil, "file …httpipe.conf: …too long"},
+		{"empty flag", nil, "", []string{"--port="}, `invalid value "" for --port (command line)`},
+		{"empty host", nil, "", []string{"--host="}, `invalid value "" for --host (command line)`},
+		{"empty config", nil, "", []string{"--config="}, `invalid value "" for --config (command line)`},
+		{"empty audit-db", nil, "", []string{"--audit-db="}, `"" for --audit-db (command line): …--audit is off`},
+		{"missing file", nil, "", []string{"--config", "/nope/x"}, "--config (command line): …/nope/x: no such file"},
+		{"missing file by variable", env{"HTTPIPE_CONFIG": "/nope/y"}, "", nil, "(variable HTTPIPE_CONFIG): …/nope/y"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := parseWith(t, tt.env, tt.file, tt.args)
+			if err == nil {
+				t.Fatalf("no error, want %s", tt.want)
+			}
+			rest := err.Error()
+			for part := range strings.SplitSeq(tt.want, "…") {
+				_, after, found := strings.Cut(rest, part)
+				if !found {
+					t.Fatalf("error %q lacks %q", err, part)
+				}
+				rest = after
+			}
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("error has several lines: %q", err)
+			}
+		})
+	}
+}
+
+func TestEmptyAuditDBIfOff(t *testing.T) {
+	got, err := parseWith(t, map[string]string{"HTTPIPE_AUDIT": "off"}, "", []string{"--audit-db="})
+	if err != nil || got.auditDB != "" || got.audit != auditOff {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+func TestConfigFile(t *testing.T) {
+	noEnvironment(t)
+	path := writeFile(t, "# all of the format\r\n\n  --port 8080 # a comment\n\tp\t8081\t# another\n"+
+		"audit-db a b#c.db\n   # indented\nhost ::1")
+	want := defaults()
+	want.port, want.auditDB, want.host, want.configFile = 8081, "a b#c.db", "::1", path
+
+	got, err := parseConfig([]string{"--config", path})
+	if err != nil || got != want {
+		t.Errorf("by flag: got %+v, %v\nwant %+v", got, err, want)
+	}
+	t.Setenv("HTTPIPE_CONFIG", path)
+	got, err = parseConfig(nil)
+	if err != nil || got != want {
+		t.Errorf("by variable: got %+v, %v\nwant %+v", got, err, want)
+	}
+}
+
+func TestHelpIsErrHelp(t *testing.T) {
+	for _, arg := range []string{"-h", "--help", "-help"} {
+		_, err := parseWith(t, map[string]string{"PORT": "garbage"}, "", []string{"-p", "1", arg})
+		if !errors.Is(err, flag.ErrHelp) {
+			t.Errorf("%s: got %v, want flag.ErrHelp", arg, err)
+		}
+	}
+}
+
+// The flag package would print errors and its own help; printing is main's.
+func TestParseConfigPrintsNothing(t *testing.T) {
+	out, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	stderr := os.Stderr
+	os.Stderr = out
+	defer func() { os.Stderr = stderr }()
+	for _, arg := range []string{"-h", "--prot", "--port"} {
+		if _, err := parseWith(t, nil, "", []string{arg}); err == nil {
+			t.Errorf("%s: no error", arg)
+		}
+	}
+	printed, err := os.ReadFile(out.Name())
+	if err != nil || len(printed) > 0 {
+		t.Errorf("printed %q, %v", printed, err)
+	}
+}

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func readme(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// blocks returns the fenced blocks of the README in the given language.
+func blocks(t *testing.T, language string) []string {
+	t.Helper()
+	var found []string
+	for _, m := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(readme(t), -1) {
+		found = append(found, m[1])
+	}
+	if len(found) == 0 {
+		t.Fatalf("the README has no %s block", language)
+	}
+	return found
+}
+
+func TestReadmeOptions(t *testing.T) {
+	var want strings.Builder
+	want.WriteString("| option | default | variables | |\n| --- | --- | --- | --- |\n")
+	for _, o := range options(&config{}) {
+		name, def := "`--"+o.name+"`", "none"
+		if o.short != "" {
+			name = "`-" + o.short + "`, " + name
+		}
+		if o.def != "" {
+			def = "`" + o.def + "`"
+		}
+		fmt.Fprintf(&want, "| %s | %s | `%s` | %s |\n", name, def, strings.Join(o.variables(), "`, `"), o.help)
+	}
+	if !strings.Contains(readme(t), want.String()) {
+		t.Errorf("the README's table of options should be:\n%s", want.String())
+	}
+}
+
+// Words that differ from run to run.
+var (
+	anID   = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`)
+	aTime  = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`)
+	aRoute = regexp.MustCompile(`channels/[^\s/]+/[^\s/]+`)
+)
+
+func normal(s string) string {
+	s = strings.ReplaceAll(s, "\r", "")
+	return strings.TrimSpace(aTime.ReplaceAllString(anID.ReplaceAllString(s, "ID"), "TIME"))
+}
+
+// TestReadmeTranscripts replays what the README shows, with the real binary, curl and sqlite3.
+func TestReadmeTranscripts(t *testing.T) {
+	for _, block := range blocks(t, "console") {
+		name, _, _ := strings.Cut(block, "\n")
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			license, err := os.ReadFile("LICENSE")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, "LICENSE"), license, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			p := start(t, dir)
+			script, want := transcript(block, p.url)
+			bash := exec.Command("bash", "-c", script)
+			bash.Dir = dir
+			got, err := bash.Output()
+			if err != nil || normal(string(got)) != normal(want) {
+				t.Errorf("%v; printed\n%s\nwant\n%s\nscript\n%s", err, got, want, script)
+			}
+		})
+	}
+}
+
+// transcript makes a script of a block's commands, and returns it with what it should print. Where a
+// person's slowness would do it, the script waits: for a command in the background to have arrived, and
+// before a look into the log for everything to have ended.
+func transcript(block, url string) (script, want string) {
+	for line := range strings.Lines(block) {
+		command, isCommand := strings.CutPrefix(line, "$ ")
+		if !isCommand {
+			want += line
+			continue
+		}
+		if strings.HasPrefix(command, "go run .") {
+			continue // the test has started it
+		}
+		if strings.HasPrefix(command, "sqlite3") {
+			script += "wait\n"
+		}
+		command = strings.ReplaceAll(command, "localhost:3000", url)
+		if !strings.HasSuffix(command, "&\n") {
+			// A shell's next prompt would stand behind a message that ends without a newline.
+			script += strings.TrimSuffix(command, "\n") + ` | sed '$a\'` + "\n"
+		} else {
+			script += command
+			for _, route := range aRoute.FindAllString(command, -1) {
+				script += fmt.Sprintf("until curl -sfI -o /dev/null %s/%s; do :; done\n", url, route)
+			}
+		}
+	}
+	return script + "wait\n", want
+}
+
+// TestReadmeQueries runs the README's queries on a log in which each of them should find something.
+func TestReadmeQueries(t *testing.T) {
+	p := start(t, t.TempDir())
+	channel := p.url + "/channels/v1/do_work"
+	if got := <-curl(channel + "?wait=1ms"); got != "" {
+		t.Fatalf("a consumer who did not wait printed %q", got)
+	}
+	consumer := curl(channel)
+	p.waitFor(t, "v1/do_work", "0", "1")
+	if got := <-curl("-d", "hello", channel); got != "" {
+		t.Fatalf("the producer was told %q", got)
+	}
+	<-consumer
+	cutOff(t, p, "v1/cut")
+	running := curl("-N", p.url+"/channels/v1/running")
+	endless := exec.Command("curl", "-sS", "-T", "-", p.url+"/channels/v1/running")
+	feed, err := endless.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := endless.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { feed.Close(); endless.Wait(); <-running })
+	fmt.Fprintln(feed, "something")
+	p.waitForRow(t, "select 1 from exchanges where outcome = 'open'")
+
+	id := p.sqlite(t, "select id from exchanges limit 1")
+	for _, query := range blocks(t, "sql") {
+		query = anID.ReplaceAllString(query, id)
+		if p.sqlite(t, query) == "" {
+			t.Errorf("finds nothing: %s", query)
+		}
+	}
+}
+
+// cutOff lets an exchange end as consumer_left.
+func cutOff(t *testing.T, p *process, channel string) {
+	t.Helper()
+	url := p.url + "/channels/" + channel
+	large := filepath.Join(t.TempDir(), "large")
+	if err := os.WriteFile(large, make([]byte, 20<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	producer := curl("-T", large, url)
+	if got := <-curl("--max-filesize", "1000", "-o", "/dev/null", url); !strings.Contains(got, "exit 63") {
+		t.Fatalf("a consumer that wanted 1000 bytes at the most: %q", got)
+	}
+	if got := <-producer; !strings.HasPrefix(got, "consumer_left: ") {
+		t.Fatalf("the producer of a cut transfer was told %q", got)
+	}
+}
+
+// TestReadmeLoop runs the consumer's loop through waits that are over and three messages.
+func TestReadmeLoop(t *testing.T) {
+	p := start(t, t.TempDir())
+	loop := strings.NewReplacer("localhost:3000", p.url, "wait=50s", "wait=100ms").Replace(blocks(t, "sh")[0])
+	bash := exec.Command("bash", "-c", loop)
+	bash.Dir = t.TempDir()
+	out, err := bash.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := bash.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { bash.Process.Kill(); bash.Wait() })
+	p.waitForRow(t, "select 1 from requests where outcome = 'timed_out' limit 1")
+	for _, job := range []string{"one", "two", "three"} {
+		if got := <-curl("-d", job, p.url+"/channels/v1/jobs"); got != "" {
+			t.Fatalf("the producer was told %q", got)
+		}
+		read := make([]byte, len(job))
+		if _, err := io.ReadFull(out, read); err != nil || string(read) != job {
+			t.Fatalf("the loop handled %q, %v; want %q", read, err, job)
+		}
+	}
+}

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// These tests use the whole program as a process, as its users do.
+
+// TestKilled: what ran when the process was killed is interrupted at the next start; what was
+// acknowledged is there.
+func TestKilled(t *testing.T) {
+	dir := t.TempDir()
+	p := start(t, dir)
+	consumer := curl(p.url + "/channels/v1/done")
+	if got := <-curl("-d", "hello", p.url+"/channels/v1/done"); got != "" {
+		t.Fatalf("the producer was told %q", got)
+	}
+	if got := <-consumer; got != "hello" {
+		t.Fatalf("the consumer got %q", got)
+	}
+	body, feed := io.Pipe()
+	defer feed.Close()
+	go http.Post(p.url+"/channels/v1/running", "text/plain", body)
+	go io.WriteString(feed, "half")
+	resp, err := http.Get(p.url + "/channels/v1/running")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	p.waitForRow(t, "select 1 from exchanges where outcome = 'open'")
+	if err := p.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-p.exited
+	if got, err := io.ReadAll(resp.Body); err == nil {
+		t.Errorf("the consumer's body looks whole: %q", got)
+	}
+
+	p = start(t, dir)
+	for query, want := range map[string]string{
+		"select channel, outcome, bytes from exchanges order by id":                                         "done|delivered|5\nrunning|interrupted|",
+		"select channel, reason, exchanges from channels order by id":                                       "done|idle|1\nrunning|interrupted|1",
+		"select clean, stopped_at is null from runs order by started_at limit 1":                            "0|1",
+		"select ended_at = (select max(started_at) from runs) from exchanges where outcome = 'interrupted'": "1",
+		"pragma integrity_check": "ok",
+	} {
+		if got := p.sqlite(t, query); got != want {
+			t.Errorf("%s:\n%s\nwant\n%s", query, got, want)
+		}
+	}
+	p.stop(t)
+}
+
+// zeros is an endless body.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+// TestTwoGigabytes: memory does not grow with the body.
+func TestTwoGigabytes(t *testing.T) {
+	const size = 2 << 30
+	p := start(t, t.TempDir())
+	produced := make(chan error, 1)
+	go func() {
+		resp, err := http.Post(p.url+"/channels/v1/large", "application/zip", io.LimitReader(zeros{}, size))
+		if err == nil {
+			resp.Body.Close()
+			if resp.StatusCode != http.StatusOK {
+				err = fmt.Errorf("the producer got %s", resp.Status)
+			}
+		}
+		produced <- err
+	}()
+	resp, err := http.Get(p.url + "/channels/v1/large")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if n, err := io.Copy(io.Discard, resp.Body); n != size || err != nil {
+		t.Errorf("the consumer got %d bytes, %v", n, err)
+	}
+	if err := <-produced; err != nil {
+		t.Error(err)
+	}
+	if peak := p.peakMemory(t); peak > 80<<20 {
+		t.Errorf("%d MB of memory at the peak", peak>>20)
+	}
+}
+
+// peakMemory is the most memory that the process has had resident so far, in bytes.
+func (p *process) peakMemory(t *testing.T) int64 {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Process.Pid))
+	if err != nil {
+		t.Skip("no /proc to read memory from")
+	}
+	_, after, _ := strings.Cut(string(status), "VmHWM:")
+	var kilobytes int64
+	if _, err := fmt.Sscan(after, &kilobytes); err != nil {
+		t.Fatal(err)
+	}
+	return kilobytes << 10
+}
+
+// TestBestEffortAndOff: a relay that may run without its log, and one that has none.
+func TestBestEffortAndOff(t *testing.T) {
+	for _, mode := range []string{"best-effort", "off", "strict", "required"} {
+		t.Run(mode, func(t *testing.T) {
+			p := start(t, t.TempDir(), "--audit", mode)
+			consumer := curl(p.url + "/channels/v1/a")
+			producer := curl("-d", "hello", p.url+"/channels/v1/a")
+			if got := <-consumer + <-producer; got != "hello" {
+				t.Fatalf("the two got %q", got)
+			}
+			_, err := os.Stat(p.dir + "/httpipe.db")
+			if mode == "off" && !os.IsNotExist(err) {
+				t.Errorf("there is a log: %v", err)
+			}
+			if mode != "off" {
+				if got := p.sqlite(t, "select outcome from exchanges"); got != "delivered" {
+					t.Errorf("on record: %q", got)
+				}
+			}
+		})
+	}
+}
+
+// TestLogDeleted: no record, no service, and service again when the log is back.
+func TestLogDeleted(t *testing.T) {
+	p := start(t, t.TempDir())
+	path := p.dir + "/httpipe.db"
+	if err := os.Rename(path, path+".away"); err != nil {
+		t.Fatal(err)
+	}
+	status := func() int {
+		resp, err := http.Get(p.url + "/healthz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode
+	}
+	for status() != http.StatusServiceUnavailable {
+	}
+	if got := <-curl("-w", "%{http_code}", p.url+"/channels/v1/a"); got != "503" {
+		t.Errorf("a consumer without a log got %q, want an empty 503", got)
+	}
+	if got := <-curl("-d", "a", p.url+"/channels/v1/a"); !strings.HasPrefix(got, "audit_unavailable: ") {
+		t.Errorf("a producer without a log got %q", got)
+	}
+	if err := os.Rename(path+".away", path); err != nil {
+		t.Fatal(err)
+	}
+	for status() != http.StatusOK {
+	}
+	consumer := curl(p.url + "/channels/v1/a")
+	if got := <-curl("-d", "back", p.url+"/channels/v1/a"); got != "" {
+		t.Errorf("the producer got %q", got)
+	}
+	if got := <-consumer; got != "back" {
+		t.Errorf("the consumer got %q", got)
+	}
+	p.Process.Signal(syscall.SIGTERM)
+	<-p.exited
+	if got := p.sqlite(t, "select outcome from exchanges"); got != "delivered" {
+		t.Errorf("on record: %q", got)
+	}
+}
