@@ -25,13 +25,10 @@ func (c *channel) queueOf(role Role) *queue {
 	return &c.consumers
 }
 
-// nextPairLocked reports whether a request of the given role would be in the next pair if it arrived now.
+// nextPairLocked reports whether a request of the given role would be in the next pair if it arrived now:
+// if nothing runs and nobody of its kind waits, one of the other kind does, or c would not exist.
 func (c *channel) nextPairLocked(role Role) bool {
-	other := Consumer
-	if role == Consumer {
-		other = Producer
-	}
-	return c.running == nil && c.queueOf(role).length == 0 && c.queueOf(other).length > 0
+	return c.running == nil && c.queueOf(role).length == 0
 }
 
 // settleLocked brings the channel to rest after any change: an exchange begins if one can, those who

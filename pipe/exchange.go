@@ -31,6 +31,7 @@ type Exchange struct {
 // A Sink is the consumer's connection. Its methods may block for as long as the consumer takes; the
 // consumer's Interrupt makes them return.
 type Sink interface {
+	// Write may be given no bytes, as for an empty body.
 	io.Writer
 	// Flush sends on what Write has been given.
 	Flush() error

@@ -114,12 +114,9 @@ func (b *Broker) openLocked(k Key) *channel {
 	return c
 }
 
-// closeLocked takes c out of the world for the reason why. If its exchange still unwinds, the end of
-// that reports the closing.
+// closeLocked takes c, which exists, out of the world for the reason why. If its exchange still unwinds,
+// the end of that reports the closing.
 func (b *Broker) closeLocked(c *channel, why Reason) {
-	if c.Reason != reasonStillAlive {
-		return
-	}
 	if b.stopping && why == Idle {
 		why = BrokerShutDown
 	}

@@ -37,7 +37,8 @@ type Arrival struct {
 	Alive func() bool
 
 	// Interrupt makes a blocked Read of Body, or a blocked Write to the consumer, return with an error.
-	// It is called when the request must end before its body did. nil: nothing blocks for long.
+	// It is called, maybe more than once, when the request must end before its body did. nil: nothing
+	// blocks for long.
 	Interrupt func()
 
 	// The rest is a producer's.
@@ -67,7 +68,7 @@ type Request struct {
 	// settled is closed by the broker, once, when Settled says.
 	settled chan struct{}
 
-	// Guarded by Broker.mu, and constant once settled is closed.
+	// Guarded by Broker.mu, and, but for the state of a running consumer, constant once settled is closed.
 	state    state
 	ready    bool // a producer's: first byte or end of an empty body in hand
 	channel  *channel

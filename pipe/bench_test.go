@@ -1,0 +1,72 @@
+package pipe
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+)
+
+// exchangeOnce has a small message go from a producer to a consumer, without any goroutine.
+func exchangeOnce(b *Broker) Outcome {
+	k := Key{"bench", "mark"}
+	p := b.Arrive(Arrival{Key: k, Role: Producer, Wait: Forever, Body: strings.NewReader("hello"), Length: 5, ReadAhead: 64 << 10})
+	p.Fill()
+	c := b.Arrive(Arrival{Key: k, Role: Consumer, Wait: Forever})
+	<-c.Settled()
+	c.Exchange().Relay(nowhere{})
+	<-p.Settled()
+	o, _ := p.Exchange().Await()
+	return o
+}
+
+func BenchmarkExchange(b *testing.B) {
+	broker := New(Config{NewID: func() string { return "x" }})
+	b.ReportAllocs()
+	for b.Loop() {
+		if o := exchangeOnce(broker); o != Delivered {
+			b.Fatal(o)
+		}
+	}
+}
+
+// BenchmarkBody is how fast bytes go through a body, from memory to nowhere, by how many the source
+// gives at a time.
+func BenchmarkBody(b *testing.B) {
+	for _, read := range []int{4 << 10, 64 << 10, 1 << 20} {
+		b.Run(fmt.Sprintf("reads=%dK", read>>10), func(b *testing.B) {
+			broker := New(Config{NewID: func() string { return "x" }})
+			src := &endless{piece: make([]byte, read), left: int64(b.N) << 20}
+			b.SetBytes(1 << 20)
+			b.ReportAllocs()
+			p := broker.Arrive(Arrival{Role: Producer, Wait: Forever, Body: src, Length: -1, ReadAhead: 64 << 10})
+			c := broker.Arrive(Arrival{Role: Consumer, Wait: Forever})
+			go p.Fill()
+			<-c.Settled()
+			if o := c.Exchange().Relay(nowhere{}); o != Delivered {
+				b.Fatal(o)
+			}
+		})
+	}
+}
+
+// endless gives its piece over and over, until nothing is left.
+type endless struct {
+	piece []byte
+	left  int64
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	if e.left == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p[:min(int64(len(p)), e.left)], e.piece)
+	e.left -= int64(n)
+	return n, nil
+}
+
+// nowhere is a sink that takes everything at once.
+type nowhere struct{}
+
+func (nowhere) Write(p []byte) (int, error) { return len(p), nil }
+func (nowhere) Flush() error                { return nil }

@@ -1,0 +1,319 @@
+package pipe
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"sync/atomic"
+	"testing"
+	"testing/iotest"
+	"time"
+)
+
+// What becomes of the bytes.
+
+// pattern is n bytes of which no two stretches look alike, so that none can be lost or swapped unseen.
+func pattern(n int) []byte {
+	p := make([]byte, n)
+	rand.NewChaCha8([32]byte{1}).Read(p)
+	return p
+}
+
+// of sets a producer's body to r, read as it comes.
+func of(r io.Reader) option { return func(p *peer) { p.arrival.Body = r } }
+
+func TestBodies(t *testing.T) {
+	readers := map[string]func([]byte) io.Reader{
+		"plain":         func(b []byte) io.Reader { return bytes.NewReader(b) },
+		"end with data": func(b []byte) io.Reader { return iotest.DataErrReader(bytes.NewReader(b)) },
+		"halves":        func(b []byte) io.Reader { return iotest.HalfReader(bytes.NewReader(b)) },
+		"byte by byte":  func(b []byte) io.Reader { return iotest.OneByteReader(bytes.NewReader(b)) },
+	}
+	sizes := []int{0, 1, 5, firstRing - 1, firstRing, firstRing + 1, 64 << 10, relayRing + 1, 3*relayRing + 12345}
+	for name, reader := range readers {
+		for _, size := range sizes {
+			if name == "byte by byte" && size > 2*firstRing {
+				continue // slow, and nothing new
+			}
+			body := pattern(size)
+			for _, length := range []int64{-1, int64(size), 0, 3} { // the last two lie, for most
+				t.Run(fmt.Sprintf("%s/%d announced as %d", name, size, length), func(t *testing.T) {
+					inWorld(t, Config{}, func(w *world) {
+						p := w.produce("p", of(reader(body)), func(p *peer) { p.arrival.Length = length })
+						c := w.consume("c")
+						p.ends(Delivered)
+						c.got(string(body))
+					})
+				})
+			}
+		}
+	}
+}
+
+func TestEachByteIsFlushedBeforeTheNextIsAwaited(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		p, c := w.produce("p"), w.consume("c")
+		for i := range 10 {
+			p.sends(string(rune('0' + i)))
+			c.got("0123456789"[:i+1])
+		}
+		p.finishes()
+		p.ends(Delivered)
+	})
+}
+
+// What comes while the consumer is busy goes in one write, whatever the number of reads.
+func TestBytesInHandGoTogether(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		p := w.produce("p", firstBytes("a"), firstBytes("b"), firstBytes("c"))
+		c := w.consume("c")
+		c.got("abc")
+		if c.sink.writes != 1 {
+			t.Errorf("%d writes", c.sink.writes)
+		}
+		p.finishes()
+	})
+}
+
+func TestReadAhead(t *testing.T) {
+	for _, ahead := range []int{-1, 0, 1, 100, firstRing, 64 << 10, 2 * relayRing} {
+		t.Run(fmt.Sprint(ahead), func(t *testing.T) {
+			inWorld(t, Config{}, func(w *world) {
+				body := pattern(4 * relayRing)
+				p := w.produce("p", whole(string(body)), readAhead(ahead))
+				if got, want := p.src.read.Load(), int64(max(ahead, 1)); got != want {
+					t.Errorf("read %d bytes ahead, want %d", got, want)
+				}
+				c := w.consume("c")
+				p.ends(Delivered)
+				c.got(string(body))
+			})
+		})
+	}
+}
+
+// A slow consumer stops the producer; memory does not grow with the body.
+func TestBackpressure(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		body := pattern(16 * relayRing)
+		p, c := w.produce("p", whole(string(body))), w.held("c")
+		// What was read ahead is being written. Beside it the ring has grown to what a fast stream needs.
+		if got := p.src.read.Load(); got < relayRing || got > 64<<10+relayRing {
+			t.Errorf("read %d bytes while the consumer took none", got)
+		}
+		w.after(time.Hour)
+		c.is(running)
+		c.releases()
+		p.ends(Delivered)
+		c.got(string(body))
+		if got := cap(p.request.body.ring); got > relayRing {
+			t.Errorf("the ring has grown to %d bytes", got)
+		}
+	})
+}
+
+// A producer whose reader waits for room gets its answer too.
+func TestEndWithAFullRing(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		p := w.produce("p", readAhead(1), firstBytes("xy"))
+		w.deletes(home, true)
+		p.ends(Deleted)
+	})
+	inWorld(t, Config{}, func(w *world) {
+		p, c := w.produce("p", whole(string(pattern(4*relayRing)))), w.held("c")
+		c.leaves()
+		p.ends(ConsumerLeft)
+	})
+}
+
+func TestSmallMessagesStaySmall(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		hello := w.produce("hello", whole("hello"), func(p *peer) { p.arrival.Length = 5 })
+		chunked := w.produce("chunked", whole("hello"))
+		if got := len(hello.request.body.ring); got != 6 {
+			t.Errorf("a ring of %d bytes for hello", got)
+		}
+		if got := len(chunked.request.body.ring); got != firstRing {
+			t.Errorf("a ring of %d bytes for a chunked hello", got)
+		}
+	})
+}
+
+func TestProbe(t *testing.T) {
+	var probes atomic.Int32
+	probed := func(p *peer) { p.arrival.Probe = func() { probes.Add(1) } }
+	inWorld(t, Config{}, func(w *world) {
+		p := w.produce("p", probed, readAhead(10), firstBytes("123456789"))
+		w.after(time.Hour)
+		if probes.Load() > 0 {
+			t.Fatal("probed while there was room")
+		}
+		p.sends("0")
+		w.after(time.Second - 1)
+		if probes.Load() > 0 {
+			t.Fatal("probed too soon")
+		}
+		w.after(1)
+		w.after(9 * time.Second)
+		if got := probes.Load(); got != 10 {
+			t.Fatalf("probed %d times in 10 seconds", got)
+		}
+		w.consume("c")
+		w.after(time.Hour)
+		if got := probes.Load(); got != 10 {
+			t.Fatalf("probed %d times though there was room", got-10)
+		}
+	})
+}
+
+func TestProbedAndGone(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		var p *peer
+		p = w.produce("p", readAhead(1), firstBytes("x"), func(p *peer) {
+			p.arrival.Probe = func() { p.request.Leave() }
+		})
+		w.after(probeEvery)
+		p.ends(Left)
+	})
+}
+
+// A source that gives nothing and no error has not begun, and is no harm.
+func TestEmptyReads(t *testing.T) {
+	inWorld(t, Config{SilenceTimeout: limit}, func(w *world) {
+		p, c := w.produce("p", firstBytes("")), w.consume("c")
+		p.is(waiting)
+		w.after(limit - 1)
+		p.sends("")
+		p.is(waiting)
+		p.sends("x")
+		c.is(running)
+		w.after(limit - 1)
+		p.sends("")
+		c.is(running)
+		w.after(1)
+		p.ends(Silent)
+	})
+}
+
+// reads has b read s.
+func (b *body) reads(t *testing.T, s string) {
+	t.Helper()
+	space, err := b.freePart()
+	if len(space) < len(s) || err != nil {
+		t.Fatalf("there is room for %d bytes, error %v", len(space), err)
+	}
+	b.filled(copy(space, s), nil)
+}
+
+// takes asserts what b has in hand, and returns it.
+func (b *body) takes(t *testing.T, want string, wantMore bool) []byte {
+	t.Helper()
+	p, more, err := b.take()
+	if string(p) != want || more != wantMore || err != nil {
+		t.Errorf("took %q, %v, %v, want %q, %v", p, more, err, want, wantMore)
+	}
+	return p
+}
+
+// wrapped returns a body of which "ef" is handed out and "ghijkl" in hand, all around a full ring.
+func wrapped(t *testing.T) (b *body, held []byte) {
+	t.Helper()
+	b = newBody(&Arrival{ReadAhead: 8, Length: -1})
+	b.reads(t, "abcd")
+	b.takes(t, "abcd", false)
+	b.reads(t, "ef")
+	held = b.takes(t, "ef", false)
+	b.reads(t, "gh")
+	b.reads(t, "ijkl")
+	if space, err := b.freePart(); len(space) > 0 || err != nil {
+		t.Fatalf("there is room for %d bytes, error %v", len(space), err)
+	}
+	return b, held
+}
+
+// What lies across the end of the ring goes in two pieces, of which the first is not the time to flush.
+func TestRingWraps(t *testing.T) {
+	b, _ := wrapped(t)
+	b.takes(t, "gh", true)
+	b.reads(t, "mn")
+	b.takes(t, "ijklmn", false)
+	b.takes(t, "", false)
+}
+
+func TestRingGrows(t *testing.T) {
+	b, held := wrapped(t)
+	b.flow()
+	b.reads(t, "mnopqrstuvwxyz")
+	if string(held) != "ef" {
+		t.Errorf("the bytes handed out have become %q", held)
+	}
+	b.takes(t, "ghijklmnopqrstuvwxyz", false)
+	b.takes(t, "", false)
+}
+
+// The bytes that come out of a body are those that went in, whatever the sizes in which they are read and
+// taken, and however often the ring wraps and grows.
+func TestRing(t *testing.T) {
+	seed := seedOf(t)
+	for i := range uint64(300) {
+		rng := rand.New(rand.NewPCG(seed, i))
+		want := pattern(rng.IntN(20000))
+		b := newBody(&Arrival{
+			Body:      &choppy{rest: want, rng: rand.New(rand.NewPCG(seed, i+1e6))},
+			Length:    rng.Int64N(100) - 1,
+			ReadAhead: 1 + rng.IntN(50),
+		})
+		b.limit += rng.IntN(500)
+		go b.fill(func() {})
+		got, err := drain(b, rng)
+		if err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("seed %d, body %d: %d bytes came out (%v) of %d: %s, want %s", seed, i, len(got), err, len(want), brief(got), brief(want))
+		}
+	}
+}
+
+// drain takes all of b, now letting it grow and now looking again at what it has been handed.
+func drain(b *body, rng *rand.Rand) (got []byte, err error) {
+	for {
+		p, more, err := b.next(0)
+		copied := bytes.Clone(p)
+		if rng.IntN(20) == 0 {
+			b.mu.Lock()
+			b.limit += rng.IntN(1000)
+			signal(b.room)
+			b.mu.Unlock()
+		}
+		for range rng.IntN(3) {
+			_ = b.ended() // gives fill a chance
+		}
+		switch {
+		case !bytes.Equal(copied, p):
+			return got, fmt.Errorf("bytes handed out were overwritten")
+		case more && err != nil:
+			return got, fmt.Errorf("more to come after %w", err)
+		}
+		got = append(got, p...)
+		if err == io.EOF {
+			return got, nil
+		}
+		if err != nil {
+			return got, err
+		}
+	}
+}
+
+// choppy gives its bytes in pieces of random sizes, with the end or before it.
+type choppy struct {
+	rest []byte
+	rng  *rand.Rand
+}
+
+func (c *choppy) Read(p []byte) (int, error) {
+	n := copy(p[:c.rng.IntN(len(p)+1)], c.rest)
+	c.rest = c.rest[n:]
+	if len(c.rest) == 0 && c.rng.IntN(2) == 0 {
+		return n, io.EOF
+	}
+	return n, nil
+}

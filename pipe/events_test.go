@@ -1,0 +1,142 @@
+package pipe
+
+import (
+	"io"
+	"time"
+)
+
+// What can happen to a model, besides arrivals.
+
+func (m *model) leave(r *mRequest) {
+	r.hungUp = true
+	c := m.find(r)
+	switch {
+	case r.state == waiting:
+		m.gone(c, r, Left)
+		m.settle(c)
+	case r.role == Consumer && (c.running.writing == nil || c.running.writing.end != io.EOF):
+		m.cut(c.running, ConsumerLeft)
+	}
+}
+
+// send gives n more bytes of r's body, and then its end if there is one.
+func (m *model) send(r *mRequest, n int, end error) {
+	c := m.find(r)
+	r.sent += n
+	r.end = end
+	switch {
+	case r.state == running:
+		m.relay(c.running)
+	case end != nil && end != io.EOF:
+		m.gone(c, r, bodyOutcome(end, Left))
+		m.settle(c)
+	default:
+		m.settle(c)
+	}
+}
+
+func (m *model) hold(r *mRequest, held bool) {
+	r.held = held
+	if c := m.find(r); r.state == running {
+		m.relay(c.running)
+	}
+}
+
+func (m *model) delete(k Key) (existed bool) {
+	c := m.at(k)
+	if c == nil {
+		return false
+	}
+	m.clear(c, Deleted)
+	m.close(c, ChannelDeleted)
+	m.cut(c.running, Deleted)
+	return true
+}
+
+func (m *model) deleteNamespace(namespace string) (existed bool) {
+	for _, c := range m.channels {
+		if c.key.Namespace == namespace && m.delete(c.key) {
+			existed = true
+		}
+	}
+	return existed
+}
+
+func (m *model) clear(c *mChannel, o Outcome) {
+	for len(c.producers) > 0 {
+		m.gone(c, c.producers[0], o)
+	}
+	for len(c.consumers) > 0 {
+		m.gone(c, c.consumers[0], o)
+	}
+	m.listen(c)
+}
+
+func (m *model) shutDown() {
+	m.stopping = true
+	for _, c := range m.channels {
+		m.clear(c, ShutDown)
+		m.settle(c)
+	}
+}
+
+// cutAll is what follows when the patience of a shutdown ends.
+func (m *model) cutAll() {
+	for _, c := range m.channels {
+		m.cut(c.running, ShutDown)
+	}
+}
+
+// advance lets d pass, with everything that falls due on the way.
+func (m *model) advance(d time.Duration) {
+	end := m.now + d
+	for {
+		at, happens := m.firstDue()
+		if happens == nil || at > end {
+			m.now = end
+			return
+		}
+		m.now = at
+		happens()
+	}
+}
+
+// firstDue returns what falls due next, if anything does, and when.
+func (m *model) firstDue() (at time.Duration, happens func()) {
+	consider := func(t time.Duration, f func()) {
+		if happens == nil || t < at {
+			at, happens = t, f
+		}
+	}
+	for _, c := range m.channels {
+		if c.closed != "" && c.running == nil {
+			continue
+		}
+		for _, rs := range [][]*mRequest{c.producers, c.consumers} {
+			for _, r := range rs {
+				if r.due > 0 {
+					consider(r.due, func() {
+						m.gone(c, r, TimedOut)
+						m.settle(c)
+					})
+				}
+			}
+		}
+		if m.silence == 0 {
+			continue
+		}
+		if r := c.quiet; r != nil {
+			consider(c.quietFrom+m.silence, func() {
+				m.gone(c, r, Silent)
+				m.settle(c)
+			})
+		}
+		if x := c.running; x != nil && x.writing == nil {
+			consider(x.idleFrom+m.silence, func() {
+				x.writing = &mWrite{end: Silent}
+				m.relay(x)
+			})
+		}
+	}
+	return at, happens
+}

@@ -1,0 +1,246 @@
+package pipe
+
+import (
+	"bytes"
+	"fmt"
+	"hash/crc32"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// TestHammer has many clients do what they like at once, in real time, on a few channels that are
+// deleted now and then.
+func TestHammer(t *testing.T) {
+	seed := seedOf(t)
+	t.Logf("PIPE_SEED=%d", seed)
+	goroutines := runtime.NumGoroutine()
+	h := newHammer(t)
+
+	var clients sync.WaitGroup
+	for i := range uint64(16) {
+		rng := rand.New(rand.NewPCG(seed, i))
+		clients.Go(func() {
+			for n := range 300 {
+				h.client(rng, fmt.Sprint(i, ".", n))
+				h.meddle(rng)
+			}
+		})
+	}
+	stop := time.AfterFunc(time.Minute, func() { panic("the hammer hangs") })
+	clients.Wait()
+	h.broker.Shutdown(t.Context())
+	stop.Stop()
+
+	h.audit()
+	// Clocks that were stopped too late may still be on their way out.
+	for start := time.Now(); time.Since(start) < 5*time.Second; {
+		if runtime.NumGoroutine() <= goroutines {
+			return
+		}
+		runtime.Gosched()
+	}
+	t.Errorf("%d goroutines at the end, %d at the start", runtime.NumGoroutine(), goroutines)
+}
+
+// A hammer is a broker and its Recorder, with what it must be able to tell in the end.
+type hammer struct {
+	t      *testing.T
+	broker *Broker
+
+	arrived atomic.Int64
+
+	mu        sync.Mutex      // guards what clients were told
+	confirmed map[string]bool // the producers whose message is delivered
+	received  map[string]int  // how many consumers got it whole
+
+	// Guarded by Broker.mu.
+	ends      map[*Request]int // how many times each request ended
+	open      map[int64]bool   // lives
+	lastBegun map[string]time.Time
+	matched   int
+	outcomes  map[Outcome]int
+}
+
+func newHammer(t *testing.T) *hammer {
+	h := &hammer{
+		t:         t,
+		confirmed: make(map[string]bool),
+		received:  make(map[string]int),
+		ends:      make(map[*Request]int),
+		open:      make(map[int64]bool),
+		lastBegun: make(map[string]time.Time),
+		outcomes:  make(map[Outcome]int),
+	}
+	var ids atomic.Int64
+	h.broker = New(Config{
+		NewID:          func() string { return fmt.Sprint(ids.Add(1)) },
+		Recorder:       h,
+		SilenceTimeout: 2 * time.Millisecond,
+	})
+	return h
+}
+
+func (h *hammer) ChannelOpened(l *Life) { h.open[l.ID] = true }
+
+func (h *hammer) ChannelClosed(l *Life) {
+	if !h.open[l.ID] {
+		h.t.Errorf("life %d closed without being open", l.ID)
+	}
+	delete(h.open, l.ID)
+}
+
+func (h *hammer) RequestGone(r *Request) {
+	h.ends[r]++
+	h.outcomes[r.Outcome()]++
+}
+
+func (h *hammer) ExchangeMatched(x *Exchange) Commit {
+	h.matched++
+	for _, r := range []*Request{x.Producer, x.Consumer} {
+		queue := fmt.Sprint(x.Life, r.Role)
+		if r.ArrivedAt.Before(h.lastBegun[queue]) {
+			h.t.Errorf("a %s of %v was overtaken", r.Role, x.Key)
+		}
+		h.lastBegun[queue] = r.ArrivedAt
+	}
+	return Safe{}
+}
+
+func (h *hammer) ExchangeEnded(x *Exchange) Commit {
+	h.ends[x.Producer]++
+	h.ends[x.Consumer]++
+	h.outcomes[x.Outcome]++
+	return Safe{}
+}
+
+// client is one request from its arrival to its end.
+func (h *hammer) client(rng *rand.Rand, id string) {
+	h.arrived.Add(1)
+	a := Arrival{Key: scheduleKeys[rng.IntN(len(scheduleKeys))], Role: Consumer, Length: -1}
+	a.Wait = []time.Duration{0, time.Millisecond, 10 * time.Millisecond, 30 * time.Millisecond}[rng.IntN(4)]
+	if rng.IntN(2) == 0 {
+		h.produce(rng, a, id)
+	} else {
+		h.consume(rng, a)
+	}
+}
+
+func (h *hammer) produce(rng *rand.Rand, a Arrival, id string) {
+	a.Role, a.ReadAhead = Producer, 1+rng.IntN(64<<10)
+	src := newSource()
+	src.send(message(id), nil)
+	if rng.IntN(10) > 0 { // else it is silent after all
+		src.end()
+	}
+	a.Body, a.Interrupt, a.Client.Agent = src, src.interrupt, id
+	r := h.broker.Arrive(a)
+	defer h.disturb(rng, r)()
+	r.Fill()
+	<-r.Settled()
+	if x := r.Exchange(); x != nil {
+		if o, _ := x.Await(); o == Delivered {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			h.confirmed[id] = true
+		}
+	}
+}
+
+func (h *hammer) consume(rng *rand.Rand, a Arrival) {
+	sink := newSink()
+	a.Interrupt = sink.interrupt
+	r := h.broker.Arrive(a)
+	defer h.disturb(rng, r)()
+	<-r.Settled()
+	x := r.Exchange()
+	if x == nil {
+		return
+	}
+	o := x.Relay(sink)
+	id := x.Producer.Client.Agent
+	want := message(id)
+	switch {
+	case o == Delivered && bytes.Equal(sink.flushed, want):
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.received[id]++
+	case o == Delivered || !bytes.HasPrefix(want, sink.flushed):
+		h.t.Errorf("%s ended as %s, the consumer has %s, want %s", id, o, brief(sink.flushed), brief(want))
+	}
+}
+
+// disturb has some requests left or cut while they wait or run. What it returns awaits that.
+func (h *hammer) disturb(rng *rand.Rand, r *Request) (join func()) {
+	var wg sync.WaitGroup
+	switch rng.IntN(8) {
+	case 0:
+		wg.Go(r.Leave)
+	case 1:
+		wg.Go(func() {
+			<-r.Settled()
+			if x := r.Exchange(); x != nil {
+				x.Cut(Stalled)
+			}
+		})
+	}
+	return wg.Wait
+}
+
+// meddle may delete a channel, or look at what there is, and checks the invariants.
+func (h *hammer) meddle(rng *rand.Rand) {
+	k := scheduleKeys[rng.IntN(len(scheduleKeys))]
+	switch rng.IntN(30) {
+	case 0:
+		h.broker.Delete(k)
+	case 1:
+		h.broker.DeleteNamespace(k.Namespace)
+	case 2:
+		h.broker.State()
+		h.broker.Look(k)
+	}
+	if err := h.broker.check(); err != nil {
+		h.t.Error("invariant: ", err)
+	}
+}
+
+// audit looks at the books when all is over.
+func (h *hammer) audit() {
+	h.t.Logf("%d requests, %d matched, ended as %v", h.arrived.Load(), h.matched, h.outcomes)
+	if got := int64(len(h.ends)); got != h.arrived.Load() {
+		h.t.Errorf("%d requests ended of %d", got, h.arrived.Load())
+	}
+	for r, n := range h.ends {
+		if n != 1 {
+			h.t.Errorf("a %s ended %d times", r.Role, n)
+		}
+	}
+	for id, n := range h.received {
+		if n != 1 || !h.confirmed[id] {
+			h.t.Errorf("%s was received %d times, and confirmed: %v", id, n, h.confirmed[id])
+		}
+	}
+	if len(h.confirmed) != len(h.received) || len(h.confirmed) != h.outcomes[Delivered] || len(h.confirmed) == 0 {
+		h.t.Errorf("%d confirmed, %d received, %d recorded as delivered", len(h.confirmed), len(h.received), h.outcomes[Delivered])
+	}
+	if len(h.open) > 0 || len(h.broker.State()) > 0 {
+		h.t.Errorf("%d lives are open, the state is %v", len(h.open), h.broker.State())
+	}
+	for _, o := range []Outcome{ConsumerLeft, Stalled, Silent, Deleted, TimedOut, Left} {
+		if h.outcomes[o] == 0 {
+			h.t.Errorf("nothing ended as %s: the hammer is too light", o)
+		}
+	}
+}
+
+// message is the body that the producer called id sends.
+func message(id string) []byte {
+	size := crc32.ChecksumIEEE([]byte(id)) % (8 << 10)
+	if size%8 == 0 {
+		size *= 32
+	}
+	return append([]byte(id), pattern(int(size))...)
+}

@@ -1,0 +1,289 @@
+package pipe
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"time"
+)
+
+// A model is what the broker should do, told as naively as possible: one thing after another, in plain
+// slices, with a clock that is moved by hand.
+type model struct {
+	now      time.Duration
+	silence  time.Duration // 0: no limit
+	strict   bool
+	broken   bool // no record can be made safe
+	stopping bool
+
+	requests []*mRequest // all that ever arrived
+	channels []*mChannel // all that ever opened
+	lines    map[int64][]string
+}
+
+type mRequest struct {
+	name   string
+	role   Role
+	key    Key
+	wait   time.Duration // as in Arrival
+	due    time.Duration // when it has waited enough; 0: never
+	hungUp bool
+
+	sent int   // a producer's bytes
+	end  error // how its body ended
+
+	held     bool // a consumer that takes nothing for now
+	stubborn bool // one that cannot be interrupted
+	received int  // a consumer's bytes, in the end
+
+	state   state
+	outcome Outcome // that the client is told
+}
+
+type mChannel struct {
+	key       Key
+	life      int64
+	closed    Reason // "" while it exists
+	producers []*mRequest
+	consumers []*mRequest
+	running   *mExchange
+	exchanges int
+	bytes     int
+	quiet     *mRequest // who is silent
+	quietFrom time.Duration
+}
+
+type mExchange struct {
+	channel            *mChannel
+	producer, consumer *mRequest
+	cause              Outcome
+	taken              int // of what the producer sent
+	written            int
+	writing            *mWrite // nil while there is nothing to write
+	idleFrom           time.Duration
+	over               bool
+}
+
+// An mWrite is what the consumer is being sent.
+type mWrite struct {
+	bytes int
+	end   error // what comes after it; nil: more
+}
+
+func (m *model) tell(life int64, format string, args ...any) {
+	m.lines[life] = append(m.lines[life], fmt.Sprintf(format, args...))
+}
+
+// at returns the channel that exists at k, or nil.
+func (m *model) at(k Key) *mChannel {
+	for _, c := range m.channels {
+		if c.key == k && c.closed == "" {
+			return c
+		}
+	}
+	return nil
+}
+
+func (m *model) arrive(r *mRequest) {
+	m.requests = append(m.requests, r)
+	c := m.at(r.key)
+	switch {
+	case m.stopping:
+		m.gone(nil, r, ShutDown)
+		return
+	case r.wait == 0 && !nextPair(c, r.role):
+		m.gone(nil, r, TimedOut)
+		return
+	case c == nil:
+		c = &mChannel{key: r.key, life: int64(len(m.channels) + 1)}
+		m.channels = append(m.channels, c)
+		m.tell(c.life, "open %d", c.life)
+	}
+	if r.wait > 0 {
+		r.due = m.now + r.wait
+	}
+	if r.role == Producer {
+		c.producers = append(c.producers, r)
+	} else {
+		c.consumers = append(c.consumers, r)
+	}
+	m.settle(c)
+}
+
+func nextPair(c *mChannel, role Role) bool {
+	if c == nil || c.running != nil {
+		return false
+	}
+	if role == Producer {
+		return len(c.producers) == 0 && len(c.consumers) > 0
+	}
+	return len(c.consumers) == 0 && len(c.producers) > 0
+}
+
+// gone ends the wait of r, in c if it got that far.
+func (m *model) gone(c *mChannel, r *mRequest, o Outcome) {
+	r.state, r.outcome = over, o
+	var life int64
+	if c != nil {
+		life = c.life
+		c.producers = without(c.producers, r)
+		c.consumers = without(c.consumers, r)
+	}
+	m.tell(life, "gone %s %s", r.name, o)
+}
+
+func without(rs []*mRequest, r *mRequest) []*mRequest {
+	return slices.DeleteFunc(rs, func(other *mRequest) bool { return other == r })
+}
+
+// settle lets happen what can happen in c.
+func (m *model) settle(c *mChannel) {
+	for c.running == nil && len(c.producers) > 0 && len(c.consumers) > 0 {
+		p, q := c.producers[0], c.consumers[0]
+		if p.sent == 0 && p.end == nil {
+			break
+		}
+		switch {
+		case p.hungUp:
+			m.gone(c, p, Left)
+		case q.hungUp:
+			m.gone(c, q, Left)
+		default:
+			m.begin(c, p, q)
+		}
+	}
+	for _, r := range append(slices.Clone(c.producers), c.consumers...) {
+		if r.wait == 0 && (len(c.producers) == 0 || len(c.consumers) == 0) {
+			m.gone(c, r, TimedOut)
+		}
+	}
+	m.listen(c)
+	if c.closed == "" && c.running == nil && len(c.producers) == 0 && len(c.consumers) == 0 {
+		m.close(c, Idle)
+	}
+}
+
+// listen notices who is silent in c, if anybody is, and since when.
+func (m *model) listen(c *mChannel) {
+	var quiet *mRequest
+	if c.running == nil && len(c.producers) > 0 && len(c.consumers) > 0 {
+		quiet = c.producers[0]
+	}
+	if quiet != c.quiet {
+		c.quiet, c.quietFrom = quiet, m.now
+	}
+}
+
+func (m *model) begin(c *mChannel, p, q *mRequest) {
+	c.producers, c.consumers = c.producers[1:], c.consumers[1:]
+	p.state, q.state = running, running
+	x := &mExchange{channel: c, producer: p, consumer: q, idleFrom: m.now}
+	c.running = x
+	m.tell(c.life, "match %s %s", p.name, q.name)
+	if m.strict && m.broken {
+		m.end(x, Unrecorded)
+		return
+	}
+	m.relay(x)
+}
+
+// relay moves what can be moved.
+func (m *model) relay(x *mExchange) {
+	for !x.over {
+		if x.writing == nil && !m.take(x) {
+			return
+		}
+		if x.consumer.held && (x.cause == "" || x.consumer.stubborn) {
+			return // blocked in Write
+		}
+		write := x.writing
+		x.writing, x.idleFrom = nil, m.now
+		switch {
+		case x.cause != "" && !x.consumer.stubborn:
+			m.end(x, x.cause)
+		case write.end == io.EOF:
+			x.written += write.bytes
+			m.end(x, Delivered)
+		case write.end != nil:
+			x.written += write.bytes
+			m.end(x, bodyOutcome(write.end, ProducerLeft))
+		default:
+			x.written += write.bytes
+		}
+	}
+}
+
+// take finds something to write, unless there is nothing or that ends x.
+func (m *model) take(x *mExchange) bool {
+	p := x.producer
+	switch {
+	case x.cause != "":
+		x.writing = &mWrite{end: x.cause}
+	case x.taken == p.sent && p.end == nil:
+		return false
+	default:
+		x.writing = &mWrite{p.sent - x.taken, p.end}
+		x.taken = p.sent
+	}
+	if x.writing.end == io.EOF && x.consumer.hungUp {
+		m.end(x, ConsumerLeft)
+		return false
+	}
+	return true
+}
+
+func (m *model) end(x *mExchange, o Outcome) {
+	if o != Delivered && x.cause != "" {
+		o = x.cause
+	}
+	c := x.channel
+	x.over, c.running = true, nil
+	c.exchanges++
+	c.bytes += x.written
+	m.tell(c.life, "end %s %s %s %d", x.producer.name, x.consumer.name, o, x.written)
+	x.producer.state, x.consumer.state = over, over
+	x.producer.outcome, x.consumer.outcome = o, o
+	x.consumer.received = x.written
+	if o == Delivered && m.broken {
+		x.producer.outcome = Unrecorded
+	}
+	if c.closed == "" {
+		m.settle(c)
+	} else {
+		m.tellClosed(c)
+	}
+}
+
+func (m *model) close(c *mChannel, why Reason) {
+	if m.stopping && why == Idle {
+		why = BrokerShutDown
+	}
+	c.closed = why
+	if c.running == nil {
+		m.tellClosed(c)
+	}
+}
+
+func (m *model) tellClosed(c *mChannel) {
+	m.tell(c.life, "close %d %s %d %d", c.life, c.closed, c.exchanges, c.bytes)
+}
+
+func (m *model) cut(x *mExchange, why Outcome) {
+	if x != nil && x.cause == "" {
+		x.cause = why
+		m.relay(x)
+	}
+}
+
+// find returns the channel in whose queue or exchange r is.
+func (m *model) find(r *mRequest) *mChannel {
+	for _, c := range m.channels {
+		if slices.Contains(c.producers, r) || slices.Contains(c.consumers, r) {
+			return c
+		}
+		if x := c.running; x != nil && (x.producer == r || x.consumer == r) {
+			return c
+		}
+	}
+	return nil
+}

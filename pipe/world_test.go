@@ -1,0 +1,206 @@
+package pipe
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A world is a broker in a synctest bubble and the clients that use it. Every action on it returns when
+// all that follows from it has happened, with the invariants checked.
+type world struct {
+	t       *testing.T
+	broker  *Broker
+	journal *journal
+	peers   []*peer // all that ever arrived
+}
+
+// inWorld runs f in a world of its own, and then makes sure that it can be shut down, that every client
+// got an answer, and (as synctest does) that no goroutine stays behind.
+func inWorld(t *testing.T, config Config, f func(*world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, config)
+		f(w)
+		w.close()
+	})
+}
+
+func newWorld(t *testing.T, config Config) *world {
+	w := &world{t: t, journal: &journal{}}
+	if config.Recorder == nil {
+		config.Recorder = w.journal
+	}
+	var ids atomic.Int64
+	config.NewID = func() string { return fmt.Sprint("x", ids.Add(1)) }
+	w.broker = New(config)
+	return w
+}
+
+func (w *world) close() {
+	w.t.Helper()
+	for _, p := range w.peers {
+		if p.sink.gate.Load() != nil {
+			p.releases()
+		}
+	}
+	ctx, cancel := context.WithCancel(w.t.Context())
+	cancel()
+	w.broker.Shutdown(ctx)
+	w.settle()
+	if state := w.broker.State(); len(state) > 0 {
+		w.t.Errorf("after the shutdown %v still exists", state)
+	}
+	for _, p := range w.peers {
+		if !p.answered.Load() {
+			w.t.Errorf("%s never got an answer", p.name)
+		}
+	}
+}
+
+// settle waits until nothing moves any more.
+func (w *world) settle() {
+	w.t.Helper()
+	synctest.Wait()
+	if err := w.broker.check(); err != nil {
+		w.t.Fatal("invariant: ", err)
+	}
+}
+
+// after lets time pass.
+func (w *world) after(d time.Duration) {
+	w.t.Helper()
+	time.Sleep(d)
+	w.settle()
+}
+
+var home = Key{"home", "channel"} // where clients go unless told otherwise
+
+// An option changes a client before it arrives.
+type option func(*peer)
+
+func at(k Key) option                   { return func(p *peer) { p.arrival.Key = k } }
+func waitingFor(d time.Duration) option { return func(p *peer) { p.arrival.Wait = d } }
+func whole(s string) option             { return func(p *peer) { p.src.send([]byte(s), nil); p.src.end() } }
+func firstBytes(s string) option        { return func(p *peer) { p.src.send([]byte(s), nil) } }
+func readAhead(n int) option            { return func(p *peer) { p.arrival.ReadAhead = n } }
+
+func (w *world) produce(name string, options ...option) *peer {
+	w.t.Helper()
+	return w.arrive(name, Producer, options)
+}
+
+func (w *world) consume(name string, options ...option) *peer {
+	w.t.Helper()
+	return w.arrive(name, Consumer, options)
+}
+
+// held is consume, by one who takes nothing until it is released.
+func (w *world) held(name string, options ...option) *peer {
+	w.t.Helper()
+	return w.consume(name, append(options, func(p *peer) { p.sink.hold() })...)
+}
+
+func (w *world) arrive(name string, role Role, options []option) *peer {
+	w.t.Helper()
+	p := newPeer(w, name, role)
+	for _, o := range options {
+		o(p)
+	}
+	w.peers = append(w.peers, p)
+	p.request = w.broker.Arrive(p.arrival)
+	go p.serve()
+	w.settle()
+	return p
+}
+
+func (w *world) deletes(k Key, existed bool) {
+	w.t.Helper()
+	if got := w.broker.Delete(k); got != existed {
+		w.t.Errorf("Delete(%v) = %v, want %v", k, got, existed)
+	}
+	w.settle()
+}
+
+// looks asserts what Look says of home.
+func (w *world) looks(producers, consumers int, exists bool) {
+	w.t.Helper()
+	p, c, e := w.broker.Look(home)
+	if p != producers || c != consumers || e != exists {
+		w.t.Errorf("Look = %d, %d, %v, want %d, %d, %v", p, c, e, producers, consumers, exists)
+	}
+}
+
+// told asserts what the recorder was told since it was last asked.
+func (w *world) told(want ...string) {
+	w.t.Helper()
+	if got := w.journal.take(w.broker); !slices.Equal(got, want) {
+		w.t.Errorf("the recorder was told\n\t%q, want\n\t%q", got, want)
+	}
+}
+
+// A journal is a Recorder that keeps what it is told, a line each. Its fields are guarded by Broker.mu.
+type journal struct {
+	lines   []string
+	lives   []int64 // the life that each line belongs to, 0 for none
+	matched Commit  // what it answers; nil: Safe
+	ended   Commit
+}
+
+func (j *journal) take(b *Broker) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	lines := j.lines
+	j.lines, j.lives = nil, nil
+	return lines
+}
+
+func (j *journal) add(life int64, format string, args ...any) {
+	j.lines = append(j.lines, fmt.Sprintf(format, args...))
+	j.lives = append(j.lives, life)
+}
+
+func (j *journal) ChannelOpened(l *Life) { j.add(l.ID, "open %d", l.ID) }
+
+func (j *journal) ChannelClosed(l *Life) {
+	j.add(l.ID, "close %d %s %d %d", l.ID, l.Reason, l.Exchanges, l.Bytes)
+}
+
+func (j *journal) RequestGone(r *Request) {
+	var life int64
+	if r.channel != nil {
+		life = r.channel.ID
+	}
+	j.add(life, "gone %s %s", r.Client.Agent, r.Outcome())
+}
+
+func (j *journal) ExchangeMatched(x *Exchange) Commit {
+	j.add(x.Life, "match %s %s", x.Producer.Client.Agent, x.Consumer.Client.Agent)
+	return orSafe(j.matched)
+}
+
+func (j *journal) ExchangeEnded(x *Exchange) Commit {
+	j.add(x.Life, "end %s %s %s %d", x.Producer.Client.Agent, x.Consumer.Client.Agent, x.Outcome, x.Bytes)
+	return orSafe(j.ended)
+}
+
+func orSafe(c Commit) Commit {
+	if c == nil {
+		return Safe{}
+	}
+	return c
+}
+
+// A commit is a Commit whose Wait lasts until the test says how it went.
+type commit chan error
+
+func (c commit) Wait() error { return <-c }
+
+// failedCommit is one that went wrong.
+type failedCommit struct{ error }
+
+func (c failedCommit) Wait() error { return c.error }
