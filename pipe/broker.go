@@ -19,6 +19,8 @@ type Config struct {
 	// SilenceTimeout is how long a producer whose turn it is may send nothing while a consumer is
 	// there. 0: as long as it likes.
 	SilenceTimeout time.Duration
+	// Limits bound who may wait.
+	Limits Limits
 }
 
 // A Broker matches requests, channel by channel. Make one with New. All methods may be called from any
@@ -31,10 +33,12 @@ type Broker struct {
 	mu sync.Mutex
 	// namespaces holds every channel that exists, by namespace and name. No inner map is empty.
 	namespaces map[string]map[string]*channel
-	lives      int64         // how many there have been
-	running    int           // exchanges, those of deleted channels included
-	stopping   bool          // nobody is let in any more
-	idle       chan struct{} // closed when stopping and nothing runs
+	lives      int64          // how many there have been
+	waiting    int            // requests, on all channels
+	groups     map[string]int // of them, by Arrival.Group; empty without Limits.PerClient
+	running    int            // exchanges, those of deleted channels included
+	stopping   bool           // nobody is let in any more
+	idle       chan struct{}  // closed when stopping and nothing runs
 }
 
 // New returns a broker without any channels.
@@ -43,6 +47,7 @@ func New(config Config) *Broker {
 		config:     config,
 		recorder:   config.Recorder,
 		namespaces: make(map[string]map[string]*channel),
+		groups:     make(map[string]int),
 		idle:       make(chan struct{}),
 	}
 	if b.recorder == nil {
@@ -52,7 +57,7 @@ func New(config Config) *Broker {
 }
 
 // Arrive lets a request in. It returns at once; the request waits for its Settled. It may be over
-// already: TimedOut if it would not wait and had to, ShutDown if the broker is stopping.
+// already: TimedOut if it would not wait and had to, Refused by a limit, ShutDown if the broker is stopping.
 func (b *Broker) Arrive(a Arrival) *Request {
 	r := &Request{Arrival: a, broker: b, settled: make(chan struct{})}
 	if a.Role == Producer {
@@ -69,11 +74,15 @@ func (b *Broker) Arrive(a Arrival) *Request {
 	case a.Wait == 0 && (c == nil || !c.nextPairLocked(a.Role)):
 		b.goneLocked(r, TimedOut)
 		return r
-	case c == nil:
+	}
+	if r.refusedBy = b.limitLocked(c, &a); r.refusedBy != NoLimit {
+		b.goneLocked(r, Refused)
+		return r
+	}
+	if c == nil {
 		c = b.openLocked(a.Key)
 	}
-	r.channel = c
-	c.queueOf(a.Role).push(r)
+	c.joinLocked(r)
 	if a.Wait > 0 {
 		r.timer = time.AfterFunc(a.Wait, func() { b.expire(r, TimedOut) })
 	}

@@ -75,7 +75,7 @@ func (c *channel) beginLocked(producer, consumer *Request) {
 		channel:   c,
 	}
 	for _, r := range []*Request{producer, consumer} {
-		c.queueOf(r.Role).remove(r)
+		c.partLocked(r)
 		r.state, r.exchange = running, x
 		r.stopTimerLocked()
 	}
@@ -88,7 +88,7 @@ func (c *channel) beginLocked(producer, consumer *Request) {
 
 // goneLocked ends the wait of r, which is in one of the queues.
 func (c *channel) goneLocked(r *Request, o Outcome) {
-	c.queueOf(r.Role).remove(r)
+	c.partLocked(r)
 	c.broker.goneLocked(r, o)
 }
 

@@ -6,7 +6,7 @@ import "fmt"
 func (b *Broker) check() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	ran := 0
+	ran, wait := 0, 0
 	for namespace, channels := range b.namespaces {
 		if len(channels) == 0 {
 			return fmt.Errorf("namespace %q is kept without channels", namespace)
@@ -21,7 +21,15 @@ func (b *Broker) check() error {
 			if c.running != nil {
 				ran++
 			}
+			wait += c.producers.length + c.consumers.length
 		}
+	}
+	grouped := 0
+	for _, n := range b.groups {
+		grouped += n
+	}
+	if b.waiting != wait || b.config.Limits.PerClient > 0 && grouped != wait {
+		return fmt.Errorf("%d requests wait, %d are counted, %d by client", wait, b.waiting, grouped)
 	}
 	if b.running < ran {
 		return fmt.Errorf("%d exchanges run, %d are counted", ran, b.running)

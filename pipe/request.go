@@ -27,6 +27,8 @@ type Arrival struct {
 	Key    Key
 	Role   Role
 	Client Client
+	// Group is the client as Limits.PerClient counts it.
+	Group string
 
 	// Wait is how long the request waits for its exchange to begin. 0: it does not wait, and is taken
 	// only if it is the next pair on arrival. Forever (or anything negative): no limit.
@@ -69,15 +71,16 @@ type Request struct {
 	settled chan struct{}
 
 	// Guarded by Broker.mu, and, but for the state of a running consumer, constant once settled is closed.
-	state    state
-	ready    bool // a producer's: first byte or end of an empty body in hand
-	channel  *channel
-	next     *Request // in the queue
-	previous *Request
-	timer    *time.Timer // ends the wait; nil without a limit
-	exchange *Exchange
-	outcome  Outcome
-	goneAt   time.Time
+	state     state
+	ready     bool // a producer's: first byte or end of an empty body in hand
+	channel   *channel
+	next      *Request // in the queue
+	previous  *Request
+	timer     *time.Timer // ends the wait; nil without a limit
+	exchange  *Exchange
+	outcome   Outcome
+	refusedBy Limit
+	goneAt    time.Time
 }
 
 // state is where a request is on its way; see the package documentation.
@@ -125,6 +128,9 @@ func (r *Request) Exchange() *Exchange { return r.exchange }
 
 // Outcome returns how a request ended that never was in an exchange. Call it after Settled.
 func (r *Request) Outcome() Outcome { return r.outcome }
+
+// RefusedBy returns the limit that a Refused request met. Call it after Settled.
+func (r *Request) RefusedBy() Limit { return r.refusedBy }
 
 // GoneAt returns when a request ended that never was in an exchange. Call it after Settled.
 func (r *Request) GoneAt() time.Time { return r.goneAt }

@@ -1,0 +1,71 @@
+package pipe
+
+import "testing"
+
+func from(group string) option { return func(p *peer) { p.arrival.Group = group } }
+
+func (p *peer) refusedBy(want Limit) {
+	p.w.t.Helper()
+	p.ends(Refused)
+	if got := p.request.RefusedBy(); got != want {
+		p.w.t.Errorf("%s was refused by %q, want %q", p.name, got, want)
+	}
+}
+
+func TestLimitInAll(t *testing.T) {
+	inWorld(t, Config{Limits: Limits{Waiting: 2}}, func(w *world) {
+		w.consume("a")
+		b := w.consume("b", at(Key{"n", "other"}))
+		w.consume("too many", at(Key{"n", "third"})).refusedBy(MaxWaiting)
+		if got := w.broker.Channels("n"); len(got) != 1 {
+			t.Errorf("channels %v: a refusal opened one", got)
+		}
+		b.leaves()
+		w.consume("c", at(Key{"n", "third"})).pending()
+	})
+}
+
+func TestLimitPerChannel(t *testing.T) {
+	inWorld(t, Config{Limits: Limits{PerChannel: 2}}, func(w *world) {
+		w.held("a")
+		w.held("b")
+		w.held("too many").refusedBy(MaxWaitingPerChannel)
+		w.held("elsewhere", at(Key{"n", "other"})).pending()
+	})
+}
+
+func TestLimitPerClient(t *testing.T) {
+	inWorld(t, Config{Limits: Limits{PerClient: 1}}, func(w *world) {
+		a := w.consume("a", from("here"))
+		w.consume("too many", from("here"), at(Key{"n", "other"})).refusedBy(MaxWaitingPerClient)
+		w.consume("b", from("there")).pending()
+		a.leaves()
+		w.consume("c", from("here"), at(Key{"n", "other"})).pending()
+	})
+}
+
+// TestWhoIsWaitedForIsLetIn: otherwise a full broker would stay full.
+func TestWhoIsWaitedForIsLetIn(t *testing.T) {
+	inWorld(t, Config{Limits: Limits{Waiting: 2, PerChannel: 2, PerClient: 1}}, func(w *world) {
+		a := w.consume("a", from("one"))
+		b := w.consume("b", from("two"))
+		p := w.produce("p", firstBytes("x"), from("one"))
+		p.is(running)
+		q := w.held("q", from("one")) // waits for its turn with b, who waits for it
+		q.pending()
+		w.consume("too many", from("three")).refusedBy(MaxWaiting)
+		p.finishes()
+		a.ends(Delivered)
+		b.pending()
+	})
+}
+
+// TestLimitsCountWaitersOnly: a running exchange has stopped waiting.
+func TestLimitsCountWaitersOnly(t *testing.T) {
+	inWorld(t, Config{Limits: Limits{Waiting: 1, PerChannel: 1, PerClient: 1}}, func(w *world) {
+		p := w.produce("p", firstBytes("x"))
+		w.consume("c").is(running)
+		w.consume("next").pending()
+		p.finishes()
+	})
+}
