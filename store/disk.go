@@ -26,8 +26,9 @@ type disk struct {
 	wal  fs.FileInfo // which file the WAL is
 	put  statements
 
-	walWarned  time.Time     // when it was last said that the WAL cannot be truncated
-	walTried   time.Time     // when that was last tried
+	walTried   time.Time     // when it was last tried to empty the WAL
+	walStuck   time.Time     // since when that fails; zero if it does not
+	walWarned  time.Time     // when that was last complained about
 	checkpoint *sql.DB       // used by the checkpointing goroutine only, until that has stopped
 	stop       chan struct{} // closed by stopCheckpoints, which makes it nil
 	stopped    chan struct{} // closed by the checkpointing goroutine when it returns
@@ -147,19 +148,19 @@ func (d *disk) migrate(steps []migrations.Step) error {
 	return nil
 }
 
-// transaction commits what f does, or nothing if f fails.
+// transaction commits what f does. After an error nothing of it is committed, except that a failed COMMIT may have worked.
 func (d *disk) transaction(f func() error) error {
 	if err := d.exec("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
-	if err := f(); err != nil {
-		return errors.Join(err, d.rollback())
+	err := f()
+	if err == nil {
+		err = d.exec("COMMIT")
 	}
-	if err := d.exec("COMMIT"); err != nil {
-		d.rollback() // which fails if SQLite has already done so
-		return err
+	if err != nil {
+		d.rollback() // which fails if SQLite has done so by itself
 	}
-	return nil
+	return err
 }
 
 func (d *disk) rollback() error {
@@ -233,7 +234,12 @@ func (d *disk) truncate(size int64, limits limits, logger *slog.Logger) error {
 		return err
 	}
 	err := d.fold()
-	if err != nil && size >= 2*limits.walReset && now.Sub(d.walWarned) > time.Minute {
+	switch {
+	case err == nil:
+		d.walStuck = time.Time{}
+	case d.walStuck.IsZero():
+		d.walStuck = now // this may be our own checkpoint beside the writer
+	case now.Sub(d.walStuck) >= 10*limits.idle && now.Sub(d.walWarned) >= time.Minute:
 		d.walWarned = now
 		logger.Warn("the audit log's WAL cannot be emptied and grows", "error", err, "file", d.held.path+"-wal", "megabytes", size>>20)
 	}

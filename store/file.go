@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/mattn/go-sqlite3"
 
@@ -89,9 +90,11 @@ func hold(path string) (_ *held, err error) {
 
 // openingError explains why a file could not be opened for reading and writing.
 func openingError(path string, err error) error {
-	info, statErr := os.Stat(path)
 	var cause *fs.PathError
-	errors.As(err, &cause) // os.OpenFile returns nothing else
+	if errors.As(err, &cause) {
+		err = cause.Err // the rest of it is said below
+	}
+	info, statErr := os.Stat(path)
 	switch {
 	case statErr == nil && info.IsDir():
 		return fmt.Errorf("audit log %s: is a directory; give the path of a file in it", path)
@@ -99,8 +102,6 @@ func openingError(path string, err error) error {
 		return fmt.Errorf("audit log %s: there is no directory %s; create it, or choose another path", path, filepath.Dir(path))
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("audit log %s: no permission to read and write it as user %d; change its owner or mode, or choose another path", path, os.Geteuid())
-	case cause != nil:
-		return fmt.Errorf("audit log %s: cannot be opened: %w; choose another path", path, cause.Err)
 	default:
 		return fmt.Errorf("audit log %s: cannot be opened: %w; choose another path", path, err)
 	}
@@ -181,7 +182,7 @@ func (h *held) check() error {
 		return h.explain("cannot be read", err)
 	}
 	if verdict != "ok" {
-		return h.corrupt(verdict)
+		return h.corrupt(strings.ReplaceAll(strings.TrimPrefix(verdict, "*** in database main ***\n"), "\n", "; "))
 	}
 	return nil
 }

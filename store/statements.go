@@ -112,11 +112,11 @@ func (s *statements) writeLife(life *Life, end *LifeEnd, run int64, doubtful boo
 	case life == nil && end == nil:
 		return nil
 	case life == nil:
-		return run1(s.lifeEnd, id, end.At.UnixMilli(), end.Reason, end.Exchanges, end.Bytes)
+		return insert(s.lifeEnd, id, end.At.UnixMilli(), end.Reason, end.Exchanges, end.Bytes)
 	case end == nil:
-		return run1(s.life, id, life.Namespace, life.Channel, life.At.UnixMilli(), nil, nil, nil, nil)
+		return insert(s.life, id, life.Namespace, life.Channel, life.At.UnixMilli(), nil, nil, nil, nil)
 	default:
-		return run1(s.life, id, life.Namespace, life.Channel, life.At.UnixMilli(), end.At.UnixMilli(), end.Reason, end.Exchanges, end.Bytes)
+		return insert(s.life, id, life.Namespace, life.Channel, life.At.UnixMilli(), end.At.UnixMilli(), end.Reason, end.Exchanges, end.Bytes)
 	}
 }
 
@@ -140,13 +140,13 @@ func (s *statements) writeExchange(match *Match, end *End, run int64, doubtful b
 	case match == nil && end == nil:
 		return nil
 	case match == nil:
-		return run1(s.exchangeEnd, id, end.Outcome, end.Bytes, end.At.UnixMilli())
+		return insert(s.exchangeEnd, id, end.Outcome, end.Bytes, end.At.UnixMilli())
 	}
 	var outcome, bytes, ended any
 	if end != nil {
 		outcome, bytes, ended = end.Outcome, end.Bytes, end.At.UnixMilli()
 	}
-	return run1(s.exchange, id, inRun(run, match.Life), match.Namespace, match.Channel, match.ContentType, match.At.UnixMilli(),
+	return insert(s.exchange, id, inRun(run, match.Life), match.Namespace, match.Channel, match.ContentType, match.At.UnixMilli(),
 		match.ProducerWait.Milliseconds(), match.ConsumerWait.Milliseconds(),
 		match.Producer.Addr, match.Consumer.Addr, match.Producer.Agent, match.Consumer.Agent,
 		outcome, bytes, ended)
@@ -159,7 +159,7 @@ func (s *statements) writeRequest(r *numberedRequest, run int64, doubtful bool) 
 			return err
 		}
 	}
-	return run1(s.request, id, r.Namespace, r.Channel, r.Role, r.Outcome, r.Arrived.UnixMilli(), r.Ended.UnixMilli(), r.Client.Addr, r.Client.Agent)
+	return insert(s.request, id, r.Namespace, r.Channel, r.Role, r.Outcome, r.Arrived.UnixMilli(), r.Ended.UnixMilli(), r.Client.Addr, r.Client.Agent)
 }
 
 // inRun makes a number that is unique within a run unique within the file.
@@ -167,7 +167,8 @@ func inRun(run, number int64) int64 {
 	return run<<32 | number
 }
 
-func run1(stmt *sql.Stmt, args ...any) error {
+// insert runs one of the inserts.
+func insert(stmt *sql.Stmt, args ...any) error {
 	_, err := stmt.ExecContext(always, args...)
 	return err
 }

@@ -13,7 +13,6 @@ const (
 	Delivered   = "delivered"   // becomes Unrecorded when its commit has failed
 	Unrecorded  = "unrecorded"  // all bytes went, but the caller was told that there is no record
 	Interrupted = "interrupted" // the run died; written when the log is opened the next time
-	Opened      = "open"        // what the view `exchanges` says of one that still runs; never stored
 )
 
 // Config says which file to keep and how.
@@ -28,6 +27,7 @@ type Config struct {
 // limits are the constants of this package in a form that tests can make smaller.
 type limits struct {
 	commit     time.Duration // how long a row may take to be durable
+	silence    time.Duration // how long Close waits for a writer that is stuck in the disk
 	busy       time.Duration // how long the writer waits for another process's lock
 	retryBusy  time.Duration // the same during an outage, when nobody waits for the row any more
 	backoffMin time.Duration // between the first two attempts of an outage; then it doubles
@@ -37,7 +37,18 @@ type limits struct {
 	queued     int           // rows in memory
 	walCheck   int64         // bytes of WAL from which on a checkpoint is made beside the writer
 	walReset   int64         // bytes of WAL from which on the writer stops for a checkpoint that truncates it
+
+	// at is called by the writer at two moments of each transaction, so that tests can do what then must not go wrong.
+	at func(moment)
 }
+
+// moment is a point in the life of a transaction.
+type moment int
+
+const (
+	inserted   moment = iota // all rows are inserted
+	committing               // all checks are made; the next thing is COMMIT
+)
 
 const (
 	// commitTimeout is how long a row may take from being handed in to being durable; after that it counts as failed.
@@ -48,6 +59,7 @@ const (
 
 var standardLimits = limits{
 	commit:     commitTimeout,
+	silence:    6 * commitTimeout,
 	busy:       commitTimeout,
 	retryBusy:  100 * time.Millisecond,
 	backoffMin: 250 * time.Millisecond,
@@ -56,6 +68,7 @@ var standardLimits = limits{
 	queued:     maxQueued,
 	walCheck:   4 << 20,
 	walReset:   64 << 20,
+	at:         func(moment) {},
 }
 
 var errClosed = errors.New("the audit log is closed")
@@ -76,6 +89,7 @@ type Log struct {
 	// Owned by the writer.
 
 	disk      *disk // nil during an outage
+	suspect   bool  // an I/O error has left the WAL in doubt; see resume
 	retention retention
 
 	// mu guards what follows. It is held for moments only: never while the disk or the logger is at work. What a row's Commit has
@@ -163,7 +177,7 @@ func (l *Log) Close() error {
 	l.mu.Unlock()
 
 	// The writer bounds its own attempts; this is for a disk that does not answer at all.
-	silence := time.NewTimer(6 * l.limits.commit)
+	silence := time.NewTimer(l.limits.silence)
 	defer silence.Stop()
 	select {
 	case <-l.finished:
@@ -173,9 +187,9 @@ func (l *Log) Close() error {
 	}
 }
 
-// Err returns nil while the log can be written, and else why it cannot: since when is in the program's log. It is cheap and
+// Err returns nil while the log can be written, and else why it cannot. It is cheap and
 // never waits for the disk. It reports what the last attempt to write found out; a disk that fills up while nothing happens
-// is noticed by the next row.
+// is noticed by the next row. Of a closed log it returns that it is closed.
 func (l *Log) Err() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/mattn/go-sqlite3"
 )
 
 // write is the writer: the one goroutine that writes to the file. It runs until the log is closed.
@@ -40,6 +42,9 @@ func (l *Log) write() {
 // whether the file is still there. After an error the session is over and what was not committed is still in memory.
 func (l *Log) work() (err error) {
 	defer func() {
+		if code, _ := sqliteCode(err); code == sqlite3.ErrIoErr {
+			l.suspect = true
+		}
 		if err != nil && l.disk != nil {
 			l.disk.close()
 			l.disk = nil
@@ -80,6 +85,14 @@ func (l *Log) resume() error {
 		return err
 	}
 	l.disk = d
+	// What an fsync could not write, the kernel may drop and yet show as written, and a commit behind such a gap in the
+	// WAL would be lost with it when the power fails. So after an I/O error the WAL has to be emptied first.
+	switch err := d.fold(); {
+	case err == nil:
+		l.suspect = false
+	case l.suspect || !errors.Is(err, errReader):
+		return err
+	}
 	wrote, err := l.commit(true)
 	if err != nil {
 		return err
@@ -98,41 +111,44 @@ func (l *Log) resume() error {
 
 // commit writes what is queued as one transaction and settles it. It returns false if there was nothing. With doubtful set, some
 // of it may already be in the file.
-func (l *Log) commit(doubtful bool) (bool, error) {
+func (l *Log) commit(doubtful bool) (wrote bool, err error) {
 	if !l.pending() {
 		return false, nil
 	}
-	for done := false; !done; {
-		// The lock first, the rows after it: what comes while another process is waited for is still in time for this batch.
-		if err := l.disk.exec("BEGIN IMMEDIATE"); err != nil {
+	for committed := false; !committed; {
+		if committed, err = l.attempt(doubtful); err != nil {
 			return false, err
 		}
-		changes, failures := l.take()
-		if err := l.apply(changes, doubtful); err != nil {
-			return false, err
-		}
-		// If rows were given up while they were being inserted, their outcome is no longer what was inserted.
-		if l.failedSince(failures) {
-			if err := l.disk.rollback(); err != nil {
-				return false, err
-			}
-			continue
-		}
-		// Looked at before, so that nothing goes to a file that is known to be gone, and after, so that nothing is
-		// acknowledged that may have.
-		if _, err := l.disk.intact(); err != nil {
-			return false, err
-		}
-		if err := l.disk.exec("COMMIT"); err != nil {
-			return false, err
-		}
-		done = true
 	}
+	// Nothing is acknowledged that went to a file which nobody can see any more.
 	if _, err := l.disk.intact(); err != nil {
 		return false, err
 	}
 	l.settle()
 	return true, nil
+}
+
+// attempt makes the transaction for commit. It returns false, and has written nothing, if rows were given up while they were
+// being inserted: what they say has changed by that.
+func (l *Log) attempt(doubtful bool) (committed bool, err error) {
+	// The lock first, the rows after it: what comes while another process is waited for is still in time for this batch.
+	if err := l.disk.exec("BEGIN IMMEDIATE"); err != nil {
+		return false, err
+	}
+	changes, failures := l.take()
+	if err := l.apply(changes, doubtful); err != nil {
+		return false, err
+	}
+	l.limits.at(inserted)
+	if l.failedSince(failures) {
+		return false, l.disk.rollback()
+	}
+	// commit will look again. This look keeps rows from being written as Delivered that are about to fail.
+	if _, err := l.disk.intact(); err != nil {
+		return false, err
+	}
+	l.limits.at(committing)
+	return true, l.disk.exec("COMMIT")
 }
 
 // apply inserts the changes within the transaction that is open, and leaves out what is refused for its content.

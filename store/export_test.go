@@ -1,0 +1,52 @@
+package store
+
+import "time"
+
+// Limits are the limits that tests may lower; a zero field stays as it is.
+type Limits struct {
+	Commit, Busy, PruneEvery time.Duration
+	Queued                   int
+	WALCheck, WALReset       int64
+	Backoff                  time.Duration // the first one
+	Inserted, Committing     func()        // called by the writer at that moment
+}
+
+// OpenWith is Open with lower limits, and with less patience between attempts.
+func OpenWith(cfg Config, lower Limits) (*Log, error) {
+	l := standardLimits
+	l.backoffMin, l.backoffMax, l.idle = 5*time.Millisecond, 20*time.Millisecond, 20*time.Millisecond
+	l.retryBusy = 10 * time.Millisecond
+	if lower.Commit != 0 {
+		l.commit = lower.Commit
+	}
+	if lower.Busy != 0 {
+		l.busy = lower.Busy
+	}
+	if lower.PruneEvery != 0 {
+		l.pruneEvery = lower.PruneEvery
+	}
+	if lower.Queued != 0 {
+		l.queued = lower.Queued
+	}
+	if lower.WALCheck != 0 {
+		l.walCheck = lower.WALCheck
+	}
+	if lower.WALReset != 0 {
+		l.walReset = lower.WALReset
+	}
+	if lower.Backoff != 0 {
+		l.backoffMin, l.backoffMax = lower.Backoff, lower.Backoff
+	}
+	l.at = func(m moment) {
+		switch {
+		case m == inserted && lower.Inserted != nil:
+			lower.Inserted()
+		case m == committing && lower.Committing != nil:
+			lower.Committing()
+		}
+	}
+	return open(cfg, l)
+}
+
+// ApplicationID is what marks a file as an audit log.
+const ApplicationID = applicationID
