@@ -18,7 +18,9 @@ const Forever time.Duration = -1
 
 // Client is who sent a request, as far as the books are concerned.
 type Client struct {
-	Addr, Agent string
+	Addr      string
+	Agent     string
+	RequestID string // under which whoever passed it on knows it
 }
 
 // An Arrival is all that a broker needs to know of a request. The functions are called under the

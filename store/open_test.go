@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"httpipe/migrations"
 	"httpipe/store"
 )
 
@@ -107,7 +108,7 @@ func TestRefusesOtherFiles(t *testing.T) {
 func TestRefusesNewer(t *testing.T) {
 	path := closedLog(t)
 	execute(t, path, "PRAGMA user_version=99")
-	wantRefused(t, path, "made by a newer httpipe", "schema 99, this one knows 1")
+	wantRefused(t, path, "made by a newer httpipe", fmt.Sprintf("schema 99, this one knows %d)", len(migrations.Steps())))
 }
 
 // crashCopy returns a copy of a log and its WAL as a crash would leave them.
@@ -272,7 +273,7 @@ func TestNewFileIsPrivate(t *testing.T) {
 			t.Errorf("%s has mode %v, want 0600", f.path+suffix, info.Mode())
 		}
 	}
-	wantOne(t, f.path, fmt.Sprintf("%d|1|wal", store.ApplicationID), "SELECT * FROM pragma_application_id, pragma_user_version, pragma_journal_mode")
+	wantOne(t, f.path, fmt.Sprintf("%d|%d|wal", store.ApplicationID, len(migrations.Steps())), "SELECT * FROM pragma_application_id, pragma_user_version, pragma_journal_mode")
 }
 
 // A crash leaves an exchange and a channel open. The next start closes the books, and the one after it finds nothing to do.

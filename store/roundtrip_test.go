@@ -1,10 +1,13 @@
 package store_test
 
 import (
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"httpipe/migrations"
 	"httpipe/store"
 )
 
@@ -57,6 +60,42 @@ func TestRequest(t *testing.T) {
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("requests:\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestRequestIDsAndCount(t *testing.T) {
+	f := open(t)
+	m := match(newID())
+	m.Producer.RequestID, m.Consumer.RequestID = "01J-fra", "abc"
+	f.RequestGone(store.Request{Role: "producer", Outcome: "refused", Arrived: noon, Ended: noon, Count: 17, Client: store.Client{RequestID: "02J-fra"}})
+	wait(t, f.ExchangeMatched(m))
+	wantOne(t, f.path, "01J-fra|abc", "SELECT producer_request_id, consumer_request_id FROM exchanges")
+	wantOne(t, f.path, "02J-fra|17", "SELECT request_id, count FROM requests")
+}
+
+// TestUpgrade: a log of every earlier version is brought up to date with all that it holds.
+func TestUpgrade(t *testing.T) {
+	for version := 1; version < len(migrations.Steps()); version++ {
+		path := tempPath(t)
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range migrations.Steps()[:version] {
+			execute(t, path, step.SQL)
+		}
+		execute(t, path, fmt.Sprintf(`PRAGMA application_id=%d; PRAGMA user_version=%d;
+			INSERT INTO run VALUES (1, 0, 'old'); INSERT INTO run_end VALUES (1, 5, 0);
+			INSERT INTO exchange (id, life, namespace, channel, content_type, matched_at, producer_wait_ms, consumer_wait_ms,
+				producer_addr, consumer_addr, producer_agent, consumer_agent, outcome, bytes, ended_at)
+				VALUES ('old', 1, 'v1', 'work', '', 0, 0, 0, '', '', '', '', 'delivered', 7, 1);
+			INSERT INTO request (id, namespace, channel, role, outcome, arrived_at, ended_at, addr, agent)
+				VALUES (1, 'v1', 'work', 'consumer', 'left', 0, 0, '', '')`, store.ApplicationID, version))
+		f := start(t, path, store.Config{}, store.Limits{})
+		_, commit := f.exchange("delivered")
+		wait(t, commit)
+		wantOne(t, path, "delivered|7|", "SELECT outcome, bytes, producer_request_id FROM exchanges WHERE id = 'old'")
+		wantOne(t, path, "left||1", "SELECT outcome, request_id, count FROM requests")
+		wantOne(t, path, "2", "SELECT count(*) FROM exchanges")
 	}
 }
 

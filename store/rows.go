@@ -27,6 +27,7 @@ type Request struct {
 	Namespace, Channel, Role, Outcome string
 	Arrived, Ended                    time.Time
 	Client                            Client
+	Count                             int64 // how many requests the row stands for, of which it tells the last; 0 is 1
 }
 
 // Match is the beginning of an exchange.
@@ -50,7 +51,9 @@ type End struct {
 // Client is who was at the other end of a connection.
 type Client struct {
 	Addr  string
-	Agent string // the User-Agent; kept up to 256 bytes
+	Agent string // the User-Agent; kept up to 256 bytes, as the others are
+
+	RequestID string // under which a platform in front knows the request; "" if there is none
 }
 
 // maxText is how many bytes are kept of a string that a client chose freely.
@@ -254,5 +257,5 @@ func cut(s string) string {
 }
 
 func cleanClient(c Client) Client {
-	return Client{Addr: cut(clean(c.Addr)), Agent: cut(clean(c.Agent))}
+	return Client{Addr: cut(clean(c.Addr)), Agent: cut(clean(c.Agent)), RequestID: cut(clean(c.RequestID))}
 }
