@@ -1,6 +1,7 @@
 package pipe
 
 import (
+	"errors"
 	"io"
 	"sync"
 	"time"
@@ -25,21 +26,23 @@ const (
 // lock guards only which part is whose. A signal channel holds at most one token, and whoever takes
 // it looks again, so that no change is missed and none is waited for twice.
 type body struct {
-	src   io.Reader // read by fill alone
-	probe func()    // called by fill while the ring is full; nil for a client that must not be asked
+	src   io.Reader   // read by fill alone
+	alive func() bool // the producer's Alive
+	probe func()      // called by fill while the ring is full; nil for a client that must not be asked
 
 	room chan struct{} // signalled when fill may go on: room was made, or the body was stopped; never closed
 	data chan struct{} // signalled when next may go on: bytes or an end came, or it was stopped; never closed
 
-	mu    sync.Mutex // guards all below; taken after Broker.mu, never before it
-	ring  []byte     // storage; replaced by fill alone
-	limit int        // what the ring may grow to
-	start int        // where in the ring the held bytes begin
-	held  int        // bytes handed out by next and not yet returned to the ring
-	count int        // bytes in hand, which follow the held ones
-	end   error      // why nothing more comes: io.EOF or a failure; nil while more may come
-	whole bool       // next has handed out all of it, io.EOF included
-	stop  error      // why nothing of it is wanted any more; nil while it is
+	mu      sync.Mutex // guards all below; taken after Broker.mu, never before it
+	ring    []byte     // storage; replaced by fill alone
+	limit   int        // what the ring may grow to
+	flowing bool       // the exchange has begun
+	start   int        // where in the ring the held bytes begin
+	held    int        // bytes handed out by next and not yet returned to the ring
+	count   int        // bytes in hand, which follow the held ones
+	end     error      // why nothing more comes: io.EOF or a failure; nil while more may come
+	whole   bool       // next has handed out all of it, io.EOF included
+	stop    error      // why nothing of it is wanted any more; nil while it is
 }
 
 func newBody(a *Arrival) *body {
@@ -49,6 +52,7 @@ func newBody(a *Arrival) *body {
 	}
 	return &body{
 		src:   a.Body,
+		alive: a.alive,
 		probe: a.Probe,
 		room:  make(chan struct{}, 1),
 		data:  make(chan struct{}, 1),
@@ -68,6 +72,9 @@ func (b *body) fill(ready func()) {
 			return
 		}
 		n, err := b.src.Read(space)
+		if err == io.EOF && b.posthumous() {
+			err = errHungUp
+		}
 		if b.filled(n, err) && (err == nil || err == io.EOF) {
 			ready()
 			ready = func() {}
@@ -76,6 +83,19 @@ func (b *body) fill(ready func()) {
 			return
 		}
 	}
+}
+
+// errHungUp is how a body ends whose producer had hung up before the end was read.
+var errHungUp = errors.New("the producer has hung up")
+
+// posthumous reports whether the end of the body was read after the producer had hung up. While a producer
+// waits its connection is watched, but what its kernel and ours hold of the body hides the FIN behind it:
+// a producer that died then can be matched, and only here is it found out.
+func (b *body) posthumous() bool {
+	b.mu.Lock()
+	flowing := b.flowing
+	b.mu.Unlock()
+	return flowing && !b.alive()
 }
 
 // space returns the free part of the ring that the next read may fill, waiting for one.
@@ -201,6 +221,7 @@ func (b *body) take() (p []byte, more bool, err error) {
 func (b *body) flow() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.flowing = true
 	b.limit = max(b.limit, relayRing)
 	signal(b.room)
 }

@@ -61,7 +61,7 @@ func New(config Config) *Broker {
 func (b *Broker) Arrive(a Arrival) *Request {
 	r := &Request{Arrival: a, broker: b, settled: make(chan struct{})}
 	if a.Role == Producer {
-		r.body = newBody(&a)
+		r.body = newBody(&r.Arrival)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

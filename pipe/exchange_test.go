@@ -58,17 +58,6 @@ func TestBodyFails(t *testing.T) {
 	}
 }
 
-// A producer whose exchange runs is found out by its body alone: it may have hung up after the last byte.
-func TestProducerLeavesDuringTheExchange(t *testing.T) {
-	inWorld(t, Config{}, func(w *world) {
-		p, c := w.produce("p", firstBytes("x")), w.consume("c")
-		p.leaves()
-		c.is(running)
-		p.finishes()
-		c.ends(Delivered)
-	})
-}
-
 func TestConsumerLeavesWhileNothingComes(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		p, c := w.produce("p", firstBytes("x")), w.consume("c")
@@ -145,6 +134,25 @@ func TestConsumerLeavesBeforeAnEmptyBodyIsRelayed(t *testing.T) {
 		w.settle()
 		c.ends(ConsumerLeft)
 		p.ends(ConsumerLeft)
+	})
+}
+
+// A producer that died while it waited, with the rest of its body in the kernels: that comes to its end, and
+// is dead all the same. One that leaves after its whole body has come is not missed.
+func TestPosthumousBody(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		p, c := w.produce("p", firstBytes("x")), w.consume("c")
+		p.leaves()
+		c.is(running) // until its body shows it
+		p.sends("the rest")
+		p.finishes()
+		p.ends(ProducerLeft)
+		c.ends(ProducerLeft)
+
+		q, held := w.produce("q", whole("x")), w.consume("held", func(p *peer) { p.sink.hold() })
+		q.leaves()
+		held.releases()
+		held.ends(Delivered)
 	})
 }
 

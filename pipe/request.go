@@ -36,8 +36,9 @@ type Arrival struct {
 	// only if it is the next pair on arrival. Forever (or anything negative): no limit.
 	Wait time.Duration
 
-	// Alive reports whether the client is still connected, asked as the exchange begins and, of a
-	// consumer, by the relay (without the lock) before the last byte. nil: it is.
+	// Alive reports whether the client is still connected. It is asked as the exchange begins and, without
+	// the lock, as a body ends that was not whole by then: of the producer when the end has been read, of
+	// the consumer before the last byte is written. nil: it is.
 	Alive func() bool
 
 	// Interrupt makes a blocked Read of Body, or a blocked Write to the consumer, return with an error.
@@ -141,7 +142,7 @@ func (r *Request) GoneAt() time.Time { return r.goneAt }
 // carry another request.
 func (r *Request) BodyRead() bool { return r.body.ended() == io.EOF }
 
-func (r *Request) alive() bool { return r.Alive == nil || r.Alive() }
+func (a *Arrival) alive() bool { return a.Alive == nil || a.Alive() }
 
 // interrupt unblocks whoever reads or writes for a request that is being ended early.
 func (r *Request) interrupt() {
