@@ -73,7 +73,7 @@ func (b *body) fill(ready func()) {
 		}
 		n, err := b.src.Read(space)
 		if err == io.EOF && b.posthumous() {
-			err = errHungUp
+			n, err = 0, errHungUp // with its last bytes a body of an announced length would look whole
 		}
 		if b.filled(n, err) && (err == nil || err == io.EOF) {
 			ready()

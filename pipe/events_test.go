@@ -22,7 +22,7 @@ func (m *model) leave(r *mRequest) {
 // send gives n more bytes of r's body, and then its end if there is one.
 func (m *model) send(r *mRequest, n int, end error) {
 	if end == io.EOF && r.state == running && r.hungUp {
-		end = errHungUp // it was gone before its body's end came
+		n, end = 0, errHungUp // it was gone before its body's end came
 	}
 	c := m.find(r)
 	r.sent += n

@@ -3,6 +3,7 @@ package pipe
 import (
 	"errors"
 	"fmt"
+	"io"
 	"testing"
 	"time"
 )
@@ -144,10 +145,12 @@ func TestPosthumousBody(t *testing.T) {
 		p, c := w.produce("p", firstBytes("x")), w.consume("c")
 		p.leaves()
 		c.is(running) // until its body shows it
-		p.sends("the rest")
-		p.finishes()
+		p.sends("y")
+		p.src.send([]byte("z"), io.EOF)
+		w.settle()
 		p.ends(ProducerLeft)
 		c.ends(ProducerLeft)
+		c.got("xy") // with the rest it could look whole
 
 		q, held := w.produce("q", whole("x")), w.consume("held", func(p *peer) { p.sink.hold() })
 		q.leaves()
