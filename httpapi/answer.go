@@ -1,10 +1,12 @@
 package httpapi
 
 import (
+	"io"
 	"mime"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"httpipe/pipe"
 )
@@ -43,7 +45,7 @@ var endings = map[pipe.Outcome]failure{
 	pipe.Deleted:      {status: http.StatusGone, text: "the channel was deleted"},
 	pipe.TimedOut:     {status: http.StatusRequestTimeout, text: "nobody came in the time to wait"},
 	pipe.ShutDown:     {status: http.StatusServiceUnavailable, text: "the server is stopping", retryAfter: 1},
-	pipe.Refused:      {status: http.StatusTooManyRequests, text: "a limit of this server is reached", retryAfter: 1},
+	pipe.Refused:      {status: http.StatusServiceUnavailable, text: "a limit of this server is reached", retryAfter: 5},
 	pipe.Unrecorded: {status: http.StatusServiceUnavailable, code: codeAuditUnavailable, retryAfter: 1,
 		text: "the audit log cannot be written, so this exchange is not on record"},
 }
@@ -85,10 +87,31 @@ func fail(w http.ResponseWriter, r *http.Request, f *failure) {
 	default:
 		h.Set("Content-Type", "text/plain; charset=utf-8")
 		h.Set("X-Content-Type-Options", "nosniff")
-		w.WriteHeader(f.status)
-		w.Write([]byte(f.code + ": " + f.text + "\n"))
+		writeWhole(w, f.status, f.code+": "+f.text+"\n")
 	}
 }
+
+// refuse answers with f a request whose body has not been read, and ends the connection: net/http would
+// read on before it answers on one that is to be used again. Closed with bytes unread a connection is
+// reset, and a reset costs many a client the answer, so it stays for a moment to let the client see it.
+func refuse(w http.ResponseWriter, r *http.Request, f *failure) {
+	if r.ContentLength == 0 && r.ProtoAtLeast(1, 1) {
+		fail(w, r, f) // there is no body; in HTTP/1.0 there may be one of unknown length
+		return
+	}
+	w.Header().Set("Connection", "close")
+	fail(w, r, f)
+	c := connOf(r)
+	if c == nil || http.NewResponseController(w).Flush() != nil {
+		return
+	}
+	c.CloseWrite()
+	c.SetReadDeadline(time.Now().Add(lingering))
+	io.Copy(io.Discard, c.TCPConn)
+}
+
+// lingering is how long a client that is still sending has to see its answer.
+const lingering = time.Second
 
 // problem is the body of an error in JSON (RFC 9457). Its type is the default, about:blank, which makes
 // the title the status's; ours is the code.

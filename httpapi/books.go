@@ -9,6 +9,7 @@ import (
 // only queues what it is given, so the broker's lock is never held for the disk.
 type books struct {
 	log        *store.Log
+	flood      *flood
 	bestEffort bool
 }
 
@@ -21,7 +22,7 @@ func (b books) ChannelClosed(l *pipe.Life) {
 }
 
 func (b books) RequestGone(r *pipe.Request) {
-	b.log.RequestGone(store.Request{
+	gone := store.Request{
 		Namespace: r.Key.Namespace,
 		Channel:   r.Key.Channel,
 		Role:      string(r.Role),
@@ -29,7 +30,13 @@ func (b books) RequestGone(r *pipe.Request) {
 		Arrived:   r.ArrivedAt,
 		Ended:     r.GoneAt(),
 		Client:    store.Client(r.Client),
-	})
+		Count:     1,
+	}
+	if r.Outcome() == pipe.Refused {
+		b.flood.add(r.Group, gone)
+		return
+	}
+	b.log.RequestGone(gone)
 }
 
 func (b books) ExchangeMatched(x *pipe.Exchange) pipe.Commit {

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 
@@ -105,8 +106,14 @@ func writeJSONAs(w http.ResponseWriter, contentType string, status int, v any) {
 	}
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
+	writeWhole(w, status, string(body)+"\n")
+}
+
+// writeWhole answers with a body of a known length. A client that is gone misses nothing.
+func writeWhole(w http.ResponseWriter, status int, body string) {
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	w.Write(append(body, '\n')) // a client that is gone misses nothing
+	io.WriteString(w, body)
 }
 
 func noChannel(key pipe.Key) *failure {

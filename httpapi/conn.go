@@ -2,10 +2,13 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // net/http tells a handler of a client that hung up only once the request's body has been read to its
@@ -21,6 +24,10 @@ type listener struct {
 
 func (l *listener) Accept() (net.Conn, error) {
 	accepted, err := l.Listener.Accept()
+	// Out of descriptors. Those that do nothing with theirs go, so that he can come in who frees a waiter.
+	for (errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)) && l.watch.shed(time.Second) {
+		accepted, err = l.Listener.Accept()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +39,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return accepted, nil // closed already
 	}
-	c := &conn{TCPConn: tcp, raw: raw, watch: l.watch}
+	c := &conn{TCPConn: tcp, raw: raw, watch: l.watch, accepted: time.Now()}
 	l.watch.add(c)
 	return c, nil
 }
@@ -44,6 +51,8 @@ type conn struct {
 	raw          syscall.RawConn
 	watch        *watcher
 	token        uint64 // the watcher's name for it
+	accepted     time.Time
+	state        atomic.Int32 // net/http's http.ConnState
 
 	mu    sync.Mutex // guards the rest; held while leave runs, so that none runs after unwatch
 	gone  bool
@@ -72,6 +81,25 @@ func (c *conn) setLeave(leave func()) {
 	if c.gone && leave != nil {
 		leave()
 	}
+}
+
+// noteState keeps in mind what net/http says of a connection.
+func noteState(c net.Conn, state http.ConnState) {
+	if c, ok := c.(*conn); ok {
+		c.state.Store(int32(state))
+	}
+}
+
+// useless reports whether the connection could go without harm: it is between two requests, or has had
+// a grace to begin its first and has not.
+func (c *conn) useless(now time.Time, grace time.Duration) bool {
+	switch http.ConnState(c.state.Load()) {
+	case http.StateIdle:
+		return true
+	case http.StateNew:
+		return now.Sub(c.accepted) >= grace
+	}
+	return false
 }
 
 type connKey struct{}

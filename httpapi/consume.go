@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -20,12 +21,16 @@ func (s *Server) consume(w http.ResponseWriter, r *http.Request, key pipe.Key) {
 			text: "a GET here takes a message, and a prefetch or a service worker's script would lose it"})
 		return
 	}
+	control := http.NewResponseController(w)
+	if err := s.dropBody(control, r); err != nil {
+		refuse(w, r, &failure{status: http.StatusBadRequest, code: codeBadRequest, text: "a GET's body, which means nothing here, is malformed or did not come"})
+		return
+	}
 	arrival, f := s.arrival(r, key, pipe.Consumer)
 	if f != nil {
 		fail(w, r, f)
 		return
 	}
-	control := http.NewResponseController(w)
 	arrival.Interrupt = func() { control.SetWriteDeadline(past) }
 	request := s.broker.Arrive(arrival)
 	unwatch := watch(r, request.Leave)
@@ -37,7 +42,7 @@ func (s *Server) consume(w http.ResponseWriter, r *http.Request, key pipe.Key) {
 		if request.Outcome() == pipe.Left {
 			hangUp()
 		}
-		fail(w, r, ending(request.Outcome(), pipe.Consumer))
+		fail(w, r, told(request, request.Outcome()))
 		return
 	}
 	sink := &sink{w: w, control: control, exchange: exchange}
@@ -55,6 +60,18 @@ func (s *Server) consume(w http.ResponseWriter, r *http.Request, key pipe.Key) {
 	default:
 		breakOff(w, r)
 	}
+}
+
+// dropBody reads what body a GET may have. It means nothing, but unread it could hide the client's FIN, and
+// net/http would read it, for as long as that takes, before it lets a response begin.
+func (s *Server) dropBody(control *http.ResponseController, r *http.Request) error {
+	if r.ContentLength == 0 {
+		return nil
+	}
+	control.SetReadDeadline(time.Now().Add(s.config.HeaderTimeout))
+	defer control.SetReadDeadline(time.Time{})
+	_, err := io.Copy(io.Discard, r.Body)
+	return err
 }
 
 // prefetch reports whether a GET is made for other reasons than to have what it gets.

@@ -35,8 +35,8 @@ func rawPath(r *http.Request) string {
 func (s *Server) find(path string) (methods, pipe.Key, *failure) {
 	var key pipe.Key
 	path = strings.TrimSuffix(path, "/")
-	if fixed, ok := s.routes[path]; ok && path != routeNamespaces {
-		return fixed, key, nil
+	if path == routeHealth || path == routeState {
+		return s.routes[path], key, nil
 	}
 	names, ok := strings.CutPrefix(path, "/channels/")
 	if !ok {

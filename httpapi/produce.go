@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"net"
 	"net/http"
 	"time"
 
@@ -11,13 +10,29 @@ import (
 // past is a deadline that makes a blocked Read or Write return at once.
 var past = time.Unix(1, 0)
 
-// produce sends the request's body to one consumer. The response starts only when the body is at its
-// end or the exchange has failed: HTTP clients and proxies lose data, or hang, if it starts earlier.
+// produce sends the request's body to one consumer.
 func (s *Server) produce(w http.ResponseWriter, r *http.Request, key pipe.Key) {
+	if !takesOver(r) {
+		s.send(w, r, key)
+		return
+	}
+	taken, err := takeOver(w, r)
+	if err != nil {
+		panic(err) // it was HTTP/1.1, of which any request can be taken over once
+	}
+	s.taken.Add(1)
+	defer s.taken.Done()
+	defer taken.close()
+	s.send(taken, r, key)
+	taken.FlushError()
+}
+
+// send is produce for a body that can be read as it comes. The response starts only when the body is at its
+// end or the exchange has failed: HTTP clients and proxies lose data, or hang, if it starts earlier.
+func (s *Server) send(w http.ResponseWriter, r *http.Request, key pipe.Key) {
 	arrival, source, f := s.producer(w, r, key)
 	if f != nil {
-		w.Header().Set("Connection", "close") // the body may be long, and nobody wants it
-		fail(w, r, f)
+		refuse(w, r, f)
 		return
 	}
 	request := s.broker.Arrive(arrival)
@@ -25,9 +40,6 @@ func (s *Server) produce(w http.ResponseWriter, r *http.Request, key pipe.Key) {
 	defer unwatch()
 	request.Fill()
 	<-request.Settled()
-	if !request.BodyRead() {
-		w.Header().Set("Connection", "close")
-	}
 
 	exchange, outcome := request.Exchange(), request.Outcome()
 	if exchange != nil {
@@ -41,12 +53,19 @@ func (s *Server) produce(w http.ResponseWriter, r *http.Request, key pipe.Key) {
 		hangUp()
 	case pipe.Delivered:
 		delivered(w, r, exchange)
-	case pipe.ProducerLeft:
-		f := ending(outcome, pipe.Producer)
+		return
+	}
+	f = told(request, outcome)
+	if outcome == pipe.ProducerLeft {
 		f.text = source.complaint(f.text)
+		if exchange == nil {
+			f.code = codeBadRequest // nobody was told of a producer yet
+		}
+	}
+	if request.BodyRead() {
 		fail(w, r, f)
-	default:
-		fail(w, r, ending(outcome, pipe.Producer))
+	} else {
+		refuse(w, r, f)
 	}
 }
 
@@ -92,25 +111,12 @@ func (s *Server) arrival(r *http.Request, key pipe.Key, role pipe.Role) (pipe.Ar
 		return pipe.Arrival{}, failure{status: http.StatusServiceUnavailable, code: codeAuditUnavailable, retryAfter: 1,
 			text: "the audit log cannot be written, and nothing is relayed without a record"}.to(role)
 	}
-	arrival := pipe.Arrival{
-		Key:    key,
-		Role:   role,
-		Wait:   wait,
-		Client: pipe.Client{Addr: clientAddr(r), Agent: r.UserAgent()},
-	}
+	client := s.client(r)
+	arrival := pipe.Arrival{Key: key, Role: role, Client: client, Group: group(client.Addr), Wait: wait}
 	if c := connOf(r); c != nil {
 		arrival.Alive = c.alive
 	}
 	return arrival, nil
-}
-
-// clientAddr is the address of the connection's other end, without its port.
-func clientAddr(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
 }
 
 // receipt is what a producer gets that asks for JSON.

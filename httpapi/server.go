@@ -16,6 +16,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -26,12 +27,8 @@ import (
 )
 
 const (
-	// readHeaderTimeout bounds a client that opens a connection and says little. Nothing bounds a
-	// request that waits: that is what it is for.
-	readHeaderTimeout = 10 * time.Second
 	// idleTimeout is longer than proxies keep a connection pooled, so that they close first.
 	idleTimeout = 120 * time.Second
-	maxHeader   = 32 << 10
 	// goodbye is how long, at the end, handlers have to write the answers that they hold; more than a
 	// commit may take.
 	goodbye = 6 * time.Second
@@ -49,6 +46,12 @@ type Config struct {
 	StallTimeout   time.Duration // for a consumer whose kernel acknowledges nothing
 	SilenceTimeout time.Duration // for a producer that sends nothing
 
+	Limits         pipe.Limits   // of waiting requests
+	RatePerClient  int           // requests a minute
+	ClientIPHeader string        // where a trusted proxy puts the client's address; "" trusts none
+	MaxHeader      int           // bytes; must be set
+	HeaderTimeout  time.Duration // for the head of a request. Nothing bounds one that waits: that is what it is for
+
 	CORSOrigins []string // origins that a browser may come from; "*" is any
 	Logger      *slog.Logger
 }
@@ -60,6 +63,9 @@ type Server struct {
 	http   *http.Server
 	routes map[string]methods
 	watch  *watcher
+	rates  *rates         // nil without a limit
+	flood  *flood         // nil without a log
+	taken  sync.WaitGroup // handlers of requests that were taken over, of which net/http knows nothing
 }
 
 // New returns a server that has yet to Serve.
@@ -68,14 +74,16 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: config, watch: watch}
+	s := &Server{config: config, watch: watch, rates: newRates(config.RatePerClient)}
 	brokerConfig := pipe.Config{
 		NewID:          func() string { return uuid.Must(uuid.NewV7()).String() },
 		Strict:         config.Strict,
 		SilenceTimeout: config.SilenceTimeout,
+		Limits:         config.Limits,
 	}
 	if config.Log != nil {
-		brokerConfig.Recorder = books{log: config.Log, bestEffort: config.BestEffort}
+		s.flood = &flood{record: config.Log.RequestGone}
+		brokerConfig.Recorder = books{log: config.Log, flood: s.flood, bestEffort: config.BestEffort}
 	}
 	s.broker = pipe.New(brokerConfig)
 	s.routes = s.table()
@@ -85,11 +93,12 @@ func New(config Config) (*Server, error) {
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		Protocols:         protocols,
-		ReadHeaderTimeout: readHeaderTimeout,
+		ReadHeaderTimeout: config.HeaderTimeout,
 		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeader,
+		MaxHeaderBytes:    config.MaxHeader,
 		ErrorLog:          slog.NewLogLogger(config.Logger.Handler(), slog.LevelWarn),
 		ConnContext:       withConn,
+		ConnState:         noteState,
 	}
 	return s, nil
 }
@@ -141,10 +150,14 @@ func (s *Server) handler() http.Handler {
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	methods, key, f := s.find(rawPath(r))
 	if f != nil {
-		fail(w, r, f)
+		refuse(w, r, f)
 		return
 	}
 	if h, ok := methods[r.Method]; ok {
+		if f := s.overRate(r, key); f != nil {
+			refuse(w, r, f)
+			return
+		}
 		h(w, r, key)
 		return
 	}
@@ -153,7 +166,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	fail(w, r, &failure{status: http.StatusMethodNotAllowed, code: codeMethod,
+	refuse(w, r, &failure{status: http.StatusMethodNotAllowed, code: codeMethod,
 		text: r.Method + " is not possible here; " + methods.allow() + " are"})
 }
 
@@ -171,12 +184,27 @@ func (s *Server) Serve(ln net.Listener) error {
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.broker.Shutdown(ctx)
 	defer s.watch.close()
+	if s.flood != nil {
+		defer s.flood.tally()
+	}
+	for s.watch.shed(0) { // net/http would wait for connections that have not said anything yet
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
 	defer cancel()
-	if err := s.http.Shutdown(ctx); err != nil {
-		return s.http.Close()
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		err = s.http.Close()
 	}
-	return nil
+	answered := make(chan struct{})
+	go func() {
+		s.taken.Wait() // nobody is added any more
+		close(answered)
+	}()
+	select {
+	case <-answered:
+	case <-ctx.Done():
+	}
+	return err
 }
 
 // logEnd writes the one line of an exchange that has ended.

@@ -16,6 +16,7 @@ const stallLooks = 8
 // only when a good part of a buffer of megabytes is free, and meanwhile a slow consumer is alive.
 type stallClock struct {
 	writing atomic.Bool // the relay is in Write or Flush, so bytes are ready
+	stopped atomic.Bool // a look that ran meanwhile may have set the timer once more
 
 	// Set by start.
 	exchange *pipe.Exchange
@@ -40,12 +41,16 @@ func (s *stallClock) start(x *pipe.Exchange, c *conn, timeout time.Duration) {
 }
 
 func (s *stallClock) stop() {
+	s.stopped.Store(true)
 	if s.timer != nil {
 		s.timer.Stop()
 	}
 }
 
 func (s *stallClock) look() {
+	if s.stopped.Load() {
+		return
+	}
 	progress := s.acknowledged()
 	if !s.writing.Load() || progress != s.progress {
 		s.progress, s.since = progress, time.Now()

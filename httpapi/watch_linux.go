@@ -1,3 +1,5 @@
+//go:build linux && !noepoll
+
 package httpapi
 
 import (
@@ -5,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,9 +23,6 @@ type watcher struct {
 	conns map[uint64]*conn
 	last  uint64 // token; never used again, unlike a file descriptor
 }
-
-// hangUp is what epoll and poll call a client's FIN or reset.
-const hungUpEvents = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
 
 func newWatcher() (*watcher, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
@@ -67,6 +67,25 @@ func (w *watcher) remove(c *conn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.conns, c.token)
+}
+
+// shed closes some connections that are of no use now, and reports whether there were any. One that has
+// not said anything yet has so long to do so.
+func (w *watcher) shed(grace time.Duration) bool {
+	const some = 16
+	now := time.Now()
+	var useless []*conn
+	w.mu.Lock()
+	for _, c := range w.conns {
+		if len(useless) < some && c.useless(now, grace) {
+			useless = append(useless, c)
+		}
+	}
+	w.mu.Unlock()
+	for _, c := range useless {
+		c.Close()
+	}
+	return len(useless) > 0
 }
 
 // run waits for hang-ups until close.

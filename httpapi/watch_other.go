@@ -1,6 +1,8 @@
-//go:build !linux
+//go:build !linux || noepoll
 
 package httpapi
+
+import "time"
 
 // A watcher is idle where there is no epoll. What net/http itself notices is left: a consumer that hangs
 // up, unless bytes are pipelined behind its request, and a producer whose body fits the read-ahead.
@@ -8,10 +10,11 @@ type watcher struct{}
 
 func newWatcher() (*watcher, error) { return &watcher{}, nil }
 
-func (*watcher) close()       {}
-func (*watcher) works() bool  { return false }
-func (*watcher) add(*conn)    {}
-func (*watcher) remove(*conn) {}
+func (*watcher) close()                  {}
+func (*watcher) works() bool             { return false }
+func (*watcher) add(*conn)               {}
+func (*watcher) remove(*conn)            {}
+func (*watcher) shed(time.Duration) bool { return false }
 
 func (c *conn) alive() bool { return true }
 

@@ -1,0 +1,53 @@
+package httpapi
+
+import (
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"httpipe/pipe"
+)
+
+// requestIDHeaders are where platforms put the id under which they know a request, the first one first.
+var requestIDHeaders = []string{"Fly-Request-Id", "X-Request-Id"}
+
+// client returns who sent r, as the books know it.
+func (s *Server) client(r *http.Request) pipe.Client {
+	c := pipe.Client{Addr: s.clientAddr(r), Agent: r.UserAgent()}
+	for _, name := range requestIDHeaders {
+		if c.RequestID = r.Header.Get(name); c.RequestID != "" {
+			break
+		}
+	}
+	return c
+}
+
+// clientAddr is the address of the client: what the trusted header says, if there is one, or else the
+// other end of the connection. Of a list the last entry counts: that is what our own proxy saw, and all
+// before it is what somebody has told it.
+func (s *Server) clientAddr(r *http.Request) string {
+	if name := s.config.ClientIPHeader; name != "" {
+		if values := r.Header.Values(name); len(values) > 0 {
+			last := values[len(values)-1]
+			last = strings.TrimSpace(last[strings.LastIndex(last, ",")+1:])
+			if addr, err := netip.ParseAddr(last); err == nil {
+				return addr.Unmap().WithZone("").String()
+			}
+		}
+	}
+	if connection, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		return connection.Addr().Unmap().WithZone("").String()
+	}
+	return r.RemoteAddr
+}
+
+// group is what counts as one client: an address, but of IPv6 the network that one household or one
+// machine is given.
+func group(addr string) string {
+	if ip, err := netip.ParseAddr(addr); err == nil && ip.Is6() {
+		if network, err := ip.Prefix(64); err == nil {
+			return network.String()
+		}
+	}
+	return addr
+}

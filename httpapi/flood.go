@@ -1,0 +1,74 @@
+package httpapi
+
+import (
+	"sync"
+	"time"
+
+	"httpipe/store"
+)
+
+const (
+	// refusalRows is how many refusals of one client are recorded one by one in a minute.
+	refusalRows = 10
+	// refusalClients is how many clients are told apart in a minute. What others there are share one count.
+	refusalClients = 10_000
+)
+
+// A flood keeps refusals from flooding the log, which would make of a cheap answer an expensive one:
+// after refusalRows of a client in a minute, the rest becomes one row with their number, which tells
+// otherwise of the last one.
+type flood struct {
+	record func(store.Request) // must not block
+
+	mu      sync.Mutex // guards the rest; taken after the broker's
+	clients map[string]*refusals
+	minute  *time.Timer // runs while there is anything in clients; then tally ends the minute
+}
+
+// refusals are those of one client in the current minute.
+type refusals struct {
+	rows int
+	rest store.Request // the last that has got no row yet; its Count is how many have none
+}
+
+// add records a refusal of a client, now or with others.
+func (f *flood) add(client string, r store.Request) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.clients == nil {
+		f.clients = make(map[string]*refusals)
+		f.minute = time.AfterFunc(time.Minute, f.tally)
+	}
+	c := f.clients[client]
+	if c == nil {
+		if len(f.clients) >= refusalClients {
+			client = "" // everybody else
+		}
+		if c = f.clients[client]; c == nil {
+			c = &refusals{}
+			f.clients[client] = c
+		}
+	}
+	if c.rows < refusalRows {
+		c.rows++
+		f.record(r)
+		return
+	}
+	r.Count += c.rest.Count
+	c.rest = r
+}
+
+// tally records what has no row yet, and begins anew.
+func (f *flood) tally() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.minute != nil {
+		f.minute.Stop()
+	}
+	for _, c := range f.clients {
+		if c.rest.Count > 0 {
+			f.record(c.rest)
+		}
+	}
+	f.clients = nil
+}

@@ -1,0 +1,182 @@
+package httpapi
+
+import (
+	"fmt"
+	"io"
+	"testing"
+	"time"
+)
+
+// A waiting client that hangs up is out of the queue, and its message is never delivered.
+
+// A death is a way for a waiting client to end, and how soon that must be noticed.
+type death struct {
+	name string
+	die  func(*client)
+	soon time.Duration // 0: it cannot be
+}
+
+var (
+	fin = death{"FIN", (*client).hangUp, atOnce}
+	rst = death{"RST", (*client).reset, atOnce}
+)
+
+// pipelined is what may stand behind a request, unread, and hide that the connection ends there.
+var pipelined = []string{"", "\r\n", "GET /channels/n/pipelined HTTP/1.1\r\nHost: relay\r\n\r\n"}
+
+func TestDeadProducers(t *testing.T) {
+	const expect = "Expect: 100-continue"
+	unseen, probed := fin, fin
+	unseen.soon, probed.soon = 0, 5*time.Second
+	for _, test := range []struct {
+		size    int
+		headers []string
+		deaths  []death
+	}{
+		{5, nil, []death{fin, rst}},
+		{60_000, nil, []death{fin, rst}},
+		{100_000, nil, []death{fin, rst}},
+		{500_000, nil, []death{unseen, rst}}, // all of it fits into the kernels
+		{3 << 20, nil, []death{unseen, rst}},
+		{10 << 20, nil, []death{unseen, rst}},
+		{5, []string{expect}, []death{fin, rst}},
+		{100_000, []string{expect}, []death{fin, rst}},
+		{500_000, []string{expect}, []death{probed, rst}},
+		{10 << 20, []string{expect}, []death{probed, rst}},
+	} {
+		for _, death := range test.deaths {
+			for _, behind := range pipelined {
+				if behind != "" && test.size > 1<<20 {
+					continue // the kernel takes nothing behind such a body
+				}
+				t.Run(fmt.Sprintf("%d %v %s %.3q", test.size, test.headers, death.name, behind), func(t *testing.T) {
+					deadProducer(t, test.size, test.headers, behind, death)
+				})
+			}
+		}
+	}
+}
+
+// deadProducer has one die that others wait behind.
+func deadProducer(t *testing.T, size int, headers []string, behind string, death death) {
+	r := start(t)
+	dead := r.dial().request("POST", here, append(headers, length(size))...)
+	r.waiting(1, 0)
+	if len(headers) > 0 {
+		reads(t, dead.in, "HTTP/1.1 100 Continue\r\n\r\n")
+	}
+	dead.fill(size)
+	dead.say(behind)
+	live := r.dial().post(here, "live")
+	r.waiting(2, 0)
+	death.die(dead)
+	if death.soon > 0 {
+		r.waitingWithin(death.soon, 1, 0)
+	} else {
+		r.dial().get(here).answer().truncated()
+		r.ended("producer_left")
+	}
+	r.dial().get(here).answer().got("live")
+	live.answer().is(200)
+	r.vanished()
+}
+
+func TestDeadConsumers(t *testing.T) {
+	for _, behind := range pipelined {
+		for _, death := range []death{fin, rst} {
+			t.Run(fmt.Sprintf("%s %.3q", death.name, behind), func(t *testing.T) {
+				r := start(t)
+				dead := r.dial().get(here).say(behind)
+				r.waiting(0, 1)
+				live := r.dial().get(here)
+				r.waiting(0, 2)
+				death.die(dead)
+				r.waitingWithin(atOnce, 0, 1)
+				r.dial().post(here, "live").answer().is(200)
+				live.answer().got("live")
+				r.vanished()
+			})
+		}
+	}
+}
+
+// A consumer that dies before the first byte, though its producer is there, costs the producer nothing.
+func TestConsumerDiesBeforeTheFirstByte(t *testing.T) {
+	for _, death := range []death{fin, rst} {
+		r := start(t)
+		p := r.dial().request("POST", here, length(5))
+		dead := r.dial().get(here)
+		r.waiting(1, 1)
+		death.die(dead)
+		r.waitingWithin(atOnce, 1, 0)
+		live := r.dial().get(here)
+		r.waiting(1, 1)
+		p.say("hello")
+		live.answer().got("hello")
+		p.answer().is(200)
+	}
+}
+
+// A FIN counts as hanging up: there is no 200 for whoever only half-closes, and nothing is delivered.
+func TestHalfClosed(t *testing.T) {
+	r := start(t)
+	p := r.dial().post(here, "dead")
+	r.waiting(1, 0)
+	p.CloseWrite()
+	r.vanished()
+	p.silence()
+
+	c := r.dial().get(here)
+	r.waiting(0, 1)
+	c.CloseWrite()
+	r.vanished()
+	c.silence()
+
+	// One whose FIN is there before its request's turn comes is dead on arrival.
+	const before = 100
+	c = r.dial()
+	for range before {
+		c.request("HEAD", here)
+	}
+	c.get(here).CloseWrite()
+	c.method = "HEAD"
+	for range before {
+		c.answer()
+	}
+	c.silence()
+	r.vanished()
+}
+
+// Nobody who is dead gets a message, however closely the producer follows.
+func TestMessagesAreNotLostToTheDead(t *testing.T) {
+	r := start(t)
+	for i := range 200 {
+		dead := r.dial().get(here)
+		r.waiting(0, 1)
+		dead.Close()
+		p := r.dial().post(here, fmt.Sprint("message ", i))
+		r.waiting(1, 0)
+		r.dial().get(here).answer().got(fmt.Sprint("message ", i))
+		p.answer().is(200)
+	}
+}
+
+// A body that comes with a GET means nothing, and stands in nobody's way.
+func TestGetWithABody(t *testing.T) {
+	r := start(t)
+	c := r.dial().get(here, length(5)).say("hello")
+	r.waiting(0, 1)
+	p := r.dial().post(here, "message")
+	c.answer().got("message")
+	p.answer().is(200)
+
+	r.dial().get(here, length(5)) // and sends none of it
+	never := r.dial().get(here, chunked)
+	p = r.dial().post(here, "message")
+	c.get(here).answer().got("message")
+	p.answer().is(200)
+	never.say("zz\r\n")
+	if rest, _ := io.ReadAll(never.in); len(rest) > 0 && string(rest[:12]) != "HTTP/1.1 400" {
+		t.Errorf("a malformed body is answered with %q", rest)
+	}
+}

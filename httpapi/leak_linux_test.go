@@ -1,0 +1,97 @@
+//go:build !noepoll
+
+package httpapi
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+	"testing"
+)
+
+// usage is what the process holds.
+type usage struct {
+	goroutines, files int
+	heap              int
+}
+
+func measure(t *testing.T) usage {
+	t.Helper()
+	files, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	runtime.GC()
+	runtime.GC() // what pools hold goes with the second
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return usage{runtime.NumGoroutine(), len(files), int(m.HeapAlloc)}
+}
+
+// Thousands that come and go, in all the ways there are, leave nothing behind.
+func TestNothingIsLeftBehind(t *testing.T) {
+	r := start(t, stallAfter(patience), silentFor(patience))
+	comeAndGo(r, 100) // what is made once is made now
+	before := measure(t)
+	comeAndGo(r, 3000)
+	r.vanished()
+	var after usage
+	eventually(t, patience, fmt.Sprintf("it is as before, %+v", before), func() bool {
+		after = measure(t)
+		return after.goroutines <= before.goroutines && after.files <= before.files
+	})
+	if grown := after.heap - before.heap; grown > 2<<20 {
+		t.Errorf("the heap has grown by %d bytes", grown)
+	}
+	r.watch.mu.Lock()
+	defer r.watch.mu.Unlock()
+	if n := len(r.watch.conns); n > 0 {
+		t.Errorf("%d connections are watched still", n)
+	}
+}
+
+// comeAndGo has n clients do so, some at a time.
+func comeAndGo(r *relay, n int) {
+	var group sync.WaitGroup
+	places := make(chan struct{}, 100)
+	for i := range n / 2 {
+		places <- struct{}{}
+		group.Go(func() {
+			defer func() { <-places }()
+			comeAndGoTwo(r, i)
+		})
+	}
+	group.Wait()
+}
+
+// comeAndGoTwo has a pair of clients that need not meet.
+func comeAndGoTwo(r *relay, i int) {
+	path := fmt.Sprintf("/channels/n%d/c%d", i%7, i)
+	p, c := r.connect(), r.connect()
+	defer p.Close()
+	defer c.Close()
+	switch i % 6 {
+	case 0: // delivered
+		p.post(path, "hello")
+		c.get(path).answer().got("hello")
+		p.answer().is(200)
+	case 1: // left while waiting
+		c.get(path)
+		p.post(path+"x", "hello")
+	case 2: // reset while waiting
+		c.get(path).SetLinger(0)
+		p.request("POST", path+"x", length(1<<20)).SetLinger(0)
+	case 3: // timed out
+		c.get(path+"?wait=1ms").answer().failed(408, "timed_out")
+		p.post(path+"?wait=0", "hello").answer().failed(408, "timed_out")
+	case 4: // left halfway
+		p.request("POST", path, chunked).say(chunk("hello"))
+		c.get(path).head()
+		p.Close()
+	case 5: // deleted
+		c.get(path)
+		p.request("HEAD", path).answer()
+		p.request("DELETE", path).answer()
+	}
+}

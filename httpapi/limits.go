@@ -1,0 +1,101 @@
+package httpapi
+
+import (
+	"fmt"
+	"math"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"golang.org/x/time/rate"
+
+	"httpipe/pipe"
+)
+
+// clientsKnown bounds the memory for clients' rates. Those who have not come for longest are forgotten
+// first, and would have their full rate again by then, unless there are very many at once.
+const clientsKnown = 1 << 16
+
+// rates counts each client's requests.
+type rates struct {
+	perMinute int
+
+	mu      sync.Mutex // guards clients
+	clients *simplelru.LRU[string, *rate.Limiter]
+}
+
+// newRates returns nil, which allows everything, if perMinute is 0.
+func newRates(perMinute int) *rates {
+	if perMinute == 0 {
+		return nil
+	}
+	clients, err := simplelru.NewLRU[string, *rate.Limiter](clientsKnown, nil)
+	if err != nil {
+		panic(err) // the size is not positive
+	}
+	return &rates{perMinute: perMinute, clients: clients}
+}
+
+// wait returns how long the client has to wait before its next request is allowed, 0 if this one is.
+func (r *rates) wait(client string, now time.Time) time.Duration {
+	if r == nil {
+		return 0
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	limiter, ok := r.clients.Get(client)
+	if !ok {
+		limiter = rate.NewLimiter(rate.Limit(r.perMinute)/60, r.perMinute)
+		r.clients.Add(client, limiter)
+	}
+	reservation := limiter.ReserveN(now, 1)
+	delay := reservation.DelayFrom(now)
+	if delay > 0 {
+		reservation.CancelAt(now)
+	}
+	return delay
+}
+
+// overRate returns the refusal of a request whose client sends too many, and nil for any other. Whoever
+// asks for the server's health may ask as often as he likes.
+func (s *Server) overRate(r *http.Request, key pipe.Key) *failure {
+	if s.rates == nil || strings.HasPrefix(r.URL.Path, routeHealth) {
+		return nil
+	}
+	client := s.client(r)
+	delay := s.rates.wait(group(client.Addr), time.Now())
+	if delay == 0 {
+		return nil
+	}
+	role := pipe.Consumer
+	if r.Method == http.MethodPost || r.Method == http.MethodPut {
+		role = pipe.Producer
+	}
+	if key.Channel != "" && (role == pipe.Producer || r.Method == http.MethodGet) {
+		s.broker.Refuse(pipe.Arrival{Key: key, Role: role, Client: client, Group: group(client.Addr)}, pipe.Refused)
+	}
+	f := failure{status: http.StatusTooManyRequests, code: string(pipe.Refused), retryAfter: int(math.Ceil(delay.Seconds())),
+		text: fmt.Sprintf("more than %d requests a minute from %s (--rate-per-client)", s.rates.perMinute, group(client.Addr))}
+	return f.to(role)
+}
+
+// told is what the client of a request is told of the outcome, where that is not success. A refusal names
+// the limit that it met.
+func told(request *pipe.Request, o pipe.Outcome) *failure {
+	f := ending(o, request.Role)
+	switch request.RefusedBy() {
+	case pipe.NoLimit:
+		return f
+	case pipe.MaxWaiting:
+		f.text = "too many requests wait on this server"
+	case pipe.MaxWaitingPerChannel:
+		f.text = "too many requests wait on this channel"
+	case pipe.MaxWaitingPerClient:
+		f.status = http.StatusTooManyRequests
+		f.text = "too many of your requests wait on this server"
+	}
+	f.text += " (--" + string(request.RefusedBy()) + ")"
+	return f
+}

@@ -1,0 +1,192 @@
+package httpapi
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"httpipe/pipe"
+	"httpipe/store"
+)
+
+func (a *answer) retryAfter(least, most int) *answer {
+	a.t.Helper()
+	if n, err := strconv.Atoi(a.Header.Get("Retry-After")); err != nil || n < least || n > most {
+		a.t.Errorf("Retry-After is %q, want %d to %d", a.Header.Get("Retry-After"), least, most)
+	}
+	return a
+}
+
+func TestWaitingLimits(t *testing.T) {
+	for _, test := range []struct {
+		limits pipe.Limits
+		status int
+		flag   string
+	}{
+		{pipe.Limits{Waiting: 1}, http.StatusServiceUnavailable, "--max-waiting)"},
+		{pipe.Limits{PerChannel: 1}, http.StatusServiceUnavailable, "--max-waiting-per-channel)"},
+		{pipe.Limits{PerClient: 1}, http.StatusTooManyRequests, "--max-waiting-per-client)"},
+	} {
+		t.Run(test.flag, func(t *testing.T) {
+			t.Parallel()
+			r := startAudited(t, func(c *Config) { c.Limits = test.limits })
+			p := r.dial().post(here, "first")
+			r.waiting(1, 0)
+			refused := r.dial().post(here, "second").answer().failed(test.status, "refused").retryAfter(5, 5)
+			if !strings.Contains(refused.body, test.flag) {
+				t.Errorf("the text is %q, want %s in it", refused.body, test.flag)
+			}
+			c := r.dial()
+			c.get(here).answer().got("first") // whom somebody waits for is let in
+			p.answer().is(200)
+			c.get(here)
+			r.waiting(0, 1)
+			if got := r.dial().get(here).answer().failed(test.status, "refused").body; got != "" {
+				t.Errorf("a refused consumer prints %q", got)
+			}
+			rows := r.rows(2, "SELECT role, outcome, count FROM requests")
+			if rows[0] != "producer refused 1" || rows[1] != "consumer refused 1" {
+				t.Errorf("on record: %q", rows)
+			}
+		})
+	}
+}
+
+func TestRateLimit(t *testing.T) {
+	t.Parallel()
+	r := startAudited(t, func(c *Config) { c.RatePerClient, c.ClientIPHeader = 3, "X-Real-IP" })
+	for range 3 {
+		r.dial().get(here+"?wait=0", "X-Real-IP: 192.0.2.1").answer().failed(408, "timed_out")
+	}
+	r.dial().get(here+"?wait=0", "X-Real-IP: 192.0.2.1").answer().failed(429, "refused").retryAfter(1, 20)
+	r.dial().request("DELETE", here, "X-Real-IP: 192.0.2.1").answer().failed(429, "refused")
+	r.dial().post(here+"?wait=0", "x", "X-Real-IP: 192.0.2.1").answer().failed(429, "refused")
+	r.dial().get("/healthz", "X-Real-IP: 192.0.2.1").answer().is(200)
+	r.dial().get(here+"?wait=0", "X-Real-IP: 192.0.2.2").answer().failed(408, "timed_out")
+	got := r.rows(2, "SELECT role, addr FROM requests WHERE outcome = 'refused' ORDER BY id")
+	if got[0] != "consumer 192.0.2.1" || got[1] != "producer 192.0.2.1" {
+		t.Errorf("on record: %q", got)
+	}
+}
+
+// TestRatesRecover: a minute's rate is had again in a minute, evenly.
+func TestRatesRecover(t *testing.T) {
+	r := newRates(60)
+	now := time.Now()
+	for range 60 {
+		if wait := r.wait("a", now); wait != 0 {
+			t.Fatalf("%v too early", wait)
+		}
+	}
+	if wait := r.wait("a", now); wait <= 0 || wait > time.Second {
+		t.Errorf("the 61st has to wait %v", wait)
+	}
+	if wait := r.wait("a", now.Add(time.Second)); wait != 0 {
+		t.Errorf("a second later it has to wait %v", wait)
+	}
+	for i := range clientsKnown + 1 {
+		r.wait(strconv.Itoa(i), now)
+	}
+	if n := r.clients.Len(); n != clientsKnown {
+		t.Errorf("%d clients are remembered", n)
+	}
+}
+
+func TestClientAddr(t *testing.T) {
+	for _, test := range []struct {
+		header string // that is trusted
+		values []string
+		want   string
+	}{
+		{"", []string{"192.0.2.1"}, "198.51.100.7"},
+		{"X-Real-IP", nil, "198.51.100.7"},
+		{"X-Real-IP", []string{"192.0.2.1"}, "192.0.2.1"},
+		{"X-Real-IP", []string{"nonsense"}, "198.51.100.7"},
+		{"X-Real-IP", []string{""}, "198.51.100.7"},
+		{"X-Real-IP", []string{"203.0.113.9, 192.0.2.1"}, "192.0.2.1"},
+		{"X-Real-IP", []string{"203.0.113.9", " 192.0.2.1 "}, "192.0.2.1"},
+		{"X-Real-IP", []string{"2001:db8::1"}, "2001:db8::1"},
+		{"X-Real-IP", []string{"::ffff:192.0.2.1"}, "192.0.2.1"},
+	} {
+		s := &Server{config: Config{ClientIPHeader: test.header}}
+		r := &http.Request{RemoteAddr: "198.51.100.7:4321", Header: http.Header{"X-Real-Ip": test.values}}
+		if got := s.clientAddr(r); got != test.want {
+			t.Errorf("trusting %q, given %q: %s, want %s", test.header, test.values, got, test.want)
+		}
+	}
+}
+
+func TestGroup(t *testing.T) {
+	for addr, want := range map[string]string{
+		"192.0.2.1":            "192.0.2.1",
+		"2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64",
+		"2001:db8:1:2::1":      "2001:db8:1:2::/64",
+		"2001:db8:1:3::1":      "2001:db8:1:3::/64",
+		"@":                    "@",
+	} {
+		if got := group(addr); got != want {
+			t.Errorf("%s counts as %s, want %s", addr, got, want)
+		}
+	}
+}
+
+func TestRequestIDsAreKept(t *testing.T) {
+	t.Parallel()
+	r := startAudited(t)
+	p := r.dial().post(here, "x", "X-Request-Id: theirs", "Fly-Request-Id: 01J-fra")
+	r.dial().get(here, "X-Request-Id: abc").answer().got("x")
+	p.answer().is(200)
+	if got := r.rows(1, "SELECT producer_request_id, consumer_request_id FROM exchanges"); got[0] != "01J-fra abc" {
+		t.Errorf("on record: %q", got)
+	}
+}
+
+// TestFlood: many refusals of one client become few rows, and none is uncounted.
+func TestFlood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex // guards what f tells
+		rows, sum := map[string]int{}, map[string]int64{}
+		f := &flood{record: func(r store.Request) {
+			mu.Lock()
+			defer mu.Unlock()
+			rows[r.Client.Addr]++
+			sum[r.Client.Addr] += r.Count
+		}}
+		told := func(client string, wantRows int, wantSum int64) {
+			t.Helper()
+			mu.Lock()
+			defer mu.Unlock()
+			if rows[client] != wantRows || sum[client] != wantSum {
+				t.Errorf("%s has %d rows for %d refusals, want %d for %d", client, rows[client], sum[client], wantRows, wantSum)
+			}
+		}
+		refuse := func(addr string, n int) {
+			for range n {
+				f.add(addr, store.Request{Client: store.Client{Addr: addr}, Count: 1})
+			}
+		}
+		refuse("a", 1000)
+		refuse("b", refusalRows)
+		told("a", refusalRows, refusalRows)
+		told("b", refusalRows, refusalRows)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		told("a", refusalRows+1, 1000)
+		told("b", refusalRows, refusalRows)
+		refuse("a", 20)
+		f.tally()
+		told("a", 2*refusalRows+2, 1020)
+		for i := range refusalClients + 5 {
+			refuse(fmt.Sprint("many ", i), 1)
+		}
+		if n := len(f.clients); n > refusalClients+1 {
+			t.Errorf("%d clients are told apart", n)
+		}
+		f.tally()
+	})
+}

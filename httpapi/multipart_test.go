@@ -1,0 +1,135 @@
+package httpapi
+
+import (
+	"io"
+	"strings"
+	"testing"
+
+	"httpipe/pipe"
+)
+
+// Multipart uploads, as curl -F and HTML forms make them: the first part is the message.
+
+const form = "Content-Type: multipart/form-data; boundary=xyz"
+
+// part is a part of a multipart body with the boundary xyz.
+func part(body string, headers ...string) string {
+	return strings.Join(append([]string{"--xyz"}, headers...), "\r\n") + "\r\n\r\n" + body + "\r\n"
+}
+
+const lastPart = "--xyz--\r\n"
+
+func TestFirstPart(t *testing.T) {
+	const file = `Content-Disposition: form-data; name="f"; filename="x.txt"`
+	large := strings.Repeat("larger than any buffer\r\n--xy\n", 100_000)
+	for _, test := range []struct {
+		body, message, kind, disposition string
+	}{
+		{part("hello", file, "Content-Type: text/plain") + lastPart, "hello", "text/plain", file[21:]},
+		{part("hello", `Content-Disposition: form-data; name="t"`) + lastPart, "hello", "application/octet-stream", `form-data; name="t"`},
+		{part("", file) + lastPart, "", "application/octet-stream", file[21:]},
+		{part(large, file) + lastPart, large, "application/octet-stream", file[21:]},
+		{part("first", file) + part(large, file) + lastPart + "epilogue", "first", "application/octet-stream", file[21:]},
+		{"preamble\r\n" + part("hello", file) + lastPart, "hello", "application/octet-stream", file[21:]},
+		{part("=41", file, "Content-Transfer-Encoding: quoted-printable") + lastPart, "=41", "application/octet-stream", file[21:]},
+	} {
+		for _, framing := range []string{length(len(test.body)), chunked} {
+			r := start(t)
+			p := r.dial().request("POST", here, form, framing)
+			if framing == chunked {
+				p.upload(chunk(test.body) + chunk(""))
+			} else {
+				p.upload(test.body)
+			}
+			a := r.dial().get(here).answer().got(test.message)
+			if got := a.Header.Get("Content-Type"); got != test.kind {
+				t.Errorf("%.60q: the type is %q, want %q", test.body, got, test.kind)
+			}
+			if got := a.Header.Get("Content-Disposition"); got != test.disposition {
+				t.Errorf("%.60q: the disposition is %q, want %q", test.body, got, test.disposition)
+			}
+			p.answer().is(200)
+		}
+	}
+}
+
+// The bytes of a part come when they come; but some are held back that might be the boundary's.
+func TestAPartIsStreamed(t *testing.T) {
+	r := start(t)
+	p := r.dial().request("POST", here, form, chunked).say(chunk(part("hello")[:len(part("hello"))-2]))
+	body := r.dial().get(here).head().Body
+	reads(t, body, "hello")
+	p.say(chunk(", world\r\n--xyz"))
+	reads(t, body, ", world")
+	p.say(chunk("--\r\n") + chunk(""))
+	p.answer().is(200)
+	if rest, err := io.ReadAll(body); len(rest) > 0 || err != nil {
+		t.Errorf("the rest is %q, %v", rest, err)
+	}
+}
+
+// No message can be made of these.
+func TestBadMultipart(t *testing.T) {
+	for _, test := range []struct{ header, body, code string }{
+		{"Content-Type: multipart/form-data", part("hello") + lastPart, "bad_request"},
+		{"Content-Type: multipart/form-data; boundary", part("hello") + lastPart, "bad_request"},
+		{`Content-Type: multipart/form-data; boundary=""`, part("hello") + lastPart, "bad_request"},
+		{form, "", "bad_request"},
+		{form, lastPart, "bad_request"},
+		{form, "no boundary anywhere", "bad_request"},
+		{form, "--xyz\r\nno header\r\n\r\nhello\r\n" + lastPart, "bad_request"},
+	} {
+		r := start(t)
+		c := r.dial().get(here)
+		r.waiting(0, 1)
+		r.dial().post(here, test.body, test.header).answer().failed(400, test.code)
+		r.waiting(0, 1)
+		r.dial().post(here, "hello").answer().is(200)
+		c.answer().got("hello")
+	}
+}
+
+// A part without its end is not whole, nor is a body that is cut off behind it.
+func TestTruncatedMultipart(t *testing.T) {
+	whole := part("first") + part("second") + lastPart
+	for _, test := range []struct {
+		sent    int
+		length  int
+		status  int // 0: the producer is gone
+		because string
+	}{
+		{len(part("first")) - 2, len(part("first")) - 2, 400, "no boundary ends the part"},
+		{len(part("first")) + 10, len(whole), 0, "cut off in the second part"},
+		{len(part("fir")) - 2, len(whole), 0, "cut off in the first part"},
+	} {
+		r := start(t)
+		p := r.dial().request("POST", here, form, length(test.length))
+		c := r.dial().get(here)
+		r.waiting(1, 1)
+		p.say(whole[:test.sent-1])
+		body := c.head().Body
+		reads(t, body, "f")
+		p.say(whole[test.sent-1 : test.sent])
+		if test.status == 0 {
+			p.hangUp()
+		} else {
+			p.answer().failed(test.status, "producer_left")
+		}
+		if rest, err := io.ReadAll(body); err == nil {
+			t.Errorf("%s: %q looks whole", test.because, "f"+string(rest))
+		}
+		r.ended(pipe.ProducerLeft)
+	}
+}
+
+// The limit is for the body, of which the message is a part.
+func TestMultipartTooLarge(t *testing.T) {
+	r := start(t, maxBody(200))
+	body := part("hello") + part(strings.Repeat("x", 300)) + lastPart
+	p := r.dial().request("POST", here, form, chunked).say(chunk(body[:30]))
+	c := r.dial().get(here)
+	reads(t, c.head().Body, "hello")
+	p.say(chunk(body[30:]) + chunk(""))
+	p.answer().failed(413, "too_large")
+	r.ended(pipe.TooLarge)
+}

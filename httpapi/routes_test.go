@@ -1,0 +1,245 @@
+package httpapi
+
+import (
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// What else can be asked of channels, and what cannot.
+
+func TestLook(t *testing.T) {
+	r := start(t)
+	r.dial().request("HEAD", here).answer().failed(404, "not_found")
+	look := func(producers, consumers string) {
+		t.Helper()
+		a := r.dial().request("HEAD", here+"/").answer().is(200)
+		if a.Header.Get(headerProducers) != producers || a.Header.Get(headerConsumers) != consumers {
+			t.Errorf("a look says %q and %q, want %s and %s", a.Header.Get(headerProducers), a.Header.Get(headerConsumers), producers, consumers)
+		}
+	}
+	for i := range 3 {
+		r.dial().post(here, "hello")
+		r.waiting(i+1, 0)
+	}
+	look("3", "0")
+	r.dial().get(here).answer().got("hello") // which a look has not taken
+	look("2", "0")
+	r.dial().request("DELETE", here).answer().is(204)
+	r.halfway(chunked, "GET "+here+" HTTP/1.1\r\nHost: relay\r\n\r\n")
+	look("0", "0") // the running pair is not counted
+	r.dial().get(here)
+	r.waiting(0, 1)
+	look("0", "1")
+}
+
+func TestDelete(t *testing.T) {
+	r := start(t)
+	r.dial().request("DELETE", here).answer().failed(404, "not_found")
+	p := r.dial().post(here, "hello")
+	r.waiting(1, 0)
+	r.dial().request("DELETE", here).answer().is(204)
+	p.answer().failed(410, "deleted")
+
+	c := r.dial().get(here)
+	r.waiting(0, 1)
+	r.dial().request("DELETE", here+"/").answer().is(204)
+	if a := c.answer().failed(410, "deleted"); a.body != "" {
+		t.Errorf("the consumer is told %q", a.body)
+	}
+	r.dial().request("DELETE", here).answer().failed(404, "not_found")
+}
+
+// A channel that was deleted is gone at once; the next request opens a new one, though the old exchange,
+// whose consumer does not read, has to be cut.
+func TestDeleteRunning(t *testing.T) {
+	r := start(t)
+	for range 10 {
+		p := r.dial().request("POST", here, length(1<<30))
+		go io.Copy(p, io.LimitReader(zeros{}, 1<<30))
+		c := r.dial().get(here)
+		body := c.head().Body
+		began := time.Now()
+		r.dial().request("DELETE", here).answer().is(204)
+		next := r.dial().post(here, "next")
+		r.dial().get(here).answer().got("next")
+		next.answer().is(200)
+		p.answer().failed(410, "deleted")
+		if took := time.Since(began); took > noise {
+			t.Errorf("it took %v", took)
+		}
+		if n, err := io.Copy(io.Discard, body); err == nil {
+			t.Errorf("%d bytes look whole", n)
+		}
+	}
+}
+
+func TestDeleteNamespace(t *testing.T) {
+	r := start(t)
+	r.dial().request("DELETE", "/channels/n").answer().failed(404, "not_found")
+	var waiters []*client
+	for i := range 10 {
+		waiters = append(waiters, r.dial().get(fmt.Sprint("/channels/n/", i)))
+	}
+	other := r.dial().get("/channels/other/c")
+	eventually(t, patience, "all wait", func() bool { return len(r.broker.Channels("n"))+len(r.broker.Channels("other")) == 11 })
+	r.dial().request("DELETE", "/channels/n/").answer().is(204)
+	for _, w := range waiters {
+		w.answer().failed(410, "deleted")
+	}
+	r.dial().post("/channels/other/c", "hello").answer().is(200)
+	other.answer().got("hello")
+}
+
+func TestLists(t *testing.T) {
+	r := start(t)
+	list := func(path, want string) {
+		t.Helper()
+		for _, slash := range []string{"", "/", "?x=%zz;y"} {
+			a := r.dial().get(path + slash).answer().is(200)
+			if kind := a.Header.Get("Content-Type"); a.body != want+"\n" || kind != "application/json" {
+				t.Errorf("%s%s is %q (%s), want %s", path, slash, a.body, kind, want)
+			}
+			if a := r.dial().request("HEAD", path+slash).answer().is(200); a.body != "" {
+				t.Errorf("HEAD %s has the body %q", path, a.body)
+			}
+		}
+	}
+	list("/state", `{}`)
+	list("/channels/namespaces", `[]`)
+	r.dial().get("/channels/n").answer().failed(404, "not_found")
+	channels := []string{"/channels/n/c", "/channels/n/b", "/channels/m/~!$&'()*+,;=:@", "/channels/namespaces/x"}
+	for _, channel := range channels {
+		r.dial().get(channel)
+	}
+	eventually(t, patience, "all wait", func() bool { return len(r.broker.Namespaces()) == 3 && len(r.broker.Channels("n")) == 2 })
+	special, _ := json.Marshal("~!$&'()*+,;=:@")
+	list("/state", fmt.Sprintf(`{"m":[%s],"n":["b","c"],"namespaces":["x"]}`, special))
+	list("/channels/namespaces", `["m","n","namespaces"]`)
+	list("/channels/n", `["b","c"]`)
+	list("/channels/m", fmt.Sprintf(`[%s]`, special))
+
+	// Only the listing of the namespace `namespaces` is shadowed.
+	r.dial().post("/channels/namespaces/x", "hello").answer().is(200)
+	r.dial().get("/channels/namespaces/y")
+	eventually(t, patience, "y waits", func() bool { return len(r.broker.Channels("namespaces")) == 1 })
+	r.dial().request("DELETE", "/channels/namespaces").answer().is(204)
+	list("/channels/namespaces", `["m","n"]`)
+}
+
+func TestListsAreCompressedForThoseWhoAsk(t *testing.T) {
+	r := start(t)
+	for _, path := range []string{"/state", "/channels/namespaces"} {
+		a := r.dial().get(path, "Accept-Encoding: gzip").answer().is(200)
+		if a.Header.Get("Content-Encoding") != "gzip" {
+			t.Fatalf("%s: the encoding is %q", path, a.Header.Get("Content-Encoding"))
+		}
+		unzipped, err := gzip.NewReader(strings.NewReader(a.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if body, err := io.ReadAll(unzipped); err != nil || !json.Valid(body) {
+			t.Errorf("%s is %q, %v", path, body, err)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	long := strings.Repeat("x", 255)
+	r := start(t)
+	for path, good := range map[string]bool{
+		"/channels/A-Za-z0-9-._~!$&'()*+,;=:@/A-Za-z0-9-._~!$&'()*+,;=:@": true,
+		"/channels/" + long + "/" + long:                                  true,
+		"/channels/.../..x":                                               true,
+		"/channels/n/c/":                                                  true,
+		"/channels/n/c?x=/a/b":                                            true,
+		"http://elsewhere:80/channels/n/c?x=y":                            true,
+		"/channels/" + long + "x/c":                                       false,
+		"/channels/n/x" + long:                                            false,
+		"/channels/{namespace}/{channel}":                                 false,
+		"/channels/n/c//":                                                 false,
+		"/channels//c":                                                    false,
+		"/channels/n/c/d":                                                 false,
+		"/channels/./c":                                                   false,
+		"/channels/n/..":                                                  false,
+		"/channels/../c":                                                  false,
+		"/channels/n/%63":                                                 false,
+		"/channels/n%2fc/d":                                               false,
+		"/channels/n/ü":                                                   false,
+		"/channels/n/a\"b":                                                false,
+		"/channels/n/a[b]":                                                false,
+		"/channels/n/c#d":                                                 false,
+	} {
+		a := r.dial().get(path + addQuery(path, "wait=0")).answer()
+		if good {
+			a.failed(408, "timed_out")
+			continue
+		}
+		a.failed(400, "bad_name")
+	}
+	// The text says which character it is, and what is allowed.
+	a := r.dial().get("/channels/n/%63").answer().failed(400, "bad_name")
+	for _, want := range []string{"'%'", "A-Z a-z 0-9 and - . _ ~ ! $ & ' ( ) * + , ; = : @"} {
+		if !strings.Contains(a.body, want) {
+			t.Errorf("%q does not say %q", a.body, want)
+		}
+	}
+	r.vanished()
+}
+
+// addQuery returns what adds a parameter to path.
+func addQuery(path, parameter string) string {
+	if strings.Contains(path, "?") {
+		return "&" + parameter
+	}
+	return "?" + parameter
+}
+
+func TestNotFound(t *testing.T) {
+	r := start(t)
+	for _, path := range []string{"/", "/x", "/channels", "/channels/", "//channels/n/c", "/Channels/n/c", "/healthz/x", "/state/x", "/channel/n/c"} {
+		for _, method := range []string{"GET", "POST", "OPTIONS", "PATCH"} {
+			r.dial().request(method, path).answer().failed(404, "not_found")
+		}
+	}
+	r.vanished()
+}
+
+func TestMethods(t *testing.T) {
+	r := start(t)
+	for path, allowed := range map[string]string{
+		"/healthz":             "GET, HEAD, OPTIONS",
+		"/state":               "GET, HEAD, OPTIONS",
+		"/channels/namespaces": "DELETE, GET, HEAD, OPTIONS",
+		"/channels/n":          "DELETE, GET, HEAD, OPTIONS",
+		here:                   "DELETE, GET, HEAD, POST, PUT, OPTIONS",
+	} {
+		for _, method := range []string{"POST", "PUT", "DELETE", "PATCH", "TRACE", "get", "PROPFIND"} {
+			if slices.Contains(strings.Split(allowed, ", "), method) {
+				continue
+			}
+			a := r.dial().request(method, path).answer().failed(405, "method")
+			if a.Header.Get("Allow") != allowed {
+				t.Errorf("%s %s: allowed are %q, want %q", method, path, a.Header.Get("Allow"), allowed)
+			}
+		}
+		a := r.dial().request("OPTIONS", path).answer().is(204)
+		if a.Header.Get("Allow") != allowed {
+			t.Errorf("OPTIONS %s: allowed are %q, want %q", path, a.Header.Get("Allow"), allowed)
+		}
+	}
+	r.vanished()
+}
+
+func TestHealth(t *testing.T) {
+	r := start(t)
+	if a := r.dial().get("/healthz").answer().is(200); a.body != "ok\n" {
+		t.Errorf("the server feels %q", a.body)
+	}
+	r.dial().request("HEAD", "/healthz/").answer().is(200)
+}

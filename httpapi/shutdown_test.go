@@ -1,0 +1,107 @@
+package httpapi
+
+import (
+	"context"
+	"io"
+	"testing"
+	"time"
+)
+
+// What a server that stops does to those who are there, and to those who still come.
+
+// shutDown begins to stop the server, with so much time for what runs, and returns what waits for that.
+func (r *relay) shutDown(drain time.Duration) (wait func() time.Duration) {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), drain)
+	began := time.Now()
+	took := make(chan time.Duration, 1)
+	go func() {
+		defer cancel()
+		if err := r.Shutdown(ctx); err != nil {
+			r.t.Error("Shutdown: ", err)
+		}
+		took <- time.Since(began)
+	}()
+	eventually(r.t, patience, "the server is stopping", r.broker.Stopping)
+	return func() time.Duration { return <-took }
+}
+
+func TestShutdownDrains(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	p, body := r.halfway(chunked, "GET "+here+" HTTP/1.1\r\nHost: relay\r\n\r\n")
+	behind, waiter := r.dial().post(here, "behind"), r.dial().get("/channels/n/other")
+	large := uploads[0].send(r.dial(), "/channels/n/large")
+	eventually(t, patience, "all wait", func() bool { return len(r.broker.Channels("n")) == 3 })
+	r.waiting(1, 0)
+	began := time.Now()
+	wait := r.shutDown(patience)
+
+	if a := waiter.answer().failed(503, "shut_down"); a.body != "" || a.Header.Get("Retry-After") != "1" {
+		t.Errorf("the consumer is told %q, Retry-After %q", a.body, a.Header.Get("Retry-After"))
+	}
+	for _, c := range []*client{behind, large} {
+		if a := c.answer().failed(503, "shut_down"); a.Header.Get("Retry-After") != "1" {
+			t.Errorf("the producer is told to retry after %q", a.Header.Get("Retry-After"))
+		}
+	}
+	// The listener stays open.
+	r.dial().get("/healthz").answer().failed(503, "shut_down")
+	r.dial().get(here).answer().failed(503, "shut_down")
+	r.dial().post(here, "late").answer().failed(503, "shut_down")
+	uploads[3].send(r.dial(), here).answer().failed(503, "shut_down")
+	if took := time.Since(began); took > noise {
+		t.Errorf("it took %v to send all away", took)
+	}
+
+	p.say(chunk("world") + chunk(""))
+	reads(t, body, "world")
+	p.answer().is(200)
+	if rest, err := io.ReadAll(body); len(rest) > 0 || err != nil {
+		t.Errorf("the rest is %q, %v", rest, err)
+	}
+	wait()
+	r.ended("delivered")
+}
+
+func TestShutdownCutsWhatDoesNotEnd(t *testing.T) {
+	t.Parallel()
+	const drain = 300 * time.Millisecond
+	r := start(t)
+	p, body := r.halfway(chunked, "GET "+here+" HTTP/1.1\r\nHost: relay\r\n\r\n")
+	// One more, whose consumer does not read.
+	stuck := r.dial().request("POST", "/channels/n/stuck", length(1<<30))
+	go io.Copy(stuck, io.LimitReader(zeros{}, 1<<30))
+	unread := r.dial().get("/channels/n/stuck").head().Body
+	wait := r.shutDown(drain)
+	if rest, err := io.ReadAll(body); err == nil {
+		t.Errorf("%q looks whole", rest)
+	}
+	p.answer().failed(503, "shut_down")
+	stuck.answer().failed(503, "shut_down")
+	if n, err := io.Copy(io.Discard, unread); err == nil {
+		t.Errorf("%d bytes look whole", n)
+	}
+	p.Close()
+	stuck.Close()
+	if took := wait(); took < drain || took > drain+noise {
+		t.Errorf("it took %v", took)
+	}
+	r.ended("shut_down")
+	r.ended("shut_down")
+}
+
+// Neither an idle connection, nor one that has said nothing, nor a request whose end never comes, is
+// waited for: it would take longer than a platform gives a process to stop.
+func TestShutdownDoesNotWaitForTheIdle(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	r.dial().get(here+"?wait=0").answer().failed(408, "timed_out")
+	r.dial()
+	r.dial().say("GET " + here)
+	r.dial().get(here, length(5))
+	wait := r.shutDown(time.Hour)
+	if took := wait(); took > goodbye+noise {
+		t.Errorf("it took %v", took)
+	}
+}

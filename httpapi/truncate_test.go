@@ -1,0 +1,139 @@
+package httpapi
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"syscall"
+	"testing"
+
+	"httpipe/pipe"
+)
+
+// A body that did not arrive whole never looks whole.
+
+// cuts are the ways in which a producer's connection ends.
+var cuts = map[string]func(*client){
+	"FIN":        (*client).hangUp,
+	"half-close": func(c *client) { c.CloseWrite() },
+	"RST":        (*client).reset,
+}
+
+func TestProducerLeavesHalfway(t *testing.T) {
+	for name, cut := range cuts {
+		for _, framing := range []string{chunked, length(10)} {
+			t.Run(name+" "+framing, func(t *testing.T) {
+				r := start(t)
+				p, body := r.halfway(framing, "GET "+here+" HTTP/1.1\r\nHost: relay\r\n\r\n")
+				cut(p)
+				if rest, err := io.ReadAll(body); err == nil {
+					t.Errorf("%q looks whole", rest)
+				}
+				r.ended(pipe.ProducerLeft)
+				r.vanished()
+			})
+		}
+	}
+}
+
+// halfway begins an exchange, of which 5 bytes have arrived.
+func (r *relay) halfway(framing, get string) (producer *client, body io.Reader) {
+	r.t.Helper()
+	hello := "hello"
+	if framing == chunked {
+		hello = chunk(hello)
+	}
+	producer = r.dial().request("POST", here, framing).say(hello)
+	body = r.dial().say(get).head().Body
+	reads(r.t, body, "hello")
+	return producer, body
+}
+
+// To an HTTP/1.0 client without a length a closed connection is a whole body, so it gets a reset.
+func TestProducerLeavesHalfwayHTTP10(t *testing.T) {
+	const get = "GET " + here + " HTTP/1.0\r\n\r\n"
+	for name, cut := range cuts {
+		t.Run(name, func(t *testing.T) {
+			r := start(t)
+			p, body := r.halfway(chunked, get)
+			cut(p)
+			if rest, err := io.ReadAll(body); !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("without a length: %q, %v, want a reset", rest, err)
+			}
+			r.ended(pipe.ProducerLeft)
+
+			p, body = r.halfway(length(10), get)
+			cut(p)
+			if rest, err := io.ReadAll(body); !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Errorf("with a length: %q, %v, want an early end", rest, err)
+			}
+			r.ended(pipe.ProducerLeft)
+		})
+	}
+}
+
+// A producer that is still there is told of a body that is malformed.
+func TestMalformedBody(t *testing.T) {
+	for _, bad := range []string{"zz\r\n", "5;" + strings.Repeat("x", 10_000) + "\r\n", "-1\r\n", "5\r\nhelloXX0\r\n\r\n"} {
+		r := start(t)
+		p, body := r.halfway(chunked, "GET "+here+" HTTP/1.1\r\nHost: relay\r\n\r\n")
+		p.say(bad)
+		if rest, err := io.ReadAll(body); err == nil {
+			t.Errorf("%.20q: %q looks whole", bad, rest)
+		}
+		a := p.answer().failed(400, "producer_left")
+		if !strings.Contains(a.body, "malformed") {
+			t.Errorf("%.20q: the producer is told %q", bad, a.body)
+		}
+		r.ended(pipe.ProducerLeft)
+	}
+}
+
+// Before the exchange begins the consumer is not concerned.
+func TestMalformedBodyBeforeTheFirstByte(t *testing.T) {
+	r := start(t)
+	c := r.dial().get(here)
+	r.waiting(0, 1)
+	r.dial().request("POST", here, chunked).say("zz\r\n").answer().failed(400, "bad_request")
+	r.waiting(0, 1)
+	r.dial().post(here, "hello").answer().is(200)
+	c.answer().got("hello")
+}
+
+// A producer that leaves without any byte of what it announced costs the consumer nothing.
+func TestProducerLeavesBeforeTheFirstByte(t *testing.T) {
+	for name, cut := range cuts {
+		t.Run(name, func(t *testing.T) {
+			r := start(t)
+			c := r.dial().get(here)
+			r.waiting(0, 1)
+			p := r.dial().request("POST", here, length(10))
+			r.waiting(1, 1)
+			cut(p)
+			r.waiting(0, 1)
+			r.dial().post(here, "hello").answer().is(200)
+			c.answer().got("hello")
+			if name == "half-close" {
+				p.silence()
+			}
+		})
+	}
+}
+
+// What the server itself ends looks no better.
+func TestDeletedHalfway(t *testing.T) {
+	for name, get := range map[string]string{"1.1": "GET " + here + " HTTP/1.1\r\nHost: relay\r\n\r\n", "1.0": "GET " + here + " HTTP/1.0\r\n\r\n"} {
+		for _, framing := range []string{chunked, length(10)} {
+			t.Run(name+" "+framing, func(t *testing.T) {
+				r := start(t)
+				p, body := r.halfway(framing, get)
+				r.dial().request("DELETE", here).answer().is(204)
+				if rest, err := io.ReadAll(body); err == nil {
+					t.Errorf("%q looks whole", rest)
+				}
+				p.answer().failed(410, "deleted")
+				r.ended(pipe.Deleted)
+			})
+		}
+	}
+}
