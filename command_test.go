@@ -49,19 +49,19 @@ func TestUsage(t *testing.T) {
 	}
 	for _, head := range []string{
 		"httpipe [options]", "httpipe version", "httpipe help", "--version", "-h, --help",
-		"\nListening:\n", "\nWaiting and relaying:\n", "\nAudit log:\n", "\nLogging and configuration:\n",
+		"\nListening:\n", "\nWaiting and relaying:\n", "\nLimits:\n", "\nAudit log:\n", "\nLogging and configuration:\n",
 	} {
 		if strings.Count(help, head) != 1 {
 			t.Errorf("%q appears %d times, want once", head, strings.Count(help, head))
 		}
 	}
 	for _, entry := range []string{
-		"  -p, --port NUMBER           port to listen on; 0 takes any free one\n" +
-			"                              default 3000; HTTPIPE_PORT, PORT\n",
-		"  -r, --request-timeout TIME  longest that a request waits for its partner; 0 is no limit\n" +
-			"                              default none; HTTPIPE_REQUEST_TIMEOUT, REQUEST_TIMEOUT\n",
-		"      --audit-db FILE         SQLite file of the audit log, made if it is missing\n" +
-			"                              default httpipe.db; HTTPIPE_AUDIT_DB\n",
+		"  -p, --port N                     port to listen on; 0 takes any free one\n" +
+			"                                   default 3000; HTTPIPE_PORT, PORT\n",
+		"  -r, --request-timeout TIME       longest that a request waits for its partner; 0 is no limit\n" +
+			"                                   default none; HTTPIPE_REQUEST_TIMEOUT, REQUEST_TIMEOUT\n",
+		"      --audit-db FILE              SQLite file of the audit log, made if it is missing\n" +
+			"                                   default httpipe.db; HTTPIPE_AUDIT_DB\n",
 	} {
 		if !strings.Contains(help, entry) {
 			t.Errorf("the help lacks\n%s", entry)

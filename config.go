@@ -19,6 +19,14 @@ type config struct {
 	silenceTimeout time.Duration // 0: off
 	drainTimeout   time.Duration
 
+	maxWaiting           int // 0: as many as the process may have files for; see waitingLimit
+	maxWaitingPerChannel int // 0: no limit
+	maxWaitingPerClient  int // 0: no limit
+	ratePerClient        int // requests a minute; 0: no limit
+	clientIPHeader       string
+	maxHeader            int64
+	headerTimeout        time.Duration
+
 	auditDB        string // empty only if audit is auditOff
 	audit          auditMode
 	auditRetention time.Duration // 0: rows are kept for ever

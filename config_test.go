@@ -19,10 +19,15 @@ func defaults() config {
 		readAhead:    64 << 10,
 		stallTimeout: time.Minute,
 		drainTimeout: 30 * time.Second,
-		auditDB:      "httpipe.db",
-		audit:        auditRequired,
-		logFormat:    "text",
-		logLevel:     slog.LevelInfo,
+
+		maxWaitingPerChannel: 1000,
+		maxHeader:            32 << 10,
+		headerTimeout:        10 * time.Second,
+
+		auditDB:   "httpipe.db",
+		audit:     auditRequired,
+		logFormat: "text",
+		logLevel:  slog.LevelInfo,
 	}
 }
 
@@ -72,20 +77,27 @@ var examples = map[string]struct {
 	text string
 	want func(*config)
 }{
-	"port":            {"8080", func(c *config) { c.port = 8080 }},
-	"host":            {"127.0.0.1", func(c *config) { c.host = "127.0.0.1" }},
-	"cors-origin":     {"https://a.example", func(c *config) { c.corsOrigin = "https://a.example" }},
-	"request-timeout": {"2.5", func(c *config) { c.requestTimeout = 2500 * time.Millisecond }},
-	"read-ahead":      {"1MiB", func(c *config) { c.readAhead = 1 << 20 }},
-	"max-body":        {"10MB", func(c *config) { c.maxBody = 10_000_000 }},
-	"stall-timeout":   {"off", func(c *config) { c.stallTimeout = 0 }},
-	"silence-timeout": {"5m", func(c *config) { c.silenceTimeout = 5 * time.Minute }},
-	"drain-timeout":   {"0", func(c *config) { c.drainTimeout = 0 }},
-	"audit-db":        {"my books.db", func(c *config) { c.auditDB = "my books.db" }},
-	"audit":           {"best-effort", func(c *config) { c.audit = auditBestEffort }},
-	"audit-retention": {"90d", func(c *config) { c.auditRetention = 90 * 24 * time.Hour }},
-	"log-format":      {"json", func(c *config) { c.logFormat = "json" }},
-	"log-level":       {"debug", func(c *config) { c.logLevel = slog.LevelDebug }},
+	"port":                    {"8080", func(c *config) { c.port = 8080 }},
+	"host":                    {"127.0.0.1", func(c *config) { c.host = "127.0.0.1" }},
+	"cors-origin":             {"https://a.example", func(c *config) { c.corsOrigin = "https://a.example" }},
+	"request-timeout":         {"2.5", func(c *config) { c.requestTimeout = 2500 * time.Millisecond }},
+	"read-ahead":              {"1MiB", func(c *config) { c.readAhead = 1 << 20 }},
+	"max-body":                {"10MB", func(c *config) { c.maxBody = 10_000_000 }},
+	"stall-timeout":           {"off", func(c *config) { c.stallTimeout = 0 }},
+	"silence-timeout":         {"5m", func(c *config) { c.silenceTimeout = 5 * time.Minute }},
+	"drain-timeout":           {"0", func(c *config) { c.drainTimeout = 0 }},
+	"max-waiting":             {"50", func(c *config) { c.maxWaiting = 50 }},
+	"max-waiting-per-channel": {"off", func(c *config) { c.maxWaitingPerChannel = 0 }},
+	"max-waiting-per-client":  {"3", func(c *config) { c.maxWaitingPerClient = 3 }},
+	"rate-per-client":         {"60", func(c *config) { c.ratePerClient = 60 }},
+	"client-ip-header":        {"Fly-Client-IP", func(c *config) { c.clientIPHeader = "Fly-Client-IP" }},
+	"max-header":              {"64KiB", func(c *config) { c.maxHeader = 64 << 10 }},
+	"header-timeout":          {"3s", func(c *config) { c.headerTimeout = 3 * time.Second }},
+	"audit-db":                {"my books.db", func(c *config) { c.auditDB = "my books.db" }},
+	"audit":                   {"best-effort", func(c *config) { c.audit = auditBestEffort }},
+	"audit-retention":         {"90d", func(c *config) { c.auditRetention = 90 * 24 * time.Hour }},
+	"log-format":              {"json", func(c *config) { c.logFormat = "json" }},
+	"log-level":               {"debug", func(c *config) { c.logLevel = slog.LevelDebug }},
 }
 
 func TestEveryOptionFromEverySource(t *testing.T) {

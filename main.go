@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"httpipe/httpapi"
+	"httpipe/pipe"
 	"httpipe/store"
 )
 
@@ -71,6 +72,10 @@ func serve(ctx context.Context, c config, logger *slog.Logger) (err error) {
 	stop, stopped := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stopped()
 
+	waiting, err := waitingLimit(c.maxWaiting)
+	if err != nil {
+		return err
+	}
 	var log *store.Log
 	if c.audit != auditOff {
 		log, err = store.Open(store.Config{
@@ -94,6 +99,11 @@ func serve(ctx context.Context, c config, logger *slog.Logger) (err error) {
 		MaxBody:        c.maxBody,
 		StallTimeout:   c.stallTimeout,
 		SilenceTimeout: c.silenceTimeout,
+		Limits:         pipe.Limits{Waiting: waiting, PerChannel: c.maxWaitingPerChannel, PerClient: c.maxWaitingPerClient},
+		RatePerClient:  c.ratePerClient,
+		ClientIPHeader: c.clientIPHeader,
+		MaxHeader:      int(c.maxHeader),
+		HeaderTimeout:  c.headerTimeout,
 		CORSOrigins:    strings.Split(c.corsOrigin, ","),
 		Logger:         logger,
 	})

@@ -56,12 +56,19 @@ type process struct {
 // end if it still runs.
 func start(t *testing.T, dir string, args ...string) *process {
 	t.Helper()
+	return startBy(t, dir, nil, args...)
+}
+
+// startBy is start through a command that executes what stands behind it.
+func startBy(t *testing.T, dir string, by []string, args ...string) *process {
+	t.Helper()
 	path, err := binary()
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &process{dir: dir, exited: make(chan struct{})}
-	p.Cmd = exec.Command(path, append([]string{"--port", "0", "--host", "127.0.0.1", "--log-format", "json"}, args...)...)
+	command := slices.Concat(by, []string{path, "--port", "0", "--host", "127.0.0.1", "--log-format", "json"}, args)
+	p.Cmd = exec.Command(command[0], command[1:]...)
 	p.Dir = dir
 	stderr, err := p.StderrPipe()
 	if err != nil {

@@ -1,6 +1,9 @@
 package main
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // option describes one option once: how it is spelled, parsed, and explained.
 // The flags, the variables, the lines of the config file and the help all come
@@ -34,17 +37,17 @@ func (o option) variables() []string {
 // options is the table of all options, in the order of the help. Their set
 // functions write to c.
 func options(c *config) []option {
-	return append(relayOptions(c), recordOptions(c)...)
+	return slices.Concat(relayOptions(c), limitOptions(c), recordOptions(c))
 }
 
 func relayOptions(c *config) []option {
 	const listening, relaying = "Listening", "Waiting and relaying"
 	return []option{
-		{name: "port", short: "p", plain: "PORT", group: listening, arg: "NUMBER", def: "3000",
+		{name: "port", short: "p", plain: "PORT", group: listening, arg: "N", def: "3000",
 			help: "port to listen on; 0 takes any free one",
 			set:  into(&c.port, parsePort)},
 		{name: "host", group: listening, arg: "HOST",
-			help: "address to listen on, such as 127.0.0.1; none means all interfaces",
+			help: "address to listen on, such as 127.0.0.1; none is all interfaces",
 			set:  into(&c.host, parseHost)},
 		{name: "cors-origin", group: listening, arg: "ORIGINS", def: "*",
 			help: "origins whose pages may call, separated by commas; * is any",
@@ -60,7 +63,7 @@ func relayOptions(c *config) []option {
 			help: "largest body that is relayed; 0 is no limit",
 			set:  into(&c.maxBody, orOff(parseSize))},
 		{name: "stall-timeout", group: relaying, arg: "TIME", def: "60s",
-			help: "longest that a consumer takes no byte of what is ready; 0 is off",
+			help: "longest that a consumer takes none of what is ready; 0 is off",
 			set:  into(&c.stallTimeout, orOff(parseDuration))},
 		{name: "silence-timeout", group: relaying, arg: "TIME", def: "off",
 			help: "longest that a matched producer sends nothing; 0 is off",
@@ -71,6 +74,33 @@ func relayOptions(c *config) []option {
 	}
 }
 
+func limitOptions(c *config) []option {
+	const limits = "Limits"
+	return []option{
+		{name: "max-waiting", group: limits, arg: "N", def: "auto",
+			help: "requests that wait; auto is what ulimit -n allows, up to 10000",
+			set:  into(&c.maxWaiting, orWord("auto", parseCount))},
+		{name: "max-waiting-per-channel", group: limits, arg: "N", def: "1000",
+			help: "those on one channel; 0 is no limit",
+			set:  into(&c.maxWaitingPerChannel, orOff(parseCount))},
+		{name: "max-waiting-per-client", group: limits, arg: "N", def: "none",
+			help: "those of one address (IPv6: of one /64); 0 is no limit",
+			set:  into(&c.maxWaitingPerClient, orOff(parseCount))},
+		{name: "rate-per-client", group: limits, arg: "N", def: "none",
+			help: "requests a minute of one address; 0 is no limit",
+			set:  into(&c.ratePerClient, orOff(parseCount))},
+		{name: "client-ip-header", group: limits, arg: "NAME",
+			help: "where a trusted proxy puts the client's address: X-Real-IP",
+			set:  into(&c.clientIPHeader, parseHeaderName)},
+		{name: "max-header", group: limits, arg: "SIZE", def: "32KiB",
+			help: "largest head of a request (4KiB to 1MiB)",
+			set:  into(&c.maxHeader, sizeBetween(4<<10, 1<<20, "4KiB to 1MiB"))},
+		{name: "header-timeout", group: limits, arg: "TIME", def: "10s",
+			help: "longest that a client takes to send the head of a request",
+			set:  into(&c.headerTimeout, parseDuration)},
+	}
+}
+
 func recordOptions(c *config) []option {
 	const auditing, logging = "Audit log", "Logging and configuration"
 	return []option{
@@ -78,7 +108,7 @@ func recordOptions(c *config) []option {
 			help: "SQLite file of the audit log, made if it is missing",
 			set:  into(&c.auditDB, anyText)},
 		{name: "audit", group: auditing, arg: "MODE", def: string(auditRequired),
-			help: "what an exchange owes the log: strict, required, best-effort or off",
+			help: "strict, required, best-effort or off (see the README)",
 			set:  into(&c.audit, oneOf(auditStrict, auditRequired, auditBestEffort, auditOff))},
 		{name: "audit-retention", group: auditing, arg: "TIME", def: "off",
 			help: "age at which rows are removed, such as 90d; 0 is never",

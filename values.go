@@ -7,6 +7,7 @@ import (
 	"math"
 	"net"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -35,6 +36,17 @@ func orOff[T any](parse func(string) (T, error)) func(string) (T, error) {
 	return func(text string) (T, error) {
 		switch text {
 		case "0", "off", "none":
+			var zero T
+			return zero, nil
+		}
+		return parse(text)
+	}
+}
+
+// orWord lets parse take one more word, for the zero value.
+func orWord[T any](word string, parse func(string) (T, error)) func(string) (T, error) {
+	return func(text string) (T, error) {
+		if text == word {
 			var zero T
 			return zero, nil
 		}
@@ -72,6 +84,25 @@ func parsePort(text string) (int, error) {
 	}
 	return int(port), nil
 }
+
+// parseCount takes a number of things, of which there is at least one.
+func parseCount(text string) (int, error) {
+	n, err := strconv.ParseInt(text, 10, 32)
+	if err != nil || n < 1 {
+		return 0, errors.New("want a whole number, 1 or more")
+	}
+	return int(n), nil
+}
+
+// parseHeaderName takes what can be the name of an HTTP header.
+func parseHeaderName(text string) (string, error) {
+	if !headerName.MatchString(text) {
+		return "", errors.New("want the name of a header, such as X-Real-IP")
+	}
+	return text, nil
+}
+
+var headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
 
 // parseHost refuses what is certainly no host, such as a URL or a host with its
 // port; whether there is such a host is for the listener to find out.

@@ -48,6 +48,26 @@ func TestParseWords(t *testing.T) {
 	})
 }
 
+func TestParseLimits(t *testing.T) {
+	t.Parallel()
+	var c config
+	checkParsing(t, options(&c), []parsing{
+		{"max-waiting", "auto", &c.maxWaiting, 0},
+		{"max-waiting", "1", &c.maxWaiting, 1},
+		{"max-waiting", "0", &c.maxWaiting, nil},
+		{"max-waiting", "none", &c.maxWaiting, nil},
+		{"max-waiting", "1e3", &c.maxWaiting, nil},
+		{"max-waiting-per-channel", "none", &c.maxWaitingPerChannel, 0},
+		{"max-waiting-per-client", "-1", &c.maxWaitingPerClient, nil},
+		{"rate-per-client", "4294967296", &c.ratePerClient, nil},
+		{"client-ip-header", "X-Real-IP", &c.clientIPHeader, "X-Real-IP"},
+		{"client-ip-header", "X Real IP", &c.clientIPHeader, nil},
+		{"client-ip-header", "", &c.clientIPHeader, nil},
+		{"max-header", "2KiB", &c.maxHeader, nil},
+		{"audit-retention", "90", &c.auditRetention, nil},
+	})
+}
+
 func TestParseTimes(t *testing.T) {
 	t.Parallel()
 	var c config
