@@ -31,6 +31,10 @@ func (s *Server) consume(w http.ResponseWriter, r *http.Request, key pipe.Key) {
 		fail(w, r, f)
 		return
 	}
+	if c := connOf(r); c != nil {
+		// One who pipelines so much cannot be seen to hang up, so he counts as having done so.
+		arrival.Alive = func() bool { return c.alive() && !c.clogged() }
+	}
 	arrival.Interrupt = func() { control.SetWriteDeadline(past) }
 	request := s.broker.Arrive(arrival)
 	unwatch := watch(r, request.Leave)

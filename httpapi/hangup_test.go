@@ -100,6 +100,19 @@ func TestDeadConsumers(t *testing.T) {
 	}
 }
 
+// A consumer with more behind its request than the kernel takes could not be seen to hang up.
+func TestConsumerWithMuchBehind(t *testing.T) {
+	r := start(t)
+	clogged := r.dial().get(here)
+	clogged.fill(16 << 20)
+	r.waiting(0, 1)
+	clogged.Close()
+	p := r.dial().post(here, "live")
+	r.waiting(1, 0)
+	r.dial().get(here).answer().got("live")
+	p.answer().is(200)
+}
+
 // A consumer that dies before the first byte, though its producer is there, costs the producer nothing.
 func TestConsumerDiesBeforeTheFirstByte(t *testing.T) {
 	for _, death := range []death{fin, rst} {

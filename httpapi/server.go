@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -137,8 +138,12 @@ func (s *Server) handler() http.Handler {
 		handlers.OptionStatusCode(http.StatusNoContent),
 		handlers.MaxAge(600),
 	)(relay)
+	anyOrigin := slices.Contains(s.config.CORSOrigins, "*")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
+		if !anyOrigin {
+			w.Header().Set("Vary", "Origin")
+		}
 		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") == "" {
 			relay(w, r) // no preflight, so no browser's business
 			return

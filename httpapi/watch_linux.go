@@ -122,6 +122,14 @@ func (c *conn) alive() bool {
 	return alive
 }
 
+// clogged reports whether so much waits to be read that a FIN behind it might not get through.
+func (c *conn) clogged() bool {
+	const much = 64 << 10 // well below the smallest receive window
+	unread := 0
+	c.raw.Control(func(fd uintptr) { unread, _ = unix.IoctlGetInt(int(fd), unix.SIOCINQ) })
+	return unread >= much
+}
+
 // acknowledged returns how many bytes the client's kernel has acknowledged, and whether ours tells.
 func (c *conn) acknowledged() (n int64, ok bool) {
 	c.raw.Control(func(fd uintptr) {
