@@ -169,8 +169,7 @@ func TestProbe(t *testing.T) {
 
 func TestProbedAndGone(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
-		var p *peer
-		p = w.produce("p", readAhead(1), firstBytes("x"), func(p *peer) {
+		p := w.produce("p", readAhead(1), firstBytes("x"), func(p *peer) {
 			p.arrival.Probe = func() { p.request.Leave() }
 		})
 		w.after(probeEvery)

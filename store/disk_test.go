@@ -159,7 +159,6 @@ func TestDeletedWAL(t *testing.T) {
 	_, commit = f.exchange("delivered")
 	commit.Wait() // the outcome depends on who came first, this row or the look at the file
 	f.waitUntilWritable(t)
-	_, commit = f.exchange("delivered")
 	eventually(t, "the log is used again", func() bool { _, c := f.exchange("delivered"); return c.Wait() == nil })
 	mustClose(t, f)
 	wantOne(t, f.path, "ok", "PRAGMA integrity_check")

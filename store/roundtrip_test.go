@@ -143,10 +143,7 @@ func TestRuns(t *testing.T) {
 func TestViewsHaveThePromisedColumnsFirst(t *testing.T) {
 	f := open(t)
 	for view, want := range map[string]string{"exchanges": exchangeColumns, "requests": requestColumns, "channels": channelColumns, "runs": runColumns} {
-		var got []string
-		for _, line := range query(t, f.path, "SELECT name FROM pragma_table_info(?)", view) {
-			got = append(got, line)
-		}
+		got := query(t, f.path, "SELECT name FROM pragma_table_info(?)", view)
 		if !strings.HasPrefix(strings.Join(got, ", "), want) {
 			t.Errorf("%s has the columns %q, want %q first", view, got, want)
 		}
