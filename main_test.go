@@ -346,7 +346,7 @@ func TestImports(t *testing.T) {
 		"./pipe":       {},
 		"./migrations": {},
 		"./store":      {"httpipe/migrations", "github.com/mattn/go-sqlite3", "golang.org/x/sys/unix"},
-		"./httpapi":    {"httpipe/pipe", "httpipe/store", "github.com/google/uuid", "github.com/gorilla/handlers", "golang.org/x/sys/unix"},
+		"./httpapi":    {"httpipe/pipe", "httpipe/store", "github.com/google/uuid", "github.com/gorilla/handlers", "github.com/hashicorp/golang-lru/v2/simplelru", "golang.org/x/sys/unix", "golang.org/x/time/rate"},
 	} {
 		out, err := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}`, dir).Output()
 		if err != nil {
