@@ -27,6 +27,9 @@ func waitingLimit(want int) (int, error) {
 // waitingLimitOf is waitingLimit for a process that may have so many files.
 func waitingLimitOf(want int, files int64) (int, error) {
 	usable := files - ownFiles
+	if want == 0 && usable < 2 {
+		return 0, fmt.Errorf("this process may have %d open files and needs %d to serve anybody; raise the limit (ulimit -n)", files, ownFiles+2)
+	}
 	if most := usable * 9 / 10; int64(want) > most || most < 1 {
 		return 0, fmt.Errorf("--max-waiting %d needs %d open files, and this process may have %d; lower it, or raise the limit (ulimit -n)",
 			want, int64(max(want, 1))*10/9+ownFiles+1, files)

@@ -90,7 +90,37 @@ func serve(ctx context.Context, c config, logger *slog.Logger) (err error) {
 		}
 		defer func() { err = errors.Join(err, log.Close()) }()
 	}
-	server, err := httpapi.New(httpapi.Config{
+	server, err := httpapi.New(serverConfig(c, log, waiting, logger))
+	if err != nil {
+		return err
+	}
+	listener, err := listen(ctx, c)
+	if err != nil {
+		return err
+	}
+	logger.Info("listening", "addr", listener.Addr().String(), "version", buildVersion(),
+		"audit", string(c.audit), "audit_db", c.auditDB)
+
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	select {
+	case err = <-served:
+		err = fmt.Errorf("cannot accept connections: %w", err)
+	case <-stop.Done():
+	}
+	logger.Info("stopping", "drain_timeout", c.drainTimeout.String())
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.drainTimeout)
+	defer cancel()
+	drain, cut := signal.NotifyContext(drain, os.Interrupt, syscall.SIGTERM) // a second signal cuts at once
+	defer cut()
+	if err := server.Shutdown(drain); err != nil {
+		logger.Warn("stopping", "error", err)
+	}
+	return err
+}
+
+func serverConfig(c config, log *store.Log, waiting int, logger *slog.Logger) httpapi.Config {
+	return httpapi.Config{
 		Log:            log,
 		Strict:         c.audit == auditStrict,
 		BestEffort:     c.audit == auditBestEffort,
@@ -106,31 +136,7 @@ func serve(ctx context.Context, c config, logger *slog.Logger) (err error) {
 		HeaderTimeout:  c.headerTimeout,
 		CORSOrigins:    strings.Split(c.corsOrigin, ","),
 		Logger:         logger,
-	})
-	if err != nil {
-		return err
 	}
-	listener, err := listen(ctx, c)
-	if err != nil {
-		return err
-	}
-	logger.Info("listening", "addr", listener.Addr().String(), "version", buildVersion(),
-		"audit", string(c.audit), "audit_db", c.auditDB)
-
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	select {
-	case err := <-served:
-		return fmt.Errorf("cannot accept connections: %w", err)
-	case <-stop.Done():
-	}
-	logger.Info("stopping", "drain_timeout", c.drainTimeout.String())
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.drainTimeout)
-	defer cancel()
-	drain, cut := signal.NotifyContext(drain, os.Interrupt, syscall.SIGTERM) // a second signal cuts at once
-	defer cut()
-	server.Shutdown(drain)
-	return <-served
 }
 
 // listen opens the port. Keep-alive probes find clients whose host has vanished within a minute.

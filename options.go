@@ -66,7 +66,7 @@ func relayOptions(c *config) []option {
 			help: "longest that a consumer takes none of what is ready; 0 is off",
 			set:  into(&c.stallTimeout, orOff(parseDuration))},
 		{name: "silence-timeout", group: relaying, arg: "TIME", def: "off",
-			help: "longest that a matched producer sends nothing; 0 is off",
+			help: "longest that a producer whose turn it is sends nothing; 0 is off",
 			set:  into(&c.silenceTimeout, orOff(parseDuration))},
 		{name: "drain-timeout", group: relaying, arg: "TIME", def: "30s",
 			help: "how long running exchanges may go on after SIGTERM",
@@ -97,7 +97,7 @@ func limitOptions(c *config) []option {
 			set:  into(&c.maxHeader, sizeBetween(4<<10, 1<<20, "4KiB to 1MiB"))},
 		{name: "header-timeout", group: limits, arg: "TIME", def: "10s",
 			help: "longest that a client takes to send the head of a request",
-			set:  into(&c.headerTimeout, parseDuration)},
+			set:  into(&c.headerTimeout, positive(parseDuration))},
 	}
 }
 

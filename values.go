@@ -54,6 +54,17 @@ func orWord[T any](word string, parse func(string) (T, error)) func(string) (T, 
 	}
 }
 
+// positive refuses zero, which would not mean what it seems to.
+func positive[T int64 | time.Duration](parse func(string) (T, error)) func(string) (T, error) {
+	return func(text string) (T, error) {
+		value, err := parse(text)
+		if err == nil && value == 0 {
+			err = errors.New("want more than 0")
+		}
+		return value, err
+	}
+}
+
 // oneOf returns a parser that takes the given words only.
 func oneOf[T ~string](words ...T) func(string) (T, error) {
 	return func(text string) (T, error) {

@@ -64,6 +64,7 @@ func TestParseLimits(t *testing.T) {
 		{"client-ip-header", "X Real IP", &c.clientIPHeader, nil},
 		{"client-ip-header", "", &c.clientIPHeader, nil},
 		{"max-header", "2KiB", &c.maxHeader, nil},
+		{"header-timeout", "0", &c.headerTimeout, nil},
 		{"audit-retention", "90", &c.auditRetention, nil},
 	})
 }

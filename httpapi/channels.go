@@ -72,7 +72,7 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request, _ pipe.Key) {
 		fail(w, r, ending(pipe.ShutDown, pipe.Producer))
 	case err != nil:
 		fail(w, r, &failure{status: http.StatusServiceUnavailable, code: codeAuditUnavailable,
-			text: "the audit log cannot be written: " + err.Error()})
+			text: err.Error()})
 	default:
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		fmt.Fprintln(w, "ok")

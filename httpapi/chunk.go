@@ -59,11 +59,8 @@ func (c *chunkReader) Read(p []byte) (n int, err error) {
 func (c *chunkReader) lineWaits() bool {
 	buffered, _ := c.r.Peek(c.r.Buffered())
 	line, rest, found := bytes.Cut(bytes.TrimPrefix(buffered, []byte("\r\n")), []byte("\n"))
-	if !found || len(buffered) < 2 {
-		return false
-	}
-	isLast := len(bytes.TrimLeft(line, "0")) < len(line) && len(bytes.Trim(line, "0\r")) == 0
-	return !isLast || bytes.Contains(rest, []byte("\r\n"))
+	mayEnd := bytes.HasPrefix(line, []byte("0")) // then next reads the trailer, too
+	return found && (!mayEnd || bytes.HasPrefix(rest, []byte("\r\n")) || bytes.Contains(rest, []byte("\r\n\r\n")))
 }
 
 // next reads up to the next chunk's bytes. After the last one it returns io.EOF.

@@ -73,6 +73,17 @@ func TestChunkReaderDoesNotWait(t *testing.T) {
 			t.Fatalf("after %q: %q, %v; want %q, %v", step.sent, p[:n], err, step.want, step.end)
 		}
 	}
+	for _, end := range []string{"0\r\n", "0;x\r\n", "00 \r\n", "0\r\nX: y\r\n"} {
+		r := &chunkReader{r: bufio.NewReader(server)}
+		go io.WriteString(client, "5\r\nhello\r\n"+end)
+		if n, err := r.Read(p); string(p[:n]) != "hello" || err != nil {
+			t.Errorf("before the end of the trailer %q: %q, %v", end, p[:n], err)
+		}
+		go io.WriteString(client, "\r\n")
+		if n, err := r.Read(p); n > 0 || err != io.EOF {
+			t.Errorf("after the trailer %q: %q, %v", end, p[:n], err)
+		}
+	}
 	r = &chunkReader{r: bufio.NewReader(server)}
 	go io.WriteString(client, "5\r\nhello\r\n0\r\n\r\n")
 	if n, err := r.Read(p); string(p[:n]) != "hello" || err != io.EOF {

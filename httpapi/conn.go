@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"sync"
@@ -24,7 +25,7 @@ type listener struct {
 
 func (l *listener) Accept() (net.Conn, error) {
 	accepted, err := l.Listener.Accept()
-	// Out of descriptors. Those that do nothing with theirs go, so that he can come in who frees a waiter.
+	// Out of descriptors. Those who do nothing with theirs go, so that whoever frees a waiter can come in.
 	for (errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)) && l.watch.shed(time.Second) {
 		accepted, err = l.Listener.Accept()
 	}
@@ -40,9 +41,18 @@ func (l *listener) Accept() (net.Conn, error) {
 		return accepted, nil // closed already
 	}
 	c := &conn{TCPConn: tcp, raw: raw, watch: l.watch, accepted: time.Now()}
-	l.watch.add(c)
+	if err := l.watch.add(c); err != nil {
+		c.Close()
+		return nil, temporary{fmt.Errorf("a connection cannot be watched, and was closed: %w", err)}
+	}
 	return c, nil
 }
+
+// temporary is an error after which net/http goes on accepting, a little later.
+type temporary struct{ error }
+
+func (temporary) Temporary() bool { return true }
+func (temporary) Timeout() bool   { return false }
 
 // A conn is a client's connection, and knows when the client has hung up: sent its FIN or a reset. A
 // client that only closes its sending half looks the same, and counts as gone.
@@ -54,7 +64,9 @@ type conn struct {
 	accepted     time.Time
 	state        atomic.Int32 // net/http's http.ConnState
 
-	mu    sync.Mutex // guards the rest; held while leave runs, so that none runs after unwatch
+	// mu guards the rest. It is held while leave runs, so that none runs after unwatch; leave takes the
+	// broker's lock, so nothing that the broker calls under that may take this one.
+	mu    sync.Mutex
 	gone  bool
 	leave func() // of the request in hand; nil if none wants to know
 }

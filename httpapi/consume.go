@@ -32,7 +32,7 @@ func (s *Server) consume(w http.ResponseWriter, r *http.Request, key pipe.Key) {
 		return
 	}
 	if c := connOf(r); c != nil {
-		// One who pipelines so much cannot be seen to hang up, so he counts as having done so.
+		// One who pipelines so much cannot be seen to hang up, so counts as having done so.
 		arrival.Alive = func() bool { return c.alive() && !c.clogged() }
 	}
 	arrival.Interrupt = func() { control.SetWriteDeadline(past) }
@@ -129,11 +129,11 @@ func (s *sink) begin() {
 	if m.length >= 0 {
 		h.Set("Content-Length", strconv.FormatInt(m.length, 10))
 	}
-	for name, value := range map[string]string{
-		"Content-Disposition": m.disposition, "Content-Encoding": m.encoding, "Content-Language": m.language,
+	for _, optional := range [...]struct{ name, value string }{
+		{"Content-Disposition", m.disposition}, {"Content-Encoding", m.encoding}, {"Content-Language", m.language},
 	} {
-		if value != "" {
-			h.Set(name, value)
+		if optional.value != "" {
+			h.Set(optional.name, optional.value)
 		}
 	}
 	h.Set("Cache-Control", "no-store, no-transform")

@@ -61,14 +61,15 @@ func (f *flood) add(client string, r store.Request) {
 // tally records what has no row yet, and begins anew.
 func (f *flood) tally() {
 	f.mu.Lock()
-	defer f.mu.Unlock()
+	clients := f.clients
+	f.clients = nil
 	if f.minute != nil {
 		f.minute.Stop()
 	}
-	for _, c := range f.clients {
+	f.mu.Unlock()
+	for _, c := range clients { // without the lock, for which the broker waits
 		if c.rest.Count > 0 {
 			f.record(c.rest)
 		}
 	}
-	f.clients = nil
 }

@@ -58,8 +58,8 @@ func (r *rates) wait(client string, now time.Time) time.Duration {
 	return delay
 }
 
-// overRate returns the refusal of a request whose client sends too many, and nil for any other. Whoever
-// asks for the server's health may ask as often as he likes.
+// overRate returns the refusal of a request whose client sends too many, and nil for any other. The
+// server's health may be asked for as often as anybody likes.
 func (s *Server) overRate(r *http.Request, key pipe.Key) *failure {
 	if s.rates == nil || strings.HasPrefix(r.URL.Path, routeHealth) {
 		return nil

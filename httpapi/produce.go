@@ -16,12 +16,12 @@ func (s *Server) produce(w http.ResponseWriter, r *http.Request, key pipe.Key) {
 		s.send(w, r, key)
 		return
 	}
+	s.taken.Add(1) // before net/http forgets the connection, or Shutdown could miss it
+	defer s.taken.Done()
 	taken, err := takeOver(w, r)
 	if err != nil {
 		panic(err) // it was HTTP/1.1, of which any request can be taken over once
 	}
-	s.taken.Add(1)
-	defer s.taken.Done()
 	defer taken.close()
 	s.send(taken, r, key)
 	taken.FlushError()
@@ -59,7 +59,7 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, key pipe.Key) {
 	if outcome == pipe.ProducerLeft {
 		f.text = source.complaint(f.text)
 		if exchange == nil {
-			f.code = codeBadRequest // nobody was told of a producer yet
+			f.code = codeBadRequest // no consumer was involved, so to the client it is just that
 		}
 	}
 	if request.BodyRead() {

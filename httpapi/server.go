@@ -12,6 +12,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -68,6 +69,10 @@ type Server struct {
 	flood  *flood         // nil without a log
 	taken  sync.WaitGroup // handlers of requests that were taken over, of which net/http knows nothing
 }
+
+// Ids of exchanges are made under the broker's lock, which should not wait for the kernel's random
+// numbers each time.
+func init() { uuid.EnableRandPool() }
 
 // New returns a server that has yet to Serve.
 func New(config Config) (*Server, error) {
@@ -196,9 +201,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbye)
 	defer cancel()
-	err := s.http.Shutdown(ctx)
-	if err != nil {
-		err = s.http.Close()
+	late := time.After(goodbye + time.Second)
+	if s.http.Shutdown(ctx) != nil {
+		s.http.Close() // of those who cannot be answered yet
 	}
 	answered := make(chan struct{})
 	go func() {
@@ -207,9 +212,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}()
 	select {
 	case <-answered:
-	case <-ctx.Done():
+		return nil
+	case <-late:
+		return errors.New("some producers could not be answered in time")
 	}
-	return err
 }
 
 // logEnd writes the one line of an exchange that has ended.

@@ -3,6 +3,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"sync"
@@ -46,7 +47,8 @@ func (w *watcher) close() { w.epoll.Close() }
 // works reports whether this system tells of hang-ups.
 func (w *watcher) works() bool { return true }
 
-func (w *watcher) add(c *conn) {
+// add watches c, or returns why it cannot: the system may watch no more of them.
+func (w *watcher) add(c *conn) error {
 	w.mu.Lock()
 	w.last++
 	c.token = w.last
@@ -55,11 +57,14 @@ func (w *watcher) add(c *conn) {
 
 	// The token fills the 64 bits that the kernel gives back with an event.
 	event := unix.EpollEvent{Events: unix.EPOLLRDHUP | unix.EPOLLET, Fd: int32(c.token), Pad: int32(c.token >> 32)}
-	w.raw.Control(func(epoll uintptr) {
-		c.raw.Control(func(fd uintptr) {
-			unix.EpollCtl(int(epoll), unix.EPOLL_CTL_ADD, int(fd), &event)
+	var failed error
+	err := w.raw.Control(func(epoll uintptr) {
+		err := c.raw.Control(func(fd uintptr) {
+			failed = unix.EpollCtl(int(epoll), unix.EPOLL_CTL_ADD, int(fd), &event)
 		})
+		failed = cmp.Or(failed, err)
 	})
+	return cmp.Or(failed, err)
 }
 
 // remove forgets c, which is about to be closed; that takes it out of the epoll set.

@@ -12,7 +12,7 @@ func newWatcher() (*watcher, error) { return &watcher{}, nil }
 
 func (*watcher) close()                  {}
 func (*watcher) works() bool             { return false }
-func (*watcher) add(*conn)               {}
+func (*watcher) add(*conn) error         { return nil }
 func (*watcher) remove(*conn)            {}
 func (*watcher) shed(time.Duration) bool { return false }
 

@@ -44,14 +44,15 @@ type Sink interface {
 // Nothing has been written to the sink if it returns Unrecorded. If it returns anything but Delivered,
 // the consumer must be made to see that the body is not whole.
 func (x *Exchange) Relay(sink Sink) (o Outcome) {
+	b := x.channel.broker
 	o = ConsumerLeft // also if the sink panics
-	defer func() { o = x.channel.broker.end(x, o) }()
+	defer func() { o = b.end(x, o) }()
 
-	if x.channel.broker.config.Strict && x.matched.Wait() != nil {
+	if b.config.Strict && x.matched.Wait() != nil {
 		return Unrecorded
 	}
 	for {
-		p, more, err := x.Producer.body.next(x.channel.broker.config.SilenceTimeout)
+		p, more, err := x.Producer.body.next(b.config.SilenceTimeout)
 		last := err == io.EOF
 		if last && !x.Consumer.alive() {
 			return ConsumerLeft
@@ -104,11 +105,13 @@ func (x *Exchange) Written() int64 { return x.written.Load() }
 // Await returns how the exchange ended, as its producer may be told: a delivery only once the record of
 // it is safe, for which it blocks, or else Unrecorded and why. Call it after the producer's Settled.
 func (x *Exchange) Await() (Outcome, error) {
-	if x.Outcome != Delivered {
-		return x.Outcome, nil
+	switch x.Outcome {
+	case Delivered:
+		if err := x.ended.Wait(); err != nil {
+			return Unrecorded, err
+		}
+	case Unrecorded:
+		return Unrecorded, x.matched.Wait() // which has failed, and does not block
 	}
-	if err := x.ended.Wait(); err != nil {
-		return Unrecorded, err
-	}
-	return Delivered, nil
+	return x.Outcome, nil
 }

@@ -37,8 +37,8 @@ type Arrival struct {
 	Wait time.Duration
 
 	// Alive reports whether the client is still connected. It is asked as the exchange begins and, without
-	// the lock, as a body ends that was not whole by then: of the producer when the end has been read, of
-	// the consumer before the last byte is written. nil: it is.
+	// the lock, of the producer when the end of its body is read while the exchange runs, and of the
+	// consumer before the last byte is written. nil: it is.
 	Alive func() bool
 
 	// Interrupt makes a blocked Read of Body, or a blocked Write to the consumer, return with an error.
