@@ -83,7 +83,7 @@ func header(printed string) http.Header {
 	for i, line := range strings.Split(head, "\r\n") {
 		name, value, found := strings.Cut(line, ": ")
 		if i == 0 {
-			name, value, found = strings.Cut(line, " ")
+			_, value, found = strings.Cut(line, " ")
 			name = "Status"
 		}
 		if found {
