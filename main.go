@@ -98,8 +98,11 @@ func serve(ctx context.Context, c config, logger *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	logger.Info("listening", "addr", listener.Addr().String(), "version", buildVersion(),
-		"audit", string(c.audit), "audit_db", c.auditDB)
+	listening := []any{"addr", listener.Addr().String(), "version", buildVersion(), "audit", string(c.audit)}
+	if log != nil {
+		listening = append(listening, "audit_db", c.auditDB)
+	}
+	logger.Info("listening", listening...)
 
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()

@@ -25,6 +25,29 @@ func (c *channel) queueOf(role Role) *queue {
 	return &c.consumers
 }
 
+// joinLocked puts r at the end of its queue.
+func (c *channel) joinLocked(r *Request) {
+	r.channel = c
+	c.queueOf(r.Role).push(r)
+	c.broker.waiting++
+	if c.broker.config.Limits.PerClient > 0 {
+		c.broker.groups[r.Group]++
+	}
+}
+
+// partLocked takes r out of its queue.
+func (c *channel) partLocked(r *Request) {
+	c.queueOf(r.Role).remove(r)
+	b := c.broker
+	b.waiting--
+	if b.config.Limits.PerClient == 0 {
+		return
+	}
+	if b.groups[r.Group]--; b.groups[r.Group] == 0 {
+		delete(b.groups, r.Group)
+	}
+}
+
 // nextPairLocked reports whether a request of the given role would be in the next pair if it arrived now:
 // if nothing runs and nobody of its kind waits, one of the other kind does, or c would not exist.
 func (c *channel) nextPairLocked(role Role) bool {
@@ -37,7 +60,7 @@ func (c *channel) settleLocked() {
 	c.matchLocked()
 	for _, q := range []*queue{&c.producers, &c.consumers} {
 		if r := q.head; r != nil && r.Wait == 0 && (c.producers.length == 0 || c.consumers.length == 0) {
-			c.goneLocked(r, TimedOut)
+			c.dismissLocked(r, TimedOut)
 		}
 	}
 	c.watchSilenceLocked()
@@ -55,9 +78,9 @@ func (c *channel) matchLocked() {
 		case p == nil || q == nil || !p.ready:
 			return
 		case !p.alive():
-			c.goneLocked(p, Left)
+			c.dismissLocked(p, Left)
 		case !q.alive():
-			c.goneLocked(q, Left)
+			c.dismissLocked(q, Left)
 		default:
 			c.beginLocked(p, q)
 		}
@@ -86,8 +109,8 @@ func (c *channel) beginLocked(producer, consumer *Request) {
 	close(consumer.settled)
 }
 
-// goneLocked ends the wait of r, which is in one of the queues.
-func (c *channel) goneLocked(r *Request, o Outcome) {
+// dismissLocked ends the wait of r, which is in one of the queues.
+func (c *channel) dismissLocked(r *Request, o Outcome) {
 	c.partLocked(r)
 	c.broker.goneLocked(r, o)
 }
@@ -96,7 +119,7 @@ func (c *channel) goneLocked(r *Request, o Outcome) {
 func (c *channel) clearLocked(o Outcome) {
 	for _, q := range []*queue{&c.producers, &c.consumers} {
 		for q.head != nil {
-			c.goneLocked(q.head, o)
+			c.dismissLocked(q.head, o)
 		}
 	}
 	c.watchSilenceLocked()
@@ -117,11 +140,5 @@ func (c *channel) watchSilenceLocked() {
 	c.silent, c.silentSince, c.silence = due, time.Now(), nil
 	if limit := c.broker.config.SilenceTimeout; due != nil && limit > 0 {
 		c.silence = time.AfterFunc(limit, func() { c.broker.silenceOver(c) })
-	}
-}
-
-func (r *Request) stopTimerLocked() {
-	if r.timer != nil {
-		r.timer.Stop()
 	}
 }

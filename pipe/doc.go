@@ -20,6 +20,9 @@
 //	                       ▼ ProducerLeft                ▼ ShutDown, Unrecorded
 //	                     over (told as "gone")         over (told as "ended")
 //
+// A request that is not let in is over on arrival: TimedOut if it would not wait, Refused by a limit,
+// ShutDown while the broker stops.
+//
 // An exchange begins when nothing runs on the channel, the first producer in the queue is ready (its
 // first byte, or the end of an empty body, is in hand), there is a first consumer, and neither has
 // hung up. Until then both keep their places, and either may leave without costing the other its own.

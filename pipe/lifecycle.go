@@ -9,7 +9,7 @@ import (
 // This file holds what happens to channels, requests and exchanges from the inside: the events that
 // Request, Exchange and the clocks bring, and the steps under the lock that Broker's methods share.
 
-// ready: the first byte of r's body, or the end of an empty one, is in hand.
+// ready takes note that the first byte of r's body, or the end of an empty one, is in hand.
 func (b *Broker) ready(r *Request) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -19,7 +19,7 @@ func (b *Broker) ready(r *Request) {
 	}
 }
 
-// filled: nothing more comes of r's body. If that is not its end, r need not wait any longer; if its
+// filled takes note that nothing more comes of r's body. If that is not its end, r need not wait any longer; if its
 // exchange runs, the relay finds out by itself.
 func (b *Broker) filled(r *Request) {
 	if err := r.body.ended(); err != io.EOF {
@@ -32,17 +32,18 @@ func (b *Broker) expire(r *Request, o Outcome) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if r.state == waiting {
-		r.channel.goneLocked(r, o)
+		r.channel.dismissLocked(r, o)
 		r.channel.settleLocked()
 	}
 }
 
+// leave takes note that r's client has hung up.
 func (b *Broker) leave(r *Request) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch r.state {
 	case waiting:
-		r.channel.goneLocked(r, Left)
+		r.channel.dismissLocked(r, Left)
 		r.channel.settleLocked()
 	case running:
 		if r.Role == Consumer && !r.exchange.Producer.body.handedOut() {
@@ -52,18 +53,18 @@ func (b *Broker) leave(r *Request) {
 	}
 }
 
-// silenceOver: the clock of c's silent producer has run out. It may have been stopped too late, and
+// silenceOver takes note that the clock of c's silent producer has run out. It may have been stopped too late, and
 // even have been followed by another, so the time decides.
 func (b *Broker) silenceOver(c *channel) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if r := c.silent; r != nil && time.Since(c.silentSince) >= b.config.SilenceTimeout {
-		c.goneLocked(r, Silent)
+		c.dismissLocked(r, Silent)
 		c.settleLocked()
 	}
 }
 
-// end: the relay of x has ended it with o, or for the reason of a cut if there was one and it was not too
+// end takes note that the relay of x has ended it with o, or for the reason of a cut if there was one and it was not too
 // late. It returns which. The next pair starts here, before anything is committed.
 func (b *Broker) end(x *Exchange, o Outcome) Outcome {
 	b.mu.Lock()

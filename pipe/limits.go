@@ -41,26 +41,3 @@ func (b *Broker) limitLocked(c *channel, a *Arrival) Limit {
 	}
 	return NoLimit
 }
-
-// joinLocked puts r at the end of its queue.
-func (c *channel) joinLocked(r *Request) {
-	r.channel = c
-	c.queueOf(r.Role).push(r)
-	c.broker.waiting++
-	if c.broker.config.Limits.PerClient > 0 {
-		c.broker.groups[r.Group]++
-	}
-}
-
-// partLocked takes r out of its queue.
-func (c *channel) partLocked(r *Request) {
-	c.queueOf(r.Role).remove(r)
-	b := c.broker
-	b.waiting--
-	if b.config.Limits.PerClient == 0 {
-		return
-	}
-	if b.groups[r.Group]--; b.groups[r.Group] == 0 {
-		delete(b.groups, r.Group)
-	}
-}

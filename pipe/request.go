@@ -157,3 +157,10 @@ func (r *Request) abandon(why Outcome) {
 		r.interrupt()
 	}
 }
+
+// stopTimerLocked stops the clock of the wait.
+func (r *Request) stopTimerLocked() {
+	if r.timer != nil {
+		r.timer.Stop()
+	}
+}
