@@ -84,6 +84,9 @@ func openDisk(h *held, limits limits, busy time.Duration) (_ *disk, err error) {
 	if err := h.same(); err != nil { // it may have been exchanged while SQLite opened it
 		return nil, err
 	}
+	if err := h.syncDir(); err != nil {
+		return nil, err
+	}
 	if d.checkpoint, err = sql.Open("sqlite3", dsn(h.path, "rw", 0)); err != nil {
 		return nil, err
 	}

@@ -16,7 +16,9 @@
 // A transaction that fails (disk full, read-only, locked by another process, file deleted) begins an outage. Err says why.
 // Every row that was waiting is told so at once, and stays in memory for later: up to a bound, beyond which rows are lost and
 // counted. The writer closes its connection and tries again by itself, until all that is kept is on disk. A failed COMMIT
-// may have worked nevertheless, so during an outage the writer looks for each row before it inserts it.
+// may have worked nevertheless, so during an outage the writer looks for each row before it inserts it. What an fsync has
+// failed to write may be gone from the disk though everybody still reads it; so after an I/O error, and at each start, the
+// WAL is written once more before anything depends on it.
 //
 // An ending `delivered` whose Commit has failed is written as `unrecorded`: the producer was told that there is no record, and
 // the record must not say otherwise. Both sides are decided together under Log.mu. Only a COMMIT that was already running when

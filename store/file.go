@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/binary"
@@ -139,6 +140,8 @@ func (h *held) inspect(logger *slog.Logger) error {
 		return nil
 	case err != nil && !errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("audit log %s: cannot be read: %w", h.path, err)
+	case h.hasJournal() && bytes.Equal(header, make([]byte, len(header))):
+		return h.check() // the power failed during the first commit ever, and only its later pages are there
 	case n < len(header) || string(header[:len(magic)]) != magic:
 		return h.foreign("it is not an SQLite file")
 	}
@@ -156,12 +159,59 @@ func (h *held) inspect(logger *slog.Logger) error {
 	return h.check()
 }
 
+// rewriteWAL writes the WAL as it is once more, and waits until it is on disk. What an fsync could not write the kernel may
+// have dropped, though it shows it as written and says no more of it. SQLite would take that for committed, go on behind
+// it, and copy it into the file, and a power cut would take all that away again, or a part. So this comes before SQLite
+// opens the file: at the start, because the last run may have met a failing disk, and after an I/O error.
+//
+// Nobody else must write to the log meanwhile. Other servers are locked out, and whoever else has it open only reads.
+func (h *held) rewriteWAL() error {
+	wal, err := os.OpenFile(h.path+"-wal", os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer wal.Close()
+	part := make([]byte, 64<<10)
+	for offset := int64(0); ; {
+		n, err := wal.ReadAt(part, offset)
+		if err != nil && err != io.EOF {
+			return err
+		}
+		if n == 0 {
+			return wal.Sync()
+		}
+		if _, err := wal.WriteAt(part[:n], offset); err != nil {
+			return err
+		}
+		offset += int64(n)
+	}
+}
+
+// syncDir waits until the names of the file and its WAL are on disk. SQLite does so too, but takes no notice of a failure.
+func (h *held) syncDir() error {
+	dir, err := os.Open(filepath.Dir(h.path))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}
+
+// hasJournal reports whether there is a journal beside the file: then the first commit ever was cut short.
+func (h *held) hasJournal() bool {
+	_, err := os.Stat(h.path + "-journal")
+	return err == nil
+}
+
 // check looks at the file through SQLite, which sees what the WAL adds. It uses a connection that cannot write: one that
 // can would fold the WAL into the file on closing, and a file that is refused has to stay as it is.
 func (h *held) check() error {
 	mode := "ro"
-	if _, err := os.Stat(h.path + "-journal"); err == nil {
-		mode = "rw" // the first commit ever was cut short, and has to be rolled back before anything can be read
+	if h.hasJournal() {
+		mode = "rw" // it has to be rolled back before anything can be read
 	}
 	db, err := sql.Open("sqlite3", dsn(h.path, mode, standardLimits.busy))
 	if err != nil {

@@ -140,6 +140,9 @@ func open(cfg Config, limits limits) (_ *Log, err error) {
 	if err := held.inspect(cfg.Logger); err != nil {
 		return nil, err
 	}
+	if err := held.rewriteWAL(); err != nil {
+		return nil, held.explain("cannot be written", err)
+	}
 	disk, err := openDisk(held, limits, limits.busy)
 	if err != nil {
 		return nil, held.explain("cannot be opened", err)

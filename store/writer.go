@@ -71,22 +71,35 @@ func (l *Log) work() (err error) {
 				return err
 			}
 		}
-		if !wrote && !pruning {
-			return nil
+		if !wrote && (!pruning || l.isClosing()) {
+			return nil // what retention has left to do, the next run does
 		}
+	}
+}
+
+func (l *Log) isClosing() bool {
+	select {
+	case <-l.closing:
+		return true
+	default:
+		return false
 	}
 }
 
 // resume tries to end an outage: it begins a new session and writes all that was kept, or makes a trial commit if nothing
 // was. Locks of others are not waited for, because this is tried again soon.
 func (l *Log) resume() error {
+	if l.suspect {
+		if err := l.held.rewriteWAL(); err != nil {
+			return err
+		}
+	}
 	d, err := openDisk(l.held, l.limits, l.limits.retryBusy)
 	if err != nil {
 		return err
 	}
 	l.disk = d
-	// What an fsync could not write, the kernel may drop and yet show as written, and a commit behind such a gap in the
-	// WAL would be lost with it when the power fails. So after an I/O error the WAL has to be emptied first.
+	// A WAL that was in doubt is emptied too, before anything depends on it.
 	switch err := d.fold(); {
 	case err == nil:
 		l.suspect = false
