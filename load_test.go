@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A load is a number of pairs, each of a producer and a consumer that exchange messages all the time on
+// a channel and on connections of their own, and all that the producers were told.
+type load struct {
+	url    string
+	client *http.Client
+	ctx    context.Context // bounds all requests
+	cancel context.CancelFunc
+	halt   chan struct{} // closed by stop
+	pairs  sync.WaitGroup
+
+	mu           sync.Mutex
+	changed      *sync.Cond
+	acknowledged []string // exchanges whose producer got 200
+	unrecorded   []string // exchanges whose producer got 503
+	refused      int      // requests to produce that got 503 before they were in an exchange
+	wrong        []string // all that should not have happened
+}
+
+// startLoad puts a server under load until stop.
+func startLoad(t *testing.T, url string, pairs int) *load {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	l := &load{
+		url:    url,
+		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2 * pairs}},
+		ctx:    ctx,
+		cancel: cancel,
+		halt:   make(chan struct{}),
+	}
+	l.changed = sync.NewCond(&l.mu)
+	for n := range pairs {
+		l.pairs.Go(func() { l.pair(fmt.Sprintf("%s/channels/load/%d", url, n)) })
+	}
+	t.Cleanup(func() {
+		cancel()
+		l.pairs.Wait()
+		l.client.CloseIdleConnections()
+	})
+	return l
+}
+
+// stop lets each pair finish its exchange.
+func (l *load) stop(t *testing.T) {
+	t.Helper()
+	close(l.halt)
+	l.end(t)
+}
+
+// abandon ends all exchanges at once.
+func (l *load) abandon(t *testing.T) {
+	t.Helper()
+	l.cancel()
+	l.end(t)
+}
+
+func (l *load) end(t *testing.T) {
+	t.Helper()
+	l.pairs.Wait()
+	for _, wrong := range l.wrong {
+		t.Error(wrong)
+	}
+}
+
+// A tally is what producers were told so far.
+type tally struct {
+	acknowledged, unrecorded int // exchanges
+	refused                  int // requests
+}
+
+// await blocks until the tally is as wanted.
+func (l *load) await(t *testing.T, what string, wanted func(tally) bool) {
+	t.Helper()
+	expired := false
+	timer := time.AfterFunc(30*time.Second, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		expired = true
+		l.changed.Broadcast()
+	})
+	defer timer.Stop()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for !wanted(l.tally()) {
+		if expired {
+			t.Fatalf("still not %s: %+v %q", what, l.tally(), l.wrong)
+		}
+		l.changed.Wait()
+	}
+}
+
+// tally counts. The caller holds mu.
+func (l *load) tally() tally {
+	return tally{len(l.acknowledged), len(l.unrecorded), l.refused}
+}
+
+// more waits for that many further acknowledgements.
+func (l *load) more(t *testing.T, n int) {
+	t.Helper()
+	l.mu.Lock()
+	n += len(l.acknowledged)
+	l.mu.Unlock()
+	l.await(t, fmt.Sprintf("%d acknowledged", n), func(now tally) bool { return now.acknowledged >= n })
+}
+
+func (l *load) pair(url string) {
+	for n := 0; ; n++ {
+		pause := l.exchange(url, fmt.Sprintf("message %d", n))
+		select {
+		case <-l.halt:
+			return
+		case <-l.ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
+}
+
+// exchange sends one message through a channel, takes down what the producer was told, and returns how long
+// to keep from trying again. If one side cannot, it calls off the other.
+func (l *load) exchange(url, message string) (pause time.Duration) {
+	ctx, callOff := context.WithCancel(l.ctx)
+	defer callOff()
+	consumed := make(chan string, 1)
+	go func() {
+		status, _, body := l.do(ctx, http.MethodGet, url, "")
+		if status != http.StatusOK {
+			callOff()
+		}
+		consumed <- body
+	}()
+	status, header, body := l.do(ctx, http.MethodPost, url, message)
+	if status != http.StatusOK {
+		callOff()
+	}
+	got, id := <-consumed, header.Get("Httpipe-Exchange")
+
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer l.changed.Broadcast()
+	switch {
+	case status == http.StatusOK && got == message:
+		l.acknowledged = append(l.acknowledged, id)
+		return 0
+	case status == http.StatusServiceUnavailable && header.Get("Httpipe-Error") == "audit_unavailable":
+		if id == "" {
+			l.refused++
+		} else {
+			l.unrecorded = append(l.unrecorded, id)
+		}
+	case status == 0 && ctx.Err() != nil: // called off
+	default:
+		l.wrong = append(l.wrong, fmt.Sprintf("a producer got %d %q, its consumer %q", status, body, got))
+	}
+	return 10 * time.Millisecond
+}
+
+// do makes a request, and returns 0 for the status if there was no whole response. It asks for JSON,
+// which puts the exchange's id into the body of the response.
+func (l *load) do(ctx context.Context, method, url, message string) (status int, header http.Header, body string) {
+	req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(message))
+	if err != nil {
+		return 0, nil, err.Error()
+	}
+	req.Header.Set("Accept", "application/json")
+	resp, err := l.client.Do(req)
+	if err != nil {
+		return 0, nil, err.Error()
+	}
+	defer resp.Body.Close()
+	content, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, nil, err.Error()
+	}
+	return resp.StatusCode, resp.Header, string(content)
+}
