@@ -139,14 +139,9 @@ func wantsJSON(r *http.Request) bool {
 	return false
 }
 
-// breakOff ends a consumer's response so that nobody can take it for whole: no final chunk, or too few
-// bytes. Where the end of the connection is the end of the body, it takes a reset. It does not return.
-func breakOff(w http.ResponseWriter, r *http.Request) {
-	if c := connOf(r); c != nil && !r.ProtoAtLeast(1, 1) && w.Header().Get("Content-Length") == "" {
-		c.SetLinger(0)
-	}
-	panic(http.ErrAbortHandler)
-}
+// breakOff ends a consumer's response so that nobody can take it for whole: no final chunk, too few
+// bytes, or a reset (see endByReset). It does not return.
+func breakOff() { panic(http.ErrAbortHandler) }
 
 // hangUp closes the connection without an answer, of which a client that only half-closed would make a
 // success. It does not return.

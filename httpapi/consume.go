@@ -49,21 +49,36 @@ func (s *Server) consume(w http.ResponseWriter, r *http.Request, key pipe.Key) {
 		fail(w, r, told(request, request.Outcome()))
 		return
 	}
+	whole := endByReset(r, exchange)
 	sink := &sink{w: w, control: control, exchange: exchange}
 	sink.stall.start(exchange, connOf(r), s.config.StallTimeout)
 	outcome := exchange.Relay(sink)
 	sink.stall.stop()
 	switch {
 	case outcome == pipe.Delivered:
+		whole()
 		if exchange.WasCut() {
 			control.SetWriteDeadline(time.Time{}) // the cut came too late; what is left is the final chunk
 		}
 	case outcome == pipe.Unrecorded && !sink.begun:
+		whole()
 		w.Header().Set(headerExchange, exchange.ID)
 		fail(w, r, ending(outcome, pipe.Consumer))
 	default:
-		breakOff(w, r)
+		breakOff()
 	}
+}
+
+// endByReset makes the connection end with a reset until whole is called, if its end is the end of the
+// body: HTTP/1.0 without a length. This comes first, because others may close it at any time: net/http
+// does so when a write fails, the kernel when the process is killed.
+func endByReset(r *http.Request, x *pipe.Exchange) (whole func()) {
+	c := connOf(r)
+	if c == nil || r.ProtoAtLeast(1, 1) || x.Producer.Message.(*message).length >= 0 {
+		return func() {}
+	}
+	c.SetLinger(0)
+	return func() { c.SetLinger(-1) }
 }
 
 // dropBody reads what body a GET may have. It means nothing, but unread it could hide the client's FIN, and

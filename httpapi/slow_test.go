@@ -39,15 +39,15 @@ func TestASlowConsumerIsNotStalled(t *testing.T) {
 func TestAStalledConsumer(t *testing.T) {
 	t.Parallel()
 	const timeout = 2 * time.Second
-	for _, framing := range []string{length(50 << 20), chunked} {
+	for _, test := range []struct{ framing, version string }{{length(50 << 20), "1.1"}, {chunked, "1.1"}, {length(50 << 20), "1.0"}, {chunked, "1.0"}} {
 		r := start(t, stallAfter(timeout))
-		p := r.dial().request("POST", here, framing)
-		if framing == chunked {
+		p := r.dial().request("POST", here, test.framing)
+		if test.framing == chunked {
 			p.say("3200000\r\n")
 		}
 		go io.Copy(p, io.LimitReader(zeros{}, 50<<20))
 		began := time.Now()
-		c := r.dial().get(here)
+		c := r.dial().say("GET " + here + " HTTP/" + test.version + "\r\nHost: relay\r\n\r\n")
 		body := c.head().Body
 		p.answer().failed(504, "stalled")
 		if took := time.Since(began); took < timeout || took > timeout*5/4+noise {
