@@ -22,21 +22,17 @@ func TestSoakFindsPlantedBugs(t *testing.T) {
 		change []string // old and new text
 		found  []string // by which invariants it may be found
 	}{
-		{"LivenessNotCheckedAtMatch", "pipe/channel.go", []string{
-			"case !p.alive():", "case false:", "case !q.alive():", "case false:"}, []string{"gone"}},
 		{"AcknowledgedBeforeCommit", "pipe/exchange.go", []string{
 			"if err := x.ended.Wait(); err != nil {", "if err := error(nil); err != nil {"}, []string{"truth"}},
 		{"NextPairBeforeLastByteIsWritten", "pipe/channel.go", []string{
 			"for c.running == nil {", "for c.running == nil || c.running.Producer.body.handedOut() {"}, []string{"single"}},
 		{"HalfABodyLooksWhole", "httpapi/consume.go", []string{
-			"	default:\n		breakOff(w, r)\n", "	default:\n"}, []string{"whole"}},
+			"	default:\n		breakOff()\n", "	default:\n"}, []string{"whole"}},
 		{"LastComeFirstServed", "pipe/queue.go", []string{
 			"r.previous = q.tail\n	if q.tail == nil {\n		q.head = r\n	} else {\n		q.tail.next = r\n	}\n	q.tail = r\n",
 			"r.next = q.head\n	if q.head == nil {\n		q.tail = r\n	} else {\n		q.head.previous = r\n	}\n	q.head = r\n"}, []string{"order"}},
 		{"TimeoutsNotRecorded", "pipe/lifecycle.go", []string{
 			"	b.recorder.RequestGone(r)\n", "	if o != TimedOut {\n		b.recorder.RequestGone(r)\n	}\n"}, []string{"books"}},
-		{"ConnectionsLeak", "httpapi/conn.go", []string{
-			"	return c.TCPConn.Close()", "	if c.gone {\n		return c.CloseWrite()\n	}\n	return c.TCPConn.Close()"}, []string{"leaks"}},
 	} {
 		t.Run(bug.name, func(t *testing.T) {
 			s := newStorm(t, variant(t, bug.source, bug.change...))

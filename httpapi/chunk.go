@@ -81,7 +81,7 @@ func (c *chunkReader) next() error {
 	c.begun = true
 	size, _, _ := bytes.Cut(line, []byte(";")) // what follows are extensions
 	size = bytes.TrimRight(size, " \t")
-	if len(size) == 0 || bytes.ContainsAny(size, "+-_xX") {
+	if len(size) == 0 || len(size) > 16 || bytes.ContainsAny(size, "+-_xX") {
 		return errChunkSize
 	}
 	if c.left, err = strconv.ParseUint(string(size), 16, 63); err != nil {
@@ -114,7 +114,7 @@ func (c *chunkReader) line() ([]byte, error) {
 		return nil, err
 	}
 	line, ended := bytes.CutSuffix(line, []byte("\r\n"))
-	if !ended {
+	if !ended || bytes.IndexByte(line, '\r') >= 0 {
 		return nil, errChunkEnd
 	}
 	return line, nil
