@@ -79,8 +79,7 @@ func (c *chunkReader) next() error {
 		return err
 	}
 	c.begun = true
-	size, _, _ := bytes.Cut(line, []byte(";")) // what follows are extensions
-	size = bytes.TrimRight(size, " \t")
+	size, _, _ := bytes.Cut(bytes.TrimRight(line, " \t"), []byte(";")) // what follows are extensions
 	if len(size) == 0 || len(size) > 16 || bytes.ContainsAny(size, "+-_xX") {
 		return errChunkSize
 	}
