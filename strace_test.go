@@ -18,7 +18,7 @@ import (
 )
 
 // Here strace is put to two uses: to record all that a server does to its files (TestPowerCut), and to
-// make some of it fail (TestFailingDisk).
+// make some of it fail (TestFailingDisk, TestDiskFailsOnce).
 
 // tracing says what is wrong with strace on this machine, if anything is.
 var tracing = sync.OnceValue(func() error {
