@@ -17,6 +17,9 @@ func (s *storm) check(notes []*note) {
 		i.check(h, func(format string, args ...any) { s.findings.add(i.name, format, args...) })
 	}
 	s.exchanges += len(h.exchanges)
+	for _, hiccup := range h.hiccups {
+		s.late += hiccup.over.Sub(hiccup.began)
+	}
 	for _, x := range h.exchanges {
 		s.outcomes["exchange "+x.outcome]++
 		s.bytes += max(x.bytes, 0)

@@ -4,7 +4,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -172,7 +170,7 @@ func confirmed(conn *net.TCPConn) bool {
 	}
 	const finWait2, timeWait = 5, 6
 	state := uint8(0)
-	for start := time.Now(); time.Since(start) < 20*time.Millisecond; {
+	for start := time.Now(); time.Since(start) < 2*time.Millisecond; {
 		raw.Control(func(fd uintptr) {
 			if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
 				state = info.State
@@ -373,70 +371,9 @@ func (c *client) consume(n *note) (keep bool) {
 	} else {
 		n.err = c.receive(n, response.Body)
 		n.complete = n.err == io.EOF
+		if errors.Is(n.err, os.ErrDeadlineExceeded) && n.stayed() {
+			c.hangUp(n) // it has been too slow, and gives up
+		}
 	}
 	return n.complete && n.keep && n.stayed() && !response.Close && !n.pipelined
-}
-
-// receive reads a message in the way that is planned. It returns io.EOF at its end.
-func (c *client) receive(n *note, body io.Reader) error {
-	buffer, want := make([]byte, n.piece), make([]byte, 0, n.piece)
-	var beginning []byte
-	stalled := n.stall == 0
-	for {
-		if n.dies && n.got >= n.dieAt && n.stayed() {
-			c.hangUp(n)
-		}
-		if !stalled && n.got >= n.pauseAt {
-			stalled = true
-			time.Sleep(n.stall)
-		}
-		p, err := body.Read(buffer)
-		got := buffer[:p]
-		if missing := numberLength - len(beginning); missing > 0 && p > 0 {
-			beginning = append(beginning, got[:min(missing, p)]...)
-			number, err := strconv.ParseInt(string(beginning), 36, 64)
-			n.message = int(number)
-			n.wrong = err != nil && len(beginning) == numberLength
-		}
-		if len(beginning) == numberLength {
-			want = appendMessage(want[:0], n.message, n.got, int64(p))
-			n.wrong = n.wrong || !bytes.Equal(got, want)
-		}
-		n.got += int64(p)
-		if err != nil {
-			if len(beginning) < numberLength {
-				n.message = 0
-			}
-			return err
-		}
-		if n.pace > 0 {
-			time.Sleep(n.pace)
-		}
-	}
-}
-
-// numberLength is how much of a message is the number of its request.
-const numberLength = 5
-
-// noise is what messages are made of. Its length is prime, so that no piece can be lost or moved
-// without being noticed.
-var noise = func() []byte {
-	p := make([]byte, 65521)
-	rand.NewChaCha8([32]byte{}).Read(p)
-	return p
-}()
-
-// appendMessage appends a part of the body that the request of that number has.
-func appendMessage(p []byte, number int, offset, size int64) []byte {
-	if offset < numberLength {
-		s := fmt.Sprintf("%0*s", numberLength, strconv.FormatInt(int64(number), 36))
-		s = s[offset:min(offset+size, numberLength)]
-		p, offset, size = append(p, s...), offset+int64(len(s)), size-int64(len(s))
-	}
-	for size > 0 {
-		from := noise[(offset+int64(number)*7919)%int64(len(noise)):]
-		from = from[:min(size, int64(len(from)))]
-		p, offset, size = append(p, from...), offset+int64(len(from)), size-int64(len(from))
-	}
-	return p
 }

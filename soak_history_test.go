@@ -21,7 +21,8 @@ type history struct {
 	lives     []*lifeRow
 	deletions []deletion
 	reigns    []*reign
-	outages   []outage
+	outages   []span // the disk was full
+	hiccups   []span // nobody could be expected to be on time
 }
 
 // An exchangeRow is a row of the view exchanges.
@@ -69,8 +70,8 @@ func (s *storm) openLog() *sql.DB {
 // readHistory joins the notes with what the log has got since the last time.
 func (s *storm) readHistory(notes []*note) *history {
 	s.t.Helper()
-	h := &history{notes: notes, deletions: s.deletions, reigns: s.relay.reigns, outages: s.relay.outages}
-	s.deletions = nil
+	h := &history{notes: notes, deletions: s.deletions, reigns: s.relay.reigns, outages: s.relay.outages, hiccups: s.hiccups}
+	s.deletions, s.hiccups = nil, nil
 	db := s.openLog()
 	defer db.Close()
 	s.rows(db, `SELECT id, namespace || '/' || channel, outcome, life, coalesce(bytes, -1), matched_at, coalesce(ended_at, ''),
@@ -206,8 +207,12 @@ func (n *note) waitedUntil() time.Time {
 // killed reports whether the server was killed while the request was there, or so soon afterwards that its row may not have
 // been written.
 func (h *history) killed(n *note) bool {
+	until := n.done
+	if !n.stayed() && n.known.IsZero() && n.how != byReset {
+		until = until.Add(waitLimit) // it may not have been seen to leave
+	}
 	for _, s := range h.reigns {
-		if s.killed && n.begun.Before(s.ended) && n.done.After(s.dark) {
+		if s.killed && n.begun.Before(s.ended) && until.After(s.dark) {
 			return true
 		}
 	}
@@ -230,12 +235,12 @@ func (h *history) stopping(a, b time.Time) bool {
 
 // full reports whether the disk was full at some time from a to b.
 func (h *history) full(a, b time.Time) bool {
-	for _, o := range h.outages {
-		if o.began.Before(b) && o.over.After(a) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(h.outages, func(o span) bool { return o.overlaps(a, b) })
+}
+
+// late reports whether somebody may have been late through no fault of his between a and b.
+func (h *history) late(a, b time.Time) bool {
+	return slices.ContainsFunc(h.hiccups, func(o span) bool { return o.overlaps(a.Add(-busy), b.Add(busy)) })
 }
 
 // clock writes a time as the log does, but shorter.

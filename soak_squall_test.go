@@ -34,7 +34,7 @@ func hurried(s *storm, _ *rand.Rand) {
 
 func diskFull(s *storm, rng *rand.Rand) {
 	if s.relay.small {
-		began := s.fill()
+		began := s.relay.fill()
 		time.Sleep(between(rng, 100*time.Millisecond, time.Second))
 		s.relay.free()
 		s.relay.recovered(began)
@@ -43,7 +43,7 @@ func diskFull(s *storm, rng *rand.Rand) {
 
 func killedWithFullDisk(s *storm, rng *rand.Rand) {
 	if s.relay.small {
-		began := s.fill()
+		began := s.relay.fill()
 		time.Sleep(between(rng, 100*time.Millisecond, time.Second))
 		s.relay.kill(began)
 		s.relay.free()
@@ -75,7 +75,7 @@ func (s *storm) newAmbush(rng *rand.Rand) *ambush {
 // ambushed freezes the server while the victims hang up and the others come, so that it finds all that at once when it
 // goes on. The others come in the opposite order: it hears of the first of them before it hears that his victim has left.
 func ambushed(s *storm, rng *rand.Rand) {
-	ambushes := make([]*ambush, 48)
+	ambushes := make([]*ambush, 32)
 	var clients sync.WaitGroup
 	for i := range ambushes {
 		a := s.newAmbush(rng)
@@ -84,7 +84,7 @@ func ambushed(s *storm, rng *rand.Rand) {
 		clients.Go(func() { a.victim.do(a.plans[0]) })
 		s.shown(a.plans[0].channel)
 	}
-	server := s.relay.reign().cmd.Process
+	server, frozen := s.relay.reign().cmd.Process, time.Now()
 	server.Signal(syscall.SIGSTOP)
 	for _, a := range ambushes {
 		close(a.plans[0].cue)
@@ -97,18 +97,13 @@ func ambushed(s *storm, rng *rand.Rand) {
 		<-a.plans[1].out
 	}
 	server.Signal(syscall.SIGCONT)
+	s.hiccup(span{frozen, time.Now()})
 	clients.Wait()
 	for _, a := range ambushes {
 		s.notes = append(append(s.notes, a.victim.notes...), a.other.notes...)
 		a.victim.close()
 		a.other.close()
 	}
-}
-
-func (s *storm) fill() (began time.Time) {
-	log := s.openLog()
-	defer log.Close()
-	return s.relay.fill(log)
 }
 
 func (s *storm) start() {
@@ -145,4 +140,20 @@ func (s *storm) shown(channel string) bool {
 		}
 	}
 	return false
+}
+
+// feelPulse notes when this machine is too busy for clocks to tell who is late.
+func (s *storm) feelPulse(over <-chan struct{}) {
+	const beat, late = 10 * time.Millisecond, 50 * time.Millisecond
+	for began := time.Now(); rest(beat, over); began = time.Now() {
+		if now := time.Now(); now.Sub(began) > late {
+			s.hiccup(span{began, now})
+		}
+	}
+}
+
+func (s *storm) hiccup(h span) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hiccups = append(s.hiccups, h)
 }

@@ -60,8 +60,9 @@ type storm struct {
 
 	requests, unheard atomic.Int64
 
-	mu        sync.Mutex // guards deletions
+	mu        sync.Mutex // guards deletions and hiccups
 	deletions []deletion
+	hiccups   []span  // in which the server could do nothing, or this machine was too busy
 	notes     []*note // of clients that are part of a squall
 
 	// Since the beginning.
@@ -72,7 +73,8 @@ type storm struct {
 	bytes     int64
 	deleted   int
 	ambushes  int
-	memories  []int64 // of the current process after each round
+	late      time.Duration // all hiccups
+	memories  []int64       // of the current process after each round
 }
 
 func newStorm(t *testing.T, program string) *storm {
@@ -119,8 +121,9 @@ func (s *storm) run(d time.Duration) {
 
 // round lets it storm for that long, and checks.
 func (s *storm) round(rng *rand.Rand, d time.Duration, squalls []squall) {
-	calm := make(chan struct{})
-	var storming sync.WaitGroup
+	calm, over := make(chan struct{}), make(chan struct{})
+	var storming, pulse sync.WaitGroup
+	pulse.Go(func() { s.feelPulse(over) })
 	clients := make([]*client, soakClients)
 	for i := range clients {
 		c := &client{storm: s, rng: rand.New(rand.NewPCG(s.seed, rng.Uint64()))}
@@ -135,6 +138,8 @@ func (s *storm) round(rng *rand.Rand, d time.Duration, squalls []squall) {
 	time.Sleep(time.Until(start.Add(d)))
 	close(calm)
 	s.sendHome(&storming)
+	close(over)
+	pulse.Wait()
 	notes := s.notes
 	s.notes = nil
 	for _, c := range clients {
@@ -220,10 +225,13 @@ func (s *storm) figures() string {
 			killed++
 		}
 	}
-	text := fmt.Sprintf("%d requests (%d more found nobody listening), %d exchanges, %d MB relayed, %d ambushes, %d deletes, %d full disks, %d processes of which %d were killed\n",
-		s.requests.Load(), s.unheard.Load(), s.exchanges, s.bytes>>20, s.ambushes, s.deleted, len(s.relay.outages), len(s.relay.reigns), killed)
+	text := fmt.Sprintf("%d requests (%d more found nobody listening), %d exchanges, %d MB relayed, %d ambushes, %d deletes, %d full disks, %d processes of which %d were killed; clocks told nothing for %v\n",
+		s.requests.Load(), s.unheard.Load(), s.exchanges, s.bytes>>20, s.ambushes, s.deleted, len(s.relay.outages), len(s.relay.reigns), killed, s.late.Round(time.Millisecond))
 	for _, outcome := range slices.Sorted(maps.Keys(s.outcomes)) {
 		text += fmt.Sprintf("  %-24s %d\n", outcome, s.outcomes[outcome])
+	}
+	if !s.findings.any() {
+		return text
 	}
 	for _, reign := range s.relay.reigns {
 		text += fmt.Sprintf("  %v, ended %s\n", reign, clock(reign.ended))
