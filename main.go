@@ -72,6 +72,7 @@ func serve(ctx context.Context, c config, logger *slog.Logger) (err error) {
 	stop, stopped := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stopped()
 
+	tuneMemory(logger)
 	waiting, err := waitingLimit(c.maxWaiting)
 	if err != nil {
 		return err
