@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"io"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -10,8 +11,16 @@ import (
 	"httpipe/pipe"
 )
 
-// sandbox lets a relayed page run in an origin of its own, where it can reach nothing of this server's.
-const sandbox = "sandbox allow-downloads allow-forms allow-modals allow-popups allow-scripts"
+// relayed are the headers of every body that is relayed: nobody on the way keeps it, changes it or holds it
+// back, nobody guesses what it is, and a page runs in an origin of its own, where it can reach nothing of this
+// server's. Shared by all responses, so never changed.
+var relayed = http.Header{
+	"Cache-Control":           {"no-store, no-transform"},
+	"Content-Security-Policy": {"sandbox allow-downloads allow-forms allow-modals allow-popups allow-scripts"},
+	"X-Accel-Buffering":       {"no"},
+	"X-Content-Type-Options":  {"nosniff"},
+	"X-Robots-Tag":            {"none"},
+}
 
 // consume receives one producer's body. The exchange's relay runs here, in the goroutine that owns the
 // response, and returns as soon as the last byte is out: no consumer waits for a commit.
@@ -32,8 +41,9 @@ func (s *Server) consume(w http.ResponseWriter, r *http.Request, key pipe.Key) {
 		return
 	}
 	if c := connOf(r); c != nil {
-		// One who pipelines so much cannot be seen to hang up, so counts as having done so.
-		arrival.Alive = func() bool { return c.alive() && !c.clogged() }
+		// One who pipelines so much cannot be seen to hang up, so counts as having done so. Most send nothing,
+		// which one question to the kernel tells.
+		arrival.Alive = func() bool { return c.quiet() || c.alive() && !c.clogged() }
 	}
 	arrival.Interrupt = func() { control.SetWriteDeadline(past) }
 	request := s.broker.Arrive(arrival)
@@ -98,7 +108,7 @@ func prefetch(h http.Header) bool {
 	if h.Get("Service-Worker") == "script" {
 		return true
 	}
-	for _, name := range []string{"Sec-Purpose", "Purpose", "X-Moz"} {
+	for _, name := range [...]string{"Sec-Purpose", "Purpose", "X-Moz"} {
 		if strings.Contains(strings.ToLower(h.Get(name)), "prefetch") {
 			return true
 		}
@@ -151,10 +161,6 @@ func (s *sink) begin() {
 			h.Set(optional.name, optional.value)
 		}
 	}
-	h.Set("Cache-Control", "no-store, no-transform")
-	h.Set("Content-Security-Policy", sandbox)
-	h.Set("X-Accel-Buffering", "no")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Robots-Tag", "none")
+	maps.Copy(h, relayed)
 	s.w.WriteHeader(http.StatusOK)
 }

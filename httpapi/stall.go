@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"math"
 	"sync/atomic"
 	"time"
 
@@ -16,15 +15,15 @@ const stallLooks = 8
 // only when a good part of a buffer of megabytes is free, and meanwhile a slow consumer is alive.
 type stallClock struct {
 	writing atomic.Bool // the relay is in Write or Flush, so bytes are ready
-	stopped atomic.Bool // a look that ran meanwhile may have set the timer once more
+	stopped atomic.Bool // the next look does nothing and is the last
 
 	// Set by start.
 	exchange *pipe.Exchange
 	conn     *conn // nil if unknown
 	timeout  time.Duration
-	timer    *time.Timer // nil: there is no limit
+	timer    *time.Timer // of the first look; nil: there is no limit
 
-	// Owned by look, which the timer runs one at a time.
+	// Owned by look, of which one runs at a time.
 	progress int64     // what had been acknowledged at the last look
 	since    time.Time // when that was last seen to be more than before, or nothing was being written
 }
@@ -35,9 +34,7 @@ func (s *stallClock) start(x *pipe.Exchange, c *conn, timeout time.Duration) {
 		return
 	}
 	s.exchange, s.conn, s.timeout, s.since = x, c, timeout, time.Now()
-	// Set before it can fire, since look sets it again.
-	s.timer = time.AfterFunc(math.MaxInt64, s.look)
-	s.timer.Reset(timeout / stallLooks)
+	s.timer = time.AfterFunc(timeout/stallLooks, s.look)
 }
 
 func (s *stallClock) stop() {
@@ -59,7 +56,7 @@ func (s *stallClock) look() {
 		s.exchange.Cut(pipe.Stalled)
 		return
 	}
-	s.timer.Reset(s.timeout / stallLooks)
+	time.AfterFunc(s.timeout/stallLooks, s.look)
 }
 
 // acknowledged is how many bytes the consumer's kernel has taken; where the system does not tell, how

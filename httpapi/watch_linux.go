@@ -117,14 +117,19 @@ func (w *watcher) run() {
 }
 
 // alive asks the kernel, without waiting, whether the client is still connected.
-func (c *conn) alive() bool {
-	alive := false
+func (c *conn) alive() bool { return c.nothing(unix.POLLRDHUP) }
+
+// quiet is alive, and more: that nothing waits to be read behind the request in hand.
+func (c *conn) quiet() bool { return c.nothing(unix.POLLRDHUP | unix.POLLIN) }
+
+// nothing reports whether none of the events has happened to the connection, its end included.
+func (c *conn) nothing(events int16) bool {
+	none := false
 	c.raw.Control(func(fd uintptr) {
-		poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
-		n, err := unix.Poll(poll, 0)
-		alive = err != nil || n == 0
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: events}}, 0)
+		none = err != nil || n == 0
 	})
-	return alive
+	return none
 }
 
 // clogged reports whether so much waits to be read that a FIN behind it might not get through.

@@ -18,6 +18,8 @@ func (*watcher) shed(time.Duration) bool { return false }
 
 func (c *conn) alive() bool { return true }
 
+func (c *conn) quiet() bool { return true }
+
 func (c *conn) clogged() bool { return false }
 
 func (c *conn) acknowledged() (n int64, ok bool) { return 0, false }
