@@ -81,29 +81,26 @@ type orphan struct {
 // Commit is a row on its way to the disk.
 type Commit struct {
 	log      *Log
-	deadline time.Time
-	done     chan struct{} // closed under log.mu when settled; nil if nobody can wait
+	deadline time.Time // when it counts as failed; see watchdog
 
 	// Guarded by log.mu until settled; never changed after that.
 	settled bool
 	err     error
+	done    chan struct{} // closed when settled; made by the first who waits, since for most rows nobody does
 }
 
 // Wait blocks until the row is durable and returns nil, or until that has failed and returns why; at the latest 5 s after the row
 // was handed in. During an outage it returns at once. A row whose Wait failed may still reach the disk, but not as
 // Delivered (see the package's documentation).
 func (c *Commit) Wait() error {
-	select {
-	case <-c.done:
-		return c.err
-	default:
+	c.log.mu.Lock()
+	if !c.settled && c.done == nil {
+		c.done = make(chan struct{})
 	}
-	timeout := time.NewTimer(time.Until(c.deadline))
-	defer timeout.Stop()
-	select {
-	case <-c.done:
-	case <-timeout.C:
-		c.log.giveUp(c)
+	settled, done := c.settled, c.done
+	c.log.mu.Unlock()
+	if !settled {
+		<-done
 	}
 	return c.err
 }
@@ -145,14 +142,14 @@ func (l *Log) ExchangeMatched(match Match) *Commit {
 	match.Namespace, match.Channel = clean(match.Namespace), clean(match.Channel)
 	match.ContentType = cut(clean(match.ContentType))
 	match.Producer, match.Consumer = cleanClient(match.Producer), cleanClient(match.Consumer)
-	return l.add(&row{entry: match, commit: Commit{done: make(chan struct{})}})
+	return l.add(&row{entry: match})
 }
 
 // ExchangeEnded records how an exchange has ended. The Commit need not be waited for, except before anybody is told that
 // it was delivered. An exchange ends once: a second ending is refused by the database.
 func (l *Log) ExchangeEnded(end End) *Commit {
 	end.ID, end.Outcome = clean(end.ID), clean(end.Outcome)
-	return l.add(&row{entry: end, commit: Commit{done: make(chan struct{})}})
+	return l.add(&row{entry: end})
 }
 
 // add queues the row, or loses it.
@@ -169,6 +166,9 @@ func (l *Log) add(r *row) *Commit {
 		l.queue = append(l.queue, r)
 		if l.err != nil {
 			r.commit.settleLocked(l.err)
+		} else if !l.watched {
+			l.watched = true
+			time.AfterFunc(l.limits.commit, l.watchdog)
 		}
 	}
 	first := err == nil && len(l.queue) == 1

@@ -100,6 +100,7 @@ type Log struct {
 	err       error           // why the log cannot be written; nil while it can
 	outSince  time.Time       // when err became non-nil
 	outLost   int64           // what lost was then
+	watched   bool            // a timer for watchdog is set
 	failures  int             // how often pending rows have been told that they failed
 	closed    bool            // no more rows
 	lost      int64           // rows that are not and will not be in the file

@@ -295,19 +295,39 @@ func (l *Log) fail(err error) {
 	}
 }
 
-// giveUp is called when the row has taken too long. The outage it begins ends with the next commit that works, which may be the
-// one that is running.
-func (l *Log) giveUp(c *Commit) {
-	err := fmt.Errorf("audit log %s: a commit took over %v; look after the disk, or who holds a lock on the file", l.held.path, l.limits.commit)
+// watchdog begins an outage when the oldest row that nobody has heard of has taken too long: the writer, which would know, is stuck
+// in the disk. It is called by a timer that is set while there may be such a row. The outage ends with the next commit that works,
+// which may be the one that is running.
+func (l *Log) watchdog() {
 	l.mu.Lock()
 	began := false
-	if !c.settled {
-		began = l.failLocked(err)
+	err := fmt.Errorf("audit log %s: a commit took over %v; look after the disk, or who holds a lock on the file", l.held.path, l.limits.commit)
+	l.watched = false
+	if oldest := l.oldestLocked(); oldest != nil {
+		wait := time.Until(oldest.commit.deadline)
+		if wait <= 0 {
+			began = l.failLocked(err)
+		} else {
+			l.watched = true
+			time.AfterFunc(wait, l.watchdog)
+		}
 	}
 	l.mu.Unlock()
 	if began {
 		l.cfg.Logger.Error("the audit log is failing", "error", err)
 	}
+}
+
+// oldestLocked returns the oldest row of which nobody has heard what became of it, or nil. The caller holds mu.
+func (l *Log) oldestLocked() *row {
+	for _, rows := range [][]*row{l.batch, l.queue} {
+		for _, r := range rows {
+			if !r.commit.settled {
+				return r
+			}
+		}
+	}
+	return nil
 }
 
 // failLocked makes err the reason why the log cannot be written and fails all that is pending. It returns true if this begins
