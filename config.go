@@ -1,13 +1,15 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 )
 
-// config is everything a run of the server can be told. There is one field per
-// option; options describes each, and parseConfig fills it in.
+// config is everything a run of the program can be told. There is one field per
+// option; options describes each, and parse fills it in.
 type config struct {
 	host           string        // empty: every interface
 	port           int           // 0: any free port
@@ -46,18 +48,20 @@ const (
 	auditOff        auditMode = "off"         // no log at all
 )
 
-// parseConfig gathers the options from the command line, the environment, the
-// config file and the defaults, in this order of precedence. Only the text that
-// wins is parsed, so garbage that something overrides does not stop the start.
-// The error is one line; for -h and --help it wraps flag.ErrHelp.
-func parseConfig(args []string) (config, error) {
-	var c config
-	opts := options(&c)
-	given, err := readSources(opts, args)
+// parse gathers the command's options from the command line, the environment, the
+// config file and the defaults, in this order of precedence, which fills in c, and
+// returns the arguments. Only the text that wins is parsed, so garbage that
+// something overrides does not stop the start. The error is one line; for -h and
+// --help it wraps flag.ErrHelp.
+func parse(c *config, cmd command, args []string) ([]string, error) {
+	given, args, err := readSources(cmd, args)
 	if err != nil {
-		return config{}, err
+		return nil, err
 	}
-	for _, o := range opts {
+	if err := cmd.checkArgs(args); err != nil {
+		return nil, err
+	}
+	for _, o := range slices.Concat(cmd.options, cmd.flags) {
 		s := given[o.name]
 		if s.source == "" {
 			if o.def == "" {
@@ -66,14 +70,13 @@ func parseConfig(args []string) (config, error) {
 			s.text, s.source = o.def, "default"
 		}
 		if err := o.set(s.text); err != nil {
-			return config{}, invalid(o.name, s, err)
+			return nil, invalid(o.name, s, err)
 		}
 	}
-	if c.auditDB == "" && c.audit != auditOff {
-		err := fmt.Errorf("want a file name, unless --audit is off")
-		return config{}, invalid("audit-db", given["audit-db"], err)
+	if s := given["audit-db"]; s != nil && c.auditDB == "" && c.audit != auditOff {
+		return nil, invalid("audit-db", s, errors.New("want a file name, unless --audit is off"))
 	}
-	return c, nil
+	return args, nil
 }
 
 // invalid is the error for an option whose text cannot be used.

@@ -11,6 +11,13 @@ import (
 	"time"
 )
 
+// parseConfig is parse for the relay.
+func parseConfig(args []string) (config, error) {
+	var c config
+	_, err := parse(&c, commands(&c)[0], args)
+	return c, err
+}
+
 // defaults is what parseConfig returns when nobody says anything.
 func defaults() config {
 	return config{
@@ -188,9 +195,9 @@ func TestConfigErrors(t *testing.T) {
 		args []string
 		want string // a part of the error, words separated by …
 	}{
-		{"unknown flag", nil, "", []string{"--prot", "1"}, "commandline…-prot"},
-		{"flag without a value", nil, "", []string{"--host", "::1", "--port"}, "commandline…needs an argument…-port"},
-		{"short flag without a value", nil, "", []string{"-p"}, "commandline…needs an argument…-p"},
+		{"unknown flag", nil, "", []string{"--prot", "1"}, "command line…-prot"},
+		{"flag without a value", nil, "", []string{"--host", "::1", "--port"}, "command line…needs an argument…-port"},
+		{"short flag without a value", nil, "", []string{"-p"}, "command line…needs an argument…-p"},
 		{"stray argument", nil, "", []string{"-p", "1", "serve"}, `unexpected argument "serve" (command line)`},
 		{"wrong flag", nil, "", []string{"--port=x"}, `invalid value "x" for --port (command line): want a number`},
 		{"wrong short flag", nil, "", []string{"-r", "-1"}, `invalid value "-1" for --request-timeout (command line)`},
@@ -266,7 +273,7 @@ func TestHelpIsErrHelp(t *testing.T) {
 }
 
 // The flag package would print errors and its own help; printing is main's.
-func TestParseConfigPrintsNothing(t *testing.T) {
+func TestParsePrintsNothing(t *testing.T) {
 	out, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
 	if err != nil {
 		t.Fatal(err)

@@ -41,34 +41,28 @@ func main() {
 // run is the program: it does what args say and returns when that is done, which for the relay is after
 // a SIGTERM or SIGINT, or when ctx is done. Its error is one line.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	name, args, err := command(args)
+	var c config
+	table := commands(&c)
+	cmd, args, err := find(table, args)
 	if err != nil {
 		return err
 	}
-	switch name {
-	case commandVersion:
-		fmt.Fprintln(stdout, "httpipe", buildVersion())
-		return nil
-	case commandHelp:
-		usage(stdout)
-		return nil
-	}
-	c, err := parseConfig(args)
+	args, err = parse(&c, cmd, args)
 	if errors.Is(err, flag.ErrHelp) {
-		usage(stdout)
+		help(stdout, table, cmd)
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return serve(ctx, c, newLogger(c, stderr))
+	return cmd.run(ctx, args, stdout, stderr)
 }
 
 // serve runs the relay. What is started first is stopped last: the audit log outlives the server, whose
 // last answers depend on it.
 //
 //	SIGTERM ──▶ waiters get 503 ──▶ exchanges end, or are cut ──▶ answers go out ──▶ log is closed
-func serve(ctx context.Context, c config, logger *slog.Logger) (err error) {
+func serve(ctx context.Context, c *config, logger *slog.Logger) (err error) {
 	stop, stopped := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stopped()
 
@@ -123,7 +117,7 @@ func serve(ctx context.Context, c config, logger *slog.Logger) (err error) {
 	return err
 }
 
-func serverConfig(c config, log *store.Log, waiting int, logger *slog.Logger) httpapi.Config {
+func serverConfig(c *config, log *store.Log, waiting int, logger *slog.Logger) httpapi.Config {
 	return httpapi.Config{
 		Log:            log,
 		Strict:         c.audit == auditStrict,
@@ -144,7 +138,7 @@ func serverConfig(c config, log *store.Log, waiting int, logger *slog.Logger) ht
 }
 
 // listen opens the port. Keep-alive probes find clients whose host has vanished within a minute.
-func listen(ctx context.Context, c config) (net.Listener, error) {
+func listen(ctx context.Context, c *config) (net.Listener, error) {
 	config := net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{
 		Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 3,
 	}}
@@ -158,7 +152,7 @@ func listen(ctx context.Context, c config) (net.Listener, error) {
 	return listener, nil
 }
 
-func newLogger(c config, w io.Writer) *slog.Logger {
+func newLogger(c *config, w io.Writer) *slog.Logger {
 	options := &slog.HandlerOptions{Level: c.logLevel}
 	if c.logFormat == "json" {
 		return slog.New(slog.NewJSONHandler(w, options))
@@ -168,6 +162,11 @@ func newLogger(c config, w io.Writer) *slog.Logger {
 
 // version is set by a release's build: -ldflags "-X main.version=…".
 var version string
+
+func printVersion(_ context.Context, _ []string, stdout, _ io.Writer) error {
+	fmt.Fprintln(stdout, "httpipe", buildVersion())
+	return nil
+}
 
 // buildVersion is the version that this binary calls itself.
 func buildVersion() string {

@@ -13,7 +13,7 @@ type option struct {
 	short string // its one-letter spelling, or empty
 	plain string // a variable that is read after the HTTPIPE_ one, or empty
 	group string // the heading it stands under
-	arg   string // what the help calls its value
+	arg   string // what the help calls its value; empty: it is true when it is given, and else false
 	def   string // the default, as one would type it; empty: none
 	help  string
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/peterbourgon/ff/v3"
@@ -18,10 +19,13 @@ import (
 type setting struct {
 	text    string
 	source  string // "command line", "variable PORT", "file x, line 3"; empty: not given
+	yesOrNo bool   // the flag alone, without a value, is "true"
 	reading *string
 }
 
 func (s *setting) String() string { return s.text }
+
+func (s *setting) IsBoolFlag() bool { return s.yesOrNo }
 
 func (s *setting) Set(text string) error {
 	s.text, s.source = text, *s.reading
@@ -36,49 +40,74 @@ type sources struct {
 	reading string              // the source that is being read now
 }
 
-// readSources returns the setting of every option, by name.
+// readSources returns the settings of the command's options and flags, by name, and its arguments.
 //
 // The environment comes first: ff counts a flag that is set before it parses as
 // given, so the command line still overrides it and the file does not. ff is not
 // asked to read the environment itself, because it knows one variable per flag
-// and would take P for -p.
-func readSources(opts []option, args []string) (map[string]*setting, error) {
-	s := newSources(opts)
-	s.readEnvironment(opts)
-
-	s.reading = "command line"
-	err := ff.Parse(s.flags, args, ff.WithConfigFileFlag("config"), ff.WithConfigFileParser(s.parseFile))
+// and would take P for -p; nor the command line, because it takes no flags behind
+// an argument.
+func readSources(cmd command, args []string) (map[string]*setting, []string, error) {
+	s := newSources(cmd)
+	s.readEnvironment(cmd.options)
+	args, err := s.readArgs(args)
+	if err != nil {
+		return nil, nil, fmt.Errorf("command line: %w", err)
+	}
+	err = ff.Parse(s.flags, nil, ff.WithConfigFileFlag("config"), ff.WithConfigFileParser(s.parseFile))
 	if _, ok := errors.AsType[*fs.PathError](err); ok {
-		return nil, fmt.Errorf("--config (%s): %w", s.given["config"].source, err)
+		return nil, nil, fmt.Errorf("--config (%s): %w", s.given["config"].source, err)
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if s.flags.NArg() > 0 {
-		return nil, fmt.Errorf("unexpected argument %q (command line)", s.flags.Arg(0))
-	}
-	return s.given, nil
+	return s.given, args, nil
 }
 
-func newSources(opts []option) *sources {
+func newSources(cmd command) *sources {
 	s := &sources{
 		flags: flag.NewFlagSet("httpipe", flag.ContinueOnError),
 		names: map[string]string{},
 		given: map[string]*setting{},
 	}
 	s.flags.SetOutput(io.Discard) // errors and help are for the caller to print
-	for _, o := range opts {
-		s.given[o.name] = &setting{reading: &s.reading}
-		s.names[o.name] = o.name
+	for _, o := range slices.Concat(cmd.options, cmd.flags) {
+		s.given[o.name] = &setting{yesOrNo: o.arg == "", reading: &s.reading}
 		s.flags.Var(s.given[o.name], o.name, "")
 		if o.short != "" {
-			s.names[o.short] = o.name
 			// Setting the long flag, not only its value, tells ff that the
 			// option was given; otherwise the file would override -p.
-			s.flags.Func(o.short, "", func(text string) error { return s.flags.Set(o.name, text) })
+			set := func(text string) error { return s.flags.Set(o.name, text) }
+			if o.arg == "" {
+				s.flags.BoolFunc(o.short, "", set)
+			} else {
+				s.flags.Func(o.short, "", set)
+			}
+		}
+	}
+	for _, o := range options(&config{}) { // the file is for all commands: each takes what is meant for it
+		s.names[o.name] = o.name
+		if o.short != "" {
+			s.names[o.short] = o.name
 		}
 	}
 	return s
+}
+
+// readArgs reads the flags of the command line, which may stand before, between and behind the arguments,
+// and returns the arguments. What follows "--" are arguments only.
+func (s *sources) readArgs(args []string) (rest []string, err error) {
+	s.reading = "command line"
+	for {
+		if err := s.flags.Parse(args); err != nil {
+			return nil, err
+		}
+		parsed := len(args) - s.flags.NArg()
+		if s.flags.NArg() == 0 || parsed > 0 && args[parsed-1] == "--" {
+			return append(rest, s.flags.Args()...), nil
+		}
+		rest, args = append(rest, s.flags.Arg(0)), s.flags.Args()[1:]
+	}
 }
 
 // readEnvironment takes each option from the first of its variables that is not
@@ -124,6 +153,9 @@ func (s *sources) parseFile(r io.Reader, set func(name, value string) error) err
 		}
 		if name == "config" {
 			return fmt.Errorf("--config cannot be given in a config file (%s)", s.reading)
+		}
+		if s.flags.Lookup(name) == nil {
+			continue // an option of other commands
 		}
 		if err := set(name, strings.TrimSpace(value)); err != nil {
 			return err

@@ -88,6 +88,14 @@ func parseFileName(text string) (string, error) {
 	return text, nil
 }
 
+func parseBool(text string) (bool, error) {
+	value, err := strconv.ParseBool(text)
+	if err != nil {
+		return false, errors.New("want true or false")
+	}
+	return value, nil
+}
+
 func parsePort(text string) (int, error) {
 	port, err := strconv.ParseUint(text, 10, 16)
 	if err != nil {
