@@ -137,6 +137,18 @@ func (p *process) waitFor(t *testing.T, channel string, producers, consumers str
 	}
 }
 
+// execute runs a command in dir, and returns its exit code and all that it printed.
+func execute(t *testing.T, dir string, command ...string) (code int, output string) {
+	t.Helper()
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), string(out)
+}
+
 // sqlite runs a query with the sqlite3 command on the server's log, and returns what that prints.
 func (p *process) sqlite(t *testing.T, query string) string {
 	t.Helper()
