@@ -30,7 +30,7 @@ func TestSoakFindsPlantedBugs(t *testing.T) {
 		{"NextPairBeforeLastByteIsWritten", "pipe/channel.go", []string{
 			"for c.running == nil {", "for c.running == nil || c.running.Producer.body.handedOut() {"}, []string{"single"}},
 		{"HalfABodyLooksWhole", "httpapi/consume.go", []string{
-			"	default:\n		breakOff(w, r)\n", "	default:\n"}, []string{"whole"}},
+			"	default:\n		breakOff()\n", "	default:\n"}, []string{"whole"}},
 		{"LastComeFirstServed", "pipe/queue.go", []string{
 			"r.previous = q.tail\n	if q.tail == nil {\n		q.head = r\n	} else {\n		q.tail.next = r\n	}\n	q.tail = r\n",
 			"r.next = q.head\n	if q.head == nil {\n		q.tail = r\n	} else {\n		q.head.previous = r\n	}\n	q.head = r\n"}, []string{"order"}},
