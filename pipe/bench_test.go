@@ -30,6 +30,16 @@ func BenchmarkExchange(b *testing.B) {
 	}
 }
 
+// mostAllocations is what an exchange may cost of them in this package. Who needs more should have a reason.
+const mostAllocations = 14
+
+func TestAllocationsPerExchange(t *testing.T) {
+	broker := New(Config{NewID: func() string { return "x" }})
+	if n := testing.AllocsPerRun(100, func() { exchangeOnce(broker) }); n > mostAllocations {
+		t.Errorf("%.0f allocations for an exchange; at most %d were needed so far", n, mostAllocations)
+	}
+}
+
 // BenchmarkBody is how fast bytes go through a body, from memory to nowhere, by how many the source
 // gives at a time.
 func BenchmarkBody(b *testing.B) {

@@ -1,0 +1,70 @@
+package httpapi
+
+import (
+	"bytes"
+	"net"
+	"runtime/debug"
+	"slices"
+	"testing"
+)
+
+// mostAllocations is what a small exchange may cost of them: both requests, all that net/http does for them
+// included, without a log. Most are net/http's. More of them is more garbage, so who adds some should have a
+// reason, and say it where this number is changed.
+const mostAllocations = 83
+
+func TestAllocationsPerExchange(t *testing.T) {
+	if underRace() {
+		t.Skip("pools keep less under the race detector")
+	}
+	r := start(t)
+	consumer, producer := newBareClient(t, r.addr), newBareClient(t, r.addr)
+	exchange := func() {
+		consumer.write("GET /channels/n/c HTTP/1.1\r\nHost: relay\r\nUser-Agent: test\r\n\r\n")
+		producer.write("POST /channels/n/c HTTP/1.1\r\nHost: relay\r\nUser-Agent: test\r\nContent-Length: 5\r\n\r\nhello")
+		consumer.readUntil("\r\n\r\nhello")
+		producer.readUntil("\r\n\r\n")
+	}
+	if n := testing.AllocsPerRun(500, exchange); n > mostAllocations {
+		t.Errorf("%.0f allocations for an exchange; at most %d were needed so far", n, mostAllocations)
+	}
+}
+
+// underRace reports whether this test runs under the race detector.
+func underRace() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}
+
+// A bareClient is a connection that allocates nothing when it is used.
+type bareClient struct {
+	t      *testing.T
+	conn   net.Conn
+	buffer [4 << 10]byte
+}
+
+func newBareClient(t *testing.T, addr string) *bareClient {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return &bareClient{t: t, conn: conn}
+}
+
+func (c *bareClient) write(s string) {
+	if _, err := c.conn.Write(append(c.buffer[:0], s...)); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// readUntil reads until what has come ends with that.
+func (c *bareClient) readUntil(end string) {
+	for n := 0; !bytes.HasSuffix(c.buffer[:n], []byte(end)); {
+		got, err := c.conn.Read(c.buffer[n:])
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		n += got
+	}
+}
