@@ -8,74 +8,71 @@ import (
 )
 
 const (
-	firstRing = 4 << 10   // a small message costs no more memory than this
-	relayRing = 512 << 10 // where throughput stops rising with the size of reads and writes
-	growth    = 4         // how much larger a ring gets when the producer fills it
+	firstBuffer  = 4 << 10   // a small message costs no more memory than this
+	streamBuffer = 512 << 10 // where throughput stops rising with the size of reads and writes
+	growth       = 4         // how much larger a buffer gets when a read has filled it
 
-	// probeEvery is how often a producer whose body waits outside a full ring is asked whether it
+	// probeEvery is how often a producer whose body waits outside a full buffer is asked whether it
 	// still lives.
 	probeEvery = time.Second
 )
 
-// A body is what a producer sends, on its way through: a ring of bytes between the goroutine that
-// reads them from the source (fill) and the one that relays them (next). While the producer waits the
-// ring is its read-ahead; while the exchange runs it lets reading and writing overlap. It grows only
-// when it is full, so a small message stays small and a fast stream gets large reads.
+// A body is what a producer sends, on its way through. While the producer waits, its own goroutine
+// reads ahead (fill). Once the exchange runs that one finishes the read it is in and steps aside, and
+// the relay's goroutine, which writes to the consumer, reads as well (next): a stream costs no
+// hand-over between goroutines. So the source is read by one at a time, first the one, then the other.
 //
-// fill and next hold different parts of the ring while they read and write it without the lock; the
-// lock guards only which part is whose. A signal channel holds at most one token, and whoever takes
-// it looks again, so that no change is missed and none is waited for twice.
+// A signal channel holds at most one token, and whoever takes it looks again, so that no change is
+// missed and none is waited for twice.
 type body struct {
-	src   io.Reader   // read by fill alone
+	src   io.Reader   // read by fill until it has stepped aside, then by next
 	alive func() bool // the producer's Alive
-	probe func()      // called by fill while the ring is full; nil for a client that must not be asked
+	probe func()      // called by fill while the buffer is full; nil for a client that must not be asked
 
-	room chan struct{} // signalled when fill may go on: room was made, or the body was stopped; never closed
-	data chan struct{} // signalled when next may go on: bytes or an end came, or it was stopped; never closed
+	room chan struct{} // signalled when fill may go on: the exchange began, or the body was stopped; never closed
+	data chan struct{} // signalled when next may go on: bytes or an end came, or fill returned; never closed
 
 	mu      sync.Mutex // guards all below; taken after Broker.mu, never before it
-	ring    []byte     // storage; replaced by fill alone
-	limit   int        // what the ring may grow to
+	buffer  []byte     // what is read; replaced by whoever reads the source
+	limit   int        // what the buffer may grow to while the producer waits
+	taken   int        // how much of the buffer next has handed out
+	count   int        // how much of it has been read, the taken included
 	flowing bool       // the exchange has begun
-	start   int        // where in the ring the held bytes begin
-	held    int        // bytes handed out by next and not yet returned to the ring
-	count   int        // bytes in hand, which follow the held ones
+	aside   bool       // fill has stepped aside
 	end     error      // why nothing more comes: io.EOF or a failure; nil while more may come
 	whole   bool       // next has handed out all of it, io.EOF included
 	stop    error      // why nothing of it is wanted any more; nil while it is
 }
 
 func newBody(a *Arrival) *body {
-	size, limit := firstRing, max(a.ReadAhead, 1)
-	if a.Length >= 0 && a.Length < firstRing {
+	size, limit := firstBuffer, max(a.ReadAhead, 1)
+	if a.Length >= 0 && a.Length < firstBuffer {
 		size = int(a.Length) + 1 // one more, so that an unannounced end can be read as well
 	}
 	return &body{
-		src:   a.Body,
-		alive: a.alive,
-		probe: a.Probe,
-		room:  make(chan struct{}, 1),
-		data:  make(chan struct{}, 1),
-		ring:  make([]byte, min(size, limit)),
-		limit: limit,
+		src:    a.Body,
+		alive:  a.alive,
+		probe:  a.Probe,
+		room:   make(chan struct{}, 1),
+		data:   make(chan struct{}, 1),
+		buffer: make([]byte, min(size, limit)),
+		limit:  limit,
 	}
 }
 
-// fill reads the source until it ends or fails, or until halt. It blocks in the source's Read, and while
-// the ring is full. It calls ready once, without the lock, when the first byte or the end of an empty
-// body is in hand.
+// fill reads the source until it ends or fails, until the exchange has begun, or until halt. It blocks
+// in the source's Read, and while the buffer is full. It calls ready once, without the lock, when the
+// first byte or the end of an empty body is in hand.
 func (b *body) fill(ready func()) {
 	defer b.quit()
 	for {
-		space, err := b.space()
-		if err != nil {
+		space := b.space()
+		if space == nil {
 			return
 		}
-		n, err := b.src.Read(space)
-		if err == io.EOF && b.posthumous() {
-			n, err = 0, errHungUp // with its last bytes a body of an announced length would look whole
-		}
-		if b.filled(n, err) && (err == nil || err == io.EOF) {
+		n, err := b.read(space)
+		b.filled(n, err)
+		if n > 0 && err == nil || err == io.EOF {
 			ready()
 			ready = func() {}
 		}
@@ -88,6 +85,16 @@ func (b *body) fill(ready func()) {
 // errHungUp is how a body ends whose producer had hung up before the end was read.
 var errHungUp = errors.New("the producer has hung up")
 
+// read reads the source once. If the end comes from a producer that has hung up meanwhile, the last bytes
+// are lost: with them a body of an announced length would look whole.
+func (b *body) read(p []byte) (n int, err error) {
+	n, err = b.src.Read(p)
+	if err == io.EOF && b.posthumous() {
+		return 0, errHungUp
+	}
+	return n, err
+}
+
 // posthumous reports whether the end of the body was read after the producer had hung up. While a producer
 // waits its connection is watched, but what its kernel and ours hold of the body hides the FIN behind it:
 // a producer that died then can be matched, and only here is it found out.
@@ -98,12 +105,13 @@ func (b *body) posthumous() bool {
 	return flowing && !b.alive()
 }
 
-// space returns the free part of the ring that the next read may fill, waiting for one.
-func (b *body) space() ([]byte, error) {
+// space returns the free part of the buffer that fill may read into, waiting for one, or nil if it is
+// to return.
+func (b *body) space() []byte {
 	for {
-		space, err := b.freePart()
-		if space != nil || err != nil {
-			return space, err
+		space, full := b.freePart()
+		if !full {
+			return space
 		}
 		if b.probe == nil {
 			<-b.room
@@ -117,117 +125,94 @@ func (b *body) space() ([]byte, error) {
 	}
 }
 
-// freePart is space without the wait: nil if the ring is full.
-func (b *body) freePart() ([]byte, error) {
+// freePart is space without the wait.
+func (b *body) freePart() (space []byte, full bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.stop != nil {
-		return nil, b.stop
+	if b.flowing || b.stop != nil {
+		b.aside = b.stop == nil
+		return nil, false
 	}
-	used := b.held + b.count
-	if used == 0 {
-		b.start = 0
-	}
-	if used == len(b.ring) {
-		if len(b.ring) >= b.limit {
-			return nil, nil
+	if b.count == len(b.buffer) {
+		if len(b.buffer) == b.limit {
+			return nil, true
 		}
-		b.grow()
-		used = b.count
+		larger := make([]byte, min(len(b.buffer)*growth, b.limit))
+		copy(larger, b.buffer)
+		b.buffer = larger
 	}
-	from := (b.start + used) % len(b.ring)
-	return b.ring[from:min(from+len(b.ring)-used, len(b.ring))], nil
+	return b.buffer[b.count:], false
 }
 
-// grow moves the bytes in hand to a larger ring. Those that next has handed out stay where they are,
-// and the old storage with them, until the relay is done with it.
-func (b *body) grow() {
-	larger := make([]byte, min(len(b.ring)*growth, b.limit))
-	from := (b.start + b.held) % len(b.ring)
-	n := copy(larger, b.ring[from:min(from+b.count, len(b.ring))])
-	copy(larger[n:], b.ring[:b.count-n])
-	b.ring, b.start, b.held = larger, 0, 0
-}
-
-// filled takes note of n more bytes and of err, and reports whether that is any news.
-func (b *body) filled(n int, err error) (news bool) {
+// filled takes note that n more bytes are in the buffer, and of err.
+func (b *body) filled(n int, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.count += n
 	b.end = err
 	signal(b.data)
-	return n > 0 || err != nil
 }
 
-// quit takes note that nothing more is read, be it that the source panicked.
+// quit takes note that fill returns. Unless it has stepped aside nothing more is read, be it that the
+// source panicked.
 func (b *body) quit() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.end == nil {
+	if b.end == nil && !b.aside {
 		b.end = ProducerLeft
-		signal(b.data)
 	}
+	signal(b.data)
 }
 
-// next returns the bytes in hand, waiting for the first of them, and whether more are there already.
-// They are the caller's to read until it calls next again. The error comes with the last of them:
-// io.EOF, the source's failure, Silent if nothing came for as long as silence (0: any time), or, at
-// once and without any bytes, the one given to halt.
-func (b *body) next(silence time.Duration) (p []byte, more bool, err error) {
-	var expired <-chan time.Time
+// next returns the bytes in hand, or else reads some. It blocks until there are some. They are the
+// caller's until it calls next again. The error comes with the last of them: io.EOF, the source's
+// failure, or, at once and without any bytes, the one given to halt.
+func (b *body) next() ([]byte, error) {
 	for {
-		p, more, err = b.take()
-		if p != nil || err != nil {
-			return p, more, err
+		p, aside, err := b.take()
+		switch {
+		case len(p) > 0 || err != nil:
+			return p, err
+		case !aside:
+			<-b.data
+			continue
 		}
-		if silence > 0 && expired == nil {
-			timer := time.NewTimer(silence)
-			defer timer.Stop()
-			expired = timer.C
-		}
-		select {
-		case <-b.data:
-		case <-expired:
-			return nil, false, Silent
-		}
+		n, err := b.read(p[:cap(p)])
+		b.filled(n, err)
 	}
 }
 
-// take is next without the wait: nothing at all if nothing is in hand.
-func (b *body) take() (p []byte, more bool, err error) {
+// take returns the bytes in hand and how the source ended, if it has. If there is nothing at all, and fill
+// has stepped aside, it returns an empty slice of a buffer that the caller may read into.
+func (b *body) take() (p []byte, aside bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.held > 0 {
-		b.start = (b.start + b.held) % len(b.ring)
-		b.held = 0
-		signal(b.room)
-	}
 	if b.stop != nil {
 		return nil, false, b.stop
 	}
-	if b.count > 0 {
-		p = b.ring[b.start:min(b.start+b.count, len(b.ring))]
-		b.held = len(p)
-		b.count -= len(p)
-	}
-	if b.count > 0 {
-		return p, true, nil
-	}
+	p = b.buffer[b.taken:b.count]
+	b.taken = b.count
 	b.whole = b.end == io.EOF
-	return p, false, b.end
+	if len(p) > 0 || b.end != nil || !b.aside {
+		return p, false, b.end
+	}
+	if b.count == len(b.buffer) && len(b.buffer) < streamBuffer {
+		b.buffer = make([]byte, min(len(b.buffer)*growth, streamBuffer))
+	}
+	b.taken, b.count = 0, 0
+	return b.buffer[:0], true, nil
 }
 
-// flow lets the ring grow to what a running exchange may use.
+// flow lets fill step aside, since the exchange has begun.
 func (b *body) flow() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.flowing = true
-	b.limit = max(b.limit, relayRing)
 	signal(b.room)
 }
 
-// halt makes fill and next return why, and what is in hand void. It reports whether the source still
-// had more to give, in which case somebody may be blocked reading it. Only the first halt counts.
+// halt makes fill and next return, next with why, and what is in hand void. It reports whether the source
+// still had more to give, in which case somebody may be blocked reading it. Only the first halt counts.
 func (b *body) halt(why error) (reading bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

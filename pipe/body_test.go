@@ -30,10 +30,10 @@ func TestBodies(t *testing.T) {
 		"halves":        func(b []byte) io.Reader { return iotest.HalfReader(bytes.NewReader(b)) },
 		"byte by byte":  func(b []byte) io.Reader { return iotest.OneByteReader(bytes.NewReader(b)) },
 	}
-	sizes := []int{0, 1, 5, firstRing - 1, firstRing, firstRing + 1, 64 << 10, relayRing + 1, 3*relayRing + 12345}
+	sizes := []int{0, 1, 5, firstBuffer - 1, firstBuffer, firstBuffer + 1, 64 << 10, streamBuffer + 1, 3*streamBuffer + 12345}
 	for name, reader := range readers {
 		for _, size := range sizes {
-			if name == "byte by byte" && size > 2*firstRing {
+			if name == "byte by byte" && size > 2*firstBuffer {
 				continue // slow, and nothing new
 			}
 			body := pattern(size)
@@ -77,10 +77,10 @@ func TestBytesInHandGoTogether(t *testing.T) {
 }
 
 func TestReadAhead(t *testing.T) {
-	for _, ahead := range []int{-1, 0, 1, 100, firstRing, 64 << 10, 2 * relayRing} {
+	for _, ahead := range []int{-1, 0, 1, 100, firstBuffer, 64 << 10, 2 * streamBuffer} {
 		t.Run(fmt.Sprint(ahead), func(t *testing.T) {
 			inWorld(t, Config{}, func(w *world) {
-				body := pattern(4 * relayRing)
+				body := pattern(4 * streamBuffer)
 				p := w.produce("p", whole(string(body)), readAhead(ahead))
 				if got, want := p.src.read.Load(), int64(max(ahead, 1)); got != want {
 					t.Errorf("read %d bytes ahead, want %d", got, want)
@@ -96,10 +96,10 @@ func TestReadAhead(t *testing.T) {
 // A slow consumer stops the producer; memory does not grow with the body.
 func TestBackpressure(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
-		body := pattern(16 * relayRing)
+		body := pattern(16 * streamBuffer)
 		p, c := w.produce("p", whole(string(body))), w.held("c")
-		// What was read ahead is being written. Beside it the ring has grown to what a fast stream needs.
-		if got := p.src.read.Load(); got < relayRing || got > 64<<10+relayRing {
+		// What was read ahead is being written.
+		if got := p.src.read.Load(); got != 64<<10 {
 			t.Errorf("read %d bytes while the consumer took none", got)
 		}
 		w.after(time.Hour)
@@ -107,21 +107,21 @@ func TestBackpressure(t *testing.T) {
 		c.releases()
 		p.ends(Delivered)
 		c.got(string(body))
-		if got := cap(p.request.body.ring); got > relayRing {
-			t.Errorf("the ring has grown to %d bytes", got)
+		if got := cap(p.request.body.buffer); got > streamBuffer {
+			t.Errorf("the buffer has grown to %d bytes", got)
 		}
 	})
 }
 
 // A producer whose reader waits for room gets its answer too.
-func TestEndWithAFullRing(t *testing.T) {
+func TestEndWithAFullBuffer(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		p := w.produce("p", readAhead(1), firstBytes("xy"))
 		w.deletes(home, true)
 		p.ends(Deleted)
 	})
 	inWorld(t, Config{}, func(w *world) {
-		p, c := w.produce("p", whole(string(pattern(4*relayRing)))), w.held("c")
+		p, c := w.produce("p", whole(string(pattern(4*streamBuffer)))), w.held("c")
 		c.leaves()
 		p.ends(ConsumerLeft)
 	})
@@ -131,11 +131,11 @@ func TestSmallMessagesStaySmall(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		hello := w.produce("hello", whole("hello"), func(p *peer) { p.arrival.Length = 5 })
 		chunked := w.produce("chunked", whole("hello"))
-		if got := len(hello.request.body.ring); got != 6 {
-			t.Errorf("a ring of %d bytes for hello", got)
+		if got := len(hello.request.body.buffer); got != 6 {
+			t.Errorf("a buffer of %d bytes for hello", got)
 		}
-		if got := len(chunked.request.body.ring); got != firstRing {
-			t.Errorf("a ring of %d bytes for a chunked hello", got)
+		if got := len(chunked.request.body.buffer); got != firstBuffer {
+			t.Errorf("a buffer of %d bytes for a chunked hello", got)
 		}
 	})
 }
@@ -195,65 +195,56 @@ func TestEmptyReads(t *testing.T) {
 	})
 }
 
-// reads has b read s.
-func (b *body) reads(t *testing.T, s string) {
-	t.Helper()
-	space, err := b.freePart()
-	if len(space) < len(s) || err != nil {
-		t.Fatalf("there is room for %d bytes, error %v", len(space), err)
-	}
-	b.filled(copy(space, s), nil)
+// A read that was under way when the exchange began is finished by the goroutine that began it, and what
+// it brings goes out; the relay's own buffer grows from there.
+func TestReadingChangesHands(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		p, c := w.produce("p", firstBytes("a")), w.consume("c")
+		c.got("a")
+		p.sends("b")
+		c.got("ab")
+		body := pattern(3 * streamBuffer)
+		p.sends(string(body))
+		c.got("ab" + string(body))
+		if got := len(p.request.body.buffer); got != streamBuffer {
+			t.Errorf("the buffer has %d bytes", got)
+		}
+		p.finishes()
+		p.ends(Delivered)
+	})
 }
 
-// takes asserts what b has in hand, and returns it.
-func (b *body) takes(t *testing.T, want string, wantMore bool) []byte {
-	t.Helper()
-	p, more, err := b.take()
-	if string(p) != want || more != wantMore || err != nil {
-		t.Errorf("took %q, %v, %v, want %q, %v", p, more, err, want, wantMore)
+// Also a source that panics in the relay's hands is its producer's failure.
+func TestSourcePanicsInTheRelay(t *testing.T) {
+	broker := New(Config{NewID: func() string { return "x" }})
+	source := &readThenPanic{}
+	p := broker.Arrive(Arrival{Role: Producer, Wait: Forever, Body: source, Length: -1, ReadAhead: 1})
+	go p.Fill()
+	c := broker.Arrive(Arrival{Role: Consumer, Wait: Forever})
+	<-c.Settled()
+	func() {
+		defer func() { recover() }()
+		c.Exchange().Relay(nowhere{})
+	}()
+	if <-p.Settled(); p.Exchange().Outcome != ProducerLeft {
+		t.Errorf("the exchange ended as %s", p.Exchange().Outcome)
 	}
-	return p
 }
 
-// wrapped returns a body of which "ef" is handed out and "ghijkl" in hand, all around a full ring.
-func wrapped(t *testing.T) (b *body, held []byte) {
-	t.Helper()
-	b = newBody(&Arrival{ReadAhead: 8, Length: -1})
-	b.reads(t, "abcd")
-	b.takes(t, "abcd", false)
-	b.reads(t, "ef")
-	held = b.takes(t, "ef", false)
-	b.reads(t, "gh")
-	b.reads(t, "ijkl")
-	if space, err := b.freePart(); len(space) > 0 || err != nil {
-		t.Fatalf("there is room for %d bytes, error %v", len(space), err)
-	}
-	return b, held
-}
+// readThenPanic gives a byte, which fills the read-ahead, and no more.
+type readThenPanic struct{ given bool }
 
-// What lies across the end of the ring goes in two pieces, of which the first is not the time to flush.
-func TestRingWraps(t *testing.T) {
-	b, _ := wrapped(t)
-	b.takes(t, "gh", true)
-	b.reads(t, "mn")
-	b.takes(t, "ijklmn", false)
-	b.takes(t, "", false)
-}
-
-func TestRingGrows(t *testing.T) {
-	b, held := wrapped(t)
-	b.flow()
-	b.reads(t, "mnopqrstuvwxyz")
-	if string(held) != "ef" {
-		t.Errorf("the bytes handed out have become %q", held)
+func (r *readThenPanic) Read(p []byte) (int, error) {
+	if r.given {
+		panic("no more")
 	}
-	b.takes(t, "ghijklmnopqrstuvwxyz", false)
-	b.takes(t, "", false)
+	r.given = true
+	return copy(p, "x"), nil
 }
 
 // The bytes that come out of a body are those that went in, whatever the sizes in which they are read and
-// taken, and however often the ring wraps and grows.
-func TestRing(t *testing.T) {
+// taken, and whenever the reading changes hands.
+func TestBytesInAndOut(t *testing.T) {
 	seed := seedOf(t)
 	for i := range uint64(300) {
 		rng := rand.New(rand.NewPCG(seed, i))
@@ -263,34 +254,28 @@ func TestRing(t *testing.T) {
 			Length:    rng.Int64N(100) - 1,
 			ReadAhead: 1 + rng.IntN(50),
 		})
-		b.limit += rng.IntN(500)
 		go b.fill(func() {})
-		got, err := drain(b, rng)
+		for range rng.IntN(20) {
+			_ = b.ended() // gives fill a chance
+		}
+		b.flow()
+		got, err := drain(b)
 		if err != nil || !bytes.Equal(got, want) {
 			t.Fatalf("seed %d, body %d: %d bytes came out (%v) of %d: %s, want %s", seed, i, len(got), err, len(want), brief(got), brief(want))
 		}
 	}
 }
 
-// drain takes all of b, now letting it grow and now looking again at what it has been handed.
-func drain(b *body, rng *rand.Rand) (got []byte, err error) {
+// drain takes all of b, looking again at what it has been handed.
+func drain(b *body) (got []byte, err error) {
 	for {
-		p, more, err := b.next(0)
+		p, err := b.next()
 		copied := bytes.Clone(p)
-		if rng.IntN(20) == 0 {
-			b.mu.Lock()
-			b.limit += rng.IntN(1000)
-			signal(b.room)
-			b.mu.Unlock()
-		}
-		for range rng.IntN(3) {
+		for range 3 {
 			_ = b.ended() // gives fill a chance
 		}
-		switch {
-		case !bytes.Equal(copied, p):
+		if !bytes.Equal(copied, p) {
 			return got, fmt.Errorf("bytes handed out were overwritten")
-		case more && err != nil:
-			return got, fmt.Errorf("more to come after %w", err)
 		}
 		got = append(got, p...)
 		if err == io.EOF {

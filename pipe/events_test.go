@@ -21,12 +21,14 @@ func (m *model) leave(r *mRequest) {
 
 // send gives n more bytes of r's body, and then its end if there is one.
 func (m *model) send(r *mRequest, n int, end error) {
-	if end == io.EOF && r.state == running && r.hungUp {
-		n, end = 0, errHungUp // it was gone before its body's end came
-	}
 	c := m.find(r)
 	r.sent += n
-	r.end = end
+	r.closed = end != nil
+	r.unread = append(r.unread, piece{make([]byte, n), end})
+	if r.state == waiting || r.ahead {
+		m.read(r)
+		r.ahead = false
+	}
 	switch {
 	case r.state == running:
 		m.relay(c.running)
@@ -35,6 +37,7 @@ func (m *model) send(r *mRequest, n int, end error) {
 		m.settle(c)
 	default:
 		m.settle(c)
+		r.ahead = r.state == waiting && r.end == nil // or the exchange began before the next read did
 	}
 }
 
@@ -134,11 +137,8 @@ func (m *model) firstDue() (at time.Duration, happens func()) {
 				m.settle(c)
 			})
 		}
-		if x := c.running; x != nil && x.writing == nil {
-			consider(x.idleFrom+m.silence, func() {
-				x.writing = &mWrite{end: Silent}
-				m.relay(x)
-			})
+		if x := c.running; x != nil && x.writing == nil && x.cause == "" {
+			consider(x.idleFrom+m.silence, func() { m.cut(x, Silent) })
 		}
 	}
 	return at, happens

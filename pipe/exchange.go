@@ -38,28 +38,29 @@ type Sink interface {
 }
 
 // Relay sends the body to the consumer, byte by byte as it comes, and returns how the exchange ended.
-// The consumer must call it, once, from the goroutine that owns the sink. It blocks until the exchange
-// is over, but not for the record of its end: see Await.
+// The consumer must call it, once, from the goroutine that owns the sink; what was not read ahead of the
+// body is read there too. It blocks until the exchange is over, but not for the record of its end: see Await.
 //
 // Nothing has been written to the sink if it returns Unrecorded. If it returns anything but Delivered,
 // the consumer must be made to see that the body is not whole.
 func (x *Exchange) Relay(sink Sink) (o Outcome) {
 	b := x.channel.broker
-	o = ConsumerLeft // also if the sink panics
 	defer func() { o = b.end(x, o) }()
 
 	if b.config.Strict && x.matched.Wait() != nil {
 		return Unrecorded
 	}
 	for {
-		p, more, err := x.Producer.body.next(b.config.SilenceTimeout)
+		o = ProducerLeft // also if the source panics
+		p, err := x.next()
+		o = ConsumerLeft // also if the sink panics
 		last := err == io.EOF
 		if last && !x.Consumer.alive() {
 			return ConsumerLeft
 		}
 		n, failed := sink.Write(p)
 		x.written.Add(int64(n))
-		if failed == nil && !more {
+		if failed == nil {
 			failed = sink.Flush()
 		}
 		switch {
@@ -71,6 +72,16 @@ func (x *Exchange) Relay(sink Sink) (o Outcome) {
 			return bodyOutcome(err, ProducerLeft)
 		}
 	}
+}
+
+// next returns what is to be written next, as body.next does. A producer that sends nothing for too long
+// is cut off.
+func (x *Exchange) next() ([]byte, error) {
+	if limit := x.channel.broker.config.SilenceTimeout; limit > 0 {
+		silence := time.AfterFunc(limit, func() { x.Cut(Silent) })
+		defer silence.Stop()
+	}
+	return x.Producer.body.next()
 }
 
 // Cut asks for the exchange to end at once, for the reason why. The relay, which it interrupts, ends

@@ -29,8 +29,12 @@ type mRequest struct {
 	due    time.Duration // when it has waited enough; 0: never
 	hungUp bool
 
-	sent int   // a producer's bytes
-	end  error // how its body ended
+	sent   int     // a producer's bytes
+	closed bool    // it has ended its body
+	unread []piece // of its body
+	ahead  bool    // its own goroutine is in a read of it
+	read   int     // bytes of it
+	end    error   // how its body ended, once that has been read
 
 	held     bool // a consumer that takes nothing for now
 	stubborn bool // one that cannot be interrupted
@@ -57,7 +61,7 @@ type mExchange struct {
 	channel            *mChannel
 	producer, consumer *mRequest
 	cause              Outcome
-	taken              int // of what the producer sent
+	taken              int // of what has been read
 	written            int
 	writing            *mWrite // nil while there is nothing to write
 	idleFrom           time.Duration
@@ -140,7 +144,7 @@ func without(rs []*mRequest, r *mRequest) []*mRequest {
 func (m *model) settle(c *mChannel) {
 	for c.running == nil && len(c.producers) > 0 && len(c.consumers) > 0 {
 		p, q := c.producers[0], c.consumers[0]
-		if p.sent == 0 && p.end == nil {
+		if p.read == 0 && p.end == nil {
 			break
 		}
 		switch {
@@ -216,20 +220,34 @@ func (m *model) relay(x *mExchange) {
 // take finds something to write, unless there is nothing or that ends x.
 func (m *model) take(x *mExchange) bool {
 	p := x.producer
+	for x.cause == "" && !p.ahead && x.taken == p.read && p.end == nil && len(p.unread) > 0 {
+		m.read(p)
+	}
 	switch {
 	case x.cause != "":
 		x.writing = &mWrite{end: x.cause}
-	case x.taken == p.sent && p.end == nil:
+	case x.taken == p.read && p.end == nil:
 		return false
 	default:
-		x.writing = &mWrite{p.sent - x.taken, p.end}
-		x.taken = p.sent
+		x.writing = &mWrite{p.read - x.taken, p.end}
+		x.taken = p.read
 	}
 	if x.writing.end == io.EOF && x.consumer.hungUp {
 		m.end(x, ConsumerLeft)
 		return false
 	}
 	return true
+}
+
+// read reads the next piece of a body.
+func (m *model) read(p *mRequest) {
+	next := p.unread[0]
+	p.unread = p.unread[1:]
+	if next.err == io.EOF && p.state == running && p.hungUp {
+		next = piece{err: errHungUp} // it was gone before its body's end was read
+	}
+	p.read += len(next.data)
+	p.end = next.err
 }
 
 func (m *model) end(x *mExchange, o Outcome) {

@@ -107,9 +107,9 @@ func (s state) String() string {
 	panic("pipe: no such state")
 }
 
-// Fill reads the producer's body until its end, or until the request is over: into memory while it
-// waits, to the consumer once the exchange runs. It blocks, and must be called once by every producer,
-// by the goroutine that may read Body; the request gets no further without it.
+// Fill reads ahead: the producer's body into memory, until its end, or until the exchange runs, whose
+// Relay reads the rest, or the request is over. It blocks, and must be called once by every producer; the
+// request gets no further without it.
 func (r *Request) Fill() {
 	defer r.broker.filled(r) // also if Body panics
 	r.body.fill(func() { r.broker.ready(r) })

@@ -104,7 +104,7 @@ func (s *schedule) pick(ok func(*mRequest) bool) *mRequest {
 
 func anybody(*mRequest) bool          { return true }
 func aConsumer(r *mRequest) bool      { return r.role == Consumer }
-func anOpenBody(r *mRequest) bool     { return r.role == Producer && r.end == nil && r.sent < 2000 }
+func anOpenBody(r *mRequest) bool     { return r.role == Producer && !r.closed && r.sent < 2000 }
 func aRunningClient(r *mRequest) bool { return r.state == running }
 
 func (s *schedule) stepLeave() {
