@@ -11,6 +11,11 @@ import (
 const (
 	// maxChunkLine bounds a chunk's size line with its extensions, and a line of the trailer.
 	maxChunkLine = 4 << 10
+	// chunkBuffer is what a chunkReader reads at once of a fast stream. Chunks end where they like, so without a buffer
+	// that holds some of them each would take a read, and a write, of its own.
+	chunkBuffer = 256 << 10
+	// fastRead is how large a read is that only fast streams ask for.
+	fastRead = 64 << 10
 	// maxTrailer bounds the lines after the last chunk, of which nothing is used.
 	maxTrailer = 64
 )
@@ -32,6 +37,9 @@ type chunkReader struct {
 }
 
 func (c *chunkReader) Read(p []byte) (n int, err error) {
+	if len(p) > fastRead && c.r.Size() < chunkBuffer {
+		c.r = bufio.NewReaderSize(c.r, chunkBuffer) // which reads past the small one once that is empty
+	}
 	for c.err == nil {
 		if c.left == 0 {
 			if n > 0 && !c.lineWaits() {

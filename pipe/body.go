@@ -10,7 +10,7 @@ import (
 const (
 	firstBuffer  = 4 << 10   // a small message costs no more memory than this
 	streamBuffer = 512 << 10 // where throughput stops rising with the size of reads and writes
-	growth       = 4         // how much larger a buffer gets when a read has filled it
+	growth       = 4         // how much larger a buffer gets when it is too small
 
 	// probeEvery is how often a producer whose body waits outside a full buffer is asked whether it
 	// still lives.
@@ -196,7 +196,7 @@ func (b *body) take() (p []byte, aside bool, err error) {
 	if len(p) > 0 || b.end != nil || !b.aside {
 		return p, false, b.end
 	}
-	if b.count == len(b.buffer) && len(b.buffer) < streamBuffer {
+	if b.count > len(b.buffer)/2 && len(b.buffer) < streamBuffer {
 		b.buffer = make([]byte, min(len(b.buffer)*growth, streamBuffer))
 	}
 	b.taken, b.count = 0, 0
