@@ -1,0 +1,148 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A bench is one run of this program.
+type bench struct {
+	temp     string    // a directory for everything
+	relays   []variant // those of httpipe, in the order of the columns
+	rounds   int
+	turn     time.Duration // how long a server is under load in a round
+	tables   []*table      // of the part that is being measured
+	progress io.Writer
+}
+
+// relays are the variants of httpipe that are measured: with and without an audit log, of each binary.
+func relays(o options, temp string) ([]variant, error) {
+	binaries := o.binaries
+	if len(binaries) == 0 {
+		path := filepath.Join(temp, "httpipe")
+		if out, err := exec.Command("go", "build", "-o", path, "httpipe").CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("building httpipe: %w\n%s", err, out)
+		}
+		binaries = []string{"=" + path}
+	}
+	var variants []variant
+	for _, binary := range binaries {
+		name, path, named := strings.Cut(binary, "=")
+		if !named {
+			name, path = filepath.Base(binary), binary
+		}
+		path, err := filepath.Abs(path)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := os.Stat(path); err != nil {
+			return nil, err
+		}
+		options := []string{path, "--host", "127.0.0.1", "--port", "0", "--log-format", "json", "--audit-db", logName, "--audit"}
+		variants = append(variants,
+			variant{name: strings.TrimSpace(name + " required"), command: append(options[:len(options):len(options)], "required"), kind: withLog, from: o.from},
+			variant{name: strings.TrimSpace(name + " off"), command: append(options[:len(options):len(options)], "off"), kind: withoutLog})
+	}
+	return variants, nil
+}
+
+// reference is a server of this program itself.
+func reference(name string) (variant, error) {
+	self, err := os.Executable()
+	return variant{name: name, command: []string{self, "--reference", name}, kind: aReference}, err
+}
+
+// start starts servers: of the given variants of httpipe, and references.
+func (b *bench) start(variants []variant, references ...string) (servers []*server, err error) {
+	defer func() {
+		if err != nil {
+			kill(servers)
+		}
+	}()
+	for _, name := range references {
+		v, err := reference(name)
+		if err != nil {
+			return servers, err
+		}
+		variants = append(variants[:len(variants):len(variants)], v)
+	}
+	for _, v := range variants {
+		s, err := v.start(b.temp)
+		if err != nil {
+			return servers, err
+		}
+		servers = append(servers, s)
+	}
+	return servers, nil
+}
+
+func kill(servers []*server) {
+	for _, s := range servers {
+		s.kill()
+	}
+}
+
+// table adds a table to the part.
+func (b *bench) table(title, heading string) *table {
+	t := &table{title: title, heading: heading}
+	for _, v := range b.relays {
+		t.columns = append(t.columns, v.name)
+	}
+	t.columns = append(t.columns, bare, naive, raw)
+	for i := 0; i < len(b.relays); i += 2 {
+		required, off := b.relays[i].name, b.relays[i+1].name
+		t.ratios = append(t.ratios, ratio{required, off}, ratio{off, bare}, ratio{off, raw})
+		if i > 0 {
+			t.ratios = append(t.ratios, ratio{required, b.relays[0].name}, ratio{off, b.relays[1].name})
+		}
+	}
+	b.tables = append(b.tables, t)
+	return t
+}
+
+// describe prints on what all this was measured.
+func (b *bench) describe(w io.Writer) error {
+	var system unix.Utsname
+	if err := unix.Uname(&system); err != nil {
+		return err
+	}
+	control, err := os.ReadFile("/proc/sys/net/ipv4/tcp_congestion_control")
+	if err != nil {
+		return err
+	}
+	disk, err := fileSystem(b.temp)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "%s, %d processors, Linux %s, %s, TCP congestion control %s, audit log on %s. Medians of %d rounds of %v for each server.\n",
+		time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), unix.ByteSliceToString(system.Release[:]), runtime.Version(),
+		strings.TrimSpace(string(control)), disk, b.rounds, b.turn)
+	return nil
+}
+
+// fileSystem says what kind of file system a directory is on.
+func fileSystem(dir string) (string, error) {
+	out, err := exec.Command("df", "--output=fstype", dir).Output()
+	_, kind, _ := strings.Cut(string(out), "\n")
+	if err != nil {
+		return "", fmt.Errorf("file system of %s: %w", dir, err)
+	}
+	return strings.TrimSpace(kind), nil
+}
+
+// ownProcessorTime is what this process has used so far.
+func ownProcessorTime() time.Duration {
+	var t unix.Timespec
+	unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &t)
+	return time.Duration(t.Nano())
+}

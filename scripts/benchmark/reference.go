@@ -1,0 +1,143 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// The reference servers, by their names.
+const (
+	bare  = "bare"
+	naive = "naive"
+	raw   = "raw TCP"
+)
+
+// serveReference is a reference server. It says where it listens in the way httpipe does, and runs until it is killed.
+func serveReference(name string) error {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, `{"msg":"listening","addr":%q}`+"\n", listener.Addr())
+	switch name {
+	case bare:
+		return http.Serve(listener, http.HandlerFunc(bareHandler))
+	case naive:
+		return http.Serve(listener, &naiveRelay{channels: make(map[string]chan *naiveMessage)})
+	case raw:
+		return serveRaw(listener)
+	}
+	return fmt.Errorf("no reference server is called %q", name)
+}
+
+// bareMessages are what the bare server has for consumers, by the size that they ask for.
+var bareMessages = map[string][]byte{"5": message(5), "4096": message(4096)}
+
+// bareHandler answers a POST when it has read its body, and a GET with a fixed message: two requests of net/http that
+// have nothing to do with each other.
+func bareHandler(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPost {
+		io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Length", "0")
+		return
+	}
+	size, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/channels/"), "/")
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Content-Length", size)
+	w.Write(bareMessages[size])
+}
+
+// naiveRelay is the least that relays: a map of channels, and io.Copy. It forgets no channel, notices nobody who leaves
+// before the other side has come, and keeps no books.
+type naiveRelay struct {
+	mu       sync.Mutex
+	channels map[string]chan *naiveMessage
+}
+
+type naiveMessage struct {
+	body   io.Reader
+	length int64 // -1 if it is not known
+	err    error // set before done is closed
+	done   chan struct{}
+}
+
+func (n *naiveRelay) channel(path string) chan *naiveMessage {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	c, ok := n.channels[path]
+	if !ok {
+		c = make(chan *naiveMessage)
+		n.channels[path] = c
+	}
+	return c
+}
+
+func (n *naiveRelay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	channel := n.channel(r.URL.Path)
+	if r.Method == http.MethodPost {
+		m := &naiveMessage{body: r.Body, length: r.ContentLength, done: make(chan struct{})}
+		if err := m.send(r.Context(), channel); err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+		}
+		return
+	}
+	select {
+	case m := <-channel:
+		w.Header().Set("Content-Type", "application/octet-stream")
+		if m.length >= 0 {
+			w.Header().Set("Content-Length", strconv.FormatInt(m.length, 10))
+		}
+		_, m.err = io.Copy(w, m.body)
+		close(m.done)
+	case <-r.Context().Done():
+	}
+}
+
+func (m *naiveMessage) send(ctx context.Context, channel chan<- *naiveMessage) error {
+	select {
+	case channel <- m:
+		<-m.done
+		return m.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// serveRaw relays from every first connection to the one after it, without knowing any protocol.
+func serveRaw(listener net.Listener) error {
+	for {
+		in, err := listener.Accept()
+		if err != nil {
+			return err
+		}
+		out, err := listener.Accept()
+		if err != nil {
+			return err
+		}
+		go func() {
+			defer in.Close()
+			defer out.Close()
+			buffer := make([]byte, 512<<10)
+			for {
+				n, err := in.Read(buffer)
+				if n > 0 {
+					if _, err := out.Write(buffer[:n]); err != nil {
+						return
+					}
+				}
+				if err != nil {
+					return
+				}
+			}
+		}()
+	}
+}
