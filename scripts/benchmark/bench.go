@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,13 +20,30 @@ import (
 type bench struct {
 	temp     string    // a directory for everything
 	relays   []variant // those of httpipe, in the order of the columns
-	rounds   int
-	turn     time.Duration // how long a server is under load in a round
-	tables   []*table      // of the part that is being measured
+	tables   tables    // what was measured so far
 	progress io.Writer
+	effort
 }
 
-// relays are the variants of httpipe that are measured: with and without an audit log, of each binary.
+// An effort is how much is done for a figure.
+type effort struct {
+	rounds       int
+	turn         time.Duration // how long a server is under load in a round
+	paced        time.Duration // the same where exchanges are paced
+	sustained    time.Duration // the same where the load is sustained
+	megabytes    int           // through a server in a round, as streams
+	memoryRounds int
+	waiters      int // while memory is measured
+}
+
+var (
+	thorough = effort{rounds: 5, turn: time.Second, paced: 3 * time.Second, sustained: 10 * time.Second,
+		megabytes: 2048, memoryRounds: 5, waiters: 10_000}
+	quick = effort{rounds: 5, turn: 150 * time.Millisecond, paced: 300 * time.Millisecond, sustained: 1500 * time.Millisecond,
+		megabytes: 192, memoryRounds: 1, waiters: 10_000}
+)
+
+// relays are the variants of httpipe that are measured: of each binary one with an audit log, and one without.
 func relays(o options, temp string) ([]variant, error) {
 	binaries := o.binaries
 	if len(binaries) == 0 {
@@ -92,18 +110,26 @@ func kill(servers []*server) {
 	}
 }
 
-// table adds a table to the part.
+// binaries are the columns of each binary.
+func (b *bench) binaries() (all []columns) {
+	for pair := range slices.Chunk(b.relays, 2) {
+		all = append(all, columns{required: pair[0].name, off: pair[1].name})
+	}
+	return all
+}
+
+// table adds an empty table.
 func (b *bench) table(title, heading string) *table {
 	t := &table{title: title, heading: heading}
 	for _, v := range b.relays {
 		t.columns = append(t.columns, v.name)
 	}
 	t.columns = append(t.columns, bare, naive, raw)
-	for i := 0; i < len(b.relays); i += 2 {
-		required, off := b.relays[i].name, b.relays[i+1].name
-		t.ratios = append(t.ratios, ratio{required, off}, ratio{off, bare}, ratio{off, raw})
+	binaries := b.binaries()
+	for i, c := range binaries {
+		t.ratios = append(t.ratios, ratio{c.required, c.off}, ratio{c.off, bare}, ratio{c.off, raw})
 		if i > 0 {
-			t.ratios = append(t.ratios, ratio{required, b.relays[0].name}, ratio{off, b.relays[1].name})
+			t.ratios = append(t.ratios, ratio{c.required, binaries[0].required}, ratio{c.off, binaries[0].off})
 		}
 	}
 	b.tables = append(b.tables, t)

@@ -33,8 +33,8 @@ func (l load) String() string {
 
 // exchanges measures the rate of exchanges and what one costs the server.
 func (b *bench) exchanges() error {
-	rates := b.table("Exchanges per second", "load")
-	costs := b.table("Processor time of the server per exchange, in µs", "load")
+	rates := b.table(titleRates, "load")
+	costs := b.table(titleCosts, "load")
 	own := b.table("The same, of the load generator", "load")
 	servers, err := b.start(b.relays, bare, naive)
 	if err != nil {
@@ -42,68 +42,103 @@ func (b *bench) exchanges() error {
 	}
 	defer kill(servers)
 	for _, l := range loads {
-		if err := b.exchangesUnder(l, servers, rates, costs, own); err != nil {
+		under := servers
+		if l.fresh {
+			under = servers[:len(b.relays)] // bare has no channels, and naive forgets none
+		}
+		if err := b.exchangesUnder(l, under, rates, costs, own); err != nil {
 			return fmt.Errorf("%s: %w", l, err)
 		}
 	}
 	return nil
 }
 
-// A meter is a server under a load. What it does after its turn, such as copying the WAL, is counted too: its processor time runs
-// from the beginning of a turn to the beginning of the next.
-type meter struct {
-	*server
-	fleet *fleet
-	spent time.Duration // processor time at the beginning of its turn
-	last  *tally        // of its turn
-}
-
+// exchangesUnder measures one load. A server's processor time runs from the beginning of its turn to the beginning of its next,
+// so that what it does afterwards, such as copying the WAL, is counted too.
 func (b *bench) exchangesUnder(l load, servers []*server, rates, costs, own *table) error {
-	var meters []*meter
-	defer func() {
-		for _, m := range meters {
-			m.fleet.close()
-		}
-	}()
-	for _, s := range servers {
-		if l.fresh && s.kind == aReference {
-			continue // bare has no channels, and naive forgets none
-		}
-		l.fixed = s.name == bare
-		f, err := newFleet(s.addr, l)
-		if err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
-		}
-		meters = append(meters, &meter{server: s, fleet: f})
+	meters, err := newMeters(servers, l)
+	defer closeMeters(meters)
+	if err != nil {
+		return err
 	}
 	row := l.String()
-	for round := range b.rounds + 2 { // the first only warms up, the last only ends the one before
-		for i := range meters {
-			m := meters[(i+round)%len(meters)]
-			spent, err := m.processorTime()
-			if err != nil {
-				return err
-			}
-			if round > 1 {
-				costs.add(row, m.name, perExchange(spent-m.spent, m.last))
-			}
-			m.spent = spent
-			if round > b.rounds {
-				continue
-			}
-			before := ownProcessorTime()
-			if m.last, err = m.fleet.run(b.turn, 0, false); err != nil {
-				return fmt.Errorf("%s: %w", m.name, err)
-			}
-			if round > 0 {
-				rates.add(row, m.name, float64(m.last.exchanges)/m.last.elapsed.Seconds())
-				own.add(row, m.name, perExchange(ownProcessorTime()-before, m.last))
-			}
+	err = turns(b.rounds, meters, func(round int, m *meter) error {
+		spent, err := m.lap()
+		if err != nil {
+			return err
 		}
+		if round > 1 {
+			costs.add(row, m.name, m.last.each(spent))
+		}
+		before := ownProcessorTime()
+		if m.last, err = m.fleet.run(b.turn, 0, false); err != nil || round == warmUp {
+			return err
+		}
+		rates.add(row, m.name, m.last.rate())
+		own.add(row, m.name, m.last.each(ownProcessorTime()-before))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	time.Sleep(b.turn * time.Duration(len(meters)-1)) // as long as the others' turns take
+	for _, m := range meters {
+		spent, err := m.lap()
+		if err != nil {
+			return err
+		}
+		costs.add(row, m.name, m.last.each(spent))
 	}
 	return nil
 }
 
-func perExchange(spent time.Duration, t *tally) float64 {
-	return float64(spent.Nanoseconds()) / 1000 / float64(t.exchanges)
+// A meter is a server and the fleet that puts it under load.
+type meter struct {
+	*server
+	fleet *fleet
+	last  *tally        // of its last turn
+	spent time.Duration // processor time at the last lap
+}
+
+// newMeters connects a fleet to each server. The meters are to be closed even after an error.
+func newMeters(servers []*server, l load) (meters []*meter, err error) {
+	for _, s := range servers {
+		l.fixed = s.name == bare
+		f, err := newFleet(s.addr, l)
+		if err != nil {
+			return meters, fmt.Errorf("%s: %w", s.name, err)
+		}
+		meters = append(meters, &meter{server: s, fleet: f})
+	}
+	return meters, nil
+}
+
+func closeMeters(meters []*meter) {
+	for _, m := range meters {
+		m.fleet.close()
+	}
+}
+
+// lap returns the server's processor time since the last call.
+func (m *meter) lap() (time.Duration, error) {
+	spent, err := m.processorTime()
+	spent, m.spent = spent-m.spent, spent
+	return spent, err
+}
+
+// warmUp is the round before the first one that counts.
+const warmUp = 0
+
+// turns calls f for each of the things in each round, from warmUp to the given number, and lets another be the first each
+// time.
+func turns[T fmt.Stringer](rounds int, things []T, f func(round int, thing T) error) error {
+	for round := range rounds + 1 {
+		for i := range things {
+			thing := things[(round+i)%len(things)]
+			if err := f(round, thing); err != nil {
+				return fmt.Errorf("%s: %w", thing, err)
+			}
+		}
+	}
+	return nil
 }

@@ -47,6 +47,14 @@ type tally struct {
 	committed    []time.Duration // from the consumer's last byte to the producer's 200
 }
 
+// rate is how many exchanges there were per second.
+func (t *tally) rate() float64 { return float64(t.exchanges) / t.elapsed.Seconds() }
+
+// each is a time's share for each exchange, in µs.
+func (t *tally) each(total time.Duration) float64 {
+	return float64(total.Nanoseconds()) / 1000 / float64(t.exchanges)
+}
+
 // patience is how long the generator waits for anything to happen.
 const patience = 20 * time.Second
 
@@ -71,13 +79,13 @@ func newFleet(addr netip.AddrPort, l load) (_ *fleet, err error) {
 		return nil, err
 	}
 	for n := range l.pairs {
-		p, err := newPair(addr, l, n)
+		p := newPair(l, n)
 		f.pairs = append(f.pairs, p)
-		if err != nil {
-			return nil, err
-		}
-		for side, fd := range []int{p.producer.fd, p.consumer.fd} {
-			if err := f.watch(fd, 2*n+side); err != nil {
+		for side, c := range p.sides() {
+			if err := c.connect(addr); err != nil {
+				return nil, fmt.Errorf("connecting pair %d: %w", n, err)
+			}
+			if err := f.watch(c.fd, 2*n+side); err != nil {
 				return nil, err
 			}
 		}
@@ -91,8 +99,7 @@ func (f *fleet) watch(fd, token int) error {
 
 func (f *fleet) close() {
 	for _, p := range f.pairs {
-		p.producer.close()
-		p.consumer.close()
+		p.close()
 	}
 	unix.Close(f.timer)
 	unix.Close(f.epoll)
@@ -179,12 +186,9 @@ func (f *fleet) event(token int) error {
 		return f.tick()
 	}
 	p := f.pairs[token/2]
-	side := &p.producer
-	if token%2 == 1 {
-		side = &p.consumer
-		if f.tally.timed && len(side.part) == 0 {
-			f.tally.handOver = append(f.tally.handOver, time.Since(f.start)-p.posted)
-		}
+	side := p.sides()[token%2]
+	if f.tally.timed && side == &p.consumer && len(side.part) == 0 {
+		f.tally.handOver = append(f.tally.handOver, time.Since(f.start)-p.posted)
 	}
 	body, err := side.read(f.buffer)
 	if err != nil || body == nil {

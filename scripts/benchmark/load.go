@@ -49,8 +49,8 @@ func message(size int) []byte {
 	return bytes.Repeat([]byte("hello"), size/5+1)[:size]
 }
 
-// newPair connects a pair. Its connections are to be closed even after an error.
-func newPair(addr netip.AddrPort, l load, number int) (*pair, error) {
+// newPair makes a pair that is not yet connected.
+func newPair(l load, number int) *pair {
 	channel := fmt.Sprintf("channel-%08d", number) // 16 characters, as many as those of a random one
 	post := fmt.Appendf(nil, produceRequest, l.size, channel)
 	post = append(post, message(l.size)...)
@@ -58,14 +58,19 @@ func newPair(addr netip.AddrPort, l load, number int) (*pair, error) {
 
 	p := &pair{producer: connection{fd: -1, request: post}, consumer: connection{fd: -1, request: get}}
 	p.producer.body = post[len(post)-l.size:]
-	for _, c := range []*connection{&p.producer, &p.consumer} {
+	for _, c := range p.sides() {
 		at := bytes.Index(c.request, []byte(channel))
 		c.channel = c.request[at : at+len(channel)]
-		if err := c.connect(addr); err != nil {
-			return p, fmt.Errorf("connecting pair %d: %w", number, err)
-		}
 	}
-	return p, nil
+	return p
+}
+
+// sides are the producer and the consumer.
+func (p *pair) sides() [2]*connection { return [2]*connection{&p.producer, &p.consumer} }
+
+func (p *pair) close() {
+	p.producer.close()
+	p.consumer.close()
 }
 
 func (c *connection) connect(addr netip.AddrPort) (err error) {

@@ -16,7 +16,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 )
 
 func main() {
@@ -34,6 +33,11 @@ type part struct {
 
 var parts = []part{
 	{"exchanges", (*bench).exchanges},
+	{"handover", (*bench).handOver},
+	{"streams", (*bench).streams},
+	{"memory", (*bench).memory},
+	{"start", (*bench).startUp},
+	{"log", (*bench).books},
 }
 
 // options are what the command line says.
@@ -85,9 +89,9 @@ func run(args []string, stdout io.Writer) (err error) {
 	if o.reference != "" {
 		return serveReference(o.reference)
 	}
-	b := &bench{rounds: 5, turn: time.Second, progress: os.Stderr}
+	b := &bench{effort: thorough, progress: os.Stderr}
 	if o.quick {
-		b.turn = 200 * time.Millisecond
+		b.effort = quick
 	}
 	if b.temp, err = os.MkdirTemp("", "httpipe-bench-"); err != nil {
 		return err
@@ -99,19 +103,21 @@ func run(args []string, stdout io.Writer) (err error) {
 	if err := b.describe(stdout); err != nil {
 		return err
 	}
+	var wrong []error
 	for _, p := range parts {
 		if o.only != "" && !slices.Contains(strings.Split(o.only, ","), p.name) {
 			continue
 		}
-		fmt.Fprintf(b.progress, "%s …\n", p.name)
-		b.tables = nil
+		fmt.Fprintf(b.progress, "measuring %s\n", p.name)
+		before := len(b.tables)
 		err := p.measure(b)
-		for _, t := range b.tables {
+		for _, t := range b.tables[before:] {
 			t.write(stdout)
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", p.name, err)
+			wrong = append(wrong, fmt.Errorf("%s: %w", p.name, err))
 		}
 	}
-	return nil
+	b.tables.writeTargets(stdout, b.binaries())
+	return errors.Join(wrong...)
 }

@@ -48,6 +48,8 @@ type server struct {
 	started time.Time // just before it was
 }
 
+func (v variant) String() string { return v.name }
+
 // start starts the variant in a directory of its own below temp, and returns when it listens.
 func (v variant) start(temp string) (_ *server, err error) {
 	s := &server{variant: v}
@@ -76,7 +78,7 @@ func (v variant) start(temp string) (_ *server, err error) {
 		s.kill()
 		return nil, fmt.Errorf("%s: %w", v.name, err)
 	}
-	go io.Copy(os.Stderr, said) // nothing, unless something is wrong
+	go complaints(said)
 	return s, nil
 }
 
@@ -90,6 +92,19 @@ func listening(log *bufio.Reader) (netip.AddrPort, error) {
 		var entry struct{ Msg, Addr string }
 		if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "listening" {
 			return netip.ParseAddrPort(entry.Addr)
+		}
+	}
+}
+
+// complaints passes on what a server says, except what is just information.
+func complaints(log *bufio.Reader) {
+	for {
+		line, err := log.ReadString('\n')
+		if !strings.Contains(line, `"level":"INFO"`) {
+			io.WriteString(os.Stderr, line)
+		}
+		if err != nil {
+			return
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 // A table holds what was measured of one kind of thing: in each cell one figure per round.
 type table struct {
 	title   string
+	note    string // a sentence below it; may be empty
 	heading string // of the first column
 	columns []string
 	ratios  []ratio
@@ -63,6 +64,9 @@ func (r *row) ratio(of ratio) float64 {
 // write prints the table as Markdown: medians, and ratios.
 func (t *table) write(w io.Writer) {
 	fmt.Fprintf(w, "\n### %s\n\n", t.title)
+	if t.note != "" {
+		fmt.Fprintf(w, "%s\n\n", t.note)
+	}
 	var used []string
 	for _, c := range t.columns {
 		if slices.ContainsFunc(t.rows, func(r *row) bool { return len(r.samples[c]) > 0 }) {

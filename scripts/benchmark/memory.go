@@ -1,0 +1,178 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// memory measures what a waiting client takes of the server's memory, with a channel for each. Every figure is from a
+// server of its own, since none gives memory back soon.
+func (b *bench) memory() error {
+	allowed, err := waitersAllowed()
+	if err != nil {
+		return err
+	}
+	waiters := min(b.waiters, allowed)
+	t := b.table(fmt.Sprintf("Resident memory for each of %d waiting clients, in KB", waiters), "client")
+	variants := b.relays[:len(b.relays):len(b.relays)]
+	v, err := reference(naive)
+	if err != nil {
+		return err
+	}
+	err = turns(b.memoryRounds, append(variants, v), func(round int, v variant) error {
+		if round == warmUp {
+			return nil
+		}
+		for side, name := range []string{"producer with 5 B", "consumer"} {
+			bytes, err := b.memoryOf(v, side, waiters)
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			t.add(name, v.name, bytes/1000)
+		}
+		return nil
+	})
+	return err
+}
+
+// waitersAllowed is how many waiters there can be with the number of files that a process may open, of which httpipe keeps a part
+// for those who do not wait.
+func waitersAllowed() (int, error) {
+	var files unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
+		return 0, err
+	}
+	return int(min(files.Max, 1<<20)*3/4) - 100, nil
+}
+
+// memoryOf returns how many bytes a waiter of one side takes.
+func (b *bench) memoryOf(v variant, side, waiters int) (float64, error) {
+	s, err := v.start(b.temp)
+	if err != nil {
+		return 0, err
+	}
+	defer s.kill()
+	if err := s.calm(); err != nil {
+		return 0, err
+	}
+	before, err := s.resident()
+	if err != nil {
+		return 0, err
+	}
+	pairs, err := wait(s, side, waiters)
+	defer func() {
+		for _, p := range pairs {
+			p.close()
+		}
+	}()
+	if err != nil {
+		return 0, err
+	}
+	if err := s.calm(); err != nil {
+		return 0, err
+	}
+	after, err := s.resident()
+	if err != nil {
+		return 0, err
+	}
+	// What was measured were waiters if they can still be served.
+	for i := 0; i < waiters; i += waiters/100 + 1 {
+		if err := pairs[i].meet(s, side); err != nil {
+			return 0, fmt.Errorf("waiter %d: %w", i, err)
+		}
+	}
+	return float64(after-before) / float64(waiters), nil
+}
+
+// wait lets one side of that many pairs begin to wait. The pairs are to be closed even after an error.
+func wait(s *server, side, waiters int) (pairs []*pair, err error) {
+	for n := range waiters {
+		p := newPair(load{pairs: waiters, size: 5}, n)
+		p.stamp(n)
+		pairs = append(pairs, p)
+		c := p.sides()[side]
+		if err := c.connect(s.addr); err != nil {
+			return pairs, err
+		}
+		if err := c.write(); err != nil {
+			return pairs, err
+		}
+	}
+	return pairs, nil
+}
+
+// meet lets the other side of a waiter come, and checks what both get.
+func (p *pair) meet(s *server, side int) error {
+	other := p.sides()[1-side]
+	if err := other.connect(s.addr); err != nil {
+		return err
+	}
+	if err := other.write(); err != nil {
+		return err
+	}
+	for i, c := range p.sides() {
+		body, err := c.await()
+		if err != nil {
+			return err
+		}
+		if i == 1 && !bytes.Equal(body, p.producer.body) {
+			return fmt.Errorf("the consumer got %q instead of %q", body, p.producer.body)
+		}
+	}
+	return nil
+}
+
+// await blocks until there is a response, and returns its body.
+func (c *connection) await() ([]byte, error) {
+	buffer := make([]byte, 4096)
+	for {
+		ready := []unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLIN}}
+		n, err := unix.Poll(ready, int(patience.Milliseconds()))
+		if err == nil && n == 0 {
+			err = fmt.Errorf("no answer within %v", patience)
+		}
+		if err != nil && err != unix.EINTR {
+			return nil, err
+		}
+		if body, err := c.read(buffer); body != nil || err != nil {
+			return body, err
+		}
+	}
+}
+
+// calm returns when the server has nothing to do any more.
+func (s *server) calm() error {
+	const look, little = 100 * time.Millisecond, 2 * time.Millisecond
+	before, err := s.processorTime()
+	for range int(patience / look) {
+		time.Sleep(look)
+		now, err := s.processorTime()
+		if err != nil {
+			return err
+		}
+		if now-before < little {
+			return nil
+		}
+		before = now
+	}
+	return errors.Join(err, errors.New("the server does not come to rest"))
+}
+
+// resident is how much memory the server has, in bytes.
+func (s *server) resident() (int64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.process.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	_, after, _ := bytes.Cut(status, []byte("VmRSS:"))
+	var kilobytes int64
+	_, err = fmt.Sscan(string(after), &kilobytes)
+	return kilobytes << 10, err
+}
