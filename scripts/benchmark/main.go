@@ -14,8 +14,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 func main() {
@@ -31,7 +33,7 @@ type part struct {
 	measure func(*bench) error
 }
 
-var parts = []part{
+var allParts = []part{
 	{"exchanges", (*bench).exchanges},
 	{"handover", (*bench).handOver},
 	{"streams", (*bench).streams},
@@ -43,21 +45,42 @@ var parts = []part{
 // options are what the command line says.
 type options struct {
 	quick     bool
-	only      string
+	parts     []part
 	binaries  []string
 	from      string
+	log       int // exchanges in the log that is made and asked; 0 for no such log
+	makeLog   string
+	rows      int // exchanges in the log that is only made
 	reference string
 }
 
 func parseOptions(args []string) (o options, err error) {
+	var names []string
+	for _, p := range allParts {
+		names = append(names, p.name)
+	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.BoolVar(&o.quick, "quick", false, "take under two minutes, and be less exact")
-	flags.StringVar(&o.only, "only", "", "measure these `parts`, separated by commas: "+strings.Join(partNames(), ", "))
+	o.parts = allParts
+	flags.Func("only", "measure these `parts`, separated by commas: "+strings.Join(names, ", "), func(s string) error {
+		o.parts = nil
+		for name := range strings.SplitSeq(s, ",") {
+			i := slices.Index(names, name)
+			if i < 0 {
+				return fmt.Errorf("want some of %s", strings.Join(names, ", "))
+			}
+			o.parts = append(o.parts, allParts[i])
+		}
+		return nil
+	})
 	flags.Func("binary", "measure this build of httpipe, a `file` or name=file, instead of building one; may be given twice", func(s string) error {
 		o.binaries = append(o.binaries, s)
 		return nil
 	})
 	flags.StringVar(&o.from, "from", "", "let audit logs begin as copies of this `file`")
+	flags.IntVar(&o.log, "log", 0, "instead of all that, make a log of `N` exchanges and measure how fast it answers")
+	flags.StringVar(&o.makeLog, "make-log", "", "only make a log in this `file`")
+	flags.IntVar(&o.rows, "rows", 10_000_000, "let the log that is only made have `N` exchanges")
 	flags.StringVar(&o.reference, "reference", "", "be this reference `server`; for the benchmark itself")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -65,20 +88,7 @@ func parseOptions(args []string) (o options, err error) {
 	if flags.NArg() > 0 {
 		return o, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
-	for name := range strings.SplitSeq(o.only, ",") {
-		if o.only != "" && !slices.Contains(partNames(), name) {
-			return o, fmt.Errorf("no part is called %q; there are %s", name, strings.Join(partNames(), ", "))
-		}
-	}
 	return o, nil
-}
-
-func partNames() []string {
-	var names []string
-	for _, p := range parts {
-		names = append(names, p.name)
-	}
-	return names
 }
 
 func run(args []string, stdout io.Writer) (err error) {
@@ -86,8 +96,11 @@ func run(args []string, stdout io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	if o.reference != "" {
+	switch {
+	case o.reference != "":
 		return serveReference(o.reference)
+	case o.makeLog != "":
+		return makeLog(o.makeLog, o.rows)
 	}
 	b := &bench{effort: thorough, progress: os.Stderr}
 	if o.quick {
@@ -97,27 +110,44 @@ func run(args []string, stdout io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(b.temp)) }()
+	b.cleanUpOnSignal()
+	if o.log > 0 {
+		return b.measureLog(o.log, stdout)
+	}
 	if b.relays, err = relays(o, b.temp); err != nil {
 		return err
 	}
 	if err := b.describe(stdout); err != nil {
 		return err
 	}
+	return b.run(o.parts, stdout)
+}
+
+// cleanUpOnSignal removes the bench's directory when the program is told to stop. The servers end with it.
+func (b *bench) cleanUpOnSignal() {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		os.RemoveAll(b.temp)
+		os.Exit(1)
+	}()
+}
+
+// run measures the parts and prints what they found. If something came back wrong it goes on with the next part, and returns
+// an error at the end.
+func (b *bench) run(parts []part, w io.Writer) error {
 	var wrong []error
 	for _, p := range parts {
-		if o.only != "" && !slices.Contains(strings.Split(o.only, ","), p.name) {
-			continue
-		}
 		fmt.Fprintf(b.progress, "measuring %s\n", p.name)
 		before := len(b.tables)
-		err := p.measure(b)
-		for _, t := range b.tables[before:] {
-			t.write(stdout)
-		}
-		if err != nil {
+		if err := p.measure(b); err != nil {
 			wrong = append(wrong, fmt.Errorf("%s: %w", p.name, err))
 		}
+		for _, t := range b.tables[before:] {
+			t.write(w)
+		}
 	}
-	b.tables.writeTargets(stdout, b.binaries())
+	b.tables.writeTargets(w, b.binaries())
 	return errors.Join(wrong...)
 }

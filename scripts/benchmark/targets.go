@@ -102,7 +102,7 @@ func (t tables) row(title, name string) *row {
 	return t[i].row(name)
 }
 
-// write prints which of the targets each binary has reached, as far as that was measured.
+// writeTargets prints which of the targets each binary has reached, as far as that was measured.
 func (t tables) writeTargets(w io.Writer, binaries []columns) {
 	fmt.Fprintf(w, "\n### Targets\n\n")
 	heading := []string{"", "target"}
