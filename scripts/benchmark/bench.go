@@ -66,7 +66,9 @@ func relays(o options, temp string) ([]variant, error) {
 		if _, err := os.Stat(path); err != nil {
 			return nil, err
 		}
-		options := []string{path, "--host", "127.0.0.1", "--port", "0", "--log-format", "json", "--audit-db", logName, "--audit"}
+		options := []string{path, "--host", "127.0.0.1", "--port", "0", "--log-format", "json", "--audit-db", logName,
+			"--header-timeout", "1h", // for connections that are silent until it is their turn
+			"--audit"}
 		variants = append(variants,
 			variant{name: strings.TrimSpace(name + " required"), command: append(options[:len(options):len(options)], "required"), kind: withLog, from: o.from},
 			variant{name: strings.TrimSpace(name + " off"), command: append(options[:len(options):len(options)], "off"), kind: withoutLog})
