@@ -1,6 +1,9 @@
 package store
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Limits are the limits that tests may lower; a zero field stays as it is.
 type Limits struct {
@@ -50,3 +53,8 @@ func OpenWith(cfg Config, lower Limits) (*Log, error) {
 
 // ApplicationID is what marks a file as an audit log.
 const ApplicationID = applicationID
+
+// BackupWith is Backup that copies one page after the other, and calls between after each.
+func BackupWith(ctx context.Context, path, target string, walGrowth, spare int64, between func()) (Report, error) {
+	return backup(ctx, path, target, copying{pages: 1, walGrowth: walGrowth, spare: spare, between: between})
+}

@@ -29,6 +29,9 @@ const (
 	// minLibrary is SQLite 3.51.3, the first without the bug that could corrupt a WAL when two connections reset it at once.
 	minLibrary = 3051003
 
+	// headerSize is how long an SQLite file's header is.
+	headerSize = 100
+
 	// bigFile is the size from which on the check at start takes long enough to be announced.
 	bigFile = 256 << 20
 )
@@ -41,13 +44,18 @@ func checkLibrary() error {
 	return nil
 }
 
+// logFile says which file is meant, and what is wrong with it.
+type logFile struct {
+	path string      // absolute and free of symbolic links, as SQLite forms the names of its side files
+	info fs.FileInfo // which file that was when it was opened
+}
+
 // held is the audit log's file, opened and locked by this process from before SQLite first sees it until after SQLite has closed it.
 // No other descriptor of the file may be closed in between: that would drop SQLite's locks.
 type held struct {
-	path string      // absolute and free of symbolic links, as SQLite forms the names of its side files
-	file *os.File    // locked; read before SQLite opens the file, and never after
-	side *os.File    // has the lock where file cannot; else nil
-	info fs.FileInfo // which file it is
+	logFile
+	file *os.File // locked; read before SQLite opens the file, and never after
+	side *os.File // has the lock where file cannot; else nil
 }
 
 // hold opens the file, creating it empty if it is not there, and locks it.
@@ -60,7 +68,7 @@ func hold(path string) (_ *held, err error) {
 	if err != nil {
 		return nil, openingError(abs, err)
 	}
-	h := &held{path: abs, file: file}
+	h := &held{logFile: logFile{path: abs}, file: file}
 	defer func() {
 		if err != nil {
 			h.release()
@@ -117,14 +125,14 @@ func (h *held) release() {
 }
 
 // same returns an error unless the file is still at its path.
-func (h *held) same() error {
-	info, err := os.Stat(h.path)
+func (l *logFile) same() error {
+	info, err := os.Stat(l.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return errors.New("the file was deleted or renamed; put it back, or restart to begin a new one")
 	case err != nil:
 		return err
-	case !os.SameFile(info, h.info):
+	case !os.SameFile(info, l.info):
 		return errors.New("the file was replaced by another; put it back, or restart to use the other one")
 	}
 	return nil
@@ -133,30 +141,48 @@ func (h *held) same() error {
 // inspect looks at the file without changing it, and returns an error unless it is empty or a sound audit log that this
 // program can use. A foreign file never gets as far as SQLite.
 func (h *held) inspect(logger *slog.Logger) error {
-	header := make([]byte, 100)
-	n, err := io.ReadFull(io.NewSectionReader(h.file, 0, 100), header)
+	header, err := h.header(h.file)
 	switch {
-	case errors.Is(err, io.EOF): // and not io.ErrUnexpectedEOF: it is empty
+	case err != nil:
+		return err
+	case len(header) == 0:
 		return nil
-	case err != nil && !errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("audit log %s: cannot be read: %w", h.path, err)
-	case h.hasJournal() && bytes.Equal(header, make([]byte, len(header))):
+	case h.hasJournal() && bytes.Equal(header, make([]byte, headerSize)):
 		return h.check() // the power failed during the first commit ever, and only its later pages are there
-	case n < len(header) || string(header[:len(magic)]) != magic:
-		return h.foreign("it is not an SQLite file")
 	}
-	// A newer header than this one may be in the WAL, but an audit log has its application id from its first commit on,
-	// which is made before it has a WAL.
-	if id := binary.BigEndian.Uint32(header[68:]); id != applicationID {
-		return h.foreign(fmt.Sprintf("it is an SQLite file of another program (application id %#x)", id))
-	}
-	if version := int(binary.BigEndian.Uint32(header[60:])); version > len(migrations.Steps()) {
-		return h.newer(version)
+	if err := h.recognise(header); err != nil {
+		return err
 	}
 	if h.info.Size() > bigFile {
 		logger.Info("checking the audit log; this takes a while", "file", h.path, "megabytes", h.info.Size()>>20)
 	}
 	return h.check()
+}
+
+// header reads the first bytes of the file, fewer than headerSize if it has no more.
+func (l *logFile) header(file io.ReaderAt) ([]byte, error) {
+	header := make([]byte, headerSize)
+	n, err := io.ReadFull(io.NewSectionReader(file, 0, headerSize), header)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, fmt.Errorf("audit log %s: cannot be read: %w", l.path, err)
+	}
+	return header[:n], nil
+}
+
+// recognise returns an error unless the header is that of an audit log whose version this program knows.
+func (l *logFile) recognise(header []byte) error {
+	if len(header) < headerSize || string(header[:len(magic)]) != magic {
+		return l.foreign("it is not an SQLite file")
+	}
+	// A newer header than this one may be in the WAL, but an audit log has its application id from its first commit on,
+	// which is made before it has a WAL.
+	if id := binary.BigEndian.Uint32(header[68:]); id != applicationID {
+		return l.foreign(fmt.Sprintf("it is an SQLite file of another program (application id %#x)", id))
+	}
+	if version := int(binary.BigEndian.Uint32(header[60:])); version > len(migrations.Steps()) {
+		return l.newer(version)
+	}
+	return nil
 }
 
 // rewriteWAL writes the WAL as it is once more, and waits until it is on disk. What an fsync could not write the kernel may
@@ -201,8 +227,8 @@ func (h *held) syncDir() error {
 }
 
 // hasJournal reports whether there is a journal beside the file: then the first commit ever was cut short.
-func (h *held) hasJournal() bool {
-	_, err := os.Stat(h.path + "-journal")
+func (l *logFile) hasJournal() bool {
+	_, err := os.Stat(l.path + "-journal")
 	return err == nil
 }
 
@@ -232,9 +258,14 @@ func (h *held) check() error {
 		return h.explain("cannot be read", err)
 	}
 	if verdict != "ok" {
-		return h.corrupt(strings.ReplaceAll(strings.TrimPrefix(verdict, "*** in database main ***\n"), "\n", "; "))
+		return h.corrupt(oneLine(verdict))
 	}
 	return nil
+}
+
+// oneLine makes one line of what SQLite says of a damaged file.
+func oneLine(verdict string) string {
+	return strings.ReplaceAll(strings.TrimPrefix(verdict, "*** in database main ***\n"), "\n", "; ")
 }
 
 // refusal is an error that already names the file and says what to do.
@@ -242,17 +273,17 @@ type refusal string
 
 func (r refusal) Error() string { return string(r) }
 
-func (h *held) foreign(why string) error {
-	return refusalf("audit log %s: not an httpipe audit log: %s; nothing was changed; choose another path", h.path, why)
+func (l *logFile) foreign(why string) error {
+	return refusalf("audit log %s: not an httpipe audit log: %s; nothing was changed; choose another path", l.path, why)
 }
 
-func (h *held) newer(version int) error {
+func (l *logFile) newer(version int) error {
 	return refusalf("audit log %s: made by a newer httpipe (schema %d, this one knows %d); nothing was changed; use that version, or another file",
-		h.path, version, len(migrations.Steps()))
+		l.path, version, len(migrations.Steps()))
 }
 
-func (h *held) corrupt(detail string) error {
-	return refusalf("audit log %s: the file is corrupt (%s); nothing was changed; move it and its -wal away, or restore a backup", h.path, detail)
+func (l *logFile) corrupt(detail string) error {
+	return refusalf("audit log %s: the file is corrupt (%s); nothing was changed; move it and its -wal away, or restore a backup", l.path, detail)
 }
 
 func refusalf(format string, args ...any) error {
@@ -260,7 +291,7 @@ func refusalf(format string, args ...any) error {
 }
 
 // explain adds to an error of SQLite which file it is about and what to do about it.
-func (h *held) explain(what string, err error) error {
+func (l *logFile) explain(what string, err error) error {
 	var r refusal
 	if errors.As(err, &r) {
 		return r
@@ -269,7 +300,7 @@ func (h *held) explain(what string, err error) error {
 	advice := ""
 	switch code {
 	case sqlite3.ErrCorrupt, sqlite3.ErrNotADB:
-		return h.corrupt(err.Error())
+		return l.corrupt(err.Error())
 	case sqlite3.ErrBusy, sqlite3.ErrLocked:
 		advice = "; another process holds a lock on it: end that one's transaction"
 	case sqlite3.ErrFull:
@@ -279,7 +310,7 @@ func (h *held) explain(what string, err error) error {
 	case sqlite3.ErrIoErr:
 		advice = "; look after the disk"
 	}
-	return fmt.Errorf("audit log %s: %s: %w%s", h.path, what, err, advice)
+	return fmt.Errorf("audit log %s: %s: %w%s", l.path, what, err, advice)
 }
 
 // sqliteCode returns the primary result code if err comes from SQLite.

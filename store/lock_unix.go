@@ -4,9 +4,11 @@ package store
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,20 +19,54 @@ import (
 // On Linux it is on the audit log itself: flock and the fcntl locks by which SQLite coordinates its readers and writers do
 // not see each other there. Elsewhere they collide, and the lock is on a file beside it.
 func lock(file *os.File) (locked bool, side *os.File, err error) {
-	if runtime.GOOS != "linux" {
-		side, err = os.OpenFile(file.Name()+"-lock", os.O_RDWR|os.O_CREATE, 0o600)
+	if !lockOnLog {
+		side, err = os.OpenFile(file.Name()+sideLock, os.O_RDWR|os.O_CREATE, 0o600)
 		if err != nil {
 			return false, nil, err
 		}
 		file = side
 	}
-	switch err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); {
+	for try := 0; ; try++ { // for inUse holds the lock while it looks
+		locked, err = flock(file, unix.LOCK_EX)
+		if locked || err != nil || try == 10 {
+			return locked, side, err
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+const (
+	lockOnLog = runtime.GOOS == "linux"
+	sideLock  = "-lock"
+)
+
+// inUse reports whether a server has the log at path open. It must not be called in a process that has: it closes a descriptor
+// of the file.
+func inUse(path string) (bool, error) {
+	if !lockOnLog {
+		path += sideLock
+	}
+	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	free, err := flock(file, unix.LOCK_SH)
+	return !free, err
+}
+
+// flock takes a lock of that kind on the file, and returns false if another process is in the way.
+func flock(file *os.File, kind int) (bool, error) {
+	switch err := unix.Flock(int(file.Fd()), kind|unix.LOCK_NB); {
 	case err == nil:
-		return true, side, nil
+		return true, nil
 	case errors.Is(err, unix.EWOULDBLOCK):
-		return false, side, nil
+		return false, nil
 	default:
-		return false, side, &os.PathError{Op: "flock", Path: file.Name(), Err: err}
+		return false, &os.PathError{Op: "flock", Path: file.Name(), Err: err}
 	}
 }
 

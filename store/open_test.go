@@ -156,9 +156,9 @@ func TestRefusesCorrupt(t *testing.T) {
 	wantRefused(t, path, "corrupt", "restore a backup")
 }
 
-// The smallest damage: one byte of bookkeeping on one page, which no query would stumble over.
-func TestRefusesSlightDamage(t *testing.T) {
-	path := closedLog(t)
+// damage changes one byte of bookkeeping on one page, which no query would stumble over.
+func damage(t *testing.T, path string) {
+	t.Helper()
 	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -172,6 +172,11 @@ func TestRefusesSlightDamage(t *testing.T) {
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func TestRefusesSlightDamage(t *testing.T) {
+	path := closedLog(t)
+	damage(t, path)
 	wantRefused(t, path, "corrupt", "restore a backup")
 }
 

@@ -73,23 +73,31 @@ func TestRequestIDsAndCount(t *testing.T) {
 	wantOne(t, f.path, "02J-fra|17", "SELECT request_id, count FROM requests")
 }
 
+// emptyLog returns the path of a log of that version in which nothing is recorded.
+func emptyLog(t *testing.T, version int) string {
+	t.Helper()
+	path := tempPath(t)
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range migrations.Steps()[:version] {
+		execute(t, path, step.SQL)
+	}
+	execute(t, path, fmt.Sprintf("PRAGMA application_id=%d; PRAGMA user_version=%d", store.ApplicationID, version))
+	return path
+}
+
 // TestUpgrade: a log of every earlier version is brought up to date with all that it holds.
 func TestUpgrade(t *testing.T) {
 	for version := 1; version < len(migrations.Steps()); version++ {
-		path := tempPath(t)
-		if err := os.WriteFile(path, nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		for _, step := range migrations.Steps()[:version] {
-			execute(t, path, step.SQL)
-		}
-		execute(t, path, fmt.Sprintf(`PRAGMA application_id=%d; PRAGMA user_version=%d;
+		path := emptyLog(t, version)
+		execute(t, path, `
 			INSERT INTO run VALUES (1, 0, 'old'); INSERT INTO run_end VALUES (1, 5, 0);
 			INSERT INTO exchange (id, life, namespace, channel, content_type, matched_at, producer_wait_ms, consumer_wait_ms,
 				producer_addr, consumer_addr, producer_agent, consumer_agent, outcome, bytes, ended_at)
 				VALUES ('old', 1, 'v1', 'work', '', 0, 0, 0, '', '', '', '', 'delivered', 7, 1);
 			INSERT INTO request (id, namespace, channel, role, outcome, arrived_at, ended_at, addr, agent)
-				VALUES (1, 'v1', 'work', 'consumer', 'left', 0, 0, '', '')`, store.ApplicationID, version))
+				VALUES (1, 'v1', 'work', 'consumer', 'left', 0, 0, '', '')`)
 		f := start(t, path, store.Config{}, store.Limits{})
 		_, commit := f.exchange("delivered")
 		wait(t, commit)

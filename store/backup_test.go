@@ -1,0 +1,212 @@
+package store_test
+
+import (
+	"context"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"httpipe/store"
+)
+
+// backup makes a copy of the log, which must work, and returns its path.
+func backup(t *testing.T, path string) string {
+	t.Helper()
+	target := filepath.Join(t.TempDir(), "copy.db")
+	report, err := store.Backup(t.Context(), path, target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.Path != target || len(report.Problems) > 0 {
+		t.Errorf("the report is %+v", report)
+	}
+	wantAlone(t, target)
+	return target
+}
+
+// wantAlone checks that there is nothing in the directory of the file but the file.
+func wantAlone(t *testing.T, path string) {
+	t.Helper()
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil || len(entries) != 1 || entries[0].Name() != filepath.Base(path) {
+		t.Errorf("in the directory of %s there are %v, %v", path, entries, err)
+	}
+}
+
+// TestBackupOfStoppedLog: everything is in the copy, and nothing has happened to the log.
+func TestBackupOfStoppedLog(t *testing.T) {
+	path := full(t)
+	before := sum(t, path)
+	copied := backup(t, path)
+	if sum(t, path) != before {
+		t.Error("the log was changed")
+	}
+	wantAlone(t, path)
+	if got, want := dump(t, copied), dump(t, path); got != want {
+		t.Errorf("the copy holds\n%s\nwant\n%s", got, want)
+	}
+	info, err := os.Stat(copied)
+	if err != nil || info.Mode() != 0o600 {
+		t.Errorf("the copy's mode is %v, %v", info.Mode(), err)
+	}
+	wantOne(t, copied, "delete", "PRAGMA journal_mode") // so a reader needs no files beside it
+	again := backup(t, copied)
+	if got, want := dump(t, again), dump(t, path); got != want {
+		t.Errorf("a copy of the copy holds\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestBackupAfterCrash: what only the WAL has is in the copy, and stays in the WAL.
+func TestBackupAfterCrash(t *testing.T) {
+	f := open(t)
+	for range 50 {
+		_, commit := f.exchange("delivered")
+		wait(t, commit)
+	}
+	crashed := crashCopy(t, f.path)
+	file, wal := sum(t, crashed), sum(t, crashed+"-wal")
+	copied := backup(t, crashed)
+	if sum(t, crashed) != file || sum(t, crashed+"-wal") != wal {
+		t.Error("the log was changed")
+	}
+	wantOne(t, copied, "50", "SELECT count(*) FROM exchanges WHERE outcome = 'delivered'")
+}
+
+// TestBackupWhileWriting: the copy is the log at one moment after the call, however much is written while it is made; the server
+// goes on and empties its WAL afterwards; and a server goes on from the copy.
+func TestBackupWhileWriting(t *testing.T) {
+	f := start(t, tempPath(t), store.Config{}, store.Limits{WALCheck: 1 << 10, WALReset: 64 << 10})
+	for range 500 {
+		f.exchange("delivered")
+	}
+	open := newID()
+	wait(t, f.ExchangeMatched(match(open)))
+	target := filepath.Join(t.TempDir(), "copy.db")
+	steps := 0
+	report, err := store.BackupWith(t.Context(), f.path, target, math.MaxInt64, 0, func() {
+		steps++
+		_, commit := f.exchange("consumer_left")
+		wait(t, commit)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if steps < 20 {
+		t.Errorf("it took %d steps", steps)
+	}
+	if report.Exchanges != 501 || report.Open != 1 || report.Runs != 1 || report.Schema != 2 {
+		t.Errorf("the report is %+v", report)
+	}
+	wantOne(t, target, "500|1|0", "SELECT count(*) FILTER (WHERE outcome = 'delivered'), count(*) FILTER (WHERE outcome = 'open'), count(*) FILTER (WHERE outcome = 'consumer_left') FROM exchanges")
+	wantOne(t, f.path, "501", "SELECT count(*) FROM exchanges WHERE outcome <> 'consumer_left'")
+	eventually(t, "the WAL is emptied again", func() bool {
+		_, commit := f.exchange("delivered")
+		wait(t, commit)
+		info, err := os.Stat(f.path + "-wal")
+		return err == nil && info.Size() < 64<<10
+	})
+
+	restored := start(t, target, store.Config{}, store.Limits{})
+	_, commit := restored.exchange("delivered")
+	wait(t, commit)
+	mustClose(t, restored)
+	wantOne(t, target, "501|1|2", "SELECT count(*) FILTER (WHERE outcome = 'delivered'), count(*) FILTER (WHERE outcome = 'interrupted'), (SELECT count(*) FROM runs) FROM exchanges")
+	if report, err := store.Check(t.Context(), target); err != nil || len(report.Problems) > 0 {
+		t.Errorf("the log that went on from the copy: %+v, %v", report, err)
+	}
+}
+
+// TestBackupGivesUp: in the middle of it, without a trace.
+func TestBackupGivesUp(t *testing.T) {
+	f := open(t)
+	for range 300 {
+		f.exchange("delivered")
+	}
+	_, commit := f.exchange("delivered")
+	wait(t, commit)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	more := func() {
+		_, commit := f.exchange("delivered")
+		wait(t, commit)
+	}
+	for _, test := range []struct {
+		want             string
+		walGrowth, spare int64
+		between          func()
+	}{
+		{"MB of free space, and there are ", math.MaxInt64, math.MaxInt64 / 2, func() { t.Error("it began") }},
+		{"the log grew by 0 MB while it was copied", 10 << 10, 0, more},
+		{"context canceled", math.MaxInt64, 0, cancel},
+	} {
+		dir := t.TempDir()
+		_, err := store.BackupWith(ctx, f.path, filepath.Join(dir, "copy.db"), test.walGrowth, test.spare, test.between)
+		if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), "copy.db") {
+			t.Errorf("error %v, want %s", err, test.want)
+		}
+		if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+			t.Errorf("%s: it left %v, %v", test.want, entries, err)
+		}
+	}
+}
+
+// TestBackupOverwritesNothing: neither what was there, nor what has come while it copied.
+func TestBackupOverwritesNothing(t *testing.T) {
+	path := closedLog(t)
+	for _, suffix := range []string{"", "-wal", "-shm", "-journal"} {
+		target := filepath.Join(t.TempDir(), "copy.db")
+		if err := os.WriteFile(target+suffix, []byte("theirs"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := store.Backup(t.Context(), path, target)
+		if err == nil || !strings.Contains(err.Error(), target+suffix+" is already there") {
+			t.Errorf("error %v", err)
+		}
+		wantAlone(t, target+suffix)
+		if content, err := os.ReadFile(target + suffix); string(content) != "theirs" {
+			t.Errorf("what was there is now %.20q, %v", content, err)
+		}
+	}
+	target := filepath.Join(t.TempDir(), "copy.db")
+	_, err := store.BackupWith(t.Context(), path, target, math.MaxInt64, 0, func() {
+		if err := os.WriteFile(target, []byte("theirs"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if err == nil || !strings.Contains(err.Error(), "is already there") {
+		t.Errorf("error %v", err)
+	}
+	wantAlone(t, target)
+	if content, err := os.ReadFile(target); string(content) != "theirs" {
+		t.Errorf("what has come is now %.20q, %v", content, err)
+	}
+	if _, err := store.Backup(t.Context(), path, path); err == nil || !strings.Contains(err.Error(), "is already there") {
+		t.Errorf("onto itself: %v", err)
+	}
+}
+
+// TestBackupRefuses: what cannot be copied, or has nowhere to go.
+func TestBackupRefuses(t *testing.T) {
+	corrupt := closedLog(t)
+	damage(t, corrupt)
+	tampered := closedLog(t)
+	execute(t, tampered, "DROP TRIGGER exchange_update")
+	good := closedLog(t)
+	for _, test := range []struct{ name, path, target, want string }{
+		{"no log", tempPath(t), "copy.db", "there is no such file"},
+		{"a damaged log", corrupt, "copy.db", "the copy is not sound, so neither is the log: integrity: "},
+		{"a changed schema", tampered, "copy.db", "schema: there is no trigger exchange_update"},
+		{"no directory", good, "no/copy.db", "no such file or directory"},
+	} {
+		dir := t.TempDir()
+		_, err := store.Backup(t.Context(), test.path, filepath.Join(dir, test.target))
+		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: error %v, want %s", test.name, err, test.want)
+		}
+		if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+			t.Errorf("%s: it left %v, %v", test.name, entries, err)
+		}
+	}
+}

@@ -1,0 +1,230 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/mattn/go-sqlite3"
+
+	"httpipe/migrations"
+)
+
+// A Report is what Check and Backup found in an audit log.
+type Report struct {
+	Path  string
+	Bytes int64 // of the file, without its WAL
+	InUse bool  // a server has it open
+
+	Schema    int   // the version
+	Runs      int64 // of the server
+	Unclean   int64 // those of them that did not stop in order, but for the one that is going on
+	Lost      int64 // rows that the runs could not record
+	Exchanges int64
+	Open      int64 // those of them that the newest run has begun and not ended
+	Requests  int64 // that were never matched; some stand for many
+	Channels  int64 // lives of channels
+
+	Problems []string // one line each; without any the log is sound
+}
+
+// mostProblems bounds how many problems of one kind are listed.
+const mostProblems = 20
+
+// Check examines the audit log at path: the file's integrity, its schema, and that everything that began has ended, but for what
+// the server that has the log open is doing now. It changes nothing. It blocks for seconds per gigabyte, and while it does so,
+// a server that writes to the log cannot empty its WAL.
+//
+// The error says why the log could not be examined: that it is not there, not an audit log, or made by a newer version.
+func Check(ctx context.Context, path string) (Report, error) {
+	r, err := openReader(path)
+	if err != nil {
+		return Report{}, err
+	}
+	defer r.close()
+	report, err := r.examine(ctx)
+	if err != nil || len(report.Problems) > 0 {
+		return report, err
+	}
+	if err := r.count(ctx, &report); err != nil {
+		return report, err
+	}
+	return report, r.checkBooks(ctx, &report)
+}
+
+// examine looks at integrity and schema.
+func (r *reader) examine(ctx context.Context) (Report, error) {
+	report := Report{Path: r.path, Bytes: r.info.Size(), InUse: r.inUse}
+	if err := r.row(ctx, "PRAGMA user_version", &report.Schema); err != nil {
+		return report, err
+	}
+	damage, err := texts(ctx, r.conn, fmt.Sprintf("PRAGMA integrity_check(%d)", mostProblems))
+	switch code, _ := sqliteCode(err); {
+	case code == sqlite3.ErrCorrupt, code == sqlite3.ErrNotADB:
+		damage = append(damage, err.Error())
+	case err != nil:
+		return report, r.explain("cannot be read", err)
+	}
+	if !slices.Equal(damage, []string{"ok"}) {
+		for _, text := range damage {
+			report.Problems = append(report.Problems, "integrity: "+oneLine(text))
+		}
+		return report, nil // what else there is to say of such a file nobody can know
+	}
+	report.Problems, err = r.compareSchema(ctx, report.Schema)
+	return report, err
+}
+
+// compareSchema tells where the schema is not what the migrations up to that version make.
+func (r *reader) compareSchema(ctx context.Context, version int) ([]string, error) {
+	reference, err := sql.Open("sqlite3", ":memory:")
+	if err != nil {
+		return nil, err
+	}
+	defer reference.Close()
+	reference.SetMaxOpenConns(1)
+	conn, err := reference.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	for _, step := range migrations.Steps()[:version] {
+		if _, err := conn.ExecContext(ctx, step.SQL); err != nil {
+			return nil, fmt.Errorf("migration %s: %w", step.Name, err)
+		}
+	}
+	want, err := schema(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	got, err := schema(ctx, r.conn)
+	if err != nil {
+		return nil, r.explain("cannot be read", err)
+	}
+	var problems []string
+	for _, object := range slices.Sorted(maps.Keys(want)) {
+		switch sql, ok := got[object]; {
+		case !ok:
+			problems = append(problems, "schema: there is no "+object)
+		case sql != want[object]:
+			problems = append(problems, "schema: the "+object+" is not as httpipe makes it")
+		}
+	}
+	for _, object := range slices.Sorted(maps.Keys(got)) {
+		if _, ok := want[object]; !ok {
+			problems = append(problems, "schema: there is a "+object+" that httpipe has not made")
+		}
+	}
+	return problems, nil
+}
+
+// schema returns the definition of each object in a database, by its kind and name. SQLite's own are left out.
+func schema(ctx context.Context, conn *sql.Conn) (map[string]string, error) {
+	rows, err := conn.QueryContext(ctx, `SELECT type || ' ' || name, tbl_name || ': ' || sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\_%' ESCAPE '\'`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	objects := make(map[string]string)
+	for rows.Next() {
+		var object, sql string
+		if err := rows.Scan(&object, &sql); err != nil {
+			return nil, err
+		}
+		objects[object] = sql
+	}
+	return objects, rows.Err()
+}
+
+// current is the run that is going on, if one is: the newest, without an end.
+const current = "(SELECT r.id FROM run r WHERE r.id = (SELECT max(id) FROM run) AND NOT EXISTS (SELECT 1 FROM run_end x WHERE x.id = r.id))"
+
+// rules are queries that find nothing in sound books: what is counted, and one of them.
+var rules = []struct{ problem, find string }{
+	{"exchanges have no end, though their run is over", `
+		SELECT count(*), min(e.id) FROM exchange e LEFT JOIN exchange_end x ON x.id = e.id
+		WHERE e.ended_at IS NULL AND x.id IS NULL AND e.life >> 32 IS NOT ` + current},
+	{"exchanges have two ends", `
+		SELECT count(*), min(e.id) FROM exchange_end x JOIN exchange e ON e.id = x.id WHERE e.ended_at IS NOT NULL`},
+	{"ends of exchanges have no beginning", `
+		SELECT count(*), min(x.id) FROM exchange_end x LEFT JOIN exchange e ON e.id = x.id WHERE e.id IS NULL`},
+	{"lives of channels have no end, though their run is over", `
+		SELECT count(*), min(l.id) FROM life l LEFT JOIN life_end x ON x.id = l.id
+		WHERE l.closed_at IS NULL AND x.id IS NULL AND l.id >> 32 IS NOT ` + current},
+	{"lives of channels have two ends", `
+		SELECT count(*), min(l.id) FROM life_end x JOIN life l ON l.id = x.id WHERE l.closed_at IS NOT NULL`},
+	{"ends of channels' lives have no beginning", `
+		SELECT count(*), min(x.id) FROM life_end x LEFT JOIN life l ON l.id = x.id WHERE l.id IS NULL`},
+	{"ends of runs have no beginning", `
+		SELECT count(*), min(x.id) FROM run_end x LEFT JOIN run r ON r.id = x.id WHERE r.id IS NULL`},
+}
+
+// count fills in how much is recorded.
+func (r *reader) count(ctx context.Context, report *Report) error {
+	var going int64
+	for _, c := range []struct {
+		query string
+		dest  []any
+	}{
+		{"SELECT count(*), count(*) - count(x.id), coalesce(sum(x.lost), 0), " + current + " IS NOT NULL FROM run r LEFT JOIN run_end x ON x.id = r.id",
+			[]any{&report.Runs, &report.Unclean, &report.Lost, &going}},
+		{"SELECT count(*), count(*) FILTER (WHERE e.ended_at IS NULL AND x.id IS NULL AND e.life >> 32 IS " + current + ") FROM exchange e LEFT JOIN exchange_end x ON x.id = e.id",
+			[]any{&report.Exchanges, &report.Open}},
+		{"SELECT count(*) FROM request", []any{&report.Requests}},
+		{"SELECT count(*) FROM life", []any{&report.Channels}},
+	} {
+		if err := r.row(ctx, c.query, c.dest...); err != nil {
+			return err
+		}
+	}
+	if r.inUse {
+		report.Unclean -= going
+	}
+	return nil
+}
+
+// checkBooks looks for what does not belong together.
+func (r *reader) checkBooks(ctx context.Context, report *Report) error {
+	for _, rule := range rules {
+		var count int64
+		var example sql.NullString
+		if err := r.row(ctx, rule.find, &count, &example); err != nil {
+			return err
+		}
+		if count > 0 {
+			report.Problems = append(report.Problems, fmt.Sprintf("books: %d %s, such as %s", count, rule.problem, example.String))
+		}
+	}
+	if report.Open > 0 && !r.inUse {
+		report.Problems = append(report.Problems, fmt.Sprintf("books: %d exchanges have no end, and no server has the log open: "+
+			"it died, or this is a copy; a server that starts on it records them as %s", report.Open, Interrupted))
+	}
+	return nil
+}
+
+// row scans the only row of a query.
+func (r *reader) row(ctx context.Context, query string, dest ...any) error {
+	if err := r.conn.QueryRowContext(ctx, query).Scan(dest...); err != nil {
+		return r.explain("cannot be read", err)
+	}
+	return nil
+}
+
+// texts returns the rows of a query that has one column, also those that came before an error.
+func texts(ctx context.Context, conn *sql.Conn, query string) (all []string, err error) {
+	rows, err := conn.QueryContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return all, err
+		}
+		all = append(all, text)
+	}
+	return all, rows.Err()
+}
