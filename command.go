@@ -30,6 +30,8 @@ func commands(c *config) []command {
 			run: func(ctx context.Context, _ []string, _, stderr io.Writer) error {
 				return serve(ctx, c, newLogger(c, stderr))
 			}},
+		auditBackup(c),
+		auditCheck(c),
 		healthcheck(c),
 		{name: "version", help: "print the version (also --version)", run: printVersion},
 		{name: "help", help: "print this help (also -h, --help)", run: printHelp},

@@ -152,8 +152,13 @@ func execute(t *testing.T, dir string, command ...string) (code int, output stri
 // sqlite runs a query with the sqlite3 command on the server's log, and returns what that prints.
 func (p *process) sqlite(t *testing.T, query string) string {
 	t.Helper()
-	cmd := exec.Command("sqlite3", "-readonly", filepath.Join(p.dir, "httpipe.db"), query)
-	out, err := cmd.CombinedOutput()
+	return sqliteIn(t, filepath.Join(p.dir, "httpipe.db"), query, "-readonly")
+}
+
+// sqliteIn is sqlite for a file that need not be a server's.
+func sqliteIn(t *testing.T, path, query string, options ...string) string {
+	t.Helper()
+	out, err := exec.Command("sqlite3", append(options, path, query)...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("sqlite3 %q: %v\n%s", query, err, out)
 	}
