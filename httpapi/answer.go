@@ -19,6 +19,7 @@ const (
 	codeNotAConsumer     = "not_a_consumer"
 	codeNotFound         = "not_found"
 	codeMethod           = "method"
+	codeHTTPSRequired    = "https_required"
 	codeAuditUnavailable = "audit_unavailable"
 )
 

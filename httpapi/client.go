@@ -27,18 +27,23 @@ func (s *Server) client(r *http.Request) pipe.Client {
 // before it is what somebody has told it.
 func (s *Server) clientAddr(r *http.Request) string {
 	if name := s.config.ClientIPHeader; name != "" {
-		if values := r.Header.Values(name); len(values) > 0 {
-			last := values[len(values)-1]
-			last = strings.TrimSpace(last[strings.LastIndex(last, ",")+1:])
-			if addr, err := netip.ParseAddr(last); err == nil {
-				return addr.Unmap().WithZone("").String()
-			}
+		if addr, err := netip.ParseAddr(lastOf(r.Header.Values(name))); err == nil {
+			return addr.Unmap().WithZone("").String()
 		}
 	}
 	if connection, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
 		return connection.Addr().Unmap().WithZone("").String()
 	}
 	return r.RemoteAddr
+}
+
+// lastOf returns the last entry of a header that may be a list, "" if there is none.
+func lastOf(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	last := values[len(values)-1]
+	return strings.TrimSpace(last[strings.LastIndex(last, ",")+1:])
 }
 
 // group is what counts as one client: an address, but of IPv6 the network that one household or one

@@ -69,15 +69,37 @@ func (s *Server) overRate(r *http.Request, key pipe.Key) *failure {
 	if delay == 0 {
 		return nil
 	}
+	return s.turnAway(r, key, failure{
+		status: http.StatusTooManyRequests, code: string(pipe.Refused), retryAfter: int(math.Ceil(delay.Seconds())),
+		text: fmt.Sprintf("more than %d requests a minute from %s (--rate-per-client)", s.rates.perMinute, group(client.Addr)),
+	})
+}
+
+// overPlainHTTP returns the refusal of a request that came to the proxy in front by plain http, if that is
+// not wanted. There is no redirect: curl -L makes a GET of a POST when it follows one, and a GET takes
+// somebody's message. What has not come through a proxy is not meant, nor is a look at the health.
+func (s *Server) overPlainHTTP(r *http.Request, key pipe.Key) *failure {
+	scheme := lastOf(r.Header.Values("X-Forwarded-Proto"))
+	if !s.config.RequireHTTPS || scheme == "" || strings.EqualFold(scheme, "https") || strings.HasPrefix(r.URL.Path, routeHealth) {
+		return nil
+	}
+	return s.turnAway(r, key, failure{
+		status: http.StatusForbidden, code: codeHTTPSRequired,
+		text: "this server takes https only: write https:// in the URL (it does not redirect, which would turn a POST into a GET)",
+	})
+}
+
+// turnAway puts the refusal of a request before it could wait on record, if it was for a channel, and
+// returns what its client is told.
+func (s *Server) turnAway(r *http.Request, key pipe.Key, f failure) *failure {
 	role := pipe.Consumer
 	if r.Method == http.MethodPost || r.Method == http.MethodPut {
 		role = pipe.Producer
 	}
 	if key.Channel != "" && (role == pipe.Producer || r.Method == http.MethodGet) {
+		client := s.client(r)
 		s.broker.Refuse(pipe.Arrival{Key: key, Role: role, Client: client, Group: group(client.Addr)}, pipe.Refused)
 	}
-	f := failure{status: http.StatusTooManyRequests, code: string(pipe.Refused), retryAfter: int(math.Ceil(delay.Seconds())),
-		text: fmt.Sprintf("more than %d requests a minute from %s (--rate-per-client)", s.rates.perMinute, group(client.Addr))}
 	return f.to(role)
 }
 

@@ -54,6 +54,8 @@ type Config struct {
 	MaxHeader      int           // bytes; must be set
 	HeaderTimeout  time.Duration // for the head of a request. Nothing bounds one that waits: that is what it is for
 
+	RequireHTTPS bool // refuse what a proxy in front says to have got by plain http
+
 	CORSOrigins []string // origins that a browser may come from; "*" is any
 	Logger      *slog.Logger
 }
@@ -159,6 +161,9 @@ func (s *Server) handler() http.Handler {
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	methods, key, f := s.find(rawPath(r))
+	if f == nil {
+		f = s.overPlainHTTP(r, key)
+	}
 	if f != nil {
 		refuse(w, r, f)
 		return
