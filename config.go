@@ -11,8 +11,10 @@ import (
 // config is everything a run of the program can be told. There is one field per
 // option; options describes each, and parse fills it in.
 type config struct {
-	host           string        // empty: every interface
-	port           int           // 0: any free port
+	host           string // empty: every interface
+	port           int    // 0: any free port
+	requireHTTPS   bool
+	dropTo         account
 	corsOrigin     string        // comma-separated, without spaces
 	requestTimeout time.Duration // 0: no limit
 	readAhead      int64

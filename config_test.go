@@ -86,6 +86,8 @@ var examples = map[string]struct {
 }{
 	"port":                    {"8080", func(c *config) { c.port = 8080 }},
 	"host":                    {"127.0.0.1", func(c *config) { c.host = "127.0.0.1" }},
+	"require-https":           {"true", func(c *config) { c.requireHTTPS = true }},
+	"drop-to":                 {"65532:65533", func(c *config) { c.dropTo = account{"65532:65533", 65532, 65533} }},
 	"cors-origin":             {"https://a.example", func(c *config) { c.corsOrigin = "https://a.example" }},
 	"request-timeout":         {"2.5", func(c *config) { c.requestTimeout = 2500 * time.Millisecond }},
 	"read-ahead":              {"1MiB", func(c *config) { c.readAhead = 1 << 20 }},
@@ -127,7 +129,12 @@ func TestEveryOptionFromEverySource(t *testing.T) {
 				}
 			})
 		}
-		check("flag", nil, "", "--"+o.name, example.text)
+		check("flag", nil, "", "--"+o.name+"="+example.text)
+		if o.arg == "" {
+			check("flag alone", nil, "", "--"+o.name)
+		} else {
+			check("flag and value", nil, "", "--"+o.name, example.text)
+		}
 		check("file", nil, o.name+" "+example.text+"\n")
 		for _, name := range o.variables() {
 			check(name, map[string]string{name: example.text}, "")

@@ -63,6 +63,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 //
 //	SIGTERM ──▶ waiters get 503 ──▶ exchanges end, or are cut ──▶ answers go out ──▶ log is closed
 func serve(ctx context.Context, c *config, logger *slog.Logger) (err error) {
+	if err := drop(c); err != nil {
+		return err
+	}
 	stop, stopped := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stopped()
 
@@ -132,6 +135,7 @@ func serverConfig(c *config, log *store.Log, waiting int, logger *slog.Logger) h
 		ClientIPHeader: c.clientIPHeader,
 		MaxHeader:      int(c.maxHeader),
 		HeaderTimeout:  c.headerTimeout,
+		RequireHTTPS:   c.requireHTTPS,
 		CORSOrigins:    strings.Split(c.corsOrigin, ","),
 		Logger:         logger,
 	}

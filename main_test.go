@@ -66,10 +66,16 @@ func startBy(t *testing.T, dir string, by []string, args ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{dir: dir, exited: make(chan struct{})}
 	command := slices.Concat(by, []string{path, "--port", "0", "--host", "127.0.0.1", "--log-format", "json"}, args)
-	p.Cmd = exec.Command(command[0], command[1:]...)
-	p.Dir = dir
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Dir = dir
+	return startCommand(t, cmd)
+}
+
+// startCommand is start for a command that is a httpipe which logs in JSON.
+func startCommand(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{Cmd: cmd, dir: cmd.Dir, exited: make(chan struct{})}
 	stderr, err := p.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
