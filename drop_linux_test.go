@@ -55,33 +55,8 @@ func gidOfNobody(t *testing.T) int {
 	return gid
 }
 
-// dropped is an ordinary user whom no machine knows.
+// Those of an ordinary user whom no machine knows.
 const droppedUser, droppedGroup = 65532, 65533
-
-func needRoot(t *testing.T) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("only root can become another user")
-	}
-}
-
-// publicDir returns a directory of root's to which everybody can get, unlike t.TempDir.
-func publicDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "httpipe-drop-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	data := filepath.Join(dir, "data")
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Mkdir(data, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return data
-}
 
 // wantOwner checks that each of the files is the user's whom the server has become.
 func wantOwner(t *testing.T, uid, gid uint32, paths ...string) {
@@ -174,15 +149,7 @@ func TestDropTo(t *testing.T) {
 func TestDropToKeepsItsName(t *testing.T) {
 	needRoot(t)
 	dir := publicDir(t)
-	path, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	named := filepath.Join(filepath.Dir(dir), "httpipe")
-	if out, err := exec.Command("cp", path, named).CombinedOutput(); err != nil {
-		t.Fatalf("cp: %s", out)
-	}
-	cmd := exec.Command(named, "--drop-to", "65532:65533", "--port", "0", "--host", "127.0.0.1", "--log-format", "json")
+	cmd := exec.Command(publicBinary(t, dir), "--drop-to", "65532:65533", "--port", "0", "--host", "127.0.0.1", "--log-format", "json")
 	cmd.Dir = dir
 	p := startCommand(t, cmd)
 	wantStuck(t, p.Process.Pid)
@@ -199,14 +166,7 @@ func TestDropToUnprivileged(t *testing.T) {
 	if err := os.Chown(dir, droppedUser, droppedGroup); err != nil {
 		t.Fatal(err)
 	}
-	path, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	public := filepath.Join(filepath.Dir(dir), "httpipe")
-	if out, err := exec.Command("cp", path, public).CombinedOutput(); err != nil {
-		t.Fatalf("cp: %s", out)
-	}
+	public := publicBinary(t, dir)
 	as := func(options ...string) []string {
 		return append([]string{"setpriv", "--reuid=65532", "--regid=65533", "--clear-groups"}, options...)
 	}

@@ -23,6 +23,7 @@ type load struct {
 
 	mu           sync.Mutex
 	changed      *sync.Cond
+	stopping     bool     // the server has been told to stop, and may say so, or be gone
 	acknowledged []string // exchanges whose producer got 200
 	unrecorded   []string // exchanges whose producer got 503
 	refused      int      // requests to produce that got 503 before they were in an exchange
@@ -161,6 +162,7 @@ func (l *load) exchange(url, message string) (pause time.Duration) {
 			l.unrecorded = append(l.unrecorded, id)
 		}
 	case status == 0 && ctx.Err() != nil: // called off
+	case l.stopping && (status == 0 || status == http.StatusServiceUnavailable && header.Get("Httpipe-Error") == "shut_down"):
 	default:
 		l.wrong = append(l.wrong, fmt.Sprintf("a producer got %d %q, its consumer %q", status, body, got))
 	}

@@ -101,6 +101,7 @@ func serve(ctx context.Context, c *config, logger *slog.Logger) (err error) {
 		listening = append(listening, "audit_db", c.auditDB)
 	}
 	logger.Info("listening", listening...)
+	warnIfOpen(logger, listener.Addr())
 
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
@@ -154,6 +155,13 @@ func listen(ctx context.Context, c *config) (net.Listener, error) {
 		return nil, fmt.Errorf("cannot listen on port %d: %w", c.port, err)
 	}
 	return listener, nil
+}
+
+// warnIfOpen says that the server has no control over who uses it, if others than this machine reach it.
+func warnIfOpen(logger *slog.Logger, addr net.Addr) {
+	if tcp, ok := addr.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
+		logger.Warn("whoever reaches this address may produce, consume and delete; --host 127.0.0.1 keeps it to this machine", "addr", addr.String())
+	}
 }
 
 func newLogger(c *config, w io.Writer) *slog.Logger {

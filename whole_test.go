@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -55,6 +56,45 @@ func TestKilled(t *testing.T) {
 		}
 	}
 	p.stop(t)
+}
+
+// TestSigtermUnderLoad: a server that is stopped at work ends in order, has on record all that it has
+// acknowledged, and goes on when it is started again.
+func TestSigtermUnderLoad(t *testing.T) {
+	dir := t.TempDir()
+	p := start(t, dir)
+	l := startLoad(t, p.url, 16)
+	l.more(t, 300)
+	l.mu.Lock()
+	l.stopping = true
+	l.mu.Unlock()
+	p.stop(t)
+	l.stop(t)
+
+	recorded := strings.Fields(p.sqlite(t, "select id from exchanges where outcome = 'delivered'"))
+	slices.Sort(recorded)
+	for _, id := range l.acknowledged {
+		if _, ok := slices.BinarySearch(recorded, id); !ok {
+			t.Errorf("acknowledged, and not on record: %s", id)
+		}
+	}
+	for query, want := range map[string]string{
+		"select clean, lost from runs":                          "1|0",
+		"select count(*) from exchanges where outcome = 'open'": "0",
+		"select count(*) from channels where closed_at is null": "0",
+	} {
+		if got := p.sqlite(t, query); got != want {
+			t.Errorf("%s: %q, want %q", query, got, want)
+		}
+	}
+	p = start(t, dir)
+	l = startLoad(t, p.url, 2)
+	l.more(t, 20)
+	l.stop(t)
+	p.stop(t)
+	if code, output := httpipe(t, dir, "audit", "check"); code != 0 || !strings.Contains(output, "runs 2 (unclean 0)") {
+		t.Errorf("the log in the end: exit %d, %s", code, output)
+	}
 }
 
 // zeros is an endless body.

@@ -110,7 +110,11 @@ func openingError(path string, err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("audit log %s: there is no directory %s; create it, or choose another path", path, filepath.Dir(path))
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("audit log %s: no permission to read and write it as user %d; change its owner or mode, or choose another path", path, os.Geteuid())
+		what := path
+		if statErr != nil { // so it is about making the file
+			what = filepath.Dir(path)
+		}
+		return fmt.Errorf("audit log %s: user %d may not read and write %s; change its owner or mode, or choose another path", path, os.Geteuid(), what)
 	default:
 		return fmt.Errorf("audit log %s: cannot be opened: %w; choose another path", path, err)
 	}

@@ -207,7 +207,7 @@ func TestRefusesWithoutPermission(t *testing.T) {
 	if err := os.Chmod(path, 0o400); err != nil {
 		t.Fatal(err)
 	}
-	wantRefused(t, path, "no permission")
+	wantRefused(t, path, fmt.Sprintf("may not read and write %s;", path))
 	if err := os.Chmod(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
