@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"httpipe/migrations"
 	"httpipe/store"
 )
 
@@ -96,7 +97,7 @@ func TestBackupWhileWriting(t *testing.T) {
 	if steps < 20 {
 		t.Errorf("it took %d steps", steps)
 	}
-	if report.Exchanges != 501 || report.Open != 1 || report.Runs != 1 || report.Schema != 2 {
+	if report.Exchanges != 501 || report.Open != 1 || report.Runs != 1 || report.Schema != len(migrations.Steps()) {
 		t.Errorf("the report is %+v", report)
 	}
 	wantOne(t, target, "500|1|0", "SELECT count(*) FILTER (WHERE outcome = 'delivered'), count(*) FILTER (WHERE outcome = 'open'), count(*) FILTER (WHERE outcome = 'consumer_left') FROM exchanges")
