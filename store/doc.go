@@ -36,4 +36,7 @@
 //
 // Open closes the books of a run that crashed: what it left open has ended as `interrupted`. Old rows are removed
 // only if Config.Retention says so, and a row in cutoff says what was removed.
+//
+// Backup and Check are for another process than the server's: they look at its log, copy it and examine it while it works, and
+// change nothing.
 package store
