@@ -19,27 +19,29 @@ import (
 	"time"
 )
 
-// binary is the program, built once for all tests that need a process of it.
-var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "httpipe-test-")
-	if err != nil {
-		return "", err
+// workshop is a directory for what is built once for all tests.
+var workshop string
+
+func TestMain(m *testing.M) {
+	var err error
+	if workshop, err = os.MkdirTemp("", "httpipe-test-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
-	path := filepath.Join(dir, "httpipe")
+	code := m.Run()
+	os.RemoveAll(workshop)
+	os.Exit(code)
+}
+
+// binary is the program, for the tests that need a process of it.
+var binary = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(workshop, "httpipe")
 	out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("%w\n%s", err, out)
 	}
 	return path, nil
 })
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if path, err := binary(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
-	}
-	os.Exit(code)
-}
 
 // A process is a running httpipe.
 type process struct {
@@ -66,11 +68,14 @@ func startBy(t *testing.T, dir string, by []string, args ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	command := slices.Concat(by, []string{path, "--port", "0", "--host", "127.0.0.1", "--log-format", "json"}, args)
+	command := slices.Concat(by, []string{path}, onFreePort, args)
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Dir = dir
 	return startCommand(t, cmd)
 }
+
+// onFreePort are the options with which a process tells where it listens.
+var onFreePort = []string{"--port", "0", "--host", "127.0.0.1", "--log-format", "json"}
 
 // startCommand is start for a command that is a httpipe which logs in JSON.
 func startCommand(t *testing.T, cmd *exec.Cmd) *process {
