@@ -1,0 +1,288 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/BurntSushi/toml"
+)
+
+// flyKeys are the keys of a fly.toml that flyctl knows, of the sections that ours may have: those of its
+// internal/appconfig/config.go (commit 0001e896) and service.go (c08be17e), and of superfly/fly-go's
+// machine_types.go (005ce19b). What flyctl does not know, it ignores in silence.
+var flyKeys = map[string]string{
+	"":      "app primary_region kill_signal kill_timeout swap_size_mb console_command host_dedication_id machine_config container",
+	"build": "builder args buildpacks image settings builtin dockerfile ignorefile build-target",
+	"deploy": "strategy max_unavailable wait_timeout release_command release_command_timeout release_command_vm " +
+		"seed_command",
+	"mounts": "source destination initial_size snapshot_retention auto_extend_size_threshold " +
+		"auto_extend_size_increment auto_extend_size_limit processes",
+	"http_service": "internal_port force_https auto_stop_machines auto_start_machines min_machines_running processes " +
+		"concurrency tls_options http_options checks machine_checks",
+	"http_service.concurrency":  "type soft_limit hard_limit",
+	"http_service.http_options": "compress response h2_backend idle_timeout headers_read_timeout replay_cache",
+	"http_service.checks": "interval timeout grace_period method path protocol tls_skip_verify tls_server_name " +
+		"headers",
+	"restart": "policy retries processes",
+	"vm":      "size memory cpu_kind cpus memory_mb gpus gpu_kind host_dedication_id persist_rootfs kernel_args processes",
+	"metrics": "port path https processes",
+}
+
+// flyConfig is what the tests read of fly.toml.
+type flyConfig struct {
+	App         string
+	KillSignal  string  `toml:"kill_signal"`
+	KillTimeout flyTime `toml:"kill_timeout"`
+	Env         map[string]string
+	Deploy      struct{ Strategy string }
+	Mounts      []struct {
+		Destination string
+		Threshold   int    `toml:"auto_extend_size_threshold"`
+		Increment   string `toml:"auto_extend_size_increment"`
+		Limit       string `toml:"auto_extend_size_limit"`
+	}
+	HTTPService struct {
+		InternalPort int    `toml:"internal_port"`
+		ForceHTTPS   bool   `toml:"force_https"`
+		AutoStop     string `toml:"auto_stop_machines"`
+		Concurrency  struct {
+			Type string
+			Soft int `toml:"soft_limit"`
+			Hard int `toml:"hard_limit"`
+		}
+		Options struct {
+			IdleTimeout int `toml:"idle_timeout"`
+			Compress    *bool
+			H2Backend   *bool `toml:"h2_backend"`
+		} `toml:"http_options"`
+		Checks []struct {
+			Method, Path string
+			Timeout      flyTime
+			Interval     flyTime
+			Grace        flyTime `toml:"grace_period"`
+		}
+	} `toml:"http_service"`
+	VM []struct{ Memory string }
+}
+
+// flyTime is a time as flyctl reads it.
+type flyTime struct{ time.Duration }
+
+func (f *flyTime) UnmarshalText(text []byte) (err error) {
+	f.Duration, err = time.ParseDuration(string(text))
+	return err
+}
+
+func readFly(t *testing.T) (flyConfig, toml.MetaData) {
+	t.Helper()
+	var fly flyConfig
+	meta, err := toml.DecodeFile("fly.toml", &fly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fly, meta
+}
+
+func TestFlyKeys(t *testing.T) {
+	fly, meta := readFly(t)
+	for _, key := range meta.Keys() {
+		section, name := strings.Join(key[:len(key)-1], "."), key[len(key)-1]
+		_, isSection := flyKeys[key.String()]
+		switch {
+		case section == "env":
+			option := slices.ContainsFunc(options(&config{}), func(o option) bool { return o.env() == name })
+			if !option && name != "GOMEMLIMIT" {
+				t.Errorf("[env] has %s, which is no option", name)
+			}
+		case key.String() == "env", isSection:
+		case !slices.Contains(strings.Fields(flyKeys[section]), name):
+			t.Errorf("flyctl does not know %s", key)
+		}
+	}
+	if fly.KillSignal != "SIGTERM" || fly.Deploy.Strategy != "rolling" || fly.HTTPService.AutoStop != "off" {
+		t.Errorf("it is stopped by %s, deployed by %s, stopped when idle %s", fly.KillSignal, fly.Deploy.Strategy, fly.HTTPService.AutoStop)
+	}
+}
+
+// flyEnvironment gives the test the environment that the server has on Fly, and returns its configuration.
+func flyEnvironment(t *testing.T) (flyConfig, config) {
+	t.Helper()
+	imageEnvironment(t)
+	fly, _ := readFly(t)
+	for name, value := range fly.Env {
+		t.Setenv(name, value)
+	}
+	c, err := parseConfig(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fly, c
+}
+
+// TestFlyAgrees: what Fly does fits what the server does.
+func TestFlyAgrees(t *testing.T) {
+	fly, c := flyEnvironment(t)
+	service := fly.HTTPService
+	if service.InternalPort != c.port || c.host != "" {
+		t.Errorf("Fly goes to port %d, and the server listens on %q, port %d", service.InternalPort, c.host, c.port)
+	}
+	// The log is closed after the drain; a commit may take 5 s.
+	if fly.KillTimeout.Duration < c.drainTimeout+10*time.Second || fly.KillTimeout.Duration > 5*time.Minute {
+		t.Errorf("it is killed after %v, and drains for %v", fly.KillTimeout, c.drainTimeout)
+	}
+	if limits := service.Concurrency; limits.Type != "requests" || limits.Soft < 2*c.maxWaiting || limits.Hard < limits.Soft {
+		t.Errorf("Fly lets %+v in, and the server lets %d wait", limits, c.maxWaiting)
+	}
+	if c.maxWaitingPerClient <= 0 || c.maxWaitingPerClient > c.maxWaiting/2 {
+		t.Errorf("of %d who wait, %d may be one client", c.maxWaiting, c.maxWaitingPerClient)
+	}
+	if idle := time.Duration(service.Options.IdleTimeout) * time.Second; idle < 24*time.Hour {
+		t.Errorf("Fly cuts who waits after %v", idle)
+	}
+	if service.Options.Compress == nil || *service.Options.Compress || service.Options.H2Backend != nil {
+		t.Errorf("http_options are %+v", service.Options)
+	}
+	if c.clientIPHeader != "Fly-Client-IP" || !c.requireHTTPS || service.ForceHTTPS {
+		t.Errorf("the client is in %q, the server requires https: %t, Fly forces it: %t", c.clientIPHeader, c.requireHTTPS, service.ForceHTTPS)
+	}
+	if len(service.Checks) != 1 || service.Checks[0].Path != "/healthz" || service.Checks[0].Timeout.Duration >= service.Checks[0].Interval.Duration {
+		t.Errorf("the checks are %+v", service.Checks)
+	}
+	if len(fly.Mounts) != 1 || filepath.Dir(c.auditDB) != fly.Mounts[0].Destination {
+		t.Errorf("the log is %s, the mounts are %+v", c.auditDB, fly.Mounts)
+	} else if m := fly.Mounts[0]; m.Threshold == 0 || m.Increment == "" || m.Limit == "" {
+		t.Errorf("the volume does not grow: %+v", m)
+	}
+	memory, err := parseSize(fly.VM[0].Memory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What a waiter takes: its goroutines and connection, the read-ahead, the kernel's receive buffer.
+	if most := int64(c.maxWaiting) * (25_000 + c.readAhead + 128<<10); most > memory {
+		t.Errorf("%d who wait may take %d MB, of %s", c.maxWaiting, most>>20, fly.VM[0].Memory)
+	}
+	if goes, err := parseSize(fly.Env["GOMEMLIMIT"]); err != nil || goes > memory/2 {
+		t.Errorf("GOMEMLIMIT is %s of %s, %v", fly.Env["GOMEMLIMIT"], fly.VM[0].Memory, err)
+	}
+}
+
+// A fakeFly stands for Fly.io: programs fly and curl, and a running relay.
+type fakeFly struct {
+	*process
+	tools string // where the programs are
+	state string // what exists on it
+}
+
+// startFly starts a Fly on which nothing exists yet. The relay runs already, in the environment that it
+// would have there, and curl reaches it at https://my-relay.fly.dev as Fly's proxy would.
+func startFly(t *testing.T) fakeFly {
+	t.Helper()
+	flyEnvironment(t)
+	t.Setenv("HTTPIPE_DROP_TO", "") // this relay is the user's who runs the tests
+	p := start(t, t.TempDir(), "--audit-db", "httpipe.db")
+	f := fakeFly{p, t.TempDir(), t.TempDir()}
+	real, err := exec.LookPath("curl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	script(t, filepath.Join(f.tools, "curl"), fmt.Sprintf(`
+		for arg; do
+			shift
+			case $arg in
+			https://my-relay.fly.dev*) set -- "$@" "%s${arg#https://my-relay.fly.dev}" ;;
+			*) set -- "$@" "$arg" ;;
+			esac
+		done
+		exec %s -H 'X-Forwarded-Proto: https' -H 'Fly-Client-IP: 192.0.2.7' "$@"`, p.url, real))
+	script(t, filepath.Join(f.tools, "fly"), fmt.Sprintf(`
+		cd %s
+		echo "$*" >>calls
+		case "$1 $2" in
+		"auth whoami") cat user ;;
+		"auth login") echo me@example.com >user ;;
+		"status -a") [ -e "app $3" ] ;;
+		"apps create") touch "app $3" ;;
+		"volumes list") cat volumes 2>/dev/null || echo '[]' ;;
+		"volumes create") printf '[\n    {\n        "name": "%%s",\n        "size_gb": 1\n    }\n]\n' "$3" >volumes ;;
+		"deploy -a") [ ! -e broken ] ;;
+		"ssh console")
+			for last; do :; done
+			eval "$(echo "$last" | sed 's|/data|%s|')" ;;
+		*) echo "Error: unknown command $*" >&2; exit 1 ;;
+		esac`, f.state, p.dir))
+	return f
+}
+
+// deploy runs scripts/deploy, and returns the calls of fly that it made.
+func (f fakeFly) deploy(t *testing.T) (calls []string, err error) {
+	t.Helper()
+	os.Remove(filepath.Join(f.state, "calls"))
+	cmd := exec.Command("scripts/deploy", "my-relay")
+	cmd.Env = append(os.Environ(), "PATH="+f.tools+":"+os.Getenv("PATH"))
+	out, err := cmd.CombinedOutput()
+	t.Logf("%s", out)
+	text, _ := os.ReadFile(filepath.Join(f.state, "calls"))
+	return strings.Split(strings.TrimSpace(string(text)), "\n"), err
+}
+
+// matches reports whether each call is as its pattern wants.
+func matches(calls, want []string) bool {
+	return slices.EqualFunc(calls, want, func(call, want string) bool {
+		return regexp.MustCompile("^" + want + "$").MatchString(call)
+	})
+}
+
+func TestDeploy(t *testing.T) {
+	f := startFly(t)
+	const deploy = `deploy -a my-relay --ha=false --build-arg VERSION=\S+`
+	look := []string{`ssh console -q -a my-relay -C .*`, `ssh console -q -a my-relay -C .*`}
+
+	first := append([]string{
+		"auth whoami", "auth login",
+		"status -a my-relay", "apps create my-relay",
+		"volumes list -a my-relay --json",
+		"volumes create httpipe_data -a my-relay --yes --region fra --size 1 --snapshot-retention 14",
+		deploy}, look...)
+	if calls, err := f.deploy(t); err != nil || !matches(calls, first) {
+		t.Fatalf("the first time: %v\n%s", err, strings.Join(calls, "\n"))
+	}
+	again := append([]string{"auth whoami", "status -a my-relay", "volumes list -a my-relay --json", deploy}, look...)
+	if calls, err := f.deploy(t); err != nil || !matches(calls, again) {
+		t.Errorf("the second time: %v\n%s", err, strings.Join(calls, "\n"))
+	}
+	if got := f.sqlite(t, "select distinct producer_addr from exchanges"); got != "192.0.2.7" {
+		t.Errorf("the clients are %s on record", got)
+	}
+
+	write(t, filepath.Join(f.state, "broken"), "")
+	if calls, err := f.deploy(t); err == nil || !matches(calls, again[:4]) {
+		t.Errorf("when a deploy fails: %v\n%s", err, strings.Join(calls, "\n"))
+	}
+}
+
+// TestDeployNothing: without a name, or without flyctl, it says so.
+func TestDeployNothing(t *testing.T) {
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "usage: scripts/deploy APP\n"},
+		{[]string{"my-relay"}, "scripts/deploy: fly is missing; https://fly.io/docs/flyctl/install says how to get it\n"},
+	} {
+		cmd := exec.Command("scripts/deploy", test.args...)
+		cmd.Env = append(os.Environ(), "PATH=/usr/bin:/bin")
+		if _, err := exec.LookPath("/usr/bin/fly"); err == nil {
+			t.Skip("flyctl is where every program is")
+		}
+		if out, err := cmd.CombinedOutput(); err == nil || string(out) != test.want {
+			t.Errorf("%v: %v, %q", test.args, err, out)
+		}
+	}
+}
