@@ -95,7 +95,7 @@ func nginxCommand(t *testing.T, dir, listen, relay string) *exec.Cmd {
 
 func caddyCommand(t *testing.T, dir, listen, relay string) *exec.Cmd {
 	_, port, _ := strings.Cut(listen, ":")
-	config := deployed(t, "Caddyfile", "relay.example.com {", "http://relay.example.com:"+port+", http://"+listen+" {", "127.0.0.1:3000", relay)
+	config := deployed(t, "Caddyfile", "{$DOMAIN:relay.example.com}", "http://relay.example.com:"+port+", http://"+listen, "{$HTTPIPE:127.0.0.1:3000}", relay)
 	options := fmt.Sprintf("{\n\tadmin off\n\tstorage file_system %s\n\tlog {\n\t\tlevel ERROR\n\t}\n}\n", dir)
 	cmd := exec.Command("caddy", "run", "--adapter", "caddyfile", "--config", write(t, filepath.Join(dir, "Caddyfile"), options+config))
 	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_CONFIG_HOME="+dir, "XDG_DATA_HOME="+dir)
