@@ -199,3 +199,22 @@ func TestReadmeLoop(t *testing.T) {
 		}
 	}
 }
+
+// TestReadmeCommands: what the README tells to type is there, and in the shell's grammar.
+func TestReadmeCommands(t *testing.T) {
+	for _, path := range regexp.MustCompile(`\b(?:scripts|deploy)/[\w.]*\w`).FindAllString(readme(t), -1) {
+		if _, err := os.Stat(path); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, block := range blocks(t, "sh") {
+		if out, err := exec.Command("bash", "-n", "-c", block).CombinedOutput(); err != nil {
+			t.Errorf("%v: %s\n%s", err, out, block)
+		}
+	}
+	for _, link := range regexp.MustCompile(`\]\(([^)#:]+)\)`).FindAllStringSubmatch(readme(t), -1) {
+		if _, err := os.Stat(link[1]); err != nil {
+			t.Error(err)
+		}
+	}
+}
