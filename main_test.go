@@ -371,10 +371,11 @@ func TestSecondSignal(t *testing.T) {
 // TestImports keeps the direction of the packages' dependencies.
 func TestImports(t *testing.T) {
 	for dir, allowed := range map[string][]string{
+		"./access":            {"github.com/golang-jwt/jwt/v5"},
 		"./pipe":              {},
 		"./migrations":        {},
 		"./store":             {"httpipe/migrations", "github.com/mattn/go-sqlite3", "golang.org/x/sys/unix"},
-		"./httpapi":           {"httpipe/pipe", "httpipe/store", "github.com/google/uuid", "github.com/gorilla/handlers", "github.com/hashicorp/golang-lru/v2/simplelru", "golang.org/x/sys/unix", "golang.org/x/time/rate"},
+		"./httpapi":           {"httpipe/access", "httpipe/pipe", "httpipe/store", "github.com/google/uuid", "github.com/gorilla/handlers", "github.com/hashicorp/golang-lru/v2/simplelru", "golang.org/x/sys/unix", "golang.org/x/time/rate"},
 		"./scripts/benchmark": {"httpipe/pipe", "httpipe/store", "github.com/google/uuid", "github.com/mattn/go-sqlite3", "golang.org/x/sys/unix"},
 	} {
 		out, err := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}`, dir).Output()

@@ -1,0 +1,137 @@
+package access
+
+import (
+	"errors"
+	"fmt"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+const (
+	// maxToken is how long a token may be, in bytes. A longer one is not looked at.
+	maxToken = 4 << 10
+	// maxName is how long a token's name may be, in bytes.
+	maxName = 255
+	// leeway is how much the clocks of servers and of makers of tokens may differ.
+	leeway = 30 * time.Second
+	// secretName is the name of whoever has the secret.
+	secretName = "secret"
+)
+
+// A Token says what its bearer may do, and until when.
+type Token struct {
+	Name     string // whose it is, for the audit log
+	Allow    []Permission
+	Channels []string  // patterns
+	From     time.Time // zero: at once
+	Expires  time.Time // zero: never
+}
+
+// claims are a token's as its JWT has them.
+type claims struct {
+	jwt.RegisteredClaims
+	Allow    []string `json:"allow"`
+	Channels []string `json:"channels"`
+}
+
+// method is the only one that a token may be signed with.
+var method = jwt.SigningMethodHS256
+
+// parser leaves it to Guard.Judge to look at the time: that of a token that is remembered has to be looked at as well.
+var parser = jwt.NewParser(jwt.WithValidMethods([]string{method.Alg()}), jwt.WithStrictDecoding(), jwt.WithoutClaimsValidation())
+
+// Sign makes a token out of t. An error, of one line, says what of t cannot be.
+func (s Secrets) Sign(t Token) (string, error) {
+	c := claims{Channels: t.Channels}
+	c.Subject = t.Name
+	for _, p := range t.Allow {
+		c.Allow = append(c.Allow, string(p))
+	}
+	if !t.From.IsZero() {
+		c.NotBefore = jwt.NewNumericDate(t.From)
+	}
+	if !t.Expires.IsZero() {
+		c.ExpiresAt = jwt.NewNumericDate(t.Expires)
+	}
+	if _, err := c.bearer(); err != nil {
+		return "", err
+	}
+	signed, err := jwt.NewWithClaims(method, c).SignedString(s.keys[0])
+	if err == nil && len(signed) > maxToken {
+		err = fmt.Errorf("the token would have %d characters, and at most %d are allowed; make it for fewer patterns", len(signed), maxToken)
+	}
+	return signed, err
+}
+
+// verify returns whose token it is, or a Reason why nobody's.
+func (s Secrets) verify(token string) (*Bearer, error) {
+	if len(token) > maxToken {
+		return nil, Malformed
+	}
+	keys := jwt.VerificationKeySet{}
+	for _, key := range s.keys {
+		keys.Keys = append(keys.Keys, key)
+	}
+	var c claims
+	_, err := parser.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return keys, nil })
+	if errors.Is(err, jwt.ErrSignatureInvalid) {
+		return nil, Foreign
+	}
+	if err != nil {
+		return nil, Malformed
+	}
+	b, err := c.bearer()
+	if err != nil {
+		return nil, Malformed
+	}
+	return b, nil
+}
+
+// bearer returns who has a token with these claims.
+func (c *claims) bearer() (*Bearer, error) {
+	if err := checkName(c.Subject); err != nil {
+		return nil, err
+	}
+	b := &Bearer{Name: c.Subject}
+	for _, name := range c.Allow {
+		p, err := ParsePermission(name)
+		if err != nil {
+			return nil, err
+		}
+		for _, text := range c.Channels {
+			pattern, err := ParsePattern(text)
+			if err != nil {
+				return nil, err
+			}
+			b.grants = append(b.grants, Grant{p, pattern})
+		}
+	}
+	if len(b.grants) == 0 {
+		return nil, errors.New("a token needs at least one permission, and one pattern of channels for it")
+	}
+	if c.NotBefore != nil {
+		b.from = c.NotBefore.Add(-leeway)
+	}
+	if c.ExpiresAt != nil {
+		b.expires = c.ExpiresAt.Add(leeway)
+	}
+	return b, nil
+}
+
+func checkName(name string) error {
+	switch {
+	case name == "" || len(name) > maxName:
+		return fmt.Errorf("a token's name has 1 to %d bytes", maxName)
+	case name == secretName:
+		return fmt.Errorf("a token cannot be named %q, which is what the audit log calls whoever has the secret", name)
+	}
+	for _, c := range name {
+		if !unicode.IsPrint(c) || c == utf8.RuneError {
+			return fmt.Errorf("a token's name cannot contain %q", c)
+		}
+	}
+	return nil
+}
