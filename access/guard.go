@@ -19,7 +19,8 @@ const (
 	Foreign       Reason = "foreign"        // not signed with a secret of this server, or changed since
 	Expired       Reason = "expired"
 	NotYetValid   Reason = "not_yet_valid"
-	NotGranted    Reason = "not_granted" // the token is good, but not for this
+	NotGranted    Reason = "not_granted"    // the token is good, but not for this
+	TooManyWrong  Reason = "too_many_wrong" // so many of this client's were, so this one was not looked at
 )
 
 func (r Reason) Error() string { return string(r) }
@@ -68,7 +69,7 @@ func (g *Guard) Nobody() *Bearer { return g.nobody }
 
 // Known reports whether the credential has been found genuine before. It forgets, now and then.
 func (g *Guard) Known(credential string) bool {
-	return g.recall(sha256.Sum256([]byte(credential))) != nil
+	return len(credential) <= maxToken && g.recall(sha256.Sum256([]byte(credential))) != nil
 }
 
 // Judge returns whose credential it is, or a Reason why it is not good now. Of one that is genuine, only too old or too

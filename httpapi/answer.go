@@ -21,6 +21,8 @@ const (
 	codeMethod           = "method"
 	codeHTTPSRequired    = "https_required"
 	codeAuditUnavailable = "audit_unavailable"
+	codeUnauthorized     = "unauthorized"
+	codeForbidden        = "forbidden"
 )
 
 // A failure is an answer other than success: its status, its code in Httpipe-Error, and one line of
@@ -29,8 +31,9 @@ type failure struct {
 	status     int
 	code       string
 	text       string
-	retryAfter int  // seconds; 0: no Retry-After
-	quiet      bool // a consumer's: no body unless it asks for JSON, since what it prints must be a message
+	retryAfter int    // seconds; 0: no Retry-After
+	challenge  string // WWW-Authenticate of a 401
+	quiet      bool   // a consumer's: no body unless it asks for JSON, since what it prints must be a message
 }
 
 func (f *failure) Error() string { return f.code + ": " + f.text }
@@ -78,6 +81,9 @@ func fail(w http.ResponseWriter, r *http.Request, f *failure) {
 	h.Set(headerError, f.code)
 	if f.retryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(f.retryAfter))
+	}
+	if f.challenge != "" {
+		h.Set("WWW-Authenticate", f.challenge)
 	}
 	switch {
 	case wantsJSON(r):

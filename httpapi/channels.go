@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/gorilla/handlers"
@@ -48,21 +49,32 @@ func (s *Server) deleteNamespace(w http.ResponseWriter, r *http.Request, key pip
 	w.WriteHeader(http.StatusNoContent)
 }
 
-func (s *Server) state(w http.ResponseWriter, _ *http.Request, _ pipe.Key) {
-	writeJSON(w, http.StatusOK, s.broker.State())
+func (s *Server) state(w http.ResponseWriter, r *http.Request, _ pipe.Key) {
+	writeJSON(w, http.StatusOK, s.visibleState(r))
 }
 
-func (s *Server) listNamespaces(w http.ResponseWriter, _ *http.Request, _ pipe.Key) {
-	writeJSON(w, http.StatusOK, s.broker.Namespaces())
+func (s *Server) listNamespaces(w http.ResponseWriter, r *http.Request, _ pipe.Key) {
+	namespaces := s.broker.Namespaces()
+	if s.config.Guard != nil {
+		namespaces = slices.DeleteFunc(namespaces, func(namespace string) bool {
+			return len(visible(r, namespace, s.broker.Channels(namespace))) == 0
+		})
+	}
+	writeJSON(w, http.StatusOK, namespaces)
 }
 
 func (s *Server) listChannels(w http.ResponseWriter, r *http.Request, key pipe.Key) {
-	channels := s.broker.Channels(key.Namespace)
+	channels := visible(r, key.Namespace, s.broker.Channels(key.Namespace))
 	if len(channels) == 0 {
 		fail(w, r, noNamespace(key))
 		return
 	}
 	writeJSON(w, http.StatusOK, channels)
+}
+
+// ofAll gives h no name: that in the path is not a namespace's.
+func ofAll(h handler) handler {
+	return func(w http.ResponseWriter, r *http.Request, _ pipe.Key) { h(w, r, pipe.Key{}) }
 }
 
 // health answers 200 while the server serves, and otherwise says why it does not.

@@ -60,7 +60,7 @@ func (s *Server) consume(w http.ResponseWriter, r *http.Request, key pipe.Key) {
 		return
 	}
 	whole := endByReset(r, exchange)
-	sink := &sink{w: w, control: control, exchange: exchange}
+	sink := &sink{w: w, r: r, control: control, exchange: exchange}
 	sink.stall.start(exchange, connOf(r), s.config.StallTimeout)
 	outcome := exchange.Relay(sink)
 	sink.stall.stop()
@@ -120,6 +120,7 @@ func prefetch(h http.Header) bool {
 // end of an empty body. Owned by the goroutine in Relay.
 type sink struct {
 	w        http.ResponseWriter
+	r        *http.Request
 	control  *http.ResponseController
 	exchange *pipe.Exchange
 	stall    stallClock
@@ -155,7 +156,7 @@ func (s *sink) begin() {
 		h.Set("Content-Length", strconv.FormatInt(m.length, 10))
 	}
 	for _, optional := range [...]struct{ name, value string }{
-		{"Content-Disposition", m.disposition}, {"Content-Encoding", m.encoding}, {"Content-Language", m.language},
+		{"Content-Disposition", disposition(s.r, m.disposition)}, {"Content-Encoding", m.encoding}, {"Content-Language", m.language},
 	} {
 		if optional.value != "" {
 			h.Set(optional.name, optional.value)

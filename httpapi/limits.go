@@ -58,6 +58,19 @@ func (r *rates) wait(client string, now time.Time) time.Duration {
 	return delay
 }
 
+// due returns how long the client has to wait before its next request is allowed, and counts nothing.
+func (r *rates) due(client string, now time.Time) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	limiter, ok := r.clients.Peek(client)
+	if !ok {
+		return 0
+	}
+	reservation := limiter.ReserveN(now, 1)
+	defer reservation.CancelAt(now)
+	return reservation.DelayFrom(now)
+}
+
 // overRate returns the refusal of a request whose client sends too many, and nil for any other. The
 // server's health may be asked for as often as anybody likes.
 func (s *Server) overRate(r *http.Request, key pipe.Key) *failure {

@@ -24,6 +24,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/gorilla/handlers"
 
+	"httpipe/access"
 	"httpipe/pipe"
 	"httpipe/store"
 )
@@ -41,6 +42,8 @@ type Config struct {
 	Log        *store.Log // the audit log; nil: --audit=off
 	Strict     bool       // --audit=strict
 	BestEffort bool       // --audit=best-effort
+
+	Guard *access.Guard // who may do what; nil: everybody may do everything
 
 	RequestTimeout time.Duration // how long the server lets a request wait
 	ReadAhead      int           // bytes of a waiting producer's body held in memory; must be set
@@ -62,14 +65,15 @@ type Config struct {
 
 // A Server is the relay behind a listener.
 type Server struct {
-	config Config
-	broker *pipe.Broker
-	http   *http.Server
-	routes map[string]methods
-	watch  *watcher
-	rates  *rates         // nil without a limit
-	flood  *flood         // nil without a log
-	taken  sync.WaitGroup // handlers of requests that were taken over, of which net/http knows nothing
+	config   Config
+	broker   *pipe.Broker
+	http     *http.Server
+	routes   map[string]methods
+	watch    *watcher
+	rates    *rates         // nil without a limit
+	failures *rates         // of tokens
+	flood    *flood         // nil without a log
+	taken    sync.WaitGroup // handlers of requests that were taken over, of which net/http knows nothing
 }
 
 // Ids of exchanges are made under the broker's lock, which should not wait for the kernel's random
@@ -82,7 +86,7 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: config, watch: watch, rates: newRates(config.RatePerClient)}
+	s := &Server{config: config, watch: watch, rates: newRates(config.RatePerClient), failures: newRates(failuresPerMinute)}
 	brokerConfig := pipe.Config{
 		NewID:          func() string { return uuid.Must(uuid.NewV7()).String() },
 		Strict:         config.Strict,
@@ -122,13 +126,18 @@ const (
 
 // table is what can be done on each route. OPTIONS can be done everywhere, anything else nowhere.
 func (s *Server) table() map[string]methods {
-	state, namespaces, channels := compressed(s.state), compressed(s.listNamespaces), compressed(s.listChannels)
+	produce, consume := s.requires(access.Produce, s.produce), s.requires(access.Consume, s.consume)
+	look := s.requires(access.Look, s.look)
+	state := s.requires(access.Look, compressed(s.state))
+	namespaces := ofAll(s.requires(access.Look, compressed(s.listNamespaces)))
+	channels := s.requires(access.Look, compressed(s.listChannels))
+	deleteChannel, deleteNamespace := s.requires(access.Delete, s.deleteChannel), s.requires(access.Delete, s.deleteNamespace)
 	return map[string]methods{
 		routeHealth:     {"GET": s.health, "HEAD": s.health},
 		routeState:      {"GET": state, "HEAD": state},
-		routeNamespaces: {"GET": namespaces, "HEAD": namespaces, "DELETE": s.deleteNamespace},
-		routeNamespace:  {"GET": channels, "HEAD": channels, "DELETE": s.deleteNamespace},
-		routeChannel:    {"POST": s.produce, "PUT": s.produce, "GET": s.consume, "HEAD": s.look, "DELETE": s.deleteChannel},
+		routeNamespaces: {"GET": namespaces, "HEAD": namespaces, "DELETE": deleteNamespace},
+		routeNamespace:  {"GET": channels, "HEAD": channels, "DELETE": deleteNamespace},
+		routeChannel:    {"POST": produce, "PUT": produce, "GET": consume, "HEAD": look, "DELETE": deleteChannel},
 	}
 }
 
@@ -147,6 +156,9 @@ func (s *Server) handler() http.Handler {
 	)(relay)
 	anyOrigin := slices.Contains(s.config.CORSOrigins, "*")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.config.Guard != nil {
+			r = announce(r)
+		}
 		w.Header().Set("Cache-Control", "no-store")
 		if !anyOrigin {
 			w.Header().Set("Vary", "Origin")

@@ -1,0 +1,231 @@
+package httpapi
+
+import (
+	"bufio"
+	"encoding/base64"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// Where a credential can be in a request, and that it is gone from there.
+
+func TestOddCredentials(t *testing.T) {
+	t.Parallel()
+	token := sign(t, secret, "consume:n/*")
+	const several, malformed, fine = "several tokens", "no token", ""
+	for _, test := range []struct {
+		query   string
+		headers []string
+		want    string
+	}{
+		{"", []string{"authorization: bearer " + token}, fine},
+		{"", []string{"AUTHORIZATION: BEARER   " + token}, fine},
+		{"", []string{"Authorization: bAsIc " + base64.StdEncoding.EncodeToString([]byte("x:"+secret))}, fine},
+		{"", []string{basic("some:"+token, "")}, malformed},
+		{"", []string{basic(token, "")}, malformed},
+		{"", []string{"Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(token))}, malformed},
+		{"", []string{"Authorization: Basic " + token}, malformed},
+		{"", []string{"Authorization: Basic"}, malformed},
+		{"", []string{"Authorization: Basic !!!"}, malformed},
+		{"", []string{"Authorization: " + token}, malformed},
+		{"", []string{"Authorization: Bearer"}, malformed},
+		{"", []string{"Authorization: Bearer "}, malformed},
+		{"", []string{"Authorization:"}, malformed},
+		{"", []string{"Authorization: Digest username=x"}, malformed},
+		{"", []string{"Authorization: Token " + token}, malformed},
+		{"", []string{bearer(token + ", Bearer " + token)}, malformed},
+		{"", []string{bearer("\x80\xff")}, malformed},
+		{"", []string{bearer(token), bearer(token)}, several},
+		{"", []string{bearer(token), "authorization: Basic x"}, several},
+		{"&token=" + token, []string{bearer(token)}, several},
+		{"&token=", []string{bearer(token)}, several},
+		{"&token=" + token + "&token=" + token, nil, several},
+		{"&token=" + token, nil, fine},
+		{"&%74oken=" + token, nil, fine},
+		{"&token=" + url.QueryEscape(secret), nil, fine},
+		{"&token=" + secret, nil, fine}, // with its + as it is
+		{"&token=" + strings.ReplaceAll(token, ".", "%2E"), nil, fine},
+		{"&token", nil, malformed},
+		{"&token=", nil, malformed},
+		{"&token=%zz", nil, malformed},
+		{"&token=%00", nil, malformed},
+		{"&token=x" + token, nil, malformed},
+		{"&TOKEN=" + token, nil, "takes a token"},
+		{"&x=token=" + token, nil, "takes a token"},
+		{"&tokens=" + token, nil, "takes a token"},
+	} {
+		r := start(t, guarded(t))
+		a := r.dial().get(here+"?wait=0"+test.query, test.headers...).answer()
+		if test.want == fine {
+			a.failed(408, "timed_out")
+		} else if a.failed(401, "unauthorized"); !strings.Contains(a.body, test.want) {
+			t.Errorf("%.50q %.80q: %q, want %s", test.query, test.headers, a.body, test.want)
+		}
+	}
+}
+
+// Behind the secret, what is in the query beside a token still counts.
+func TestTokenLeavesTheQueryAlone(t *testing.T) {
+	t.Parallel()
+	r := start(t, guarded(t))
+	token := sign(t, secret, "consume,look:n/*")
+	r.dial().get(here+"?token="+token+"&wait=0").answer().failed(408, "timed_out")
+	r.dial().get(here+"?wait=x&token="+token).answer().failed(400, "bad_wait")
+	r.dial().get(here+"?wait=1;x&token="+token).answer().failed(400, "bad_wait")
+	r.dial().get("http://relay/state?token=" + token).answer().is(200)
+	r.dial().get("http://relay/channels/n/c?wait=0&token="+token).answer().failed(408, "timed_out")
+}
+
+// A token of 1 MB is too much for the head of a request as usual.
+func TestTokenOverTheHeadersLimit(t *testing.T) {
+	t.Parallel()
+	r := start(t, guarded(t))
+	c := r.dial()
+	fmt.Fprintf(c, "GET /state HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", strings.Repeat("x", 40<<10))
+	if a := c.answer(); a.StatusCode != 431 {
+		t.Errorf("the answer is %d", a.StatusCode)
+	}
+	r.dial().get("/state", bearer(secret)).answer().is(200)
+}
+
+// A page that was asked for with a token in its address is not for showing, since it could give the address away.
+func TestTokenInTheAddressIsForSaving(t *testing.T) {
+	t.Parallel()
+	r := start(t, guarded(t))
+	token := sign(t, secret, "consume,produce:n/*")
+	for _, test := range []struct{ sent, place, want string }{
+		{"", "query", "attachment"},
+		{"inline", "query", "attachment"},
+		{"inline; filename=x", "query", "attachment"},
+		{"attachment; filename=x y", "query", "attachment"},
+		{"attachment; filename=x", "query", "attachment; filename=x"},
+		{"", "bearer", ""},
+		{"inline; filename=x", "basic", "inline; filename=x"},
+	} {
+		headers := []string{bearer(token), "Content-Type: text/html"}
+		if test.sent != "" {
+			headers = append(headers, "Content-Disposition: "+test.sent)
+		}
+		p := r.dial().post(here, "<p>hello", headers...)
+		path, credential := places[test.place](here, token)
+		if a := r.dial().get(path, credential...).answer(); a.Header.Get("Content-Disposition") != test.want {
+			t.Errorf("sent as %q, asked for by %s: %q, want %q", test.sent, test.place, a.Header.Get("Content-Disposition"), test.want)
+		}
+		p.answer().is(200)
+	}
+}
+
+// After announce nothing of a request has what its sender showed.
+func TestCredentialsAreTakenOut(t *testing.T) {
+	t.Parallel()
+	token := sign(t, secret, "consume:n/*")
+	for place, with := range places {
+		path, headers := with("http://relay/channels/n/c?a=b;c&wait=1", token)
+		r := announce(parseRequest(t, "GET "+path+" HTTP/1.1\r\nHost: relay\r\n"+strings.Join(append(headers, "X: y"), "\r\n")+"\r\n\r\n"))
+		if v := visitorOf(r); v.credential != token || v.inURL != (place == "query") {
+			t.Errorf("as %s it is %+v", place, v)
+		}
+		rest := fmt.Sprint(r.Method, r.URL, r.RequestURI, r.Header, r.Form, r.Trailer)
+		if strings.Contains(rest, token) || strings.Contains(rest, base64.StdEncoding.EncodeToString([]byte(":"+token))) {
+			t.Errorf("as %s it stays: %s", place, rest)
+		}
+		if r.URL.RawQuery != "a=b;c&wait=1" || !strings.HasSuffix(r.RequestURI, "/channels/n/c?a=b;c&wait=1") || r.Header.Get("X") != "y" {
+			t.Errorf("with it went more: %s", rest)
+		}
+	}
+}
+
+func parseRequest(t testing.TB, wire string) *http.Request {
+	t.Helper()
+	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(wire)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.RemoteAddr = "192.0.2.1:1234"
+	return r
+}
+
+// FuzzCredential: nobody comes in whose request has no secret in it, and no credential stays in a request.
+func FuzzCredential(f *testing.F) {
+	for _, seed := range [][2]string{
+		{bearer(secret), ""}, {basic("x", secret), "a=b"}, {"", "token=" + secret}, {"Authorization: Bearer", "token"},
+		{"authorization:bearer\tx\r\nAuthorization: Digest y", "%74oken=%zz&token=x;token=y"},
+	} {
+		f.Add(seed[0], seed[1])
+	}
+	s, err := New(Config{ReadAhead: 1 << 10, MaxHeader: 32 << 10, CORSOrigins: []string{"*"}, Logger: slog.New(slog.DiscardHandler)}.with(guarded(f)))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, headers, query string) {
+		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader("GET /state?" + query + " HTTP/1.1\r\nHost: x\r\n" + headers + "\r\n\r\n")))
+		if err != nil {
+			return
+		}
+		r.RemoteAddr = "192.0.2.1:1234"
+		left := announce(r.Clone(t.Context()))
+		values, _ := url.ParseQuery(left.URL.RawQuery)
+		if _, asked, _ := strings.Cut(left.RequestURI, "?"); values.Has("token") || left.Header["Authorization"] != nil || asked != left.URL.RawQuery {
+			t.Errorf("a credential stays in %v %v", left.RequestURI, left.Header)
+		}
+		s.failures = newRates(failuresPerMinute)
+		w := httptest.NewRecorder()
+		serveOrAbort(t, s.handler(), w, r)
+		if w.Code >= 400 {
+			if w.Code != 401 || strings.Count(w.Body.String(), "\n") != 1 {
+				t.Errorf("%d %q", w.Code, w.Body)
+			}
+			return
+		}
+		shown := headers
+		for word := range strings.FieldsSeq(headers) {
+			decoded, _ := base64.StdEncoding.DecodeString(word)
+			shown += string(decoded)
+		}
+		for pair := range strings.SplitSeq(query, "&") {
+			decoded, _ := url.PathUnescape(pair)
+			shown += decoded
+		}
+		if !strings.Contains(shown, secret) && !strings.Contains(shown, oldSecret) {
+			t.Errorf("%q %q came in", headers, query)
+		}
+	})
+}
+
+// BenchmarkAccess is a request that does next to nothing, on a server without and with a secret.
+func BenchmarkAccess(b *testing.B) {
+	nothing := func(*Config) {}
+	for _, test := range []struct {
+		name   string
+		change func(*Config)
+		header string
+	}{
+		{"open", nothing, "X: y"},
+		{"everyone", guarded(b, "look:n/*"), "X: y"},
+		{"secret", guarded(b), bearer(secret)},
+		{"token", guarded(b), bearer(sign(b, secret, "consume,look:jobs/* n/*"))},
+	} {
+		b.Run(test.name, func(b *testing.B) {
+			s, err := New(Config{ReadAhead: 1 << 10, MaxHeader: 32 << 10, CORSOrigins: []string{"*"}, Logger: slog.New(slog.DiscardHandler)}.with(test.change))
+			if err != nil {
+				b.Fatal(err)
+			}
+			h, wire := s.handler(), "HEAD "+here+" HTTP/1.1\r\nHost: relay\r\n"+test.header+"\r\n\r\n"
+			b.ReportAllocs()
+			for b.Loop() {
+				h.ServeHTTP(httptest.NewRecorder(), parseRequest(b, wire))
+			}
+		})
+	}
+}
+
+// with returns c after the change.
+func (c Config) with(change func(*Config)) Config {
+	change(&c)
+	return c
+}
