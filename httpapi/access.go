@@ -30,6 +30,7 @@ func (s *Server) requires(p access.Permission, h handler) handler {
 	}
 	return func(w http.ResponseWriter, r *http.Request, key pipe.Key) {
 		if why := s.judge(r, p, key); why != nil {
+			s.recordRefusal(r, key, roleOf(p), string(p)+": "+why.Error())
 			refuse(w, r, denial(why, p, key))
 			return
 		}

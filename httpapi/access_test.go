@@ -6,12 +6,12 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"httpipe/access"
-	"httpipe/pipe"
 )
 
 // Who may do what, where there is a secret.
@@ -326,6 +326,54 @@ func TestWrongTokensAreLimited(t *testing.T) {
 	r.dial().get(here+"?wait=0", other, bearer("guess")).answer().failed(401, "unauthorized")
 }
 
+// The log has who took part, and who was refused, what and why. Many refusals of one client share a row.
+func TestAccessIsOnRecord(t *testing.T) {
+	t.Parallel()
+	r := startAudited(t, guarded(t, "produce:hooks/*"), func(c *Config) { c.ClientIPHeader = "X-Real-IP" })
+	taker := func(t *access.Token) { t.Name = "taker" }
+	p := r.dial().post(here, "x", bearer(sign(t, secret, "produce:n/*")))
+	r.dial().get(here, bearer(sign(t, secret, "consume:n/*", taker))).answer().got("x")
+	p.answer().is(200)
+	p = r.dial().post("/channels/hooks/in", "x")
+	r.dial().get("/channels/hooks/in", bearer(secret)).answer().got("x")
+	p.answer().is(200)
+	got := r.rows(2, "SELECT namespace, producer_subject, consumer_subject FROM exchanges ORDER BY id")
+	if got[0] != "n ci taker" || got[1] != "hooks  secret" {
+		t.Errorf("the exchanges on record are %q", got)
+	}
+
+	expired := func(t *access.Token) { t.Expires = time.Now().Add(-time.Minute) }
+	r.dial().get(here+"?wait=0", bearer(sign(t, secret, "consume:n/*", taker))).answer().failed(408, "timed_out")
+	r.dial().get(here).answer().failed(401, "unauthorized")
+	r.dial().post(here, "x", bearer("nonsense")).answer().failed(401, "unauthorized")
+	r.dial().post(here, "x", bearer(sign(t, secret, "produce:n/*", expired))).answer().failed(401, "unauthorized")
+	r.dial().post(here, "x", bearer(sign(t, otherSecret, "produce:n/*", taker))).answer().failed(401, "unauthorized")
+	r.dial().request("DELETE", "/channels/n", bearer(sign(t, secret, "delete:n/c", taker))).answer().failed(403, "forbidden")
+	r.dial().get("/state?token=x&token=y").answer().failed(401, "unauthorized")
+	want := []string{
+		"n c consumer timed_out  taker",
+		"n c consumer refused consume: no_token ",
+		"n c producer refused produce: malformed ",
+		"n c producer refused produce: expired ci",
+		"n c producer refused produce: foreign ",
+		"n   refused delete: not_granted taker",
+		"   refused look: several_tokens ",
+	}
+	got = r.rows(len(want), "SELECT namespace, channel, role, outcome, reason, subject FROM requests ORDER BY id")
+	if !slices.Equal(got, want) {
+		t.Errorf("on record:\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+
+	for range 50 {
+		r.dial().get(here, bearer("guess"), "X-Real-IP: 192.0.2.9").answer()
+	}
+	r.flood.tally()
+	got = r.rows(refusalRows+1, "SELECT count FROM requests WHERE addr = '192.0.2.9' ORDER BY id")
+	if got[refusalRows] != fmt.Sprint(50-refusalRows) {
+		t.Errorf("50 refusals are on record as %q", got)
+	}
+}
+
 // A refused body is not read: its sender is told at once.
 func TestDeniedUpload(t *testing.T) {
 	t.Parallel()
@@ -335,15 +383,5 @@ func TestDeniedUpload(t *testing.T) {
 	a := r.dial().post(here, "x", "Accept: application/json").answer().failed(401, "unauthorized")
 	if a.Header.Get("Content-Type") != "application/problem+json" || !strings.Contains(a.body, `"code":"unauthorized"`) {
 		t.Errorf("%s %q", a.Header.Get("Content-Type"), a.body)
-	}
-}
-
-// Patterns and names are made of the same characters.
-func TestPatternsTakeEveryName(t *testing.T) {
-	for c := range rune(256) {
-		_, err := access.ParsePattern("n/x" + string(c))
-		if isName := pipe.CheckName("channel", "x"+string(c)) == nil; isName != (err == nil) {
-			t.Errorf("%q is of a name: %v, of a pattern: %v", c, isName, err)
-		}
 	}
 }

@@ -13,7 +13,7 @@ var requestIDHeaders = []string{"Fly-Request-Id", "X-Request-Id"}
 
 // client returns who sent r, as the books know it.
 func (s *Server) client(r *http.Request) pipe.Client {
-	c := pipe.Client{Addr: s.clientAddr(r), Agent: r.UserAgent()}
+	c := pipe.Client{Addr: s.clientAddr(r), Agent: r.UserAgent(), Subject: subject(r)}
 	for _, name := range requestIDHeaders {
 		if c.RequestID = r.Header.Get(name); c.RequestID != "" {
 			break

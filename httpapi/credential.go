@@ -28,6 +28,14 @@ func visitorOf(r *http.Request) *visitor {
 	return v
 }
 
+// subject returns whose token r had, "" if it is not known or had none.
+func subject(r *http.Request) string {
+	if v := visitorOf(r); v != nil && v.bearer != nil {
+		return v.bearer.Name
+	}
+	return ""
+}
+
 // announce takes the credentials out of r, before anything else sees it, and returns r with its visitor.
 func announce(r *http.Request) *http.Request {
 	v := &visitor{}

@@ -10,6 +10,9 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"httpipe/access"
+	"httpipe/pipe"
 )
 
 // Where a credential can be in a request, and that it is gone from there.
@@ -195,6 +198,16 @@ func FuzzCredential(f *testing.F) {
 			t.Errorf("%q %q came in", headers, query)
 		}
 	})
+}
+
+// Patterns and names are made of the same characters.
+func TestPatternsTakeEveryName(t *testing.T) {
+	for c := range rune(256) {
+		_, err := access.ParsePattern("n/x" + string(c))
+		if isName := pipe.CheckName("channel", "x"+string(c)) == nil; isName != (err == nil) {
+			t.Errorf("%q is of a name: %v, of a pattern: %v", c, isName, err)
+		}
+	}
 }
 
 // BenchmarkAccess is a request that does next to nothing, on a server without and with a secret.

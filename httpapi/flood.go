@@ -1,9 +1,11 @@
 package httpapi
 
 import (
+	"net/http"
 	"sync"
 	"time"
 
+	"httpipe/pipe"
 	"httpipe/store"
 )
 
@@ -56,6 +58,25 @@ func (f *flood) add(client string, r store.Request) {
 	}
 	r.Count += c.rest.Count
 	c.rest = r
+}
+
+// recordRefusal puts on record that r was turned away before it came to the broker.
+func (s *Server) recordRefusal(r *http.Request, key pipe.Key, role pipe.Role, reason string) {
+	if s.flood == nil {
+		return
+	}
+	now, client := time.Now(), s.client(r)
+	s.flood.add(group(client.Addr), store.Request{
+		Namespace: key.Namespace,
+		Channel:   key.Channel,
+		Role:      string(role),
+		Outcome:   string(pipe.Refused),
+		Reason:    reason,
+		Arrived:   now,
+		Ended:     now,
+		Client:    store.Client(client),
+		Count:     1,
+	})
 }
 
 // tally records what has no row yet, and begins anew.

@@ -82,7 +82,7 @@ func (s *Server) overRate(r *http.Request, key pipe.Key) *failure {
 	if delay == 0 {
 		return nil
 	}
-	return s.turnAway(r, key, failure{
+	return s.turnAway(r, key, "rate-per-client", failure{
 		status: http.StatusTooManyRequests, code: string(pipe.Refused), retryAfter: int(math.Ceil(delay.Seconds())),
 		text: fmt.Sprintf("more than %d requests a minute from %s (--rate-per-client)", s.rates.perMinute, group(client.Addr)),
 	})
@@ -96,22 +96,21 @@ func (s *Server) overPlainHTTP(r *http.Request, key pipe.Key) *failure {
 	if !s.config.RequireHTTPS || scheme == "" || strings.EqualFold(scheme, "https") || strings.HasPrefix(r.URL.Path, routeHealth) {
 		return nil
 	}
-	return s.turnAway(r, key, failure{
+	return s.turnAway(r, key, "require-https", failure{
 		status: http.StatusForbidden, code: codeHTTPSRequired,
 		text: "this server takes https only: write https:// in the URL (it does not redirect, which would turn a POST into a GET)",
 	})
 }
 
-// turnAway puts the refusal of a request before it could wait on record, if it was for a channel, and
-// returns what its client is told.
-func (s *Server) turnAway(r *http.Request, key pipe.Key, f failure) *failure {
+// turnAway puts the refusal of a request before it could wait on record, if it was for a channel, with the
+// option that it is for, and returns what its client is told.
+func (s *Server) turnAway(r *http.Request, key pipe.Key, option string, f failure) *failure {
 	role := pipe.Consumer
 	if r.Method == http.MethodPost || r.Method == http.MethodPut {
 		role = pipe.Producer
 	}
 	if key.Channel != "" && (role == pipe.Producer || r.Method == http.MethodGet) {
-		client := s.client(r)
-		s.broker.Refuse(pipe.Arrival{Key: key, Role: role, Client: client, Group: group(client.Addr)}, pipe.Refused)
+		s.recordRefusal(r, key, role, option)
 	}
 	return f.to(role)
 }

@@ -49,8 +49,8 @@ func TestWaitingLimits(t *testing.T) {
 			if got := r.dial().get(here).answer().failed(test.status, "refused").body; got != "" {
 				t.Errorf("a refused consumer prints %q", got)
 			}
-			rows := r.rows(2, "SELECT role, outcome, count FROM requests")
-			if rows[0] != "producer refused 1" || rows[1] != "consumer refused 1" {
+			rows := r.rows(2, "SELECT role, outcome, count, '(--' || reason || ')' FROM requests")
+			if rows[0] != "producer refused 1 (--"+test.flag[2:] || rows[1] != "consumer refused 1 (--"+test.flag[2:] {
 				t.Errorf("on record: %q", rows)
 			}
 		})
@@ -68,8 +68,8 @@ func TestRateLimit(t *testing.T) {
 	r.dial().post(here+"?wait=0", "x", "X-Real-IP: 192.0.2.1").answer().failed(429, "refused")
 	r.dial().get("/healthz", "X-Real-IP: 192.0.2.1").answer().is(200)
 	r.dial().get(here+"?wait=0", "X-Real-IP: 192.0.2.2").answer().failed(408, "timed_out")
-	got := r.rows(2, "SELECT role, addr FROM requests WHERE outcome = 'refused' ORDER BY id")
-	if got[0] != "consumer 192.0.2.1" || got[1] != "producer 192.0.2.1" {
+	got := r.rows(2, "SELECT role, addr, reason FROM requests WHERE outcome = 'refused' ORDER BY id")
+	if got[0] != "consumer 192.0.2.1 rate-per-client" || got[1] != "producer 192.0.2.1 rate-per-client" {
 		t.Errorf("on record: %q", got)
 	}
 }

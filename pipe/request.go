@@ -21,6 +21,7 @@ type Client struct {
 	Addr      string
 	Agent     string
 	RequestID string // under which whoever passed it on knows it
+	Subject   string // whose token it had
 }
 
 // An Arrival is all that a broker needs to know of a request. The functions are called under the

@@ -73,6 +73,16 @@ func TestRequestIDsAndCount(t *testing.T) {
 	wantOne(t, f.path, "02J-fra|17", "SELECT request_id, count FROM requests")
 }
 
+func TestSubjectsAndReason(t *testing.T) {
+	f := open(t)
+	m := match(newID())
+	m.Producer.Subject, m.Consumer.Subject = "ci\xff", strings.Repeat("x", 300)
+	f.RequestGone(store.Request{Outcome: "refused", Reason: "look: expired", Arrived: noon, Ended: noon, Client: store.Client{Subject: "me"}})
+	wait(t, f.ExchangeMatched(m))
+	wantOne(t, f.path, "ci\uFFFD|256", "SELECT producer_subject, length(consumer_subject) FROM exchanges")
+	wantOne(t, f.path, "|look: expired|me", "SELECT role, reason, subject FROM requests")
+}
+
 // emptyLog returns the path of a log of that version in which nothing is recorded.
 func emptyLog(t *testing.T, version int) string {
 	t.Helper()
@@ -101,8 +111,8 @@ func TestUpgrade(t *testing.T) {
 		f := start(t, path, store.Config{}, store.Limits{})
 		_, commit := f.exchange("delivered")
 		wait(t, commit)
-		wantOne(t, path, "delivered|7|", "SELECT outcome, bytes, producer_request_id FROM exchanges WHERE id = 'old'")
-		wantOne(t, path, "left||1", "SELECT outcome, request_id, count FROM requests")
+		wantOne(t, path, "delivered|7||", "SELECT outcome, bytes, producer_request_id, consumer_subject FROM exchanges WHERE id = 'old'")
+		wantOne(t, path, "left||1||", "SELECT outcome, request_id, count, subject, reason FROM requests")
 		wantOne(t, path, "2", "SELECT count(*) FROM exchanges")
 	}
 }

@@ -25,6 +25,7 @@ type LifeEnd struct {
 // Request is a request that was never matched, and how it ended.
 type Request struct {
 	Namespace, Channel, Role, Outcome string
+	Reason                            string // why it was refused
 	Arrived, Ended                    time.Time
 	Client                            Client
 	Count                             int64 // how many requests the row stands for, of which it tells the last; 0 is 1
@@ -54,6 +55,7 @@ type Client struct {
 	Agent string // the User-Agent; kept up to 256 bytes, as the others are
 
 	RequestID string // under which a platform in front knows the request; "" if there is none
+	Subject   string // whose token it had; "" if it had none
 }
 
 // maxText is how many bytes are kept of a string that a client chose freely.
@@ -131,7 +133,7 @@ func (l *Log) ChannelClosed(end LifeEnd) {
 // RequestGone records a request that was never matched. When rows are piling up, these are the first to be lost.
 func (l *Log) RequestGone(request Request) {
 	request.Namespace, request.Channel = clean(request.Namespace), clean(request.Channel)
-	request.Role, request.Outcome = clean(request.Role), clean(request.Outcome)
+	request.Role, request.Outcome, request.Reason = clean(request.Role), clean(request.Outcome), clean(request.Reason)
 	request.Client = cleanClient(request.Client)
 	l.add(&row{entry: numberedRequest{Request: request}})
 }
@@ -257,5 +259,5 @@ func cut(s string) string {
 }
 
 func cleanClient(c Client) Client {
-	return Client{Addr: cut(clean(c.Addr)), Agent: cut(clean(c.Agent)), RequestID: cut(clean(c.RequestID))}
+	return Client{Addr: cut(clean(c.Addr)), Agent: cut(clean(c.Agent)), RequestID: cut(clean(c.RequestID)), Subject: cut(clean(c.Subject))}
 }

@@ -21,9 +21,9 @@ func (s *statements) prepare(conn *sql.Conn) error {
 	}{
 		{&s.life, "INSERT INTO life VALUES (?, ?, ?, ?, ?, ?, ?, ?)"},
 		{&s.lifeEnd, "INSERT INTO life_end VALUES (?, ?, ?, ?, ?)"},
-		{&s.exchange, "INSERT INTO exchange VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+		{&s.exchange, "INSERT INTO exchange VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
 		{&s.exchangeEnd, "INSERT INTO exchange_end VALUES (?, ?, ?, ?)"},
-		{&s.request, "INSERT INTO request VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+		{&s.request, "INSERT INTO request VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
 		// Has it ended? No row: it is not there at all.
 		{&s.hasLife, "SELECT coalesce(l.closed_at, x.closed_at) IS NOT NULL FROM life l LEFT JOIN life_end x ON x.id = l.id WHERE l.id = ?"},
 		{&s.hasExchange, "SELECT coalesce(e.ended_at, x.ended_at) IS NOT NULL FROM exchange e LEFT JOIN exchange_end x ON x.id = e.id WHERE e.id = ?"},
@@ -149,7 +149,7 @@ func (s *statements) writeExchange(match *Match, end *End, run int64, doubtful b
 	return insert(s.exchange, id, inRun(run, match.Life), match.Namespace, match.Channel, match.ContentType, match.At.UnixMilli(),
 		match.ProducerWait.Milliseconds(), match.ConsumerWait.Milliseconds(),
 		match.Producer.Addr, match.Consumer.Addr, match.Producer.Agent, match.Consumer.Agent,
-		outcome, bytes, ended, match.Producer.RequestID, match.Consumer.RequestID)
+		outcome, bytes, ended, match.Producer.RequestID, match.Consumer.RequestID, match.Producer.Subject, match.Consumer.Subject)
 }
 
 func (s *statements) writeRequest(r *numberedRequest, run int64, doubtful bool) error {
@@ -160,7 +160,7 @@ func (s *statements) writeRequest(r *numberedRequest, run int64, doubtful bool) 
 		}
 	}
 	return insert(s.request, id, r.Namespace, r.Channel, r.Role, r.Outcome, r.Arrived.UnixMilli(), r.Ended.UnixMilli(),
-		r.Client.Addr, r.Client.Agent, r.Client.RequestID, max(r.Count, 1))
+		r.Client.Addr, r.Client.Agent, r.Client.RequestID, max(r.Count, 1), r.Client.Subject, r.Reason)
 }
 
 // inRun makes a number that is unique within a run unique within the file.
