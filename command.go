@@ -33,6 +33,7 @@ func commands(c *config) []command {
 		auditBackup(c),
 		auditCheck(c),
 		healthcheck(c),
+		token(c),
 		{name: "version", help: "print the version (also --version)", run: printVersion},
 		{name: "help", help: "print this help (also -h, --help)", run: printHelp},
 	}

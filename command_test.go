@@ -169,7 +169,7 @@ func TestHelp(t *testing.T) {
 	help := b.String()
 	for _, head := range []string{
 		"httpipe [options]", "httpipe version", "httpipe help", "--version", "-h, --help",
-		"\nListening:\n", "\nWaiting and relaying:\n", "\nLimits:\n", "\nAudit log:\n", "\nLogging and configuration:\n",
+		"\nListening:\n", "\nWaiting and relaying:\n", "\nAccess:\n", "\nLimits:\n", "\nAudit log:\n", "\nLogging and configuration:\n",
 	} {
 		if strings.Count(help, head) != 1 {
 			t.Errorf("%q appears %d times, want once", head, strings.Count(help, head))

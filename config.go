@@ -23,6 +23,9 @@ type config struct {
 	silenceTimeout time.Duration // 0: off
 	drainTimeout   time.Duration
 
+	authSecret string // as access.ParseSecrets takes it; empty: everybody may do everything
+	anonymous  string // as access.ParseGrants takes it; empty: nobody may do anything without a token
+
 	maxWaiting           int // 0: as many as the process may have files for; see waitingLimit
 	maxWaitingPerChannel int // 0: no limit
 	maxWaitingPerClient  int // 0: no limit
@@ -83,5 +86,8 @@ func parse(c *config, cmd command, args []string) ([]string, error) {
 
 // invalid is the error for an option whose text cannot be used.
 func invalid(name string, s *setting, err error) error {
+	if s.secret {
+		return fmt.Errorf("invalid value for --%s (%s): %w", name, s.source, err)
+	}
 	return fmt.Errorf("invalid value %q for --%s (%s): %w", s.text, name, s.source, err)
 }

@@ -95,6 +95,8 @@ var examples = map[string]struct {
 	"stall-timeout":           {"off", func(c *config) { c.stallTimeout = 0 }},
 	"silence-timeout":         {"5m", func(c *config) { c.silenceTimeout = 5 * time.Minute }},
 	"drain-timeout":           {"0", func(c *config) { c.drainTimeout = 0 }},
+	"auth-secret":             {aSecret, func(c *config) { c.authSecret = aSecret }},
+	"anonymous":               {"produce:hooks/* look:a/b", func(c *config) { c.anonymous = "produce:hooks/* look:a/b" }},
 	"max-waiting":             {"50", func(c *config) { c.maxWaiting = 50 }},
 	"max-waiting-per-channel": {"off", func(c *config) { c.maxWaitingPerChannel = 0 }},
 	"max-waiting-per-client":  {"3", func(c *config) { c.maxWaitingPerClient = 3 }},
@@ -222,6 +224,7 @@ func TestConfigErrors(t *testing.T) {
 		{"empty host", nil, "", []string{"--host="}, `invalid value "" for --host (command line)`},
 		{"empty config", nil, "", []string{"--config="}, `invalid value "" for --config (command line)`},
 		{"empty audit-db", nil, "", []string{"--audit-db="}, `"" for --audit-db (command line): …--audit is off`},
+		{"unknown line with a value", nil, "auth-secret=" + aSecret, nil, `unknown option "auth-secret" (file`},
 		{"missing file", nil, "", []string{"--config", "/nope/x"}, "--config (command line): …/nope/x: no such file"},
 		{"missing file by variable", env{"HTTPIPE_CONFIG": "/nope/y"}, "", nil, "(variable HTTPIPE_CONFIG): …/nope/y"},
 	} {

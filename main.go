@@ -6,8 +6,8 @@
 //	curl -d hello  http://localhost:3000/channels/v1/do_work     # waits
 //	curl           http://localhost:3000/channels/v1/do_work     # prints hello; both return
 //
-// Package pipe matches and relays, package store keeps the audit log, package httpapi speaks HTTP; this
-// package configures them, and starts and stops them in the right order.
+// Package pipe matches and relays, package store keeps the audit log, package access knows who may do what,
+// package httpapi speaks HTTP; this package configures them, and starts and stops them in the right order.
 package main
 
 import (
@@ -26,6 +26,7 @@ import (
 	"syscall"
 	"time"
 
+	"httpipe/access"
 	"httpipe/httpapi"
 	"httpipe/pipe"
 	"httpipe/store"
@@ -74,6 +75,10 @@ func serve(ctx context.Context, c *config, logger *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
+	guard, err := newGuard(c)
+	if err != nil {
+		return err
+	}
 	var log *store.Log
 	if c.audit != auditOff {
 		log, err = store.Open(store.Config{
@@ -88,7 +93,7 @@ func serve(ctx context.Context, c *config, logger *slog.Logger) (err error) {
 		}
 		defer func() { err = errors.Join(err, log.Close()) }()
 	}
-	server, err := httpapi.New(serverConfig(c, log, waiting, logger))
+	server, err := httpapi.New(serverConfig(c, log, guard, waiting, logger))
 	if err != nil {
 		return err
 	}
@@ -101,7 +106,7 @@ func serve(ctx context.Context, c *config, logger *slog.Logger) (err error) {
 		listening = append(listening, "audit_db", c.auditDB)
 	}
 	logger.Info("listening", listening...)
-	warnIfOpen(logger, listener.Addr())
+	warnIfOpen(logger, guard, listener.Addr())
 
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
@@ -121,11 +126,12 @@ func serve(ctx context.Context, c *config, logger *slog.Logger) (err error) {
 	return err
 }
 
-func serverConfig(c *config, log *store.Log, waiting int, logger *slog.Logger) httpapi.Config {
+func serverConfig(c *config, log *store.Log, guard *access.Guard, waiting int, logger *slog.Logger) httpapi.Config {
 	return httpapi.Config{
 		Log:            log,
 		Strict:         c.audit == auditStrict,
 		BestEffort:     c.audit == auditBestEffort,
+		Guard:          guard,
 		RequestTimeout: c.requestTimeout,
 		ReadAhead:      int(c.readAhead),
 		MaxBody:        c.maxBody,
@@ -155,13 +161,6 @@ func listen(ctx context.Context, c *config) (net.Listener, error) {
 		return nil, fmt.Errorf("cannot listen on port %d: %w", c.port, err)
 	}
 	return listener, nil
-}
-
-// warnIfOpen says that the server has no control over who uses it, if others than this machine reach it.
-func warnIfOpen(logger *slog.Logger, addr net.Addr) {
-	if tcp, ok := addr.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
-		logger.Warn("whoever reaches this address may produce, consume and delete; --host 127.0.0.1 keeps it to this machine", "addr", addr.String())
-	}
 }
 
 func newLogger(c *config, w io.Writer) *slog.Logger {

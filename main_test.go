@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -49,9 +50,10 @@ type process struct {
 	url string // http://127.0.0.1:…
 	dir string // where it runs, and has its log
 
-	// exited is closed when the process has; err is then what Wait returned.
+	// exited is closed when the process has; err is then what Wait returned, and log all that it logged.
 	exited chan struct{}
 	err    error
+	log    bytes.Buffer
 }
 
 // start runs the binary in dir on a free port, and returns when it listens. It is killed at the test's
@@ -88,7 +90,7 @@ func startCommand(t *testing.T, cmd *exec.Cmd) *process {
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
 	}
-	lines := bufio.NewReader(stderr)
+	lines := bufio.NewReader(io.TeeReader(stderr, &p.log))
 	p.url = listening(t, lines)
 	go func() {
 		defer close(p.exited)

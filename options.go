@@ -17,6 +17,9 @@ type option struct {
 	def   string // the default, as one would type it; empty: none
 	help  string
 
+	list   bool // it can be given several times; the texts are joined by blanks
+	secret bool // its text is shown to nobody
+
 	set func(text string) error // parses text into the field of config
 }
 
@@ -37,7 +40,7 @@ func (o option) variables() []string {
 // options is the table of all options, in the order of the help. Their set
 // functions write to c.
 func options(c *config) []option {
-	return slices.Concat(relayOptions(c), limitOptions(c), recordOptions(c))
+	return slices.Concat(relayOptions(c), accessOptions(c), limitOptions(c), recordOptions(c))
 }
 
 func relayOptions(c *config) []option {
@@ -77,6 +80,18 @@ func relayOptions(c *config) []option {
 		{name: "drain-timeout", group: relaying, arg: "TIME", def: "30s",
 			help: "how long running exchanges may go on after SIGTERM",
 			set:  into(&c.drainTimeout, parseDuration)},
+	}
+}
+
+func accessOptions(c *config) []option {
+	const access = "Access"
+	return []option{
+		{name: "auth-secret", group: access, arg: "SECRET", secret: true,
+			help: "lets only those in who have it, or a token signed with it",
+			set:  into(&c.authSecret, parseSecret)},
+		{name: "anonymous", group: access, arg: "GRANT", list: true,
+			help: "what everybody may do nevertheless: produce:hooks/*; repeatable",
+			set:  into(&c.anonymous, parseGrants)},
 	}
 }
 

@@ -20,6 +20,8 @@ type setting struct {
 	text    string
 	source  string // "command line", "variable PORT", "file x, line 3"; empty: not given
 	yesOrNo bool   // the flag alone, without a value, is "true"
+	list    bool   // what one source gives more than once counts together
+	secret  bool   // text is for nobody's eyes
 	reading *string
 }
 
@@ -28,8 +30,17 @@ func (s *setting) String() string { return s.text }
 func (s *setting) IsBoolFlag() bool { return s.yesOrNo }
 
 func (s *setting) Set(text string) error {
+	if s.list && place(s.source) == place(*s.reading) {
+		text = s.text + " " + text
+	}
 	s.text, s.source = text, *s.reading
 	return nil
+}
+
+// place returns a source without its line.
+func place(source string) string {
+	place, _, _ := strings.Cut(source, ", line ")
+	return place
 }
 
 // sources reads the places in which an option can be given.
@@ -72,7 +83,7 @@ func newSources(cmd command) *sources {
 	}
 	s.flags.SetOutput(io.Discard) // errors and help are for the caller to print
 	for _, o := range slices.Concat(cmd.options, cmd.flags) {
-		s.given[o.name] = &setting{yesOrNo: o.arg == "", reading: &s.reading}
+		s.given[o.name] = &setting{yesOrNo: o.arg == "", list: o.list, secret: o.secret, reading: &s.reading}
 		s.flags.Var(s.given[o.name], o.name, "")
 		if o.short != "" {
 			// Setting the long flag, not only its value, tells ff that the
@@ -149,6 +160,7 @@ func (s *sources) parseFile(r io.Reader, set func(name, value string) error) err
 		}
 		name, ok := s.names[strings.TrimLeft(word, "-")]
 		if !ok {
+			word, _, _ = strings.Cut(word, "=") // behind which a secret may stand
 			return fmt.Errorf("unknown option %q (%s)", word, s.reading)
 		}
 		if name == "config" {

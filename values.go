@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+
+	"httpipe/access"
 )
 
 // maxDuration is the longest time that an option takes, a hundred years: more is
@@ -148,6 +150,16 @@ func parseOrigins(text string) (string, error) {
 		origins[i] = origin
 	}
 	return strings.Join(origins, ","), nil
+}
+
+func parseSecret(text string) (string, error) {
+	_, err := access.ParseSecrets(text)
+	return text, err
+}
+
+func parseGrants(text string) (string, error) {
+	_, err := access.ParseGrants(text)
+	return text, err
 }
 
 // parseDuration takes seconds ("1.5"), days ("90d") or a Go duration ("1h30m").

@@ -69,6 +69,25 @@ func TestParseLimits(t *testing.T) {
 	})
 }
 
+func TestParseAccess(t *testing.T) {
+	t.Parallel()
+	var c config
+	checkParsing(t, options(&c), []parsing{
+		{"auth-secret", aSecret, &c.authSecret, aSecret},
+		{"auth-secret", aSecret + "," + aSecret, &c.authSecret, aSecret + "," + aSecret},
+		{"auth-secret", aSecret[:31], &c.authSecret, nil},
+		{"auth-secret", "", &c.authSecret, nil},
+		{"auth-secret", aSecret + ",short", &c.authSecret, nil},
+		{"anonymous", "produce:hooks/*", &c.anonymous, "produce:hooks/*"},
+		{"anonymous", "audit:a/b consume:*/*", &c.anonymous, "audit:a/b consume:*/*"},
+		{"anonymous", "", &c.anonymous, nil},
+		{"anonymous", "hooks/*", &c.anonymous, nil},
+		{"anonymous", "write:hooks/*", &c.anonymous, nil},
+		{"anonymous", "produce:hooks", &c.anonymous, nil},
+		{"anonymous", "produce:a/*,look:b/*", &c.anonymous, nil},
+	})
+}
+
 func TestParseTimes(t *testing.T) {
 	t.Parallel()
 	var c config

@@ -45,7 +45,7 @@ var patternForm = regexp.MustCompile(`^[-A-Za-z0-9._~!$&'()*+,;=:@]{1,255}/[-A-Z
 // ParsePattern reads a pattern, or returns an error of one line.
 func ParsePattern(text string) (Pattern, error) {
 	if !patternForm.MatchString(text) {
-		return Pattern{}, fmt.Errorf("%q is no pattern of channels; want namespace/channel, in which * is any part of a name, as in jobs/*", text)
+		return Pattern{}, fmt.Errorf("%q is no pattern of channels; want namespace/channel, in which * is any part of a name, as in jobs/*; blanks separate several", text)
 	}
 	namespace, channel, _ := strings.Cut(text, "/")
 	return Pattern{namespace, channel}, nil
