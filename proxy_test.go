@@ -24,6 +24,7 @@ func TestProxies(t *testing.T) {
 			p := start(t, t.TempDir())
 			r := route{p, x, x.start(t, p.url)}
 			for name, test := range map[string]func(*testing.T){
+				"access":              r.testAccess,
 				"headers":             r.testHeaders,
 				"packed":              r.testPacked,
 				"refusals":            r.testRefusals,

@@ -74,6 +74,7 @@ func (s *storm) checkEnd() {
 	if err := db.QueryRow("PRAGMA integrity_check").Scan(&verdict); err != nil || verdict != "ok" {
 		s.findings.add("runs", "the log is not sound: %v %s", err, verdict)
 	}
+	s.checkAccess(db)
 	n := 0
 	s.rows(db, "SELECT clean, coalesce(lost, 0) FROM runs WHERE id > ? ORDER BY id", 0, func(rows *sql.Rows) error {
 		var clean, lost int

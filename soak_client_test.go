@@ -128,6 +128,8 @@ func (c *client) ask(n *note, method string, headers ...string) error {
 	if n.http10 {
 		version = "1.0"
 	}
+	target, badge := c.storm.badges.show(n, target)
+	headers = append(headers, badge...)
 	headers = append(headers, "Host: soak", fmt.Sprintf("User-Agent: soak/%d", n.number))
 	if n.wait >= 0 && n.prefer {
 		headers = append(headers, fmt.Sprintf("Prefer: wait=%v", n.wait.Seconds()))

@@ -94,7 +94,8 @@ func (r *relay) start() {
 	s := &reign{exited: make(chan struct{})}
 	s.cmd = exec.Command(r.program, "--host", "127.0.0.1", "--port", port, "--log-format", "json",
 		"--request-timeout", waitLimit.String(), "--stall-timeout", stallLimit.String(),
-		"--silence-timeout", silenceLimit.String(), "--drain-timeout", drainLimit.String(), "--max-body", strconv.Itoa(sizeLimit))
+		"--silence-timeout", silenceLimit.String(), "--drain-timeout", drainLimit.String(), "--max-body", strconv.Itoa(sizeLimit),
+		"--auth-secret", soakSecret)
 	s.cmd.Dir = r.dir
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {

@@ -54,6 +54,7 @@ type storm struct {
 	t        *testing.T
 	relay    *relay
 	seed     uint64
+	badges   badges
 	http     *http.Client
 	findings *findings
 	acks     chan struct{} // whoever waits here is told of the next 200 that a producer gets; never closed
@@ -81,11 +82,12 @@ func newStorm(t *testing.T, program string) *storm {
 	s := &storm{
 		t:        t,
 		seed:     *seedFlag,
-		http:     &http.Client{Timeout: capTime, Transport: &http.Transport{MaxIdleConnsPerHost: soakClients}},
 		findings: newFindings(),
 		acks:     make(chan struct{}),
 		outcomes: make(map[string]int),
 	}
+	s.badges = s.makeBadges()
+	s.http = &http.Client{Timeout: capTime, Transport: visitor{&http.Transport{MaxIdleConnsPerHost: soakClients}, s.badges[""]}}
 	s.relay = newRelay(t, program, s.findings)
 	if s.seed == 0 {
 		s.seed = rand.Uint64()

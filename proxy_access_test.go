@@ -1,0 +1,45 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// testAccess: tokens get through in each of their places, and so does what those are told who have none.
+func (r route) testAccess(t *testing.T) {
+	p := start(t, t.TempDir(), "--auth-secret", aSecret, "--client-ip-header", "X-Real-IP")
+	via := r.proxy.start(t, p.url)
+	url := via + "/channels/v1/guarded"
+	producer := tokenFor(t, aSecret, "--name", "producer", "--allow", "produce", "--channels", "v1/*")
+	consumer := tokenFor(t, aSecret, "--name", "consumer", "--allow", "consume", "--channels", "v1/guarded")
+	large := largeFile(t)
+	for _, with := range []func(url, token string) []string{
+		func(url, token string) []string { return []string{"-H", "Authorization: Bearer " + token, url} },
+		func(url, token string) []string { return []string{"-u", ":" + token, url} },
+		func(url, token string) []string { return []string{url + "?token=" + token} },
+	} {
+		produced := patient(append([]string{"-d", "hello"}, with(url, producer)...)...)
+		if got := <-patient(with(url, consumer)...); got != "hello" {
+			t.Errorf("the consumer got %q", got)
+		}
+		if got := <-produced; got != "" {
+			t.Errorf("the producer was told %q", got)
+		}
+		h := header(<-patient(append([]string{"-i", "-d", "hello"}, with(url, consumer)...)...))
+		if got := h.Get("Status") + " " + h.Get("Httpipe-Error"); got != "403 Forbidden forbidden" {
+			t.Errorf("a consumer that produces gets %s", got)
+		}
+	}
+	for _, args := range [][]string{{url}, {"-d", "hello", url}, {"-T", large, url}, {"-H", "Expect:", "-T", large, url}} {
+		printed := strings.TrimPrefix(<-patient(append([]string{"-i"}, args...)...), "HTTP/1.1 100 Continue\r\n\r\n")
+		h := header(printed)
+		got := fmt.Sprintf("%s %s %s", h.Get("Status"), h.Get("Httpipe-Error"), h.Get("Www-Authenticate"))
+		if got != `401 Unauthorized unauthorized Bearer realm="httpipe"` || !strings.Contains(printed, "on v1/guarded takes a token") {
+			t.Errorf("curl %v without a token gets %s\n%s", args, got, printed)
+		}
+	}
+	if got := p.sqlite(t, "select distinct producer_subject, consumer_subject, producer_addr from exchanges"); got != "producer|consumer|127.0.0.1" {
+		t.Errorf("on record: %s", got)
+	}
+}
