@@ -1,6 +1,9 @@
 package main
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"os"
@@ -9,6 +12,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	"httpipe/access"
 )
 
 func readme(t *testing.T) string {
@@ -77,11 +83,19 @@ func TestReadmeTranscripts(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(dir, "LICENSE"), license, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			p := start(t, dir)
-			script, want := transcript(block, p.url)
+			path, err := binary()
+			if err != nil {
+				t.Fatal(err)
+			}
+			addr := freeAddress(t) // for the block's own server, if it starts one
+			if !ownServer.MatchString(block) {
+				addr = strings.TrimPrefix(start(t, dir).url, "http://")
+			}
+			script, want := transcript(block, "http://"+addr)
 			bash := exec.Command("bash", "-c", script)
 			bash.Dir = dir
-			bash.Env = append(os.Environ(), "PATH="+filepath.Dir(p.Path)+":"+os.Getenv("PATH"))
+			host, port, _ := strings.Cut(addr, ":")
+			bash.Env = append(os.Environ(), "PATH="+filepath.Dir(path)+":"+os.Getenv("PATH"), "HTTPIPE_HOST="+host, "HTTPIPE_PORT="+port)
 			out, err := bash.Output()
 			got := strings.ReplaceAll(string(out), dir+"/", "")
 			if err != nil || normal(got) != normal(want) {
@@ -90,6 +104,13 @@ func TestReadmeTranscripts(t *testing.T) {
 		})
 	}
 }
+
+var (
+	// ownServer is in a block that starts a server.
+	ownServer = regexp.MustCompile(`(?m)^\$ httpipe\b.*&$`)
+	// assignment is a command that must run in the shell itself.
+	assignment = regexp.MustCompile(`^(export )?\w+=`)
+)
 
 // transcript makes a script of a block's commands, and returns it with what it should print. Where a
 // person's slowness would do it, the script waits: for a command in the background to have arrived, and
@@ -108,14 +129,20 @@ func transcript(block, url string) (script, want string) {
 			script += "wait\n"
 		}
 		command = strings.ReplaceAll(command, "localhost:3000", url)
-		if !strings.HasSuffix(command, "&\n") {
-			// A shell's next prompt would stand behind a message that ends without a newline.
-			script += strings.TrimSuffix(command, "\n") + ` | sed '$a\'` + "\n"
-		} else {
+		switch background := strings.HasSuffix(command, "&\n"); {
+		case background && strings.HasPrefix(command, "httpipe"):
+			script += command + "trap \"kill $!\" EXIT; disown\n"
+			script += fmt.Sprintf("until curl -sf -o /dev/null %s/healthz; do :; done\n", url)
+		case background:
 			script += command
 			for _, route := range aRoute.FindAllString(command, -1) {
-				script += fmt.Sprintf("until curl -sfI -o /dev/null %s/%s; do :; done\n", url, route)
+				script += fmt.Sprintf("until curl -sfI -u \":$HTTPIPE_AUTH_SECRET\" -o /dev/null %s/%s; do :; done\n", url, route)
 			}
+		case assignment.MatchString(command):
+			script += command
+		default:
+			// A shell's next prompt would stand behind a message that ends without a newline.
+			script += strings.TrimSuffix(command, "\n") + ` | sed '$a\'` + "\n"
 		}
 	}
 	return script + "wait\n", want
@@ -123,8 +150,11 @@ func transcript(block, url string) (script, want string) {
 
 // TestReadmeQueries runs the README's queries on a log in which each of them should find something.
 func TestReadmeQueries(t *testing.T) {
-	p := start(t, t.TempDir())
+	p := start(t, t.TempDir(), "--auth-secret", aSecret, "--anonymous", "produce:*/* consume:*/* look:*/*")
 	channel := p.url + "/channels/v1/do_work"
+	if got := <-curl("-X", "DELETE", channel); !strings.HasPrefix(got, "unauthorized: ") {
+		t.Fatalf("who deletes without a token is told %q", got)
+	}
 	if got := <-curl(channel + "?wait=1ms"); got != "" {
 		t.Fatalf("a consumer who did not wait printed %q", got)
 	}
@@ -216,5 +246,21 @@ func TestReadmeCommands(t *testing.T) {
 		if _, err := os.Stat(link[1]); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestReadmeClaims: the claims that the README shows make a good token, whoever signs them.
+func TestReadmeClaims(t *testing.T) {
+	secrets, err := access.ParseSecrets(aSecret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encode := base64.RawURLEncoding.EncodeToString
+	text := encode([]byte(`{"typ":"JWT","alg":"HS256"}`)) + "." + encode([]byte(blocks(t, "json")[0]))
+	mac := hmac.New(sha256.New, []byte(aSecret))
+	io.WriteString(mac, text)
+	b, err := access.New(secrets, nil).Judge(text+"."+encode(mac.Sum(nil)), time.Unix(1795305600, 0))
+	if err != nil || b.Name != "ci" || !b.May(access.Produce, "jobs", "a") || !b.May(access.Look, "logs", "ci") || b.May(access.Consume, "jobs", "a") {
+		t.Errorf("the claims are judged as %+v, %v", b, err)
 	}
 }
