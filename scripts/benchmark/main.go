@@ -126,7 +126,7 @@ func run(args []string, stdout io.Writer) (err error) {
 // cleanUpOnSignal removes the bench's directory when the program is told to stop. The servers end with it.
 func (b *bench) cleanUpOnSignal() {
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGPIPE)
 	go func() {
 		<-signals
 		os.RemoveAll(b.temp)
