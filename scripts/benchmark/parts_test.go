@@ -102,7 +102,7 @@ func TestWrongAnswers(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer f.close()
-			if _, err := f.run(time.Minute, 0, false); err == nil || !strings.Contains(err.Error(), test.want) {
+			if _, err := f.run(time.Second, 0, false); err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("the run ended with %v, want %q in it", err, test.want)
 			}
 		})
