@@ -31,10 +31,18 @@ func (s *Server) clientAddr(r *http.Request) string {
 			return addr.Unmap().WithZone("").String()
 		}
 	}
-	if connection, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+	if c := connOf(r); c != nil {
+		return c.client
+	}
+	return addressOf(r.RemoteAddr)
+}
+
+// addressOf returns the address of an end of a connection, without its port.
+func addressOf(end string) string {
+	if connection, err := netip.ParseAddrPort(end); err == nil {
 		return connection.Addr().Unmap().WithZone("").String()
 	}
-	return r.RemoteAddr
+	return end
 }
 
 // lastOf returns the last entry of a header that may be a list, "" if there is none.

@@ -40,7 +40,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return accepted, nil // closed already
 	}
-	c := &conn{TCPConn: tcp, raw: raw, watch: l.watch, accepted: time.Now()}
+	c := &conn{TCPConn: tcp, raw: raw, watch: l.watch, accepted: time.Now(), client: addressOf(tcp.RemoteAddr().String())}
 	if err := l.watch.add(c); err != nil {
 		c.Close()
 		return nil, temporary{fmt.Errorf("a connection cannot be watched, and was closed: %w", err)}
@@ -62,6 +62,7 @@ type conn struct {
 	watch        *watcher
 	token        uint64 // the watcher's name for it
 	accepted     time.Time
+	client       string       // the address at the other end, as clientAddr has it
 	state        atomic.Int32 // net/http's http.ConnState
 
 	// mu guards the rest. It is held while leave runs, so that none runs after unwatch; leave takes the
