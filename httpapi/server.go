@@ -1,10 +1,11 @@
 // Package httpapi is httpipe's face: it turns HTTP requests into arrivals at a pipe.Broker, and what
 // comes of them into responses.
 //
-// A request is routed (server.go, path.go), becomes an arrival (produce.go, consume.go), waits while
-// its connection is watched (conn.go, watch_linux.go), and is answered from one table of outcomes
-// (answer.go). What happens on the way goes into the audit log through books.go. The package holds no
-// state of its own: who waits and what runs is the broker's, what is on record the store's.
+// A request loses its credentials (credential.go), is routed (server.go, path.go), let in if its sender
+// may do this (access.go), becomes an arrival (produce.go, consume.go), waits while its connection is
+// watched (conn.go, watch_linux.go), and is answered from one table of outcomes (answer.go). What happens
+// on the way goes into the audit log through books.go. The package holds no state of its own: who waits
+// and what runs is the broker's, what is on record the store's.
 //
 // Nothing wraps the http.ResponseWriter of a relayed body: a wrapper that compresses, counts or
 // recovers would delay bytes, change them, or make half a body look whole.

@@ -94,7 +94,7 @@ func TestCheckFindsChangedSchema(t *testing.T) {
 // TestCheckFindsBadBooks: what the triggers prevent, and somebody has done without them.
 func TestCheckFindsBadBooks(t *testing.T) {
 	const (
-		exchange = "INSERT INTO exchange VALUES ('%', 1<<32|1, 'v1', 'a', '', 0, 0, 0, '', '', '', '', %, '', '')"
+		exchange = "INSERT INTO exchange VALUES ('%', 1<<32|1, 'v1', 'a', '', 0, 0, 0, '', '', '', '', %, '', '', '', '')"
 		life     = "INSERT INTO life VALUES (%, 'v1', 'a', 0, %)"
 	)
 	in := func(pattern string, values ...string) string {
