@@ -186,6 +186,11 @@ func startFly(t *testing.T) fakeFly {
 	t.Helper()
 	flyEnvironment(t)
 	t.Setenv("HTTPIPE_DROP_TO", "") // this relay is the user's who runs the tests
+	t.Setenv("HTTPIPE_AUTH_SECRET", aSecret)
+	program, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
 	p := start(t, t.TempDir(), "--audit-db", "httpipe.db")
 	f := fakeFly{p, t.TempDir(), t.TempDir()}
 	real, err := exec.LookPath("curl")
@@ -211,12 +216,15 @@ func startFly(t *testing.T) fakeFly {
 		"apps create") touch "app $3" ;;
 		"volumes list") cat volumes 2>/dev/null || echo '[]' ;;
 		"volumes create") printf '[\n    {\n        "name": "%%s",\n        "size_gb": 1\n    }\n]\n' "$3" >volumes ;;
+		"secrets list") cat secrets 2>/dev/null || true ;;
+		"secrets import") grep -E '^HTTPIPE_AUTH_SECRET=[0-9a-f]{64}$' | cut -d= -f1 >secrets && [ -s secrets ] ;;
 		"deploy -a") [ ! -e broken ] ;;
 		"ssh console")
 			for last; do :; done
+			httpipe() { %s "$@"; }
 			eval "$(echo "$last" | sed 's|/data|%s|')" ;;
 		*) echo "Error: unknown command $*" >&2; exit 1 ;;
-		esac`, f.state, p.dir))
+		esac`, f.state, program, p.dir))
 	return f
 }
 
@@ -242,27 +250,31 @@ func matches(calls, want []string) bool {
 func TestDeploy(t *testing.T) {
 	f := startFly(t)
 	const deploy = `deploy -a my-relay --ha=false --build-arg VERSION=\S+`
-	look := []string{`ssh console -q -a my-relay -C .*`, `ssh console -q -a my-relay -C .*`}
+	look := []string{
+		`ssh console -q -a my-relay -C httpipe token --name smoke .*`,
+		`ssh console -q -a my-relay -C sqlite3 .*`, `ssh console -q -a my-relay -C sqlite3 .*`,
+	}
 
 	first := append([]string{
 		"auth whoami", "auth login",
 		"status -a my-relay", "apps create my-relay",
 		"volumes list -a my-relay --json",
 		"volumes create httpipe_data -a my-relay --yes --region fra --size 1 --snapshot-retention 14",
+		"secrets list -a my-relay", "secrets import -a my-relay --stage",
 		deploy}, look...)
 	if calls, err := f.deploy(t); err != nil || !matches(calls, first) {
 		t.Fatalf("the first time: %v\n%s", err, strings.Join(calls, "\n"))
 	}
-	again := append([]string{"auth whoami", "status -a my-relay", "volumes list -a my-relay --json", deploy}, look...)
+	again := append([]string{"auth whoami", "status -a my-relay", "volumes list -a my-relay --json", "secrets list -a my-relay", deploy}, look...)
 	if calls, err := f.deploy(t); err != nil || !matches(calls, again) {
 		t.Errorf("the second time: %v\n%s", err, strings.Join(calls, "\n"))
 	}
-	if got := f.sqlite(t, "select distinct producer_addr from exchanges"); got != "192.0.2.7" {
+	if got := f.sqlite(t, "select distinct producer_addr, producer_subject from exchanges"); got != "192.0.2.7|smoke" {
 		t.Errorf("the clients are %s on record", got)
 	}
 
 	write(t, filepath.Join(f.state, "broken"), "")
-	if calls, err := f.deploy(t); err == nil || !matches(calls, again[:4]) {
+	if calls, err := f.deploy(t); err == nil || !matches(calls, again[:5]) {
 		t.Errorf("when a deploy fails: %v\n%s", err, strings.Join(calls, "\n"))
 	}
 }
