@@ -33,8 +33,8 @@ func TestSoakFindsPlantedBugs(t *testing.T) {
 		{"HalfABodyLooksWhole", "httpapi/consume.go", []string{
 			"	default:\n		breakOff()\n", "	default:\n"}, []string{"whole"}},
 		{"LastComeFirstServed", "pipe/queue.go", []string{
-			"r.previous = q.tail\n	if q.tail == nil {\n		q.head = r\n	} else {\n		q.tail.next = r\n	}\n	q.tail = r\n",
-			"r.next = q.head\n	if q.head == nil {\n		q.tail = r\n	} else {\n		q.head.previous = r\n	}\n	q.head = r\n"}, []string{"order"}},
+			"r.places[q.kind].previous = q.tail\n	if q.tail == nil {\n		q.head = r\n	} else {\n		q.tail.places[q.kind].next = r\n	}\n	q.tail = r\n",
+			"r.places[q.kind].next = q.head\n	if q.head == nil {\n		q.tail = r\n	} else {\n		q.head.places[q.kind].previous = r\n	}\n	q.head = r\n"}, []string{"order"}},
 		{"TimeoutsNotRecorded", "pipe/lifecycle.go", []string{
 			"	b.recorder.RequestGone(r)\n", "	if o != TimedOut {\n		b.recorder.RequestGone(r)\n	}\n"}, []string{"books"}},
 		{"ConnectionsLeak", "httpapi/conn.go", []string{

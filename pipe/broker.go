@@ -34,9 +34,10 @@ type Broker struct {
 	// namespaces holds every channel that exists, by namespace and name. No inner map is empty.
 	namespaces map[string]map[string]*channel
 	lives      int64          // how many there have been
-	waiting    int            // requests, on all channels
+	waiting    queue          // requests, on all channels
+	producers  int            // of them
 	groups     map[string]int // of them, by Arrival.Group; empty without Limits.PerClient
-	running    int            // exchanges, those of deleted channels included
+	running    queue          // the producers of exchanges, those of deleted channels included
 	stopping   bool           // nobody is let in any more
 	idle       chan struct{}  // closed when stopping and nothing runs
 }
@@ -47,7 +48,9 @@ func New(config Config) *Broker {
 		config:     config,
 		recorder:   config.Recorder,
 		namespaces: make(map[string]map[string]*channel),
+		waiting:    queue{kind: ofBroker},
 		groups:     make(map[string]int),
+		running:    queue{kind: ofBroker},
 		idle:       make(chan struct{}),
 	}
 	if b.recorder == nil {

@@ -29,9 +29,13 @@ func (c *channel) queueOf(role Role) *queue {
 func (c *channel) joinLocked(r *Request) {
 	r.channel = c
 	c.queueOf(r.Role).push(r)
-	c.broker.waiting++
-	if c.broker.config.Limits.PerClient > 0 {
-		c.broker.groups[r.Group]++
+	b := c.broker
+	b.waiting.push(r)
+	if r.Role == Producer {
+		b.producers++
+	}
+	if b.config.Limits.PerClient > 0 {
+		b.groups[r.Group]++
 	}
 }
 
@@ -39,7 +43,10 @@ func (c *channel) joinLocked(r *Request) {
 func (c *channel) partLocked(r *Request) {
 	c.queueOf(r.Role).remove(r)
 	b := c.broker
-	b.waiting--
+	b.waiting.remove(r)
+	if r.Role == Producer {
+		b.producers--
+	}
 	if b.config.Limits.PerClient == 0 {
 		return
 	}
@@ -103,7 +110,7 @@ func (c *channel) beginLocked(producer, consumer *Request) {
 		r.stopTimerLocked()
 	}
 	c.running = x
-	c.broker.running++
+	c.broker.running.push(producer)
 	producer.body.flow()
 	x.matched = c.broker.recorder.ExchangeMatched(x)
 	close(consumer.settled)

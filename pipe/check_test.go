@@ -19,7 +19,7 @@ func TestCheckFinds(t *testing.T) {
 		{"of another channel or state", func(_ *world, c *channel) { c.producers.head.state = over }},
 		{"of another channel or state", func(_ *world, c *channel) { c.producers.head.channel = nil }},
 		{"of another channel or state", func(_ *world, c *channel) { c.producers.head.Role = Consumer }},
-		{"broken at place 2", func(_ *world, c *channel) { c.producers.tail.previous = nil }},
+		{"broken at place 2", func(_ *world, c *channel) { c.producers.tail.places[ofChannel].previous = nil }},
 		{"place 2 arrived before", func(_ *world, c *channel) { c.producers.tail.ArrivedAt = c.OpenedAt.Add(-1) }},
 		{"2 stand in it, 3 are counted", func(_ *world, c *channel) { c.producers.length++ }},
 		{"2 stand in it, 2 are counted", func(_ *world, c *channel) { c.producers.tail = c.producers.head }},
@@ -29,6 +29,9 @@ func TestCheckFinds(t *testing.T) {
 		{"1 exchanges run, 0 are counted", func(_ *world, c *channel) {
 			c.running = &Exchange{Producer: &Request{state: running}, Consumer: &Request{state: running}}
 		}},
+		{"2 producers wait, 3 are counted", func(w *world, _ *channel) { w.broker.producers++ }},
+		{"all that wait: its links are broken", func(w *world, _ *channel) { w.broker.waiting.tail.places[ofBroker].previous = nil }},
+		{"all that run: a waiting producer", func(w *world, _ *channel) { w.broker.running.push(&Request{Arrival: Arrival{Role: Producer}}) }},
 	}
 	for _, test := range tests {
 		t.Run(test.finds, func(t *testing.T) {
@@ -37,11 +40,13 @@ func TestCheckFinds(t *testing.T) {
 				w.produce("p2")
 				c, sound := p.request.channel, *p.request.channel
 				heads := [2]Request{*c.producers.head, *c.producers.tail}
+				producers, running := w.broker.producers, w.broker.running
 				test.spoil(w, c)
 				if err := w.broker.check(); err == nil || !strings.Contains(err.Error(), test.finds) {
 					t.Errorf("check = %v, want it to find %q", err, test.finds)
 				}
 				*c, *sound.producers.head, *sound.producers.tail = sound, heads[0], heads[1]
+				w.broker.producers, w.broker.running = producers, running
 				delete(w.broker.namespaces, "empty")
 			})
 		})

@@ -37,6 +37,8 @@
 //   - At most one exchange runs in a life.
 //   - No channel is kept that has neither a waiter nor an exchange.
 //   - No two that could begin are left waiting.
+//   - All that wait stand in one queue in the order of their arrival, all that run in another in the order of
+//     their beginning, whatever their channels, so that a [Snapshot] need not visit those.
 //   - Every request ends once: gone unmatched, or with its exchange. Its Settled channel is closed once.
 //
 // The method check states them in code; the tests call it after every step.

@@ -83,7 +83,7 @@ func (b *Broker) end(x *Exchange, o Outcome) Outcome {
 	x.Producer.state, x.Consumer.state = over, over
 	close(x.Producer.settled)
 	c.running = nil
-	b.running--
+	b.running.remove(x.Producer)
 	if c.Reason == reasonStillAlive {
 		c.settleLocked()
 	} else {
@@ -163,7 +163,7 @@ func (b *Broker) channelsLocked() iter.Seq[*channel] {
 }
 
 func (b *Broker) noteIdleLocked() {
-	if b.stopping && b.running == 0 {
+	if b.stopping && b.running.length == 0 {
 		close(b.idle)
 	}
 }

@@ -32,7 +32,7 @@ func (b *Broker) limitLocked(c *channel, a *Arrival) Limit {
 	}
 	limits := b.config.Limits
 	switch {
-	case limits.Waiting > 0 && b.waiting >= limits.Waiting:
+	case limits.Waiting > 0 && b.waiting.length >= limits.Waiting:
 		return MaxWaiting
 	case limits.PerChannel > 0 && onChannel >= limits.PerChannel:
 		return MaxWaitingPerChannel

@@ -78,8 +78,7 @@ type Request struct {
 	state     state
 	ready     bool // a producer's: first byte or end of an empty body in hand
 	channel   *channel
-	next      *Request // in the queue
-	previous  *Request
+	places    [kinds]place
 	timer     *time.Timer // ends the wait; nil without a limit
 	exchange  *Exchange
 	outcome   Outcome

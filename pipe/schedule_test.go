@@ -178,7 +178,7 @@ func (s *schedule) state() string {
 	for c := range s.broker.channelsLocked() {
 		line := fmt.Sprint(c.Key, " ", c.ID)
 		for _, q := range []*queue{&c.producers, &c.consumers} {
-			for r := q.head; r != nil; r = r.next {
+			for r := range q.all() {
 				line += " " + r.Client.Agent
 			}
 		}
