@@ -38,6 +38,7 @@ type Broker struct {
 	producers  int            // of them
 	groups     map[string]int // of them, by Arrival.Group; empty without Limits.PerClient
 	running    queue          // the producers of exchanges, those of deleted channels included
+	relayed    int64          // bytes, by exchanges that have ended
 	stopping   bool           // nobody is let in any more
 	idle       chan struct{}  // closed when stopping and nothing runs
 }
@@ -54,7 +55,7 @@ func New(config Config) *Broker {
 		idle:       make(chan struct{}),
 	}
 	if b.recorder == nil {
-		b.recorder = discard{}
+		b.recorder = Discard{}
 	}
 	return b
 }

@@ -79,6 +79,7 @@ func (b *Broker) end(x *Exchange, o Outcome) Outcome {
 	c := x.channel
 	c.Exchanges++
 	c.Bytes += x.Bytes
+	b.relayed += x.Bytes
 	x.ended = b.recorder.ExchangeEnded(x)
 	x.Producer.state, x.Consumer.state = over, over
 	close(x.Producer.settled)

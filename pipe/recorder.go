@@ -48,14 +48,14 @@ const (
 	reasonStillAlive Reason = ""
 )
 
-// discard is the Recorder of a broker without one.
-type discard struct{}
+// Discard is a Recorder that keeps nothing.
+type Discard struct{}
 
-func (discard) ChannelOpened(*Life)              {}
-func (discard) ChannelClosed(*Life)              {}
-func (discard) RequestGone(*Request)             {}
-func (discard) ExchangeMatched(*Exchange) Commit { return Safe{} }
-func (discard) ExchangeEnded(*Exchange) Commit   { return Safe{} }
+func (Discard) ChannelOpened(*Life)              {}
+func (Discard) ChannelClosed(*Life)              {}
+func (Discard) RequestGone(*Request)             {}
+func (Discard) ExchangeMatched(*Exchange) Commit { return Safe{} }
+func (Discard) ExchangeEnded(*Exchange) Commit   { return Safe{} }
 
 // Safe is the Commit of a record that needs no waiting for.
 type Safe struct{}

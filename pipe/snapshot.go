@@ -29,6 +29,18 @@ func (b *Broker) loadLocked() Load {
 	return Load{Producers: b.producers, Consumers: b.waiting.length - b.producers, Exchanges: b.running.length}
 }
 
+// Relayed returns how many bytes have been written to consumers so far, by exchanges that run as well. It
+// holds the lock while it adds these up.
+func (b *Broker) Relayed() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := b.relayed
+	for r := range b.running.all() {
+		n += r.exchange.Written()
+	}
+	return n
+}
+
 // Snapshot returns who waits and what runs now, at most limit of each: it holds the lock for no longer than
 // that takes, however many there are.
 func (b *Broker) Snapshot(limit int) Snapshot {

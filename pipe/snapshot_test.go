@@ -73,6 +73,30 @@ func TestSnapshotShowsWhatUnwinds(t *testing.T) {
 	})
 }
 
+// Every byte counts from when it is written, once, and for good.
+func TestRelayed(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		relayed := func(want int64) {
+			t.Helper()
+			if got := w.broker.Relayed(); got != want {
+				t.Errorf("%d bytes are relayed, want %d", got, want)
+			}
+		}
+		relayed(0)
+		p := w.produce("p1", firstBytes("12"))
+		relayed(0)
+		w.consume("c1")
+		relayed(2)
+		w.produce("p2", at(Key{"another", "channel"}), whole("345"))
+		w.consume("c2", at(Key{"another", "channel"}))
+		relayed(5)
+		p.sends("6")
+		relayed(6)
+		w.deletes(home, true)
+		relayed(6)
+	})
+}
+
 // BenchmarkSnapshot takes one of a server where thousands wait, of which the first 1,000 are shown, and says
 // how long the slowest tenth of them kept the lock and all that goes with it.
 func BenchmarkSnapshot(b *testing.B) {

@@ -197,6 +197,11 @@ func (l *Log) Close() error {
 func (l *Log) Err() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.errLocked()
+}
+
+// errLocked is Err for a caller who holds mu.
+func (l *Log) errLocked() error {
 	if l.err == nil && l.closed {
 		return errClosed
 	}
