@@ -377,7 +377,8 @@ func TestImports(t *testing.T) {
 		"./pipe":              {},
 		"./migrations":        {},
 		"./store":             {"httpipe/migrations", "github.com/mattn/go-sqlite3", "golang.org/x/sys/unix"},
-		"./httpapi":           {"httpipe/access", "httpipe/pipe", "httpipe/store", "github.com/google/uuid", "github.com/gorilla/handlers", "github.com/hashicorp/golang-lru/v2/simplelru", "golang.org/x/sys/unix", "golang.org/x/time/rate"},
+		"./metrics":           {"httpipe/pipe", "httpipe/store", "github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_golang/prometheus/collectors", "github.com/prometheus/client_golang/prometheus/promhttp"},
+		"./httpapi":           {"httpipe/access", "httpipe/metrics", "httpipe/pipe", "httpipe/store", "github.com/google/uuid", "github.com/gorilla/handlers", "github.com/hashicorp/golang-lru/v2/simplelru", "golang.org/x/sys/unix", "golang.org/x/time/rate"},
 		"./scripts/benchmark": {"httpipe/pipe", "httpipe/store", "github.com/google/uuid", "github.com/mattn/go-sqlite3", "golang.org/x/sys/unix"},
 	} {
 		out, err := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}`, dir).Output()

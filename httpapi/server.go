@@ -26,6 +26,7 @@ import (
 	"github.com/gorilla/handlers"
 
 	"httpipe/access"
+	"httpipe/metrics"
 	"httpipe/pipe"
 	"httpipe/store"
 )
@@ -40,9 +41,10 @@ const (
 
 // Config is how a Server behaves. The zero value of a limit is none.
 type Config struct {
-	Log        *store.Log // the audit log; nil: --audit=off
-	Strict     bool       // --audit=strict
-	BestEffort bool       // --audit=best-effort
+	Log        *store.Log       // the audit log; nil: --audit=off
+	Strict     bool             // --audit=strict
+	BestEffort bool             // --audit=best-effort
+	Metrics    *metrics.Metrics // of this server; nil: nothing is counted
 
 	Guard *access.Guard // who may do what; nil: everybody may do everything
 
@@ -98,7 +100,9 @@ func New(config Config) (*Server, error) {
 		s.flood = &flood{record: config.Log.RequestGone}
 		brokerConfig.Recorder = books{log: config.Log, flood: s.flood, bestEffort: config.BestEffort}
 	}
+	brokerConfig.Recorder = config.Metrics.Recorder(brokerConfig.Recorder)
 	s.broker = pipe.New(brokerConfig)
+	config.Metrics.Watch(s.broker, config.Log)
 	s.routes = s.table()
 
 	protocols := new(http.Protocols)
@@ -144,7 +148,7 @@ func (s *Server) table() map[string]methods {
 
 // handler is the routes with what goes around all of them.
 func (s *Server) handler() http.Handler {
-	relay := http.HandlerFunc(s.serve)
+	relay := s.countErrors(s.serve)
 	// gorilla's CORS leaves the ResponseWriter as it is, so it may stand around the relay path.
 	cors := handlers.CORS(
 		handlers.AllowedOrigins(s.config.CORSOrigins),
@@ -170,6 +174,19 @@ func (s *Server) handler() http.Handler {
 		}
 		cors.ServeHTTP(w, r)
 	})
+}
+
+// countErrors has the metrics count the errors that h answers.
+func (s *Server) countErrors(h http.HandlerFunc) http.HandlerFunc {
+	if s.config.Metrics == nil {
+		return h
+	}
+	return func(w http.ResponseWriter, r *http.Request) {
+		h(w, r)
+		if code := w.Header().Get(headerError); code != "" {
+			s.config.Metrics.Failed(code)
+		}
+	}
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {

@@ -38,7 +38,7 @@ func takeOver(w http.ResponseWriter, r *http.Request) (*takenOver, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &takenOver{conn: conn, header: w.Header().Clone()}
+	t := &takenOver{conn: conn, header: w.Header()}
 	body := io.Reader(&chunkReader{r: buffered.Reader})
 	if r.Header.Get("Expect") != "" {
 		body = &askingReader{r: body, ask: func() { t.WriteHeader(http.StatusContinue) }}
