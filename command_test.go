@@ -206,3 +206,13 @@ func TestHelp(t *testing.T) {
 		}
 	}
 }
+
+func TestVersionAndHelp(t *testing.T) {
+	noEnvironment(t)
+	for arg, want := range map[string]string{"version": "httpipe ", "--version": "httpipe ", "help": "--stall-timeout", "-h": "HTTPIPE_AUDIT_DB", "--help": "--port"} {
+		var stdout strings.Builder
+		if err := run(t.Context(), []string{arg}, &stdout, io.Discard); err != nil || !strings.Contains(stdout.String(), want) {
+			t.Errorf("httpipe %s: %v, printed %q, want %q in it", arg, err, stdout.String(), want)
+		}
+	}
+}

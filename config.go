@@ -16,6 +16,7 @@ type config struct {
 	requireHTTPS   bool
 	dropTo         account
 	corsOrigin     string        // comma-separated, without spaces
+	metricsAddr    string        // with its port; empty: off
 	requestTimeout time.Duration // 0: no limit
 	readAhead      int64
 	maxBody        int64         // 0: no limit

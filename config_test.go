@@ -89,6 +89,7 @@ var examples = map[string]struct {
 	"require-https":           {"true", func(c *config) { c.requireHTTPS = true }},
 	"drop-to":                 {"65532:65533", func(c *config) { c.dropTo = account{"65532:65533", 65532, 65533} }},
 	"cors-origin":             {"https://a.example", func(c *config) { c.corsOrigin = "https://a.example" }},
+	"metrics-addr":            {"127.0.0.1:9091", func(c *config) { c.metricsAddr = "127.0.0.1:9091" }},
 	"request-timeout":         {"2.5", func(c *config) { c.requestTimeout = 2500 * time.Millisecond }},
 	"read-ahead":              {"1MiB", func(c *config) { c.readAhead = 1 << 20 }},
 	"max-body":                {"10MB", func(c *config) { c.maxBody = 10_000_000 }},

@@ -7,7 +7,8 @@
 //	curl           http://localhost:3000/channels/v1/do_work     # prints hello; both return
 //
 // Package pipe matches and relays, package store keeps the audit log, package access knows who may do what,
-// package httpapi speaks HTTP; this package configures them, and starts and stops them in the right order.
+// package metrics counts, package httpapi speaks HTTP; this package configures them, and starts and stops them
+// in the right order.
 package main
 
 import (
@@ -28,6 +29,7 @@ import (
 
 	"httpipe/access"
 	"httpipe/httpapi"
+	"httpipe/metrics"
 	"httpipe/pipe"
 	"httpipe/store"
 )
@@ -60,7 +62,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 }
 
 // serve runs the relay. What is started first is stopped last: the audit log outlives the server, whose
-// last answers depend on it.
+// last answers depend on it, and the metrics show the server stop.
 //
 //	SIGTERM ──▶ waiters get 503 ──▶ exchanges end, or are cut ──▶ answers go out ──▶ log is closed
 func serve(ctx context.Context, c *config, logger *slog.Logger) (err error) {
@@ -80,32 +82,32 @@ func serve(ctx context.Context, c *config, logger *slog.Logger) (err error) {
 		return err
 	}
 	var log *store.Log
+	listening := []any{"version", buildVersion(), "audit", string(c.audit)}
 	if c.audit != auditOff {
-		log, err = store.Open(store.Config{
-			Path:       c.auditDB,
-			Version:    buildVersion(),
-			BestEffort: c.audit == auditBestEffort,
-			Retention:  c.auditRetention,
-			Logger:     logger,
-		})
-		if err != nil {
+		if log, err = openLog(c, logger); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, log.Close()) }()
+		listening = append(listening, "audit_db", c.auditDB)
 	}
-	server, err := httpapi.New(serverConfig(c, log, guard, waiting, logger))
+	config := serverConfig(c, log, guard, waiting, logger)
+	server, err := httpapi.New(config)
 	if err != nil {
 		return err
+	}
+	if config.Metrics != nil {
+		addr, stopMetrics, err := serveMetrics(ctx, c, config.Metrics, logger)
+		if err != nil {
+			return err
+		}
+		defer stopMetrics()
+		listening = append(listening, "metrics_addr", addr)
 	}
 	listener, err := listen(ctx, c)
 	if err != nil {
 		return err
 	}
-	listening := []any{"addr", listener.Addr().String(), "version", buildVersion(), "audit", string(c.audit)}
-	if log != nil {
-		listening = append(listening, "audit_db", c.auditDB)
-	}
-	logger.Info("listening", listening...)
+	logger.Info("listening", append([]any{"addr", listener.Addr().String()}, listening...)...)
 	warnIfOpen(logger, guard, listener.Addr())
 
 	served := make(chan error, 1)
@@ -115,20 +117,40 @@ func serve(ctx context.Context, c *config, logger *slog.Logger) (err error) {
 		err = fmt.Errorf("cannot accept connections: %w", err)
 	case <-stop.Done():
 	}
-	logger.Info("stopping", "drain_timeout", c.drainTimeout.String())
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.drainTimeout)
-	defer cancel()
-	drain, cut := signal.NotifyContext(drain, os.Interrupt, syscall.SIGTERM) // a second signal cuts at once
-	defer cut()
-	if err := server.Shutdown(drain); err != nil {
-		logger.Warn("stopping", "error", err)
-	}
+	drain(ctx, c, server, logger)
 	return err
 }
 
+// drain stops the server. What runs has --drain-timeout to end.
+func drain(ctx context.Context, c *config, server *httpapi.Server, logger *slog.Logger) {
+	logger.Info("stopping", "drain_timeout", c.drainTimeout.String())
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.drainTimeout)
+	defer cancel()
+	ctx, cut := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM) // a second signal cuts at once
+	defer cut()
+	if err := server.Shutdown(ctx); err != nil {
+		logger.Warn("stopping", "error", err)
+	}
+}
+
+func openLog(c *config, logger *slog.Logger) (*store.Log, error) {
+	return store.Open(store.Config{
+		Path:       c.auditDB,
+		Version:    buildVersion(),
+		BestEffort: c.audit == auditBestEffort,
+		Retention:  c.auditRetention,
+		Logger:     logger,
+	})
+}
+
 func serverConfig(c *config, log *store.Log, guard *access.Guard, waiting int, logger *slog.Logger) httpapi.Config {
+	var counts *metrics.Metrics
+	if c.metricsAddr != "" {
+		counts = metrics.New()
+	}
 	return httpapi.Config{
 		Log:            log,
+		Metrics:        counts,
 		Strict:         c.audit == auditStrict,
 		BestEffort:     c.audit == auditBestEffort,
 		Guard:          guard,

@@ -61,6 +61,9 @@ func relayOptions(c *config) []option {
 		{name: "cors-origin", group: listening, arg: "ORIGINS", def: "*",
 			help: "origins whose pages may call, separated by commas; * is any",
 			set:  into(&c.corsOrigin, parseOrigins)},
+		{name: "metrics-addr", group: listening, arg: "ADDR", def: "off",
+			help: "where /metrics can be scraped, such as 127.0.0.1:9091; 0 is off",
+			set:  into(&c.metricsAddr, orOff(parseAddr))},
 
 		{name: "request-timeout", short: "r", plain: "REQUEST_TIMEOUT", group: relaying, arg: "TIME", def: "none",
 			help: "longest that a request waits for its partner; 0 is no limit",

@@ -136,6 +136,21 @@ func parseHost(text string) (string, error) {
 	return text, nil
 }
 
+// parseAddr takes an address to listen on with its port. Without a host it is all interfaces.
+func parseAddr(text string) (string, error) {
+	host, port, err := net.SplitHostPort(text)
+	if err == nil && host != "" {
+		_, err = parseHost(host)
+	}
+	if err == nil {
+		_, err = parsePort(port)
+	}
+	if err != nil {
+		return "", errors.New("want an address with its port, such as 127.0.0.1:9091")
+	}
+	return text, nil
+}
+
 // parseOrigins takes a list of origins as browsers spell them. One that is
 // spelled otherwise would never match, without anyone noticing.
 func parseOrigins(text string) (string, error) {
