@@ -112,3 +112,34 @@ func TestMay(t *testing.T) {
 		}
 	}
 }
+
+func TestMayEverywhere(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		channels string
+		want     bool
+	}{
+		{"*/*", true},
+		{"**/**", true},
+		{"jobs/*", false},
+		{"*/jobs", false},
+		{"j*/*", false},
+		{"jobs/* */jobs", false},
+		{"jobs/* */*", true},
+	} {
+		var b Bearer
+		for channels := range strings.FieldsSeq(test.channels) {
+			pattern, err := ParsePattern(channels)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.grants = append(b.grants, Grant{Audit, pattern})
+		}
+		if got := b.MayEverywhere(Audit); got != test.want {
+			t.Errorf("who may audit %s may do so everywhere: %v, want %v", test.channels, got, test.want)
+		}
+		if b.MayEverywhere(Look) {
+			t.Errorf("who may audit %s may look everywhere", test.channels)
+		}
+	}
+}

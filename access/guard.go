@@ -147,6 +147,13 @@ func (b *Bearer) MayAny(p Permission) bool {
 	return b.has(p, func(Pattern) bool { return true })
 }
 
+// MayEverywhere reports whether a single grant lets the bearer do something on every channel.
+func (b *Bearer) MayEverywhere(p Permission) bool {
+	return b.has(p, func(c Pattern) bool {
+		return strings.Trim(c.namespace, "*") == "" && strings.Trim(c.channel, "*") == ""
+	})
+}
+
 // has reports whether a grant of the permission is for channels as wanted.
 func (b *Bearer) has(p Permission, wanted func(Pattern) bool) bool {
 	granted := func(g Grant) bool { return g.Permission == p && wanted(g.Channels) }

@@ -77,11 +77,14 @@ func (s *Server) identify(r *http.Request, v *visitor) (err error) {
 }
 
 // suffices reports whether somebody may do what takes the permission with what the path names: a channel, a namespace,
-// or everything. What a list shows is for whoever makes it, but all of a namespace is deleted, or nothing.
+// or everything. What a list shows is for whoever makes it, but all of a namespace is deleted, or nothing, and everybody
+// who looks on sees the same.
 func suffices(b *access.Bearer, p access.Permission, key pipe.Key) bool {
 	switch {
 	case key.Channel != "":
 		return b.May(p, key.Namespace, key.Channel)
+	case key.Namespace == "" && p == access.Audit:
+		return b.MayEverywhere(p)
 	case key.Namespace == "":
 		return b.MayAny(p)
 	case p == access.Delete:
@@ -95,6 +98,8 @@ func suffices(b *access.Bearer, p access.Permission, key pipe.Key) bool {
 func denial(why error, p access.Permission, key pipe.Key) *failure {
 	what := string(p) + " on " + key.String()
 	switch {
+	case key.Namespace == "" && p == access.Audit:
+		what = string(p) + " on */*"
 	case key.Namespace == "":
 		what = string(p) + " on any channel"
 	case key.Channel == "" && p == access.Delete:

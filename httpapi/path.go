@@ -35,7 +35,7 @@ func rawPath(r *http.Request) string {
 func (s *Server) find(path string) (methods, pipe.Key, *failure) {
 	var key pipe.Key
 	path = strings.TrimSuffix(path, "/")
-	if path == routeHealth || path == routeState {
+	if path == routeHealth || path == routeLive || path == routeState {
 		return s.routes[path], key, nil
 	}
 	names, ok := strings.CutPrefix(path, "/channels/")

@@ -4,8 +4,9 @@
 // A request loses its credentials (credential.go), is routed (server.go, path.go), let in if its sender
 // may do this (access.go), becomes an arrival (produce.go, consume.go), waits while its connection is
 // watched (conn.go, watch_linux.go), and is answered from one table of outcomes (answer.go). What happens
-// on the way goes into the audit log through books.go. The package holds no state of its own: who waits
-// and what runs is the broker's, what is on record the store's.
+// on the way goes into the audit log through books.go, and is shown to whoever looks on (live.go, view.go).
+// The package holds no state of its own: who waits and what runs is the broker's, what is on record the
+// store's.
 //
 // Nothing wraps the http.ResponseWriter of a relayed body: a wrapper that compresses, counts or
 // recovers would delay bytes, change them, or make half a body look whole.
@@ -73,6 +74,7 @@ type Server struct {
 	http     *http.Server
 	routes   map[string]methods
 	watch    *watcher
+	live     *live
 	rates    *rates         // nil without a limit
 	failures *rates         // of tokens
 	flood    *flood         // nil without a log
@@ -103,6 +105,7 @@ func New(config Config) (*Server, error) {
 	brokerConfig.Recorder = config.Metrics.Recorder(brokerConfig.Recorder)
 	s.broker = pipe.New(brokerConfig)
 	config.Metrics.Watch(s.broker, config.Log)
+	s.live = newLive(s.broker.Snapshot)
 	s.routes = s.table()
 
 	protocols := new(http.Protocols)
@@ -123,6 +126,7 @@ func New(config Config) (*Server, error) {
 // The paths that there are. One that takes none of these routes is not found.
 const (
 	routeHealth     = "/healthz"
+	routeLive       = "/audit/live"
 	routeState      = "/state"
 	routeNamespaces = "/channels/namespaces" // shadows the listing of a namespace of that name, and no more
 	routeNamespace  = "/channels/{namespace}"
@@ -139,6 +143,7 @@ func (s *Server) table() map[string]methods {
 	deleteChannel, deleteNamespace := s.requires(access.Delete, s.deleteChannel), s.requires(access.Delete, s.deleteNamespace)
 	return map[string]methods{
 		routeHealth:     {"GET": s.health, "HEAD": s.health},
+		routeLive:       {"GET": s.requires(access.Audit, s.showLive)},
 		routeState:      {"GET": state, "HEAD": state},
 		routeNamespaces: {"GET": namespaces, "HEAD": namespaces, "DELETE": deleteNamespace},
 		routeNamespace:  {"GET": channels, "HEAD": channels, "DELETE": deleteNamespace},
@@ -227,6 +232,7 @@ func (s *Server) Serve(ln net.Listener) error {
 // Shutdown sends waiters and new requests away, and blocks until the running exchanges have ended and
 // are answered; once ctx is done it cuts them. The listener stays open meanwhile.
 func (s *Server) Shutdown(ctx context.Context) error {
+	s.live.stop()
 	s.broker.Shutdown(ctx)
 	defer s.watch.close()
 	if s.flood != nil {

@@ -1,0 +1,167 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"httpipe/pipe"
+)
+
+// A view is what an event shows: a snapshot in the words of the audit log, with what two of them tell together.
+type view struct {
+	At        string        `json:"at"`
+	Producers int           `json:"producers"` // that wait, shown or not
+	Consumers int           `json:"consumers"`
+	Exchanges int           `json:"exchanges"`
+	Waiting   []waitingRow  `json:"waiting"` // who came first first
+	Running   []exchangeRow `json:"running"` // what began first first
+
+	WaitingOmitted int `json:"waiting_omitted"` // of those that wait; a view shows liveRows of them at the most
+	RunningOmitted int `json:"running_omitted"` // the same of exchanges
+
+	at time.Time
+}
+
+// A waitingRow is a request that waits.
+type waitingRow struct {
+	Namespace string `json:"namespace"`
+	Channel   string `json:"channel"`
+	Role      string `json:"role"`
+	ArrivedAt string `json:"arrived_at"`
+	Addr      string `json:"addr"`
+	Agent     string `json:"agent"`
+	Subject   string `json:"subject,omitempty"`
+}
+
+// An exchangeRow is an exchange that runs.
+type exchangeRow struct {
+	ID             string `json:"id"`
+	Namespace      string `json:"namespace"`
+	Channel        string `json:"channel"`
+	MatchedAt      string `json:"matched_at"`
+	Bytes          int64  `json:"bytes"`            // that were written to the consumer
+	BytesPerSecond int64  `json:"bytes_per_second"` // of late
+	Length         known  `json:"length,omitzero"`  // in bytes
+	Progress       known  `json:"progress,omitzero"`
+	RemainingMs    known  `json:"remaining_ms,omitzero"`
+	ProducerAddr   string `json:"producer_addr"`
+	ConsumerAddr   string `json:"consumer_addr"`
+	ProducerAgent  string `json:"producer_agent"`
+	ConsumerAgent  string `json:"consumer_agent"`
+
+	ProducerSubject string `json:"producer_subject,omitempty"`
+	ConsumerSubject string `json:"consumer_subject,omitempty"`
+}
+
+// known is a number that is not always known: then it is negative, and left out.
+type known float64
+
+// IsZero reports whether k is to be left out.
+func (k known) IsZero() bool { return k < 0 }
+
+const unknown known = -1
+
+// newView returns what is to be seen in s. Rates are since last, which is nil for the first view.
+func newView(s pipe.Snapshot, last *view) *view {
+	v := &view{
+		At:        timestamp(s.At),
+		Producers: s.Load.Producers,
+		Consumers: s.Load.Consumers,
+		Exchanges: s.Load.Exchanges,
+		Waiting:   make([]waitingRow, 0, len(s.Waiting)),
+		Running:   make([]exchangeRow, 0, len(s.Running)),
+		at:        s.At,
+
+		WaitingOmitted: s.Load.Producers + s.Load.Consumers - len(s.Waiting),
+		RunningOmitted: s.Load.Exchanges - len(s.Running),
+	}
+	for _, r := range s.Waiting {
+		v.Waiting = append(v.Waiting, waitingRow{
+			Namespace: r.Key.Namespace,
+			Channel:   r.Key.Channel,
+			Role:      string(r.Role),
+			ArrivedAt: timestamp(r.ArrivedAt),
+			Addr:      r.Client.Addr,
+			Agent:     short(r.Client.Agent),
+			Subject:   r.Client.Subject,
+		})
+	}
+	before := last.bytes()
+	for _, x := range s.Running {
+		row := newExchangeRow(x)
+		since, seen := x.MatchedAt, int64(0)
+		if n, ok := before[x.ID]; ok {
+			since, seen = last.at, n
+		}
+		row.rate(row.Bytes-seen, s.At.Sub(since))
+		v.Running = append(v.Running, row)
+	}
+	return v
+}
+
+// bytes is what each exchange had written by the time of v, which may be nil.
+func (v *view) bytes() map[string]int64 {
+	if v == nil {
+		return nil
+	}
+	bytes := make(map[string]int64, len(v.Running))
+	for _, row := range v.Running {
+		bytes[row.ID] = row.Bytes
+	}
+	return bytes
+}
+
+func newExchangeRow(x *pipe.Exchange) exchangeRow {
+	return exchangeRow{
+		ID:            x.ID,
+		Namespace:     x.Key.Namespace,
+		Channel:       x.Key.Channel,
+		MatchedAt:     timestamp(x.MatchedAt),
+		Bytes:         x.Written(),
+		Length:        known(x.Producer.Length),
+		ProducerAddr:  x.Producer.Client.Addr,
+		ConsumerAddr:  x.Consumer.Client.Addr,
+		ProducerAgent: short(x.Producer.Client.Agent),
+		ConsumerAgent: short(x.Consumer.Client.Agent),
+
+		ProducerSubject: x.Producer.Client.Subject,
+		ConsumerSubject: x.Consumer.Client.Subject,
+	}
+}
+
+// rate says how fast the exchange is, which has written so many bytes in that time, and what follows from that
+// if its length is known. What has just begun is not extrapolated from its first moment.
+func (row *exchangeRow) rate(bytes int64, in time.Duration) {
+	perSecond := float64(bytes) / max(in, lookEvery).Seconds()
+	row.BytesPerSecond = int64(perSecond)
+	row.Progress, row.RemainingMs = unknown, unknown
+	if row.Length <= 0 {
+		return
+	}
+	done := known(row.Bytes)
+	row.Progress = known(math.Round(float64(done/row.Length)*1e4) / 1e4)
+	if perSecond > 0 {
+		row.RemainingMs = known(math.Round(float64(row.Length-done) / perSecond * 1e3))
+	}
+}
+
+// same reports whether v shows what last did.
+func (v *view) same(last *view) bool {
+	return v.Producers == last.Producers && v.Consumers == last.Consumers && v.Exchanges == last.Exchanges &&
+		slices.Equal(v.Waiting, last.Waiting) && slices.Equal(v.Running, last.Running)
+}
+
+// event returns v as a server-sent event.
+func (v *view) event() []byte {
+	data, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // strings and finite numbers always marshal
+	}
+	return fmt.Appendf(nil, "data: %s\n\n", data)
+}
+
+// short is what is shown of a text that a client chose: as much as the audit log keeps.
+func short(text string) string { return text[:min(len(text), 256)] }
