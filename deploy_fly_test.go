@@ -69,7 +69,11 @@ type flyConfig struct {
 			Grace        flyTime `toml:"grace_period"`
 		}
 	} `toml:"http_service"`
-	VM []struct{ Memory string }
+	VM      []struct{ Memory string }
+	Metrics struct {
+		Port int
+		Path string
+	}
 }
 
 // flyTime is a time as flyctl reads it.
@@ -140,6 +144,9 @@ func TestFlyAgrees(t *testing.T) {
 	if limits := service.Concurrency; limits.Type != "requests" || limits.Soft < 2*c.maxWaiting || limits.Hard < limits.Soft {
 		t.Errorf("Fly lets %+v in, and the server lets %d wait", limits, c.maxWaiting)
 	}
+	if want := fmt.Sprintf("0.0.0.0:%d", fly.Metrics.Port); c.metricsAddr != want || fly.Metrics.Port == c.port || fly.Metrics.Path != "/metrics" {
+		t.Errorf("Fly scrapes %+v, and the metrics are at %s", fly.Metrics, c.metricsAddr)
+	}
 	if c.maxWaitingPerClient <= 0 || c.maxWaitingPerClient > c.maxWaiting/2 {
 		t.Errorf("of %d who wait, %d may be one client", c.maxWaiting, c.maxWaitingPerClient)
 	}
@@ -186,6 +193,7 @@ func startFly(t *testing.T) fakeFly {
 	t.Helper()
 	flyEnvironment(t)
 	t.Setenv("HTTPIPE_DROP_TO", "") // this relay is the user's who runs the tests
+	t.Setenv("HTTPIPE_METRICS_ADDR", "")
 	t.Setenv("HTTPIPE_AUTH_SECRET", aSecret)
 	program, err := binary()
 	if err != nil {
