@@ -7,8 +7,8 @@
 -- because a row is never changed. When both were recorded by the same commit, which is the usual case, the beginning's
 -- row carries the ending too and there is no second row. The triggers see to it that there is at most one ending.
 --
--- No secondary indexes: one in random order would cost more than everything else together. An exchange's id is a UUID
--- of version 7, so the primary key is also the order in time.
+-- No secondary indexes here, and few later (0004_indexes.sql): one in random order would cost more than everything else
+-- together. An exchange's id is a UUID of version 7, so the primary key is also the order in time.
 
 -- A run of the server. Without a row in run_end it is either the current one or it crashed.
 CREATE TABLE run (

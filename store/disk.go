@@ -51,7 +51,7 @@ func dsn(path, mode string, busy time.Duration) string {
 
 // openDisk begins a session with the held file and brings the schema up to date. Statements wait up to busy for another
 // process's lock.
-func openDisk(h *held, limits limits, busy time.Duration) (_ *disk, err error) {
+func openDisk(h *held, limits limits, busy time.Duration, logger *slog.Logger) (_ *disk, err error) {
 	if err := h.same(); err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func openDisk(h *held, limits limits, busy time.Duration) (_ *disk, err error) {
 		return nil, err
 	}
 	// A new file gets its schema before it gets a WAL, so that the application id is in the file itself from then on.
-	if err := d.migrate(migrations.Steps()); err != nil {
+	if err := d.migrate(migrations.Steps(), logger); err != nil {
 		return nil, err
 	}
 	if err := d.configure(); err != nil {
@@ -119,7 +119,7 @@ func (d *disk) configure() error {
 }
 
 // migrate makes the steps that the file has not had yet, each in a transaction of its own.
-func (d *disk) migrate(steps []migrations.Step) error {
+func (d *disk) migrate(steps []migrations.Step, logger *slog.Logger) error {
 	var id, version, objects int
 	for query, dest := range map[string]*int{
 		"PRAGMA application_id":              &id,
@@ -136,6 +136,25 @@ func (d *disk) migrate(steps []migrations.Step) error {
 	if version > len(steps) {
 		return d.held.newer(version)
 	}
+	if version == 0 || version == len(steps) {
+		return d.step(steps, version)
+	}
+	logger.Info("bringing the audit log up to date; if it is large, this takes a while", "file", d.held.path,
+		"schema", version, "wanted", len(steps))
+	began := time.Now()
+	// An index of millions is sorted in parts, as large as the cache.
+	if err := d.exec("PRAGMA cache_size=-65536"); err != nil {
+		return err
+	}
+	if err := d.step(steps, version); err != nil {
+		return err
+	}
+	logger.Info("the audit log is up to date", "file", d.held.path, "took", time.Since(began).Round(time.Millisecond).String())
+	return d.exec("PRAGMA cache_size=-2000") // which is SQLite's default
+}
+
+// step makes the steps from that version on.
+func (d *disk) step(steps []migrations.Step, version int) error {
 	for n := version; n < len(steps); n++ {
 		err := d.transaction(func() error {
 			if _, err := d.conn.ExecContext(always, steps[n].SQL); err != nil {

@@ -37,6 +37,12 @@
 // Open closes the books of a run that crashed: what it left open has ended as `interrupted`. Old rows are removed
 // only if Config.Retention says so, and a row in cutoff says what was removed.
 //
+// # Reading
+//
+// A History answers what people ask of exchanges, requests and lives of channels, in the server and beside it. It goes through
+// the ids from the newest to the oldest by whichever index has the fewest for a filter, in steps of a few milliseconds each, and
+// stops after some of them: a filter that no index serves is answered in parts.
+//
 // Backup and Check are for another process than the server's: they look at its log, copy it and examine it while it works, and
 // change nothing.
 package store

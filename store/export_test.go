@@ -2,6 +2,9 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"fmt"
+	"math"
 	"time"
 )
 
@@ -57,4 +60,39 @@ const ApplicationID = applicationID
 // BackupWith is Backup that copies one page after the other, and calls between after each.
 func BackupWith(ctx context.Context, path, target string, walGrowth, spare int64, between func()) (Report, error) {
 	return backup(ctx, path, target, copying{pages: 1, walGrowth: walGrowth, spare: spare, between: between})
+}
+
+// Slow makes the steps of a history as small as they can be, and its pages take no longer than one.
+func (h *History) Slow() {
+	h.pace = pace{rows: 3, first: 3, last: 3, sample: 5}
+}
+
+// Plans returns how SQLite goes about the statements for a filter.
+func (h *History) Plans(ctx context.Context, k *Kind, f Filter) (plans []string, err error) {
+	err = h.with(ctx, func(ctx context.Context, conn *sql.Conn) error {
+		for _, d := range k.drivers(&f, h.running) {
+			all := span{"", "g"}
+			if !k.textID {
+				all = span{int64(0), int64(math.MaxInt64)}
+			}
+			ids, idArgs := d.ids(all)
+			where, args := k.where(&d, &f, all)
+			for query, args := range map[string][]any{
+				ids + " ORDER BY id DESC LIMIT 1 OFFSET 10":                                                  idArgs,
+				"SELECT " + k.columns + " FROM " + k.Name + " WHERE " + where + " ORDER BY id DESC LIMIT 10": args,
+			} {
+				var page Page
+				if err := page.add(ctx, conn, "EXPLAIN QUERY PLAN "+query, args...); err != nil {
+					return fmt.Errorf("%s: %w", query, err)
+				}
+				plan := query
+				for i := range page.Rows {
+					plan += fmt.Sprintf("\n\t%v", page.Value(i, "detail"))
+				}
+				plans = append(plans, plan)
+			}
+		}
+		return nil
+	})
+	return plans, err
 }

@@ -208,14 +208,14 @@ func (l *Log) admitLocked(r *row) error {
 			l.orphans[orphan{exchange: e.ID}] = true
 			return err
 		}
-		l.exchanges++
+		l.running[e.ID] = true
 	case End:
 		if o := (orphan{exchange: e.ID}); l.orphans[o] {
 			delete(l.orphans, o)
 			return fmt.Errorf("audit log %s: the beginning of exchange %s was lost, and so is its ending", l.held.path, e.ID)
 		}
 		if err == nil {
-			l.exchanges--
+			delete(l.running, e.ID)
 		}
 	case numberedRequest:
 		l.requests++

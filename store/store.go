@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -82,6 +84,8 @@ type Log struct {
 	held   *held
 	run    int64 // this run's id
 
+	history *History
+
 	wake     chan struct{} // one slot: there is something in the queue; never closed
 	closing  chan struct{} // closed by Close
 	finished chan struct{} // closed by the writer when it is done and the file is released
@@ -94,21 +98,21 @@ type Log struct {
 
 	// mu guards what follows. It is held for moments only: never while the disk or the logger is at work. What a row's Commit has
 	// been told changes only under it, which is why the log and the producer cannot be told different things.
-	mu        sync.Mutex
-	queue     []*row          // handed in, not yet taken by the writer, in order
-	batch     []*row          // taken by the writer and not yet durable; all older than the queue
-	err       error           // why the log cannot be written; nil while it can
-	outSince  time.Time       // when err became non-nil
-	outLost   int64           // what lost was then
-	watched   bool            // a timer for watchdog is set
-	failures  int             // how often pending rows have been told that they failed
-	closed    bool            // no more rows
-	lost      int64           // rows that are not and will not be in the file
-	requests  int64           // requests handed in so far; the number in their ids
-	exchanges int64           // recorded as matched and not yet as ended
-	lives     int64           // recorded as opened and not yet as closed
-	orphans   map[orphan]bool // whose beginning was lost and whose ending is therefore to be lost too
-	closeErr  error           // set before finished is closed
+	mu       sync.Mutex
+	queue    []*row          // handed in, not yet taken by the writer, in order
+	batch    []*row          // taken by the writer and not yet durable; all older than the queue
+	err      error           // why the log cannot be written; nil while it can
+	outSince time.Time       // when err became non-nil
+	outLost  int64           // what lost was then
+	watched  bool            // a timer for watchdog is set
+	failures int             // how often pending rows have been told that they failed
+	closed   bool            // no more rows
+	lost     int64           // rows that are not and will not be in the file
+	requests int64           // requests handed in so far; the number in their ids
+	running  map[string]bool // the ids of exchanges that are recorded as matched and not yet as ended
+	lives    int64           // recorded as opened and not yet as closed
+	orphans  map[orphan]bool // whose beginning was lost and whose ending is therefore to be lost too
+	closeErr error           // set before finished is closed
 }
 
 // Open opens the audit log at cfg.Path, creating or migrating it as needed, records what a crashed run left open as Interrupted,
@@ -144,7 +148,7 @@ func open(cfg Config, limits limits) (_ *Log, err error) {
 	if err := held.rewriteWAL(); err != nil {
 		return nil, held.explain("cannot be written", err)
 	}
-	disk, err := openDisk(held, limits, limits.busy)
+	disk, err := openDisk(held, limits, limits.busy, cfg.Logger)
 	if err != nil {
 		return nil, held.explain("cannot be opened", err)
 	}
@@ -163,7 +167,12 @@ func open(cfg Config, limits limits) (_ *Log, err error) {
 		finished:  make(chan struct{}),
 		disk:      disk,
 		retention: newRetention(cfg.Retention, limits.pruneEvery),
+		running:   make(map[string]bool),
 		orphans:   make(map[orphan]bool),
+	}
+	if l.history, err = newHistory(&held.logFile, l.runningIDs); err != nil {
+		disk.close()
+		return nil, err
 	}
 	go l.write()
 	return l, nil
@@ -179,6 +188,7 @@ func (l *Log) Close() error {
 		close(l.closing)
 	}
 	l.mu.Unlock()
+	l.history.Close() // so that the writer's connection is the last, and leaves no side files
 
 	// The writer bounds its own attempts; this is for a disk that does not answer at all.
 	silence := time.NewTimer(l.limits.silence)
@@ -214,4 +224,28 @@ func (l *Log) Lost() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.lost
+}
+
+// Sync blocks until all that was handed in before is on disk, or has failed to get there, and returns why. Who asks the History
+// after that finds it there.
+func (l *Log) Sync() error {
+	l.mu.Lock()
+	var newest *row
+	for _, rows := range [][]*row{l.batch, l.queue} {
+		if len(rows) > 0 {
+			newest = rows[len(rows)-1]
+		}
+	}
+	l.mu.Unlock()
+	if newest == nil {
+		return l.Err()
+	}
+	return newest.commit.Wait()
+}
+
+// runningIDs returns the ids of the exchanges that run.
+func (l *Log) runningIDs() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Collect(maps.Keys(l.running))
 }

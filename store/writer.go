@@ -94,7 +94,7 @@ func (l *Log) resume() error {
 			return err
 		}
 	}
-	d, err := openDisk(l.held, l.limits, l.limits.retryBusy)
+	d, err := openDisk(l.held, l.limits, l.limits.retryBusy, l.cfg.Logger)
 	if err != nil {
 		return err
 	}
@@ -379,7 +379,7 @@ func (l *Log) endRun() (err error) {
 	d := l.disk
 	defer func() { l.disk = nil; err = errors.Join(err, d.close()) }()
 	l.mu.Lock()
-	lost, open := l.lost, l.exchanges != 0 || l.lives != 0
+	lost, open := l.lost, len(l.running) != 0 || l.lives != 0
 	l.mu.Unlock()
 	if err := d.endRun(l.run, time.Now(), lost, open || lost > 0); err != nil {
 		return err

@@ -1,0 +1,448 @@
+package store_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"httpipe/store"
+)
+
+// record puts that many of everything on record, from dawn on. What is open must not be older than a day.
+const pastRows, apart = 80, 15 * time.Minute
+
+var (
+	dawn     = time.Now().UTC().Truncate(time.Millisecond).Add(-(pastRows + 1) * apart)
+	outcomes = []string{store.Delivered, store.Delivered, store.Delivered, "stalled", "consumer_left", store.StillOpen}
+)
+
+// record fills a log with a past: every so often an exchange, a request and a life of a channel, of different channels.
+func record(t testing.TB, f fixture) {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(1, 2))
+	pick := func(words ...string) string { return words[rng.IntN(len(words))] }
+	for i := range pastRows {
+		at := dawn.Add(time.Duration(i) * apart)
+		m := match(idAt(at))
+		m.Namespace, m.Channel, m.At = pick("v1", "v1", "v1", "ci", "rare"), pick("a", "a", "b", "=c"), at
+		m.ProducerWait, m.ConsumerWait = time.Duration(rng.IntN(5000))*time.Millisecond, 0
+		f.ExchangeMatched(m)
+		if rng.IntN(2) == 0 {
+			if err := f.Sync(); err != nil { // the ending is to be a row of its own
+				t.Fatal(err)
+			}
+		}
+		if outcome := outcomes[rng.IntN(len(outcomes))]; outcome != store.StillOpen {
+			f.ExchangeEnded(store.End{ID: m.ID, At: at.Add(time.Minute), Outcome: outcome, Bytes: rng.Int64N(1000)})
+		}
+		f.RequestGone(store.Request{Namespace: m.Namespace, Channel: m.Channel, Role: pick("producer", "consumer", "consumer"),
+			Outcome: pick("left", "timed_out", "refused"), Arrived: at.Add(-time.Minute), Ended: at})
+		f.ChannelOpened(store.Life{ID: int64(i + 1), Namespace: m.Namespace, Channel: m.Channel, At: at})
+		if rng.IntN(2) == 0 {
+			f.ChannelClosed(store.LifeEnd{ID: int64(i + 1), At: at.Add(time.Hour), Reason: "idle", Exchanges: 1, Bytes: 7})
+		}
+	}
+	if err := f.Sync(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// histories are the two ways to the history of a log: the server's own, and another process's.
+func histories(t *testing.T, f fixture) map[string]*store.History {
+	t.Helper()
+	other, err := store.OpenHistory(f.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { other.Close() })
+	return map[string]*store.History{"own": f.History(), "other": other}
+}
+
+// filters are all combinations, with times of which one is between two rows.
+func filters(k *store.Kind) (all []store.Filter) {
+	or := func(column string, words ...string) []string {
+		if !slices.Contains(k.Filters, column) {
+			return []string{""}
+		}
+		return append(words, "")
+	}
+	times := [][2]time.Time{{}, {dawn.Add(30 * apart), {}}, {dawn.Add(30 * apart), dawn.Add(60*apart + time.Second)}}
+	for _, namespace := range or("namespace", "v1", "nobody") {
+		for _, channel := range or("channel", "a", "=c") {
+			for _, outcome := range or("outcome", "delivered", "stalled", "open") {
+				for _, role := range or("role", "producer") {
+					for _, span := range times {
+						all = append(all, store.Filter{Namespace: namespace, Channel: channel, Outcome: outcome, Role: role, From: span[0], To: span[1]})
+					}
+				}
+			}
+		}
+	}
+	return all
+}
+
+// naive returns what Page should find, by a plain query.
+func naive(t *testing.T, path string, k *store.Kind, f store.Filter) []string {
+	t.Helper()
+	when := map[*store.Kind]string{store.Exchanges: "matched_at", store.Requests: "ended_at", store.Channels: "opened_at"}[k]
+	var where []string
+	for column, value := range map[string]string{"namespace": f.Namespace, "channel": f.Channel, "outcome": f.Outcome, "role": f.Role} {
+		if value != "" {
+			where = append(where, fmt.Sprintf("%s = '%s'", column, value))
+		}
+	}
+	if !f.From.IsZero() {
+		where = append(where, fmt.Sprintf("%s >= '%s'", when, f.From.Format("2006-01-02T15:04:05.000Z")))
+	}
+	if !f.To.IsZero() {
+		where = append(where, fmt.Sprintf("%s < '%s'", when, f.To.Format("2006-01-02T15:04:05.000Z")))
+	}
+	if where == nil {
+		where = []string{"true"}
+	}
+	return query(t, path, fmt.Sprintf("SELECT id FROM %s WHERE %s ORDER BY id DESC", k.Name, strings.Join(where, " AND ")))
+}
+
+// ids returns the ids of a page's rows.
+func ids(p store.Page) (found []string) {
+	for i := range p.Rows {
+		found = append(found, fmt.Sprint(p.Value(i, "id")))
+	}
+	return found
+}
+
+// TestPages: every filter finds what a plain query finds, in pages of any size, however often it stops in between.
+func TestPages(t *testing.T) {
+	f := open(t)
+	record(t, f)
+	for name, h := range histories(t, f) {
+		for _, k := range store.Kinds {
+			for _, filter := range filters(k) {
+				want := naive(t, f.path, k, filter)
+				for _, limit := range []int{7, 1000} {
+					if got := collect(t, h, k, filter, limit); !slices.Equal(got, want) {
+						t.Fatalf("%s, %s %+v by %d:\n%d %q\nwant\n%d %q", name, k.Name, filter, limit, len(got), got, len(want), want)
+					}
+				}
+			}
+		}
+		h.Slow()
+		for _, k := range store.Kinds {
+			for _, filter := range filters(k) {
+				if got, want := collect(t, h, k, filter, 2), naive(t, f.path, k, filter); !slices.Equal(got, want) {
+					t.Fatalf("%s, %s %+v, slowly:\n%d %q\nwant\n%d %q", name, k.Name, filter, len(got), got, len(want), want)
+				}
+			}
+		}
+	}
+}
+
+// collect follows the cursors.
+func collect(t *testing.T, h *store.History, k *store.Kind, filter store.Filter, limit int) (all []string) {
+	t.Helper()
+	cursor := ""
+	for {
+		page, err := h.Page(t.Context(), k, filter, cursor, limit)
+		if err != nil {
+			t.Fatalf("%s %+v: %v", k.Name, filter, err)
+		}
+		if len(page.Rows) > limit {
+			t.Fatalf("a page of %d has %d rows", limit, len(page.Rows))
+		}
+		all = append(all, ids(page)...)
+		if page.Next == "" {
+			return all
+		}
+		if page.Next == cursor {
+			t.Fatalf("%s %+v: it does not get on from %s", k.Name, filter, cursor)
+		}
+		if err := k.CheckCursor(page.Next); err != nil {
+			t.Fatal(err)
+		}
+		cursor = page.Next
+	}
+}
+
+// TestPageOfTheView: a page has the columns and values of the view, except that an open life is not counted.
+func TestPageOfTheView(t *testing.T) {
+	f := open(t)
+	record(t, f)
+	for _, k := range store.Kinds {
+		page, err := f.History().Page(t.Context(), k, store.Filter{}, "", pastRows)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, row := range page.Rows {
+			var line []string
+			for _, v := range row {
+				if v == nil {
+					v = "NULL"
+				}
+				line = append(line, fmt.Sprint(v))
+			}
+			got = append(got, strings.Join(line, "|"))
+		}
+		columns := strings.Join(page.Columns, ", ")
+		if k == store.Channels {
+			columns = "namespace, channel, opened_at, closed_at, reason, iif(reason IS NULL, NULL, exchanges), iif(reason IS NULL, NULL, bytes), id"
+		}
+		if want := query(t, f.path, "SELECT "+columns+" FROM "+k.Name+" ORDER BY id DESC"); !slices.Equal(got, want) {
+			t.Errorf("%s:\n%q\nwant\n%q", k.Name, got, want)
+		}
+		if want := query(t, f.path, "SELECT name FROM pragma_table_info('"+k.Name+"')"); !slices.Equal(page.Columns, want) {
+			t.Errorf("the columns of %s are %q, want %q", k.Name, page.Columns, want)
+		}
+	}
+}
+
+// TestPlans: each statement goes through an index and gets its order from it. Without that it would read and sort all that a
+// busy namespace has.
+func TestPlans(t *testing.T) {
+	f := open(t)
+	record(t, f)
+	for name, h := range histories(t, f) {
+		for _, k := range store.Kinds {
+			for _, filter := range filters(k) {
+				plans, err := h.Plans(t.Context(), k, filter)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, plan := range plans {
+					listed := strings.Contains(plan, "LIST SUBQUERY") || strings.Contains(plan, "json_each") // which are few
+					if strings.Contains(plan, "TEMP B-TREE") && !listed {
+						t.Errorf("%s, %s %+v: %s", name, k.Name, filter, plan)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestPlainQueries: what people ask of the views by hand goes through an index as well.
+func TestPlainQueries(t *testing.T) {
+	f := open(t)
+	for statement, want := range map[string]string{
+		"SELECT * FROM exchanges WHERE namespace = 'v1' AND channel = 'a' ORDER BY id DESC LIMIT 100": "exchange_channel (namespace=? AND channel=?)",
+		"SELECT * FROM exchanges WHERE namespace = 'v1' ORDER BY id DESC LIMIT 100":                   "exchange_namespace (namespace=?)",
+		"SELECT * FROM exchanges ORDER BY id DESC LIMIT 100":                                          "SCAN e",
+		"SELECT * FROM requests WHERE outcome = 'left' ORDER BY id DESC LIMIT 100":                    "request_outcome (outcome=?)",
+	} {
+		plan := strings.Join(query(t, f.path, "EXPLAIN QUERY PLAN "+statement), "\n")
+		if !strings.Contains(plan, want) || strings.Contains(plan, "TEMP B-TREE") {
+			t.Errorf("%s:\n%s\nwant %s", statement, plan, want)
+		}
+	}
+}
+
+// TestHistoryOfOne: one exchange, in each of its states.
+func TestHistoryOfOne(t *testing.T) {
+	f := open(t)
+	m := match(newID())
+	wait(t, f.ExchangeMatched(m))
+	look := func() string {
+		t.Helper()
+		page, err := f.History().Exchange(t.Context(), m.ID)
+		if err != nil || len(page.Rows) != 1 {
+			t.Fatalf("%v, %v", page, err)
+		}
+		return fmt.Sprint(page.Value(0, "outcome"), " ", page.Value(0, "bytes"), " ", page.Value(0, "ended_at"))
+	}
+	if got := look(); got != "open <nil> <nil>" {
+		t.Errorf("while it runs: %s", got)
+	}
+	f.ExchangeEnded(end(m.ID, "stalled"))
+	if err := f.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	if got := look(); got != "stalled 42 2026-02-03T12:00:00.373Z" {
+		t.Errorf("at its end: %s", got)
+	}
+	if page, err := f.History().Exchange(t.Context(), "nobody"); err != nil || len(page.Rows) != 0 {
+		t.Errorf("an unknown one: %v, %v", page, err)
+	}
+}
+
+// TestSyncTellsOfFailure: what could not be written is not awaited.
+func TestSyncTellsOfFailure(t *testing.T) {
+	f := start(t, tempPath(t), store.Config{}, store.Limits{Commit: 50 * time.Millisecond})
+	if err := f.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	release := holdLock(t, f.path)
+	defer release()
+	f.ExchangeMatched(match(newID()))
+	if err := f.Sync(); err == nil {
+		t.Error("nothing can be written, and Sync returns nil")
+	}
+}
+
+// TestHistoryKeepsNothing: between pages the WAL can be emptied, and after Close nothing is left beside the log.
+func TestHistoryKeepsNothing(t *testing.T) {
+	f := open(t)
+	record(t, f)
+	h := f.History()
+	h.Slow()
+	pages := 0
+	err := h.Each(t.Context(), store.Exchanges, store.Filter{}, "", 0, func(store.Page) error {
+		pages++
+		other := db(t, f.path)
+		defer other.Close()
+		var busy, frames, done int
+		if err := other.QueryRow("PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames, &done); err != nil {
+			return err
+		}
+		if busy != 0 {
+			return fmt.Errorf("the WAL cannot be emptied while nothing is read")
+		}
+		return nil
+	})
+	if err != nil || pages < 10 {
+		t.Errorf("%d pages, %v", pages, err)
+	}
+	mustClose(t, f)
+	if _, err := os.Stat(f.path + "-wal"); !os.IsNotExist(err) {
+		t.Errorf("after Close there is a WAL: %v", err)
+	}
+	if _, err := h.Page(t.Context(), store.Exchanges, store.Filter{}, "", 1); err == nil || !strings.Contains(err.Error(), f.path) {
+		t.Errorf("after Close: %v", err)
+	}
+}
+
+// TestEach: the limit is for all pages, and an error of the visitor ends it.
+func TestEach(t *testing.T) {
+	f := open(t)
+	record(t, f)
+	rows := 0
+	count := func(p store.Page) error { rows += len(p.Rows); return nil }
+	f.History().Slow()
+	if err := f.History().Each(t.Context(), store.Exchanges, store.Filter{}, "", 17, count); err != nil || rows != 17 {
+		t.Errorf("%d rows, %v; want 17", rows, err)
+	}
+	if err := f.History().Each(t.Context(), store.Exchanges, store.Filter{}, "", 0, func(store.Page) error { return os.ErrClosed }); err != os.ErrClosed {
+		t.Errorf("the visitor's error became %v", err)
+	}
+}
+
+// TestHistoryInAnOutage: a log that is not there cannot be read, and can again when it is.
+func TestHistoryInAnOutage(t *testing.T) {
+	f := open(t)
+	record(t, f)
+	if err := os.Rename(f.path, f.path+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.History().Page(t.Context(), store.Exchanges, store.Filter{}, "", 1); err == nil || !strings.Contains(err.Error(), "deleted or renamed") {
+		t.Errorf("without the file: %v", err)
+	}
+	if err := os.Rename(f.path+".away", f.path); err != nil {
+		t.Fatal(err)
+	}
+	if page, err := f.History().Page(t.Context(), store.Exchanges, store.Filter{}, "", 1); err != nil || len(page.Rows) != 1 {
+		t.Errorf("with the file back: %v, %v", page, err)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := f.History().Page(gone, store.Exchanges, store.Filter{}, "", 1); err != context.Canceled {
+		t.Errorf("for somebody who has left: %v", err)
+	}
+}
+
+// TestOpenHistoryRefuses: what is no log that this version can read.
+func TestOpenHistoryRefuses(t *testing.T) {
+	if _, err := store.OpenHistory(emptyLog(t, 1)); err == nil || !strings.Contains(err.Error(), "made by an older httpipe (schema 1") {
+		t.Errorf("an old log: %v", err)
+	}
+	if _, err := store.OpenHistory(tempPath(t)); err == nil || !strings.Contains(err.Error(), "no such file") {
+		t.Errorf("no log: %v", err)
+	}
+}
+
+// TestCheckCursor: what is no cursor is told before it is used.
+func TestCheckCursor(t *testing.T) {
+	for _, k := range store.Kinds {
+		for _, cursor := range []string{"", "x'", "-5x", strings.Repeat("9", 37), " "} {
+			if err := k.CheckCursor(cursor); err == nil {
+				t.Errorf("%q is a cursor among %s", cursor, k.Name)
+			}
+		}
+	}
+	if store.KindOf("exchanges") != store.Exchanges || store.KindOf("exchange") != nil {
+		t.Error("KindOf does not know the kinds")
+	}
+}
+
+// TestSummary: the counts are those of a plain query, whatever the filter, and a summary that stops says where.
+func TestSummary(t *testing.T) {
+	f := open(t)
+	record(t, f)
+	for name, h := range histories(t, f) {
+		for _, slow := range []bool{false, true} {
+			if slow {
+				h.Slow()
+			}
+			for i, filter := range filters(store.Exchanges) {
+				if slow && i%5 != 0 {
+					continue
+				}
+				s, err := h.Summarize(t.Context(), filter, 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !s.Complete() {
+					t.Fatalf("%s %+v: without a bound it stops at %v", name, filter, s.Since)
+				}
+				compareSummary(t, f.path, filter, s)
+				s, err = h.Summarize(t.Context(), filter, 1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				filter.From = s.Since
+				compareSummary(t, f.path, filter, s)
+			}
+		}
+	}
+}
+
+// compareSummary compares a summary with plain queries.
+func compareSummary(t *testing.T, path string, filter store.Filter, s *store.Summary) {
+	t.Helper()
+	ids := naive(t, path, store.Exchanges, filter)
+	list := "('" + strings.Join(ids, "', '") + "')"
+	want := map[string]int64{}
+	for _, line := range query(t, path, "SELECT outcome, count(*) FROM exchanges WHERE id IN "+list+" GROUP BY outcome") {
+		var n int64
+		outcome, count, _ := strings.Cut(line, "|")
+		fmt.Sscan(count, &n)
+		want[outcome] = n
+	}
+	if s.Total.Exchanges != int64(len(ids)) || !reflect.DeepEqual(s.Total.Outcomes, want) {
+		t.Fatalf("%+v: %d %v, want %d %v", filter, s.Total.Exchanges, s.Total.Outcomes, len(ids), want)
+	}
+	if got, want := fmt.Sprint(s.Total.Bytes), one(t, path, "SELECT coalesce(sum(bytes), 0) FROM exchanges WHERE id IN "+list); got != want {
+		t.Fatalf("%+v: %s bytes, want %s", filter, got, want)
+	}
+	inBuckets := int64(0)
+	for i, b := range s.Buckets {
+		inBuckets += b.Exchanges
+		if b.Exchanges == 0 || !b.From.Equal(b.From.Truncate(s.Step)) || i > 0 && !b.From.After(s.Buckets[i-1].From) {
+			t.Fatalf("%+v: bucket %d is %+v", filter, i, b)
+		}
+	}
+	if inBuckets != s.Total.Exchanges || len(s.Buckets) > 121 {
+		t.Fatalf("%+v: %d exchanges in %d buckets, %d in all", filter, inBuckets, len(s.Buckets), s.Total.Exchanges)
+	}
+	if len(ids) == 0 {
+		return
+	}
+	var got, median int64 = s.Total.Producers.Quantile(0.5), 0
+	fmt.Sscan(one(t, path, fmt.Sprintf("SELECT producer_wait_ms FROM exchanges WHERE id IN %s ORDER BY 1 LIMIT 1 OFFSET %d", list, (len(ids)-1)/2)), &median)
+	if got > median || got < median-median/100 {
+		t.Fatalf("%+v: the median is %d, want %d", filter, got, median)
+	}
+}
