@@ -29,13 +29,24 @@ func (s *Server) requires(p access.Permission, h handler) handler {
 		return h
 	}
 	return func(w http.ResponseWriter, r *http.Request, key pipe.Key) {
-		if why := s.judge(r, p, key); why != nil {
-			s.recordRefusal(r, key, roleOf(p), string(p)+": "+why.Error())
-			refuse(w, r, denial(why, p, key))
-			return
+		if s.permits(w, r, p, key) {
+			h(w, r, key)
 		}
-		h(w, r, key)
 	}
+}
+
+// permits reports whether the sender of r has the permission for key. If not, it has been answered.
+func (s *Server) permits(w http.ResponseWriter, r *http.Request, p access.Permission, key pipe.Key) bool {
+	if s.config.Guard == nil {
+		return true
+	}
+	why := s.judge(r, p, key)
+	if why == nil {
+		return true
+	}
+	s.recordRefusal(r, key, roleOf(p), string(p)+": "+why.Error())
+	refuse(w, r, denial(why, p, key))
+	return false
 }
 
 // judge returns why the sender of r may not do what takes the permission, and nil for one who may.
@@ -77,8 +88,8 @@ func (s *Server) identify(r *http.Request, v *visitor) (err error) {
 }
 
 // suffices reports whether somebody may do what takes the permission with what the path names: a channel, a namespace,
-// or everything. What a list shows is for whoever makes it, but all of a namespace is deleted, or nothing, and everybody
-// who looks on sees the same.
+// or everything. What a list shows is for whoever makes it, but all of a namespace is deleted, or nothing, and what a look at
+// all channels shows, or at their history, is for whoever may see all of it.
 func suffices(b *access.Bearer, p access.Permission, key pipe.Key) bool {
 	switch {
 	case key.Channel != "":
@@ -87,7 +98,7 @@ func suffices(b *access.Bearer, p access.Permission, key pipe.Key) bool {
 		return b.MayEverywhere(p)
 	case key.Namespace == "":
 		return b.MayAny(p)
-	case p == access.Delete:
+	case p == access.Delete, p == access.Audit:
 		return b.MayAll(p, key.Namespace)
 	default:
 		return b.MaySome(p, key.Namespace)
@@ -102,7 +113,7 @@ func denial(why error, p access.Permission, key pipe.Key) *failure {
 		what = string(p) + " on */*"
 	case key.Namespace == "":
 		what = string(p) + " on any channel"
-	case key.Channel == "" && p == access.Delete:
+	case key.Channel == "" && (p == access.Delete || p == access.Audit):
 		what = string(p) + " on " + key.Namespace + "/*"
 	case key.Channel == "":
 		what = string(p) + " on any channel of " + key.Namespace

@@ -21,6 +21,7 @@ const (
 	codeMethod           = "method"
 	codeHTTPSRequired    = "https_required"
 	codeAuditUnavailable = "audit_unavailable"
+	codeBadFilter        = "bad_filter"
 	codeUnauthorized     = "unauthorized"
 	codeForbidden        = "forbidden"
 )

@@ -148,7 +148,7 @@ func TestTheRecordComesBeforeThe200(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := fmt.Sprintf("%s n c delivered 5 text/x %s %s 1 1 1 127.0.0.1 127.0.0.1 sender/1 taker/2",
-		a.Header.Get(headerExchange), receipt.MatchedAt, receipt.EndedAt)
+		a.Header.Get(headerExchange), receipt.MatchedAt, *receipt.EndedAt)
 	if err != nil || len(got) != 1 || got[0] != want {
 		t.Errorf("the record is %q, %v, want\n%q", got, err, want)
 	}

@@ -35,8 +35,14 @@ func rawPath(r *http.Request) string {
 func (s *Server) find(path string) (methods, pipe.Key, *failure) {
 	var key pipe.Key
 	path = strings.TrimSuffix(path, "/")
-	if path == routeHealth || path == routeLive || path == routeState {
+	switch path {
+	case routeHealth, routeLive, routeState, routeAuditList, routeAuditRequests, routeAuditChannels, routeAuditSummary:
 		return s.routes[path], key, nil
+	}
+	for _, route := range []string{routeReceipt, routeAudit} {
+		if id, ok := strings.CutPrefix(path, strings.TrimSuffix(route, "{id}")); ok && id != "" && !strings.Contains(id, "/") {
+			return s.routes[route], key, nil
+		}
 	}
 	names, ok := strings.CutPrefix(path, "/channels/")
 	if !ok {

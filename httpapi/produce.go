@@ -119,15 +119,15 @@ func (s *Server) arrival(r *http.Request, key pipe.Key, role pipe.Role) (pipe.Ar
 	return arrival, nil
 }
 
-// receipt is what a producer gets that asks for JSON.
+// receipt is what a producer gets that asks for JSON, and either side later at /exchanges/{id}.
 type receipt struct {
-	Exchange  string `json:"exchange"`
-	Namespace string `json:"namespace"`
-	Channel   string `json:"channel"`
-	Outcome   string `json:"outcome"`
-	Bytes     int64  `json:"bytes"`
-	MatchedAt string `json:"matched_at"`
-	EndedAt   string `json:"ended_at"`
+	Exchange  string  `json:"exchange"`
+	Namespace string  `json:"namespace"`
+	Channel   string  `json:"channel"`
+	Outcome   string  `json:"outcome"`
+	Bytes     *int64  `json:"bytes"` // nil while it runs, and if nobody knows
+	MatchedAt string  `json:"matched_at"`
+	EndedAt   *string `json:"ended_at"` // nil while it runs
 }
 
 // delivered tells a producer of success.
@@ -136,14 +136,15 @@ func delivered(w http.ResponseWriter, r *http.Request, x *pipe.Exchange) {
 		w.Header().Set("Content-Length", "0")
 		return
 	}
+	ended := timestamp(x.EndedAt)
 	writeJSON(w, http.StatusOK, receipt{
 		Exchange:  x.ID,
 		Namespace: x.Key.Namespace,
 		Channel:   x.Key.Channel,
 		Outcome:   string(pipe.Delivered),
-		Bytes:     x.Bytes,
+		Bytes:     &x.Bytes,
 		MatchedAt: timestamp(x.MatchedAt),
-		EndedAt:   timestamp(x.EndedAt),
+		EndedAt:   &ended,
 	})
 }
 

@@ -131,6 +131,13 @@ const (
 	routeNamespaces = "/channels/namespaces" // shadows the listing of a namespace of that name, and no more
 	routeNamespace  = "/channels/{namespace}"
 	routeChannel    = "/channels/{namespace}/{channel}"
+
+	routeReceipt       = "/exchanges/{id}"
+	routeAudit         = "/audit/exchanges/{id}"
+	routeAuditSummary  = "/audit/summary"
+	routeAuditRequests = "/audit/requests"
+	routeAuditChannels = "/audit/channels"
+	routeAuditList     = "/audit/exchanges"
 )
 
 // table is what can be done on each route. OPTIONS can be done everywhere, anything else nowhere.
@@ -141,7 +148,17 @@ func (s *Server) table() map[string]methods {
 	namespaces := ofAll(s.requires(access.Look, compressed(s.listNamespaces)))
 	channels := s.requires(access.Look, compressed(s.listChannels))
 	deleteChannel, deleteNamespace := s.requires(access.Delete, s.deleteChannel), s.requires(access.Delete, s.deleteNamespace)
+	paging := []string{"limit", "cursor"}
+	exchanges, requests := compressed(s.asks(store.Exchanges, paging, s.list)), compressed(s.asks(store.Requests, paging, s.list))
+	lives, summary := compressed(s.asks(store.Channels, paging, s.list)), compressed(s.asks(store.Exchanges, []string{"within"}, s.summarize))
 	return map[string]methods{
+		routeReceipt:       {"GET": s.showReceipt, "HEAD": s.showReceipt},
+		routeAudit:         {"GET": s.showExchange, "HEAD": s.showExchange},
+		routeAuditList:     {"GET": exchanges, "HEAD": exchanges},
+		routeAuditRequests: {"GET": requests, "HEAD": requests},
+		routeAuditChannels: {"GET": lives, "HEAD": lives},
+		routeAuditSummary:  {"GET": summary, "HEAD": summary},
+
 		routeHealth:     {"GET": s.health, "HEAD": s.health},
 		routeLive:       {"GET": s.requires(access.Audit, s.showLive)},
 		routeState:      {"GET": state, "HEAD": state},

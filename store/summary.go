@@ -156,11 +156,20 @@ func (t *tally) count(ctx context.Context, h *History, conn *sql.Conn) error {
 	}
 	for began := time.Now(); t.since.After(t.filter.From); {
 		step := time.Now()
-		from := t.since.Add(-1).Truncate(t.step) // a step does not go beyond a bucket
+		w.rest = span{idFloor(t.filter.From.UnixMilli()), idFloor(t.since.UnixMilli())}
+		newest, err := w.nth(ctx, &w.driver, 1)
+		if err != nil {
+			return err
+		}
+		if newest == nil {
+			t.since = t.filter.From
+			break
+		}
+		from := time.UnixMilli(idTime(newest.(string))).UTC().Truncate(t.step) // a step does not go beyond a bucket
 		if from.Before(t.filter.From) {
 			from = t.filter.From
 		}
-		w.rest = span{idFloor(from.UnixMilli()), idFloor(t.since.UnixMilli())}
+		w.rest.low = idFloor(from.UnixMilli())
 		s, last, err := w.next(ctx)
 		if err != nil {
 			return err
