@@ -209,8 +209,13 @@ func cutOff(t *testing.T, p *process, channel string) {
 // TestReadmeLoop runs the consumer's loop through waits that are over and three messages.
 func TestReadmeLoop(t *testing.T) {
 	p := start(t, t.TempDir())
-	loop := strings.NewReplacer("localhost:3000", p.url, "wait=50s", "wait=100ms").Replace(blocks(t, "sh")[0])
-	bash := exec.Command("bash", "-c", loop)
+	p.feedLoop(t, strings.ReplaceAll(blocks(t, "sh")[0], "localhost:3000", p.url))
+}
+
+// feedLoop runs a loop that receives jobs for ever, and prints them.
+func (p *process) feedLoop(t *testing.T, loop string) {
+	t.Helper()
+	bash := exec.Command("bash", "-c", strings.ReplaceAll(loop, "wait=50s", "wait=100ms"))
 	bash.Dir = t.TempDir()
 	out, err := bash.StdoutPipe()
 	if err != nil {

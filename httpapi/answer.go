@@ -4,6 +4,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -130,13 +131,18 @@ type problem struct {
 	Code   string `json:"code"`
 }
 
-// wantsJSON reports whether the client names JSON among what it accepts. A wildcard does not count:
-// every curl sends one.
+// wantsJSON reports whether the client asks for JSON.
 func wantsJSON(r *http.Request) bool {
+	return accepts(r, "application/json", "application/problem+json")
+}
+
+// accepts reports whether the client names one of these types among what it accepts. A wildcard does not
+// count: every curl sends one.
+func accepts(r *http.Request, types ...string) bool {
 	for _, list := range r.Header["Accept"] {
 		for item := range strings.SplitSeq(list, ",") {
 			kind, params, err := mime.ParseMediaType(item)
-			if err != nil || kind != "application/json" && kind != "application/problem+json" {
+			if err != nil || !slices.Contains(types, kind) {
 				continue
 			}
 			if q, err := strconv.ParseFloat(params["q"], 64); err != nil || q > 0 {

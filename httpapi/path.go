@@ -34,10 +34,16 @@ func rawPath(r *http.Request) string {
 // ignored.
 func (s *Server) find(path string) (methods, pipe.Key, *failure) {
 	var key pipe.Key
+	if path == routeHome {
+		return s.routes[routeHome], key, nil
+	}
 	path = strings.TrimSuffix(path, "/")
 	switch path {
 	case routeHealth, routeLive, routeState, routeAuditList, routeAuditRequests, routeAuditChannels, routeAuditSummary:
 		return s.routes[path], key, nil
+	}
+	if strings.HasPrefix(path, assets) {
+		return s.routes[routeAsset], key, nil
 	}
 	for _, route := range []string{routeReceipt, routeAudit} {
 		if id, ok := strings.CutPrefix(path, strings.TrimSuffix(route, "{id}")); ok && id != "" && !strings.Contains(id, "/") {
@@ -47,7 +53,7 @@ func (s *Server) find(path string) (methods, pipe.Key, *failure) {
 	names, ok := strings.CutPrefix(path, "/channels/")
 	if !ok {
 		return nil, key, &failure{status: http.StatusNotFound, code: codeNotFound,
-			text: "nothing is here; channels are at " + routeChannel}
+			text: "nothing is here; channels are at " + routeChannel + ", and a manual is at " + routeHome}
 	}
 	var inner bool
 	key.Namespace, key.Channel, inner = strings.Cut(names, "/")

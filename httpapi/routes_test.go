@@ -202,7 +202,7 @@ func addQuery(path, parameter string) string {
 
 func TestNotFound(t *testing.T) {
 	r := start(t)
-	for _, path := range []string{"/", "/x", "/channels", "/channels/", "//channels/n/c", "/Channels/n/c", "/healthz/x", "/state/x", "/channel/n/c"} {
+	for _, path := range []string{"//", "/x", "/assets", "/channels", "/channels/", "//channels/n/c", "/Channels/n/c", "/healthz/x", "/state/x", "/channel/n/c"} {
 		for _, method := range []string{"GET", "POST", "OPTIONS", "PATCH"} {
 			r.dial().request(method, path).answer().failed(404, "not_found")
 		}
@@ -213,6 +213,8 @@ func TestNotFound(t *testing.T) {
 func TestMethods(t *testing.T) {
 	r := start(t)
 	for path, allowed := range map[string]string{
+		"/":                    "GET, HEAD, OPTIONS",
+		"/assets/page.js":      "GET, HEAD, OPTIONS",
 		"/healthz":             "GET, HEAD, OPTIONS",
 		"/state":               "GET, HEAD, OPTIONS",
 		"/channels/namespaces": "DELETE, GET, HEAD, OPTIONS",

@@ -5,8 +5,8 @@
 // may do this (access.go), becomes an arrival (produce.go, consume.go), waits while its connection is
 // watched (conn.go, watch_linux.go), and is answered from one table of outcomes (answer.go). What happens
 // on the way goes into the audit log through books.go, and is shown to whoever looks on (live.go, view.go).
-// The package holds no state of its own: who waits and what runs is the broker's, what is on record the
-// store's.
+// Who wants to know what this is gets a page or a manual (page.go). The package holds no state of its own:
+// who waits and what runs is the broker's, what is on record the store's.
 //
 // Nothing wraps the http.ResponseWriter of a relayed body: a wrapper that compresses, counts or
 // recovers would delay bytes, change them, or make half a body look whole.
@@ -125,6 +125,8 @@ func New(config Config) (*Server, error) {
 
 // The paths that there are. One that takes none of these routes is not found.
 const (
+	routeHome       = "/"
+	routeAsset      = assets + "{file}"
 	routeHealth     = "/healthz"
 	routeLive       = "/audit/live"
 	routeState      = "/state"
@@ -138,10 +140,13 @@ const (
 	routeAuditRequests = "/audit/requests"
 	routeAuditChannels = "/audit/channels"
 	routeAuditList     = "/audit/exchanges"
+
+	assets = "/assets/"
 )
 
 // table is what can be done on each route. OPTIONS can be done everywhere, anything else nowhere.
 func (s *Server) table() map[string]methods {
+	home, asset := compressed(s.home), compressed(s.asset)
 	produce, consume := s.requires(access.Produce, s.produce), s.requires(access.Consume, s.consume)
 	look := s.requires(access.Look, s.look)
 	state := s.requires(access.Look, compressed(s.state))
@@ -152,6 +157,8 @@ func (s *Server) table() map[string]methods {
 	exchanges, requests := compressed(s.asks(store.Exchanges, paging, s.list)), compressed(s.asks(store.Requests, paging, s.list))
 	lives, summary := compressed(s.asks(store.Channels, paging, s.list)), compressed(s.asks(store.Exchanges, []string{"within"}, s.summarize))
 	return map[string]methods{
+		routeHome:          {"GET": home, "HEAD": home},
+		routeAsset:         {"GET": asset, "HEAD": asset},
 		routeReceipt:       {"GET": s.showReceipt, "HEAD": s.showReceipt},
 		routeAudit:         {"GET": s.showExchange, "HEAD": s.showExchange},
 		routeAuditList:     {"GET": exchanges, "HEAD": exchanges},
