@@ -145,13 +145,16 @@ func (r route) testRequest(t *testing.T) {
 	}))
 	defer backend.Close()
 	via := r.proxy.start(t, backend.URL)
-	<-patient("-H", "X-Real-IP: 6.6.6.6", "-H", "Accept-Encoding: br", "-H", "Host: relay.example.com", "-d", "a", via+"/channels/v1/%41b;c?wait=1s&b")
+	<-patient("-H", "X-Real-IP: 6.6.6.6", "-H", "X-Forwarded-Proto: gopher", "-H", "Accept-Encoding: br", "-H", "Host: relay.example.com", "-d", "a", via+"/channels/v1/%41b;c?wait=1s&b")
 	if len(requests) == 0 {
 		t.Fatal("the request did not come through")
 	}
 	got := <-requests
 	if addr := got.Header["X-Real-Ip"]; len(addr) != 1 || addr[0] != "127.0.0.1" {
 		t.Errorf("X-Real-IP %q", addr)
+	}
+	if proto := got.Header["X-Forwarded-Proto"]; len(proto) != 1 || proto[0] != "http" {
+		t.Errorf("X-Forwarded-Proto %q", proto)
 	}
 	if id := got.Header["X-Request-Id"]; len(id) != 1 || len(id[0]) < 16 {
 		t.Errorf("X-Request-ID %q", id)
