@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
@@ -21,7 +22,7 @@ func TestScreenshots(t *testing.T) {
 	if *screenshots == "" {
 		t.Skip("only scripts/screenshots makes pictures")
 	}
-	p := start(t, t.TempDir())
+	p, books := start(t, t.TempDir()), aDay(t)
 	chromiumOptions = append(chromiumOptions,
 		chromedp.Flag("host-resolver-rules", "MAP relay.example.com:80 "+strings.TrimPrefix(p.url, "http://")),
 		chromedp.Flag("disable-features", "HttpsUpgrades"))
@@ -38,13 +39,54 @@ func TestScreenshots(t *testing.T) {
 			tab := visitAt(t, "http://relay.example.com").open("/#v1/k7qm-x2vd-9hjt")
 			tab.do(look(shot.scheme, shot.width, shot.height))
 			halfway(t, p, tab)
-			picture, err := chromedp.Run(tab.ctx, chromedp.FullScreenshot(100))
-			if err != nil {
-				t.Fatal(err)
-			}
-			write(t, filepath.Join(*screenshots, shot.name+".png"), string(picture))
+			tab.picture(shot.name)
 		})
 	}
+	for _, shot := range []struct {
+		name, scheme  string
+		width, height int64
+	}{
+		{"audit", "light", 1100, 800},
+		{"audit-dark", "dark", 1100, 800},
+		{"audit-phone", "light", 360, 740},
+	} {
+		t.Run(shot.name, func(t *testing.T) {
+			tab := visitAt(t, books.url).open("/audit")
+			tab.do(look(shot.scheme, shot.width, shot.height))
+			tab.has("#rows tbody tr", 6)
+			tab.has("#plots svg", 4)
+			tab.shows("#exchanges", "2")
+			tab.click("#waiting summary")
+			tab.do(chromedp.Evaluate[chromedp.Void]("document.activeElement.blur()"))
+			tab.picture(shot.name)
+		})
+	}
+}
+
+// picture takes one of the whole page.
+func (tab *tab) picture(name string) {
+	tab.t.Helper()
+	picture, err := chromedp.Run(tab.ctx, chromedp.FullScreenshot(100))
+	if err != nil {
+		tab.t.Fatal(err)
+	}
+	write(tab.t, filepath.Join(*screenshots, name+".png"), string(picture))
+}
+
+// aDay is a server with a day's work in its books.
+func aDay(t *testing.T) *stubbed {
+	s := stub(t)
+	s.rows["exchanges"] = exchanged(6)
+	s.sums = summary(time.Now().Add(-24*time.Hour), 96)
+	var waiting []row
+	for i, name := range []string{"thumbnails", "thumbnails", "invoices", "mail", "thumbnails", "mail"} {
+		waiting = append(waiting, waiter(name, "consumer", time.Duration(4100-700*i)*time.Second, "curl/8.14.1"))
+	}
+	s.show(view(append(waiting, waiter("k7qm-x2vd-9hjt", "producer", 7*time.Second, "Mozilla/5.0")), []row{
+		runner("a", "backup", 75*time.Second, 1_240_000_000, 3_900_000_000, 16_500_000),
+		runner("b", "logs", 4000*time.Second, 48_213, 0, 120),
+	}))
+	return s
 }
 
 // fonts are such as a desktop would have.

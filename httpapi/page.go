@@ -46,6 +46,12 @@ func (s *Server) home(w http.ResponseWriter, r *http.Request, _ pipe.Key) {
 	writeStatic(w, "text/plain; charset=utf-8", text.String())
 }
 
+// auditPage is for the operator: who waits, what runs, and what happened. There is nothing of that in it: its scripts
+// ask for it, with the token that they are given.
+func (s *Server) auditPage(w http.ResponseWriter, _ *http.Request, _ pipe.Key) {
+	writePage(w, "page/audit.html")
+}
+
 // asset serves what pages are made of.
 func (s *Server) asset(w http.ResponseWriter, r *http.Request, _ pipe.Key) {
 	name := strings.TrimSuffix(strings.TrimPrefix(rawPath(r), assets), "/")

@@ -46,6 +46,20 @@ func TestHome(t *testing.T) {
 	r.dial().get("/?token=secret", browser, "Sec-Purpose: prefetch").answer().is(200)
 }
 
+// The operator's page is there for everybody. It has nothing in it, and gets nothing from elsewhere.
+func TestAuditPage(t *testing.T) {
+	r := start(t)
+	for _, path := range []string{"/audit", "/audit/", "/audit?namespace=v1"} {
+		a := r.dial().get(path).answer().is(200)
+		if kind := a.Header.Get("Content-Type"); kind != "text/html; charset=utf-8" || !strings.Contains(a.body, "<title>Audit") {
+			t.Errorf("%s is %.50q (%s)", path, a.body, kind)
+		}
+		isolated(t, a)
+	}
+	r.dial().request("HEAD", "/audit").answer().is(200)
+	r.dial().request("POST", "/audit").answer().failed(405, "method")
+}
+
 // isolated asserts the headers that keep a page to itself.
 func isolated(t *testing.T, a *answer) {
 	t.Helper()

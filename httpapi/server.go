@@ -136,6 +136,7 @@ const (
 
 	routeReceipt       = "/exchanges/{id}"
 	routeAudit         = "/audit/exchanges/{id}"
+	routeAuditPage     = "/audit"
 	routeAuditSummary  = "/audit/summary"
 	routeAuditRequests = "/audit/requests"
 	routeAuditChannels = "/audit/channels"
@@ -146,7 +147,7 @@ const (
 
 // table is what can be done on each route. OPTIONS can be done everywhere, anything else nowhere.
 func (s *Server) table() map[string]methods {
-	home, asset := compressed(s.home), compressed(s.asset)
+	home, audit, asset := compressed(s.home), compressed(s.auditPage), compressed(s.asset)
 	produce, consume := s.requires(access.Produce, s.produce), s.requires(access.Consume, s.consume)
 	look := s.requires(access.Look, s.look)
 	state := s.requires(access.Look, compressed(s.state))
@@ -164,6 +165,7 @@ func (s *Server) table() map[string]methods {
 		routeAuditList:     {"GET": exchanges, "HEAD": exchanges},
 		routeAuditRequests: {"GET": requests, "HEAD": requests},
 		routeAuditChannels: {"GET": lives, "HEAD": lives},
+		routeAuditPage:     {"GET": audit, "HEAD": audit},
 		routeAuditSummary:  {"GET": summary, "HEAD": summary},
 
 		routeHealth:     {"GET": s.health, "HEAD": s.health},

@@ -1,0 +1,103 @@
+// What the server tells of its books: answers, and what it says as things happen.
+
+// The token is kept for as long as the tab is.
+const place = 'httpipe-token';
+export const token = () => sessionStorage.getItem(place) ?? '';
+export const keepToken = text => text ? sessionStorage.setItem(place, text) : sessionStorage.removeItem(place);
+
+// isToken tells whether a header can hold it.
+export const isToken = text => /^[\x21-\x7e]+$/.test(text);
+
+// A Failure is an answer other than success, or that there was none (status 0).
+export class Failure extends Error {
+	constructor(status, code = '', line = '') {
+		super(line);
+		[this.status, this.code] = [status, code];
+	}
+
+	// denied tells whether another token may help.
+	get denied() {
+		return this.status === 401 || this.status === 403;
+	}
+
+	// says returns what happened, in a sentence.
+	get says() {
+		switch (true) {
+		case this.status === 0:
+			return 'The server does not answer.';
+		case this.status === 401 && !token():
+			return 'This server shows its books to those who have a token for it.';
+		case this.denied:
+			return `The token does not open these books. The server says: ${this.message || this.code}.`;
+		case this.message !== '':
+			return `The server says: ${this.message}.`;
+		default:
+			return `Something between this browser and httpipe answered ${this.status}.`;
+		}
+	}
+}
+
+async function get(url, accept, signal) {
+	const secret = token();
+	let response;
+	try {
+		response = await fetch(url, {signal, cache: 'no-store', redirect: 'error', headers: {Accept: accept, ...secret && {Authorization: `Bearer ${secret}`}}});
+	} catch (error) {
+		throw signal.aborted ? error : new Failure(0);
+	}
+	if (response.ok) {
+		return response;
+	}
+	const body = await response.text().catch(() => '');
+	let line = '';
+	try {
+		line = JSON.parse(body).detail ?? '';
+	} catch {} // not httpipe's
+	throw new Failure(response.status, response.headers.get('Httpipe-Error') ?? '', line);
+}
+
+// ask returns what is at a path, for parameters of which the empty ones do not count.
+export async function ask(path, parameters, signal) {
+	const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== ''));
+	const response = await get(`${path}?${query}`, 'application/json', signal);
+	try {
+		return await response.json();
+	} catch (error) {
+		throw signal.aborted ? error : new Failure(0);
+	}
+}
+
+// silence is how long nothing comes from a connection that is dead; the server says something more often.
+const silence = 45_000;
+
+// listen calls heard with each event of a stream, until that ends or breaks, which is a Failure as well. (An
+// EventSource could not send a token.)
+export async function listen(path, heard) {
+	const control = new AbortController();
+	const broken = failure => {
+		throw failure instanceof Failure ? failure : new Failure(0);
+	};
+	let timer = setTimeout(() => control.abort(), silence);
+	try {
+		const response = await get(path, 'text/event-stream, application/json', control.signal).catch(broken);
+		const body = response.body.pipeThrough(new TextDecoderStream()).getReader();
+		let rest = '';
+		for (;;) {
+			const chunk = await body.read().catch(broken);
+			if (chunk.done) {
+				throw new Failure(0);
+			}
+			clearTimeout(timer);
+			timer = setTimeout(() => control.abort(), silence);
+			const events = (rest + chunk.value).split('\n\n');
+			rest = events.pop();
+			const latest = events.findLast(event => event.startsWith('data: ')); // what came before it is past
+			if (latest) {
+				heard(JSON.parse(latest.slice('data: '.length)));
+			}
+		}
+	} finally {
+		clearTimeout(timer);
+		control.abort();
+	}
+}

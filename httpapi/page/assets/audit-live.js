@@ -1,0 +1,175 @@
+// What happens now: who waits where, and what runs. The server sends a view whenever there is something new to
+// see; in between only the clocks move.
+
+import {Failure, listen} from './audit-data.js';
+import {cells, client, count, element, keep, name, span, write} from './audit-rows.js';
+import {clock, size} from './words.js';
+
+const $ = id => document.getElementById(id);
+
+// As many rows as somebody can look through; there may be thousands.
+const most = {channels: 200, running: 100, clients: 50};
+
+let view = null; // the last that came
+let came = 0; // when it did, by this browser's clock
+let cut = null; // why the connection is cut, or null
+let cutAt = 0; // since when
+
+// since returns how long ago a time of the server is. Clocks differ, so it counts from the view's own time. While the
+// connection is cut, nobody knows whether it goes on.
+const since = text => Math.max(0, Date.parse(view.at) - Date.parse(text) + (cut ? cutAt : Date.now()) - came);
+
+// watch shows what happens for as long as the page is open. It calls failed if the server refuses, and then
+// waits for what that returns.
+export async function watch(failed) {
+	setInterval(tick, 1000);
+	let pause = 1;
+	for (;;) {
+		try {
+			await listen('/audit/live', event => {
+				[view, came, cut, pause] = [event, Date.now(), null, 1];
+				show();
+			});
+		} catch (failure) {
+			if (!(failure instanceof Failure)) {
+				throw failure;
+			}
+			[cut, cutAt] = [failure, cut ? cutAt : Date.now()];
+		}
+		tell();
+		if (cut.denied) {
+			await failed(cut);
+			pause = 1;
+			continue;
+		}
+		await Promise.race([new Promise(over => setTimeout(over, pause * 1000)), new Promise(back => addEventListener('online', back, {once: true}))]);
+		pause = Math.min(2 * pause, 15);
+	}
+}
+
+// tell says whether what is shown is what is.
+function tell() {
+	const link = $('link');
+	link.dataset.state = cut ? 'off' : 'on';
+	$('now').classList.toggle('stale', Boolean(cut));
+	if (!cut) {
+		write(link, 'Live');
+	} else if (cut.status) {
+		write(link, cut.says);
+	} else {
+		write(link, view ? `Cut off ${span(Date.now() - cutAt)} ago; trying again` : 'No connection; trying again');
+	}
+}
+
+function show() {
+	tell();
+	for (const [id, one, more] of [['producers', 'producer waits', 'producers wait'], ['exchanges', 'runs', 'run'], ['consumers', 'consumer waits', 'consumers wait']]) {
+		write($(id), count(view[id]));
+		write($(id).nextElementSibling, view[id] === 1 ? one : more);
+	}
+	showRunning();
+	showWaiting();
+}
+
+function tick() {
+	if (cut && view && !cut.status) {
+		tell();
+	}
+	if (view && !cut && !document.hidden) {
+		showRunning();
+		showWaiting();
+	}
+}
+
+// What runs.
+
+const titles = ['Channel', 'Bytes', 'Rate', 'Time left', 'For', 'From', 'To'];
+
+function showRunning() {
+	const rows = view.running.slice(0, most.running);
+	keep($('running'), rows, row => row.id, createRun, updateRun);
+	const more = view.exchanges - rows.length;
+	write($('running-note'), view.exchanges === 0 ? 'Nothing.' : more > 0 ? `These began first; ${count(more)} more run.` : '');
+	$('running').closest('table').hidden = rows.length === 0;
+}
+
+function createRun(row) {
+	const made = cells(titles);
+	const [channel, bytes, , , , from, to] = made.children;
+	channel.append(name(row));
+	bytes.append(element('span'), element('progress'));
+	bytes.lastChild.ariaLabel = 'Progress';
+	from.append(client(row.producer_addr, row.producer_agent));
+	to.append(client(row.consumer_addr, row.consumer_agent));
+	return made;
+}
+
+function updateRun(made, row) {
+	const [, bytes, rate, left, began] = made.children;
+	const known = row.length !== undefined;
+	write(bytes.firstChild, known ? `${size(row.bytes)} of ${size(row.length)}` : size(row.bytes));
+	bytes.lastChild.hidden = !known;
+	if (known) {
+		bytes.lastChild.value = row.progress ?? 0;
+	}
+	write(rate, `${size(row.bytes_per_second)}/s`);
+	write(left, row.remaining_ms === undefined ? '–' : clock(row.remaining_ms));
+	write(began, clock(since(row.matched_at)));
+}
+
+// Who waits, by channel. The one with whoever has waited longest is first.
+
+function showWaiting() {
+	const channels = new Map();
+	for (const row of view.waiting) {
+		const key = `${row.namespace}/${row.channel}`;
+		const channel = channels.get(key) ?? {key, ...row, clients: [], producer: 0, consumer: 0};
+		channel.clients.push(row);
+		channel[row.role]++;
+		channels.set(key, channel);
+	}
+	const rows = [...channels.values()].slice(0, most.channels);
+	keep($('waiting'), rows, row => row.key, createChannel, updateChannel);
+	const more = view.producers + view.consumers - rows.reduce((sum, row) => sum + row.clients.length, 0);
+	write($('waiting-note'), view.producers + view.consumers === 0 ? 'Nobody.' : more > 0 ? `These came first; ${count(more)} more wait.` : '');
+}
+
+function createChannel(row) {
+	const made = element('details', '', element('summary', '', name(row), element('span', 'roles'), element('span', 'clock')), element('ol'));
+	made.addEventListener('toggle', () => showClients(made));
+	return made;
+}
+
+function updateChannel(made, row) {
+	made.row = row;
+	const [, roles, age] = made.firstChild.children;
+	write(roles, ['producer', 'consumer'].filter(role => row[role]).map(role => `${count(row[role])} ${role}${row[role] === 1 ? '' : 's'}`).join(', '));
+	write(age, clock(since(row.arrived_at)));
+	showClients(made);
+}
+
+// showClients lists those who wait on a channel, if it is open.
+function showClients(made) {
+	const list = made.lastChild;
+	const {clients} = made.row;
+	const rows = made.open ? clients.slice(0, most.clients).map((row, i) => ({...row, i})) : [];
+	if (made.open && clients.length > rows.length) {
+		rows.push({more: clients.length - rows.length});
+	}
+	keep(list, rows, row => row.more ? 'more' : `${row.i} ${row.role} ${row.arrived_at} ${row.addr} ${row.agent}`, createClient, updateClient);
+}
+
+function createClient(row) {
+	if (row.more) {
+		return element('li', 'hint');
+	}
+	return element('li', '', element('span', 'role', row.role), client(row.addr, row.agent), element('span', 'clock'));
+}
+
+function updateClient(made, row) {
+	if (row.more) {
+		write(made, `and ${count(row.more)} more`);
+	} else {
+		write(made.lastChild, clock(since(row.arrived_at)));
+	}
+}

@@ -1,0 +1,105 @@
+// Elements for what is listed. All that comes from the log was said by somebody: it is put in as text, never
+// as markup.
+
+import {outcomes, weight} from './audit-words.js';
+
+// element returns a new element with a class, and with texts or elements in it.
+export function element(name, className = '', ...content) {
+	const made = document.createElement(name);
+	if (className) {
+		made.className = className;
+	}
+	made.append(...content);
+	return made;
+}
+
+// write gives an element a text, and leaves it alone if it has it already: what has not changed keeps its selection.
+export function write(target, text) {
+	if (target.textContent !== text) {
+		target.textContent = text;
+	}
+}
+
+// keep makes the children of a parent those of the items, in their order. A child whose item has the same key
+// as before stays what it is, so that nothing flickers and nobody loses their place.
+export function keep(parent, items, keyOf, create, update) {
+	const before = parent.kept ?? new Map();
+	const now = new Map(items.map(item => [keyOf(item), item]));
+	for (const [key, child] of before) {
+		if (!now.has(key)) {
+			child.remove();
+		}
+	}
+	let next = parent.firstElementChild;
+	for (const [key, item] of now) {
+		const child = before.get(key) ?? create(item);
+		now.set(key, child);
+		update(child, item);
+		if (child === next) {
+			next = next.nextElementSibling;
+		} else {
+			parent.insertBefore(child, next);
+		}
+	}
+	parent.kept = now;
+}
+
+// cells makes a row of a table with empty cells, which have the titles of their columns for screens that have
+// no room for columns.
+export function cells(titles) {
+	return element('tr', '', ...titles.map(title => {
+		const cell = element('td');
+		cell.dataset.title = title;
+		return cell;
+	}));
+}
+
+// name returns a channel's name, with a place at which it may be broken.
+export function name({namespace, channel}) {
+	return element('span', 'mono name', element('span', 'soft', `${namespace}/`), element('wbr'), channel);
+}
+
+// client returns who somebody was: an address, and a name of a kind.
+export function client(addr, who) {
+	const made = element('span', 'client', element('span', 'mono', addr), ' ', element('span', 'who', who));
+	made.title = who;
+	return made;
+}
+
+// badge returns an outcome with its colour.
+export function badge(outcome, show = 'exchanges') {
+	const made = element('span', `badge ${weight(outcome)}`, outcome);
+	made.title = outcomes[show][outcome] ?? '';
+	return made;
+}
+
+const two = n => String(n).padStart(2, '0');
+
+// day and minute return parts of a time as it is here.
+export const day = at => `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+export const minute = at => `${two(at.getHours())}:${two(at.getMinutes())}`;
+export const moment = at => `${day(at)} ${minute(at)}:${two(at.getSeconds())}`;
+
+// time returns an element with a time of the log.
+export function time(text) {
+	const made = element('time', '', text ? moment(new Date(text)) : '');
+	made.dateTime = made.title = text ?? '';
+	return made;
+}
+
+export const count = n => n.toLocaleString('en');
+
+// span returns a duration as people read it.
+export function span(ms) {
+	if (ms < 1000) {
+		return `${Math.round(ms)}\u00a0ms`;
+	}
+	if (ms < 60_000) {
+		return `${Number((ms / 1000).toFixed(ms < 9950 ? 1 : 0))}\u00a0s`;
+	}
+	const units = [['d', 86_400_000], ['h', 3_600_000], ['min', 60_000], ['s', 1000]];
+	const first = units.findIndex(([, length]) => ms >= length);
+	const [[unit, length], [small, part]] = units.slice(first);
+	const rest = Math.floor(ms % length / part);
+	return `${Math.floor(ms / length)}\u00a0${unit}${rest ? `\u00a0${rest}\u00a0${small}` : ''}`;
+}

@@ -1,0 +1,93 @@
+// What happened, counted: the totals, the plots, and the same as a table.
+
+import {ask} from './audit-data.js';
+import {linear, logarithmic, plot} from './audit-plots.js';
+import {badge, count, element, moment, span, time, write} from './audit-rows.js';
+import {outcomes, weight} from './audit-words.js';
+import {size} from './words.js';
+
+const $ = id => document.getElementById(id);
+
+const weights = ['good', 'running', 'mild', 'bad', 'worst']; // from the bottom up
+
+let drawn = () => {}; // draws the newest summary
+
+// summarize counts what the filter asks for: for a moment, which is mostly enough, and if it is not, for longer.
+// narrowed returns the address of the same for one outcome, or for a time.
+export async function summarize(filter, narrowed, signal) {
+	$('plots').ariaBusy = true;
+	write($('plots-note'), 'Counting …');
+	try {
+		for (const within of ['', '3s']) {
+			const summary = await ask('/audit/summary', {...filter, within}, signal);
+			if (signal.aborted) {
+				return;
+			}
+			showTotals(summary.total, narrowed);
+			drawn = () => draw(summary, narrowed);
+			drawn();
+			fillTable(summary.buckets);
+			if (summary.complete) {
+				write($('plots-note'), '');
+				return;
+			}
+			write($('plots-note'), `There is more than can be counted at once: counted is what began after ${moment(new Date(summary.since))}. ` +
+				(within ? 'Choose less time, or a channel.' : 'Counting on …'));
+		}
+	} finally {
+		$('plots').ariaBusy = signal.aborted;
+	}
+}
+
+// What is drawn for one width is drawn again for another.
+new ResizeObserver(() => drawn()).observe($('plots'));
+
+function showTotals(total, narrowed) {
+	$('totals').replaceChildren(
+		element('strong', '', count(total.exchanges)), ` exchange${total.exchanges === 1 ? '' : 's'}, `,
+		element('strong', '', size(total.bytes)),
+		...total.exchanges ? [`; half of the producers had waited no more than ${span(total.producer_wait_ms.median)}, of the consumers ${span(total.consumer_wait_ms.median)}`] : []);
+	const known = Object.keys(outcomes.exchanges).filter(outcome => total.outcomes[outcome]);
+	$('outcomes').replaceChildren(...known.map(outcome => {
+		const link = element('a', '', badge(outcome), ` ${count(total.outcomes[outcome])}`);
+		link.href = narrowed({outcome});
+		return link;
+	}));
+}
+
+function draw(summary, narrowed) {
+	const [from, to] = [Date.parse(summary.from), Date.parse(summary.to)];
+	const step = summary.step_s * 1000;
+	const common = {from, to, step};
+	const buckets = make => summary.buckets.map(bucket => {
+		const at = Date.parse(bucket.from);
+		const href = narrowed({last: 'span', from: bucket.from, to: new Date(at + step).toISOString()});
+		const {says, ...rest} = make(bucket);
+		return {at, href, says: `${moment(new Date(at))} and ${span(step)}:\n${says}`, ...rest};
+	});
+	const into = name => document.querySelector(`[data-plot="${name}"]`);
+	plot(into('exchanges'), {...common, label: 'Exchanges by outcome over time', scale: linear, unit: short, buckets: buckets(bucket => ({
+		bars: weights.map(className => ({className, value: Object.entries(bucket.outcomes).reduce((sum, [outcome, n]) => sum + (weight(outcome) === className ? n : 0), 0)})),
+		says: Object.entries(bucket.outcomes).map(([outcome, n]) => `${count(n)} ${outcome}`).join('\n'),
+	}))});
+	plot(into('bytes'), {...common, label: 'Bytes over time', scale: linear, unit: size, buckets: buckets(bucket => ({
+		bars: [{className: 'good', value: bucket.bytes}], says: size(bucket.bytes),
+	}))});
+	for (const [name, column] of [['producers', 'producer_wait_ms'], ['consumers', 'consumer_wait_ms']]) {
+		plot(into(name), {...common, label: `How long ${name} had waited, over time`, scale: logarithmic, unit: span, lines: ['most', 'median'], buckets: buckets(bucket => ({
+			lines: [bucket[column].p95, bucket[column].median],
+			says: `median ${span(bucket[column].median)}\n95\u00a0% ${span(bucket[column].p95)}`,
+		}))});
+	}
+}
+
+// short writes large numbers so that they fit beside a plot.
+const short = n => n.toLocaleString('en', {notation: 'compact'});
+
+function fillTable(buckets) {
+	$('figures').querySelector('tbody').replaceChildren(...buckets.toReversed().map(bucket => {
+		const {exchanges, bytes, outcomes: by, producer_wait_ms: producers, consumer_wait_ms: consumers} = bucket;
+		const texts = [count(exchanges), count(exchanges - (by.delivered ?? 0)), size(bytes), span(producers.median), span(producers.p95), span(consumers.median), span(consumers.p95)];
+		return element('tr', '', element('td', '', time(bucket.from)), ...texts.map(text => element('td', '', text)));
+	}));
+}
