@@ -30,6 +30,11 @@ func commands(c *config) []command {
 			run: func(ctx context.Context, _ []string, _, stderr io.Writer) error {
 				return serve(ctx, c, newLogger(c, stderr))
 			}},
+		auditList(c),
+		auditShow(c),
+		auditSummary(c),
+		auditTail(c),
+		auditExport(c),
 		auditBackup(c),
 		auditCheck(c),
 		healthcheck(c),

@@ -125,7 +125,7 @@ func transcript(block, url string) (script, want string) {
 		if strings.HasPrefix(command, "go run .") {
 			continue // the test has started it
 		}
-		if strings.HasPrefix(command, "sqlite3") || strings.HasPrefix(command, "httpipe audit") {
+		if strings.HasPrefix(command, "sqlite3") || strings.HasPrefix(command, "httpipe audit") || strings.Contains(command, "/audit/exchanges") {
 			script += "wait\n"
 		}
 		command = strings.ReplaceAll(command, "localhost:3000", url)

@@ -205,6 +205,9 @@ func toJSON(b *store.Bucket) bucketJSON {
 	return bucketJSON{timestamp(b.From), b.Exchanges, b.Bytes, b.Outcomes, waits(&b.Producers), waits(&b.Consumers)}
 }
 
+// SummaryJSON returns a summary as the API's JSON object.
+func SummaryJSON(s *store.Summary) string { return summaryText(formatJSON, s) }
+
 // summaryText writes a summary: as one JSON object, or its buckets as lines.
 func summaryText(f format, s *store.Summary) string {
 	answer := summaryJSON{From: timestamp(s.From), To: timestamp(s.To), Complete: s.Complete(), Since: timestamp(s.Since),
