@@ -18,7 +18,7 @@ const (
 
 // A flood keeps refusals from flooding the log, which would make of a cheap answer an expensive one:
 // after refusalRows of a client in a minute, the rest becomes one row with their number, which tells
-// otherwise of the last one.
+// otherwise what they had in common.
 type flood struct {
 	record func(store.Request) // must not block
 
@@ -30,7 +30,7 @@ type flood struct {
 // refusals are those of one client in the current minute.
 type refusals struct {
 	rows int
-	rest store.Request // the last that has got no row yet; its Count is how many have none
+	rest store.Request // those that have got no row yet, in one; Count is how many
 }
 
 // add records a refusal of a client, now or with others.
@@ -56,12 +56,41 @@ func (f *flood) add(client string, r store.Request) {
 		f.record(r)
 		return
 	}
-	r.Count += c.rest.Count
+	if c.rest.Count > 0 {
+		r = together(c.rest, r)
+	}
 	c.rest = r
+}
+
+// together makes one row of what several refusals and a later one have in common: where they differ it is
+// empty, so that it says nothing of anybody that was another's.
+func together(several, later store.Request) store.Request {
+	later.Count += several.Count
+	if several.Namespace != later.Namespace {
+		later.Namespace, later.Channel = "", ""
+	}
+	for _, field := range []struct {
+		of    *string
+		other string
+	}{
+		{&later.Channel, several.Channel},
+		{&later.Role, several.Role},
+		{&later.Reason, several.Reason},
+		{&later.Client.Addr, several.Client.Addr},
+		{&later.Client.Agent, several.Client.Agent},
+		{&later.Client.Subject, several.Client.Subject},
+		{&later.Client.RequestID, several.Client.RequestID},
+	} {
+		if *field.of != field.other {
+			*field.of = ""
+		}
+	}
+	return later
 }
 
 // recordRefusal puts on record that r was turned away before it came to the broker.
 func (s *Server) recordRefusal(r *http.Request, key pipe.Key, role pipe.Role, reason string) {
+	s.config.Metrics.Refused(role)
 	if s.flood == nil {
 		return
 	}

@@ -190,3 +190,25 @@ func TestFlood(t *testing.T) {
 		f.tally()
 	})
 }
+
+// TestFloodSaysNothingWrong: a row for several refusals says of them what is true of all.
+func TestFloodSaysNothingWrong(t *testing.T) {
+	var rows []store.Request
+	f := &flood{record: func(r store.Request) { rows = append(rows, r) }}
+	refusal := func(channel, reason, subject string) {
+		f.add("a", store.Request{Namespace: "n", Channel: channel, Role: "consumer", Outcome: "refused", Reason: reason,
+			Client: store.Client{Addr: "192.0.2.1", Subject: subject}, Count: 1})
+	}
+	for range refusalRows {
+		refusal("c", "consume: expired", "first")
+	}
+	refusal("x", "consume: expired", "one")
+	refusal("y", "consume: expired", "two")
+	refusal("x", "consume: expired", "two")
+	f.tally()
+	want := store.Request{Namespace: "n", Role: "consumer", Outcome: "refused", Reason: "consume: expired",
+		Client: store.Client{Addr: "192.0.2.1"}, Count: 3}
+	if got := rows[len(rows)-1]; len(rows) != refusalRows+1 || got != want {
+		t.Errorf("%d rows, the last %+v, want %+v", len(rows), got, want)
+	}
+}

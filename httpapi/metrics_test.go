@@ -235,6 +235,22 @@ func TestUnmatchedRequestsAreCounted(t *testing.T) {
 	})...)
 }
 
+// A refusal that never came to the broker is an outcome of a request as well.
+func TestRefusalsForWantOfATokenAreCounted(t *testing.T) {
+	m := metrics.New()
+	r := start(t, guarded(t), func(c *Config) { c.Metrics = m })
+	r.dial().get(here).answer().is(401)
+	r.dial().post(here, "hello").answer().is(401)
+	r.dial().request("DELETE", here).answer().is(401)
+	scrape := httptest.NewRecorder()
+	m.Handler().ServeHTTP(scrape, httptest.NewRequest("GET", "/metrics", nil))
+	for _, role := range []string{"producer", "consumer"} {
+		if want := `httpipe_requests_unmatched_total{outcome="refused",role="` + role + "\"} 1\n"; !strings.Contains(scrape.Body.String(), want) {
+			t.Errorf("the scrape has no %s", want)
+		}
+	}
+}
+
 // Whatever is no success is counted by its code, be there a log or not.
 func TestErrorsAreCounted(t *testing.T) {
 	m := metrics.New()

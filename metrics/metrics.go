@@ -94,6 +94,16 @@ func (m *Metrics) Watch(b *pipe.Broker, log *store.Log) {
 	}
 }
 
+// Refused counts a request that was turned away before it came to the broker, if it was for either role.
+func (m *Metrics) Refused(role pipe.Role) {
+	if m == nil {
+		return
+	}
+	if unmatched, ok := m.unmatched[role]; ok {
+		unmatched.add(pipe.Refused)
+	}
+}
+
 // Failed counts a request that was answered with the error code, one of a closed list.
 func (m *Metrics) Failed(code string) {
 	if m != nil {
