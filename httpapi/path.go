@@ -39,7 +39,7 @@ func (s *Server) find(path string) (methods, pipe.Key, *failure) {
 	}
 	path = strings.TrimSuffix(path, "/")
 	switch path {
-	case routeHealth, routeLive, routeState, routeAuditPage, routeAuditList, routeAuditRequests, routeAuditChannels, routeAuditSummary:
+	case routeHealth, routeLive, routeOpenAPI, routeState, routeAuditPage, routeAuditList, routeAuditRequests, routeAuditChannels, routeAuditSummary:
 		return s.routes[path], key, nil
 	}
 	if strings.HasPrefix(path, assets) {

@@ -129,6 +129,7 @@ const (
 	routeAsset      = assets + "{file}"
 	routeHealth     = "/healthz"
 	routeLive       = "/audit/live"
+	routeOpenAPI    = "/openapi.json"
 	routeState      = "/state"
 	routeNamespaces = "/channels/namespaces" // shadows the listing of a namespace of that name, and no more
 	routeNamespace  = "/channels/{namespace}"
@@ -154,6 +155,7 @@ func (s *Server) table() map[string]methods {
 	namespaces := ofAll(s.requires(access.Look, compressed(s.listNamespaces)))
 	channels := s.requires(access.Look, compressed(s.listChannels))
 	deleteChannel, deleteNamespace := s.requires(access.Delete, s.deleteChannel), s.requires(access.Delete, s.deleteNamespace)
+	document := compressed(s.showOpenAPI)
 	paging := []string{"limit", "cursor"}
 	exchanges, requests := compressed(s.asks(store.Exchanges, paging, s.list)), compressed(s.asks(store.Requests, paging, s.list))
 	lives, summary := compressed(s.asks(store.Channels, paging, s.list)), compressed(s.asks(store.Exchanges, []string{"within"}, s.summarize))
@@ -170,6 +172,7 @@ func (s *Server) table() map[string]methods {
 
 		routeHealth:     {"GET": s.health, "HEAD": s.health},
 		routeLive:       {"GET": s.requires(access.Audit, s.showLive)},
+		routeOpenAPI:    {"GET": document, "HEAD": document},
 		routeState:      {"GET": state, "HEAD": state},
 		routeNamespaces: {"GET": namespaces, "HEAD": namespaces, "DELETE": deleteNamespace},
 		routeNamespace:  {"GET": channels, "HEAD": channels, "DELETE": deleteNamespace},

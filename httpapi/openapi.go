@@ -1,0 +1,17 @@
+package httpapi
+
+import (
+	_ "embed"
+	"net/http"
+
+	"httpipe/pipe"
+)
+
+// openAPI describes all routes; a test compares the two.
+//
+//go:embed openapi.json
+var openAPI string
+
+func (s *Server) showOpenAPI(w http.ResponseWriter, _ *http.Request, _ pipe.Key) {
+	writeText(w, formatJSON, openAPI)
+}

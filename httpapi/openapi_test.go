@@ -1,0 +1,71 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pb33f/libopenapi"
+	validator "github.com/pb33f/libopenapi-validator"
+)
+
+// TestOpenAPIIsValid: the document is OpenAPI 3.1.
+func TestOpenAPIIsValid(t *testing.T) {
+	t.Parallel()
+	document, err := libopenapi.NewDocument([]byte(openAPI))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, errs := validator.NewValidator(document)
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	if valid, errs := v.ValidateDocument(); !valid {
+		for _, err := range errs {
+			t.Error(err.Message, err.Reason, err.SchemaValidationErrors)
+		}
+	}
+}
+
+// TestOpenAPIHasAllRoutes: what is described is what there is.
+func TestOpenAPIHasAllRoutes(t *testing.T) {
+	t.Parallel()
+	r := startAudited(t)
+	var document struct {
+		Paths      map[string]map[string]json.RawMessage
+		Components struct {
+			Schemas map[string]struct{ Required []string }
+		}
+	}
+	body := r.dial().get("/openapi.json").answer().is(200).body
+	if err := json.Unmarshal([]byte(body), &document); err != nil {
+		t.Fatal(err)
+	}
+	described := map[string]bool{}
+	for path, methods := range document.Paths {
+		for method := range methods {
+			if method != "parameters" {
+				described[strings.ToUpper(method)+" "+path] = true
+			}
+		}
+	}
+	for path, methods := range r.routes {
+		for method := range methods {
+			if !described[method+" "+path] {
+				t.Errorf("%s %s is not described", method, path)
+			}
+			delete(described, method+" "+path)
+		}
+	}
+	if len(described) > 0 {
+		t.Errorf("described, and not there: %q", slices.Sorted(maps.Keys(described)))
+	}
+	for view, schema := range map[string]string{"exchanges": "Exchange", "requests": "Request", "channels": "Life"} {
+		columns := r.rows(len(document.Components.Schemas[schema].Required), "SELECT name FROM pragma_table_info('"+view+"')")
+		if required := document.Components.Schemas[schema].Required; !slices.Equal(columns, required) {
+			t.Errorf("%s is %q, and the view has %q", schema, required, columns)
+		}
+	}
+}
