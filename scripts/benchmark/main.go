@@ -50,7 +50,8 @@ type options struct {
 	from      string
 	log       int // exchanges in the log that is made and asked; 0 for no such log
 	makeLog   string
-	rows      int // exchanges in the log that is only made
+	rows      int  // exchanges in the log that is only made
+	pages     bool // measure the history of a log instead of all that
 	reference string
 }
 
@@ -81,6 +82,7 @@ func parseOptions(args []string) (o options, err error) {
 	flags.IntVar(&o.log, "log", 0, "instead of all that, make a log of `N` exchanges and measure how fast it answers")
 	flags.StringVar(&o.makeLog, "make-log", "", "only make a log in this `file`")
 	flags.IntVar(&o.rows, "rows", 10_000_000, "let the log that is only made have `N` exchanges")
+	flags.BoolVar(&o.pages, "pages", false, "instead of all that, measure how fast the log of --from, or one made for it, answers over HTTP")
 	flags.StringVar(&o.reference, "reference", "", "be this reference `server`; for the benchmark itself")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -111,6 +113,9 @@ func run(args []string, stdout io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(b.temp)) }()
 	b.cleanUpOnSignal()
+	if o.pages {
+		return b.measurePages(o, stdout)
+	}
 	if o.log > 0 {
 		return b.measureLog(o.log, stdout)
 	}
