@@ -150,7 +150,11 @@ func (r route) testDeadLarge(t *testing.T) {
 // testDeadConsumer: a producer is told of a consumer that died in the middle.
 func (r route) testDeadConsumer(t *testing.T) {
 	url := r.via + "/channels/v1/unread"
-	producer := patient("-i", "-T", largeFile(t), url)
+	args := []string{"-i", "-T", largeFile(t), url}
+	if r.resetsEarly {
+		args = append(args, "-H", "Expect:")
+	}
+	producer := patient(args...)
 	consumer, out := reading(t, url)
 	if _, err := io.ReadFull(out, make([]byte, 1)); err != nil {
 		t.Fatal(err)

@@ -28,6 +28,7 @@ type proxy struct {
 
 	losesCut    bool // a chunked body that was cut off arrives as if it were whole
 	answersLate bool // a producer that pauses has its answer only when its body ends
+	resetsEarly bool // an answer before the body's end may be lost to who sent Expect: 100-continue
 }
 
 // A route is a relay with a proxy in front of it.
@@ -39,7 +40,7 @@ type route struct {
 
 var proxies = []proxy{
 	{name: "nginx", command: nginxCommand},
-	{name: "caddy", command: caddyCommand, losesCut: true, answersLate: true},
+	{name: "caddy", command: caddyCommand, losesCut: true, answersLate: true, resetsEarly: true},
 	{name: "haproxy", command: haproxyCommand},
 }
 
