@@ -2,9 +2,9 @@
 -- requests by all that one may ask of them. Every entry of an index ends with the id, so each of these also has what it
 -- finds in the order of time.
 --
--- The two on all exchanges are what an exchange pays for it: an entry in each, in a page that is hot as long as its channel
--- is. The other two have none of what was delivered, which is nearly everything, and requests that were never matched are
--- not in a hurry.
+-- The two on all exchanges are what an exchange pays for it: some 10 % of its processor time for both, up to 20 % on many
+-- channels, 7 KB of WAL, most of it for the channel's, and half as much space again. The other two have none of what was
+-- delivered, which is nearly everything, and requests that were never matched are not in a hurry.
 
 CREATE INDEX exchange_channel     ON exchange     (namespace, channel);
 CREATE INDEX exchange_namespace   ON exchange     (namespace);
