@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 )
 
@@ -67,6 +68,12 @@ func (h *History) Slow() {
 	h.pace = pace{rows: 3, first: 3, last: 3, sample: 5}
 }
 
+// Steady makes the steps of a history as small as they can be, and its pages take as long as it needs.
+func (h *History) Steady() {
+	h.Slow()
+	h.pace.page = time.Hour
+}
+
 // Plans returns how SQLite goes about the statements for a filter.
 func (h *History) Plans(ctx context.Context, k *Kind, f Filter) (plans []string, err error) {
 	err = h.with(ctx, func(ctx context.Context, conn *sql.Conn) error {
@@ -86,6 +93,9 @@ func (h *History) Plans(ctx context.Context, k *Kind, f Filter) (plans []string,
 					return fmt.Errorf("%s: %w", query, err)
 				}
 				plan := query
+				if _, index, ok := strings.Cut(d.sources[0], "INDEXED BY "); ok && !d.list {
+					plan = "expects " + strings.Fields(index)[0] + " (\n" + plan
+				}
 				for i := range page.Rows {
 					plan += fmt.Sprintf("\n\t%v", page.Value(i, "detail"))
 				}

@@ -189,12 +189,9 @@ func (t *tally) count(ctx context.Context, h *History, conn *sql.Conn) error {
 	return nil
 }
 
-// wholeMilliseconds lets the span begin between two milliseconds, and returns the first that is in it.
+// wholeMilliseconds lets the span have all of its first millisecond, and returns that.
 func wholeMilliseconds(s *span) int64 {
 	ms := idTime(s.low.(string))
-	if idFloor(ms+1) < s.high.(string) {
-		ms++
-	}
 	s.low = idFloor(ms)
 	return ms
 }

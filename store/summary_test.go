@@ -1,0 +1,80 @@
+package store_test
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	"httpipe/store"
+)
+
+// TestSummary: the counts are those of a plain query, whatever the filter, and a summary that stops says where.
+func TestSummary(t *testing.T) {
+	f := open(t)
+	record(t, f)
+	for name, h := range histories(t, f) {
+		for _, slow := range []bool{false, true} {
+			if slow {
+				h.Slow()
+			}
+			for i, filter := range filters(store.Exchanges) {
+				if slow && i%5 != 0 {
+					continue
+				}
+				s, err := h.Summarize(t.Context(), filter, 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !s.Complete() {
+					t.Fatalf("%s %+v: without a bound it stops at %v", name, filter, s.Since)
+				}
+				compareSummary(t, f.path, filter, s)
+				s, err = h.Summarize(t.Context(), filter, 1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				filter.From = s.Since
+				compareSummary(t, f.path, filter, s)
+			}
+		}
+	}
+}
+
+// compareSummary compares a summary with plain queries.
+func compareSummary(t *testing.T, path string, filter store.Filter, s *store.Summary) {
+	t.Helper()
+	ids := naive(t, path, store.Exchanges, filter)
+	list := "('" + strings.Join(ids, "', '") + "')"
+	want := map[string]int64{}
+	for _, line := range query(t, path, "SELECT outcome, count(*) FROM exchanges WHERE id IN "+list+" GROUP BY outcome") {
+		var n int64
+		outcome, count, _ := strings.Cut(line, "|")
+		fmt.Sscan(count, &n)
+		want[outcome] = n
+	}
+	if s.Total.Exchanges != int64(len(ids)) || !reflect.DeepEqual(s.Total.Outcomes, want) {
+		t.Fatalf("%+v: %d %v, want %d %v", filter, s.Total.Exchanges, s.Total.Outcomes, len(ids), want)
+	}
+	if got, want := fmt.Sprint(s.Total.Bytes), one(t, path, "SELECT coalesce(sum(bytes), 0) FROM exchanges WHERE id IN "+list); got != want {
+		t.Fatalf("%+v: %s bytes, want %s", filter, got, want)
+	}
+	inBuckets := int64(0)
+	for i, b := range s.Buckets {
+		inBuckets += b.Exchanges
+		if b.Exchanges == 0 || !b.From.Equal(b.From.Truncate(s.Step)) || i > 0 && !b.From.After(s.Buckets[i-1].From) {
+			t.Fatalf("%+v: bucket %d is %+v", filter, i, b)
+		}
+	}
+	if inBuckets != s.Total.Exchanges || len(s.Buckets) > 121 {
+		t.Fatalf("%+v: %d exchanges in %d buckets, %d in all", filter, inBuckets, len(s.Buckets), s.Total.Exchanges)
+	}
+	if len(ids) == 0 {
+		return
+	}
+	var got, median int64 = s.Total.Producers.Quantile(0.5), 0
+	fmt.Sscan(one(t, path, fmt.Sprintf("SELECT producer_wait_ms FROM exchanges WHERE id IN %s ORDER BY 1 LIMIT 1 OFFSET %d", list, (len(ids)-1)/2)), &median)
+	if got > median || got < median-median/100 {
+		t.Fatalf("%+v: the median is %d, want %d", filter, got, median)
+	}
+}
