@@ -13,7 +13,7 @@ const mostAllocations = 31
 
 func TestAllocationsPerExchange(t *testing.T) {
 	const together = 100
-	f := open(t)
+	f := start(t, tempPath(t), store.Config{}, store.Limits{Block: store.StandardBlock})
 	n := testing.AllocsPerRun(20, func() {
 		var last *store.Commit
 		for range together {
@@ -28,7 +28,7 @@ func TestAllocationsPerExchange(t *testing.T) {
 
 // BenchmarkExchange is 64 producers who wait for their commits.
 func BenchmarkExchange(b *testing.B) {
-	f := start(b, tempPath(b), store.Config{}, store.Limits{WALCheck: 4 << 20, WALReset: 64 << 20})
+	f := start(b, tempPath(b), store.Config{}, store.Limits{WALCheck: 4 << 20, WALReset: 64 << 20, Block: store.StandardBlock})
 	work := make(chan struct{}, 64)
 	var workers sync.WaitGroup
 	b.ReportAllocs()

@@ -197,11 +197,29 @@ func (r *reader) checkBooks(ctx context.Context, report *Report) error {
 			report.Problems = append(report.Problems, fmt.Sprintf("books: %d %s, such as %s", count, rule.problem, example.String))
 		}
 	}
+	if report.Schema >= blocksSince {
+		if err := r.checkBlocks(ctx, report); err != nil {
+			return err
+		}
+	}
 	if report.Open > 0 && !r.inUse {
 		report.Problems = append(report.Problems, fmt.Sprintf("books: %d exchanges have no end, and no server has the log open: "+
 			"it died, or this is a copy; a server that starts on it records them as %s", report.Open, Interrupted))
 	}
 	return nil
+}
+
+// blocksSince is the schema that brought blocks.
+const blocksSince = 4
+
+// checkBlocks compares how many exchanges should be found by their channel with how many can be.
+func (r *reader) checkBlocks(ctx context.Context, report *Report) error {
+	var exchanges, entries int64
+	err := r.row(ctx, `SELECT (SELECT count(*) FROM exchange WHERE id <= (SELECT max(last) FROM block)), (SELECT count(*) FROM block_entry)`, &exchanges, &entries)
+	if err == nil && exchanges != entries {
+		report.Problems = append(report.Problems, fmt.Sprintf("books: %d exchanges are in blocks, which have %d entries", exchanges, entries))
+	}
+	return err
 }
 
 // row scans the only row of a query.

@@ -114,6 +114,7 @@ func TestCheckFindsBadBooks(t *testing.T) {
 		{in(life, "1<<32|9", "1, 'idle', 0, 0") + "; INSERT INTO life_end VALUES (1<<32|9, 1, 'idle', 0, 0)", "1 lives of channels have two ends, such as 4294967305"},
 		{"INSERT INTO life_end VALUES (7, 1, 'idle', 0, 0)", "1 ends of channels' lives have no beginning, such as 7"},
 		{"INSERT INTO run_end VALUES (7, 1, 0)", "1 ends of runs have no beginning, such as 7"},
+		{"INSERT INTO block_entry VALUES (1, 'v1', 'a', 'none')", "exchanges are in blocks, which have"},
 	} {
 		path := closedLog(t)
 		triggers := query(t, path, "SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND name LIKE '%\\_insert' ESCAPE '\\'")

@@ -26,6 +26,7 @@ type disk struct {
 	wal  fs.FileInfo // which file the WAL is
 	put  statements
 
+	blocks     blocks
 	walTried   time.Time     // when it was last tried to empty the WAL
 	walStuck   time.Time     // since when that fails; zero if it does not
 	walWarned  time.Time     // when that was last complained about
@@ -78,6 +79,10 @@ func openDisk(h *held, limits limits, busy time.Duration, logger *slog.Logger) (
 	if err := d.put.prepare(d.conn); err != nil {
 		return nil, err
 	}
+	if err := d.blocks.prepare(d.conn, limits.block); err != nil {
+		return nil, err
+	}
+	d.put.blocks = &d.blocks
 	if d.wal, err = os.Stat(h.path + "-wal"); err != nil {
 		return nil, err
 	}
@@ -142,15 +147,11 @@ func (d *disk) migrate(steps []migrations.Step, logger *slog.Logger) error {
 	logger.Info("bringing the audit log up to date; if it is large, this takes a while", "file", d.held.path,
 		"schema", version, "wanted", len(steps))
 	began := time.Now()
-	// An index of millions is sorted in parts, as large as the cache.
-	if err := d.exec("PRAGMA cache_size=-65536"); err != nil {
-		return err
-	}
 	if err := d.step(steps, version); err != nil {
 		return err
 	}
 	logger.Info("the audit log is up to date", "file", d.held.path, "took", time.Since(began).Round(time.Millisecond).String())
-	return d.exec("PRAGMA cache_size=-2000") // which is SQLite's default
+	return nil
 }
 
 // step makes the steps from that version on.
@@ -304,6 +305,7 @@ func (d *disk) close() error {
 	}
 	if d.conn != nil {
 		d.put.close()
+		d.blocks.close()
 		errs = append(errs, d.conn.Close())
 	}
 	if d.db != nil {

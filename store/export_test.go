@@ -12,7 +12,7 @@ import (
 // Limits are the limits that tests may lower; a zero field stays as it is.
 type Limits struct {
 	Commit, Busy, PruneEvery time.Duration
-	Queued                   int
+	Queued, Block            int
 	WALCheck, WALReset       int64
 	Backoff                  time.Duration // the first one
 	Inserted, Committing     func()        // called by the writer at that moment
@@ -23,6 +23,7 @@ func OpenWith(cfg Config, lower Limits) (*Log, error) {
 	l := standardLimits
 	l.backoffMin, l.backoffMax, l.idle = 5*time.Millisecond, 20*time.Millisecond, 20*time.Millisecond
 	l.retryBusy = 10 * time.Millisecond
+	l.block = 7 // so that each test has some
 	if lower.Commit != 0 {
 		l.commit = lower.Commit
 	}
@@ -34,6 +35,9 @@ func OpenWith(cfg Config, lower Limits) (*Log, error) {
 	}
 	if lower.Queued != 0 {
 		l.queued = lower.Queued
+	}
+	if lower.Block != 0 {
+		l.block = lower.Block
 	}
 	if lower.WALCheck != 0 {
 		l.walCheck = lower.WALCheck
@@ -54,6 +58,9 @@ func OpenWith(cfg Config, lower Limits) (*Log, error) {
 	}
 	return open(cfg, l)
 }
+
+// StandardBlock is how many exchanges are in a block where no test says otherwise.
+var StandardBlock = standardLimits.block
 
 // ApplicationID is what marks a file as an audit log.
 const ApplicationID = applicationID
@@ -82,10 +89,10 @@ func (h *History) Plans(ctx context.Context, k *Kind, f Filter) (plans []string,
 			if !k.textID {
 				all = span{int64(0), int64(math.MaxInt64)}
 			}
-			ids, idArgs := d.ids(all)
+			nth, nthArgs := d.nth(all, 10)
 			where, args := k.where(&d, &f, all)
 			for query, args := range map[string][]any{
-				ids + " ORDER BY id DESC LIMIT 1 OFFSET 10":                                                  idArgs,
+				nth: nthArgs,
 				"SELECT " + k.columns + " FROM " + k.Name + " WHERE " + where + " ORDER BY id DESC LIMIT 10": args,
 			} {
 				var page Page
@@ -93,7 +100,7 @@ func (h *History) Plans(ctx context.Context, k *Kind, f Filter) (plans []string,
 					return fmt.Errorf("%s: %w", query, err)
 				}
 				plan := query
-				if _, index, ok := strings.Cut(d.sources[0], "INDEXED BY "); ok && !d.list {
+				if _, index, ok := strings.Cut(d.query, "INDEXED BY "); ok && !d.list {
 					plan = "expects " + strings.Fields(index)[0] + " (\n" + plan
 				}
 				for i := range page.Rows {

@@ -63,7 +63,6 @@ var (
 		table:   "exchange",
 		columns: "*",
 		textID:  true,
-		indexes: []index{{"exchange_channel", []string{"namespace", "channel"}}, {"exchange_namespace", []string{"namespace"}}},
 	}
 	// Requests that were never matched are filtered by the time of their end, which is when they are recorded, but for a row that
 	// stands for the refusals of a minute.
@@ -126,39 +125,78 @@ func (k *Kind) parse(cursor string) (any, error) {
 	return id, nil
 }
 
-// A driver finds ids, the newest first, through one index: all that its filter asks for, and perhaps more.
+// A driver finds ids through one index: all that its filter asks for, and perhaps more.
 type driver struct {
-	sources []string // FROM and WHERE of one or two queries for ids, which need the args
-	args    []any
+	query   string   // for ids, and for what the order goes by; ?1 and ?2 are a span
+	args    []any    // what else it needs, from ?3 on
+	order   string   // which has the newest first
 	columns []string // of the filter, which need not be looked at any more
 	list    bool     // to find the rows, list the ids first: there is no index for the rows themselves
 }
+
+const byID = "id DESC"
 
 // drivers returns all that can be used for a filter, at least one.
 func (k *Kind) drivers(f *Filter, running func() []string) []driver {
 	var found []driver
 	for _, i := range k.indexes {
-		d := driver{columns: i.columns}
-		var conditions []string
-		for _, column := range i.columns {
-			if value := f.value(column); value != "" {
-				conditions = append(conditions, column+" = ?")
-				d.args = append(d.args, value)
-			}
+		if conditions, args := f.conditions(i.columns); conditions != "" && !finds(found, i.columns[0]) {
+			query := fmt.Sprintf("SELECT id FROM %s INDEXED BY %s WHERE id >= ?1 AND id < ?2%s", k.table, i.name, conditions)
+			found = append(found, driver{query: query, args: args, order: byID, columns: i.columns})
 		}
-		if len(conditions) < len(i.columns) || slices.ContainsFunc(found, func(d driver) bool { return slices.Contains(d.columns, i.columns[0]) }) {
-			continue
-		}
-		d.sources = []string{fmt.Sprintf("%s INDEXED BY %s WHERE %s", k.table, i.name, strings.Join(conditions, " AND "))}
-		found = append(found, d)
 	}
 	if k == Exchanges {
-		found = append(found, byOutcome(f.Outcome, running)...)
+		found = append(byBlock(f), byOutcome(f.Outcome, running)...)
 	}
 	if found == nil {
-		found = []driver{{sources: []string{k.table + " NOT INDEXED WHERE true"}}}
+		found = []driver{{query: "SELECT id FROM " + k.table + " NOT INDEXED WHERE id >= ?1 AND id < ?2", order: byID}}
 	}
 	return found
+}
+
+// finds reports whether one of the drivers goes by that column.
+func finds(drivers []driver, column string) bool {
+	return slices.ContainsFunc(drivers, func(d driver) bool { return slices.Contains(d.columns, column) })
+}
+
+// conditions returns what the filter wants of these columns, as conditions that are to be added, and their args from ?3 on. If
+// it does not ask for each of them, that is nothing.
+func (f *Filter) conditions(columns []string) (text string, args []any) {
+	for i, column := range columns {
+		value := f.value(column)
+		if value == "" {
+			return "", nil
+		}
+		text += fmt.Sprintf(" AND %s = ?%d", column, 3+i)
+		args = append(args, value)
+	}
+	return text, args
+}
+
+// byBlock returns a driver that finds the exchanges of a namespace, or of a channel: in one block after the other, and before
+// that among those that are in none yet.
+func byBlock(f *Filter) []driver {
+	columns := []string{"namespace", "channel"}
+	conditions, args := f.conditions(columns)
+	if conditions == "" {
+		columns = columns[:1]
+		conditions, args = f.conditions(columns)
+	}
+	if conditions == "" {
+		return nil
+	}
+	const first = "(SELECT id FROM block WHERE last >= %s ORDER BY last LIMIT 1)" // that can have an id
+	return []driver{{
+		query: `SELECT 1 << 62 AS block, id FROM exchange NOT INDEXED
+			WHERE id > coalesce((SELECT max(last) FROM block), '') AND id >= ?1 AND id < ?2` + conditions + `
+			UNION ALL SELECT b.id, exchange FROM block b CROSS JOIN block_entry x ON x.block = b.id
+			WHERE b.id >= ` + fmt.Sprintf(first, "?1") + ` AND b.id <= coalesce(` + fmt.Sprintf(first, "?2") + `, 1 << 62)
+			AND exchange >= ?1 AND exchange < ?2` + conditions,
+		args:    args,
+		order:   "block DESC, id DESC",
+		columns: columns,
+		list:    true,
+	}}
 }
 
 // byOutcome returns a driver that finds exchanges by their outcome, unless most have it. The outcome is with the beginning or
@@ -169,41 +207,40 @@ func byOutcome(outcome string, running func() []string) []driver {
 		return nil
 	case outcome == StillOpen:
 		return []driver{{
-			sources: []string{"(SELECT value AS id FROM json_each(?)) WHERE true"},
-			args:    []any{jsonArray(running())},
-			list:    true,
+			query: "SELECT id FROM (SELECT value AS id FROM json_each(?3)) WHERE id >= ?1 AND id < ?2",
+			args:  []any{jsonArray(running())},
+			order: byID,
+			list:  true,
 		}}
 	}
 	return []driver{{
-		sources: []string{
-			"exchange INDEXED BY exchange_outcome WHERE outcome <> 'delivered' AND outcome = ?",
-			"exchange_end INDEXED BY exchange_end_outcome WHERE outcome <> 'delivered' AND outcome = ?",
-		},
-		args: []any{outcome},
-		list: true,
+		query: `SELECT id FROM exchange INDEXED BY exchange_outcome WHERE id >= ?1 AND id < ?2 AND outcome <> 'delivered' AND outcome = ?3
+			UNION ALL
+			SELECT id FROM exchange_end INDEXED BY exchange_end_outcome WHERE id >= ?1 AND id < ?2 AND outcome <> 'delivered' AND outcome = ?3`,
+		args:  []any{outcome},
+		order: byID,
+		list:  true,
 	}}
 }
 
 // span is a range of ids: from low on, and below high.
 type span struct{ low, high any }
 
-// ids returns a query for the driver's ids in a span.
-func (d *driver) ids(s span) (query string, args []any) {
-	parts := make([]string, len(d.sources))
-	for i, source := range d.sources {
-		parts[i] = "SELECT id FROM " + source + " AND id >= ? AND id < ?"
-		args = append(append(args, d.args...), s.low, s.high)
-	}
-	return strings.Join(parts, " UNION ALL "), args
+// in returns the args of the driver's query for a span.
+func (d *driver) in(s span) []any { return append([]any{s.low, s.high}, d.args...) }
+
+// nth returns a query for the nth id of a span, where the 0th is the newest, and its args.
+func (d *driver) nth(s span, n int) (query string, args []any) {
+	return "SELECT id FROM (" + d.query + " ORDER BY " + d.order + " LIMIT 1 OFFSET ?)", append(d.in(s), n)
 }
 
-// where returns the condition for the rows of the view in a span. A column with a + is not looked up in an index.
+// where returns the condition for the rows of the view in a span, which must come first in its query. A column with a + is
+// not looked up in an index.
 func (k *Kind) where(d *driver, f *Filter, s span) (condition string, args []any) {
 	conditions := []string{"id >= ?", "id < ?"}
 	args = []any{s.low, s.high}
 	if d.list {
-		ids, listed := d.ids(s)
-		conditions, args = []string{"id IN (" + ids + ")"}, listed
+		conditions, args = []string{"id IN (SELECT id FROM (" + d.query + "))"}, d.in(s)
 	}
 	for _, column := range k.Filters {
 		if value := f.value(column); value != "" {

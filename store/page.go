@@ -187,8 +187,8 @@ func (w *walk) choose(ctx context.Context, drivers []driver) error {
 
 // nth returns the id behind which the driver has n-1 newer ones among the rest, or nil.
 func (w *walk) nth(ctx context.Context, d *driver, n int) (id any, err error) {
-	ids, args := d.ids(w.rest)
-	err = w.conn.QueryRowContext(ctx, ids+" ORDER BY id DESC LIMIT 1 OFFSET ?", append(args, n-1)...).Scan(&id)
+	query, args := d.nth(w.rest, n-1)
+	err = w.conn.QueryRowContext(ctx, query, args...).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}

@@ -12,6 +12,8 @@ import (
 type statements struct {
 	life, lifeEnd, exchange, exchangeEnd, request *sql.Stmt
 	hasLife, hasExchange, hasRequest              *sql.Stmt
+
+	blocks *blocks // is told of each exchange
 }
 
 func (s *statements) prepare(conn *sql.Conn) error {
@@ -146,10 +148,14 @@ func (s *statements) writeExchange(match *Match, end *End, run int64, doubtful b
 	if end != nil {
 		outcome, bytes, ended = end.Outcome, end.Bytes, end.At.UnixMilli()
 	}
-	return insert(s.exchange, id, inRun(run, match.Life), match.Namespace, match.Channel, match.ContentType, match.At.UnixMilli(),
+	err := insert(s.exchange, id, inRun(run, match.Life), match.Namespace, match.Channel, match.ContentType, match.At.UnixMilli(),
 		match.ProducerWait.Milliseconds(), match.ConsumerWait.Milliseconds(),
 		match.Producer.Addr, match.Consumer.Addr, match.Producer.Agent, match.Consumer.Agent,
 		outcome, bytes, ended, match.Producer.RequestID, match.Consumer.RequestID, match.Producer.Subject, match.Consumer.Subject)
+	if err != nil {
+		return err
+	}
+	return s.blocks.recorded(match)
 }
 
 func (s *statements) writeRequest(r *numberedRequest, run int64, doubtful bool) error {

@@ -37,6 +37,7 @@ type limits struct {
 	idle       time.Duration // how often an idle writer looks after the file
 	pruneEvery time.Duration // 0: a hundredth of the retention, within bounds
 	queued     int           // rows in memory
+	block      int           // exchanges in a block of the index by channel
 	walCheck   int64         // bytes of WAL from which on a checkpoint is made beside the writer
 	walReset   int64         // bytes of WAL from which on the writer stops for a checkpoint that truncates it
 
@@ -68,6 +69,7 @@ var standardLimits = limits{
 	backoffMax: time.Second,
 	idle:       time.Second,
 	queued:     maxQueued,
+	block:      4096,
 	walCheck:   4 << 20,
 	walReset:   64 << 20,
 	at:         func(moment) {},

@@ -38,7 +38,7 @@ func (l *Log) write() {
 	}
 }
 
-// work does all there is to do: it writes what is queued, ends an outage, removes what is too old, keeps the WAL small, and looks
+// work does all there is to do: it writes what is queued, ends an outage, makes blocks, removes what is too old, keeps the WAL small, and looks
 // whether the file is still there. After an error the session is over and what was not committed is still in memory.
 func (l *Log) work() (err error) {
 	defer func() {
@@ -58,6 +58,10 @@ func (l *Log) work() (err error) {
 		if err != nil {
 			return err
 		}
+		blocking, err := l.disk.blocks.step(l.disk)
+		if err != nil {
+			return err
+		}
 		pruning, err := l.retention.step(l.disk, time.Now(), l.cfg.Logger)
 		if err != nil {
 			return err
@@ -71,8 +75,8 @@ func (l *Log) work() (err error) {
 				return err
 			}
 		}
-		if !wrote && (!pruning || l.isClosing()) {
-			return nil // what retention has left to do, the next run does
+		if !wrote && (!blocking && !pruning || l.isClosing()) {
+			return nil // what is left to tidy up, the next run does
 		}
 	}
 }

@@ -1,0 +1,79 @@
+package store
+
+import "database/sql"
+
+// blocks keeps the index of exchanges by namespace and channel, which is made in blocks of them: see migrations/0004_indexes.sql.
+// It belongs to the writer, and lives as long as a session.
+type blocks struct {
+	size int    // exchanges in a block
+	last string // the newest id that belongs to one; "" without any
+	due  int    // how many exchanges must come before there can be another
+	add  *sql.Stmt
+}
+
+// full is how many exchanges must be in no block before one is made. The newest of them stay outside: what was matched at about
+// the same time may be recorded in another order, and each that comes late costs more.
+func (b *blocks) full() int { return b.size + b.size/16 }
+
+// prepare begins a session.
+func (b *blocks) prepare(conn *sql.Conn, size int) (err error) {
+	b.size = size
+	if err := conn.QueryRowContext(always, "SELECT coalesce(max(last), '') FROM block").Scan(&b.last); err != nil {
+		return err
+	}
+	b.add, err = conn.PrepareContext(always, "INSERT INTO block_entry SELECT id, ?2, ?3, ?1 FROM block WHERE last >= ?1 ORDER BY last LIMIT 1")
+	return err
+}
+
+func (b *blocks) close() {
+	if b.add != nil {
+		b.add.Close()
+	}
+}
+
+// recorded enters an exchange that was inserted within the transaction that is open, if its block has been made already.
+func (b *blocks) recorded(m *Match) error {
+	b.due--
+	if m.ID > b.last {
+		return nil
+	}
+	return insert(b.add, m.ID, m.Namespace, m.Channel)
+}
+
+// step makes a block if there are enough exchanges for one, and returns true if there may be enough for another. One of standard
+// size takes some 15 ms.
+func (b *blocks) step(d *disk) (more bool, err error) {
+	if b.due > 0 {
+		return false, nil
+	}
+	var outside int
+	err = d.conn.QueryRowContext(always, "SELECT count(*) FROM (SELECT 1 FROM exchange WHERE id > ? LIMIT ?)", b.last, b.full()).Scan(&outside)
+	if err != nil {
+		return false, err
+	}
+	if b.due = b.full() - outside; b.due > 0 {
+		return false, nil
+	}
+	var last string
+	err = d.conn.QueryRowContext(always, "SELECT id FROM exchange WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?", b.last, b.size-1).Scan(&last)
+	if err != nil {
+		return false, err
+	}
+	err = d.transaction(func() error {
+		if err := d.exec("INSERT INTO block SELECT coalesce(max(id), 0) + 1, ? FROM block", last); err != nil {
+			return err
+		}
+		return d.exec(`INSERT INTO block_entry SELECT (SELECT max(id) FROM block), namespace, channel, id
+			FROM exchange WHERE id > ? AND id <= ? ORDER BY namespace, channel, id`, b.last, last)
+	})
+	if err != nil {
+		return false, err
+	}
+	b.last = last
+	return true, nil
+}
+
+// prune deletes the blocks of which no exchange is left, but the newest.
+func (b *blocks) prune(d *disk) error {
+	return d.exec("DELETE FROM block WHERE last < (SELECT min(id) FROM exchange) AND id < (SELECT max(id) FROM block)")
+}
