@@ -10,16 +10,16 @@ import (
 	"httpipe/store"
 )
 
-// inBlocks checks that each exchange up to the last block's end is in the one block that it belongs to, and nothing else is
-// in any, and returns how many blocks there are.
-func inBlocks(t *testing.T, path string) string {
+// wantBlocks waits until there are so many blocks, as many as can be made, and checks that each exchange up to the last one's end is
+// in the one that it belongs to, and nothing else is in any.
+func wantBlocks(t *testing.T, path string, n int) {
 	t.Helper()
+	eventually(t, fmt.Sprintf("there are %d blocks", n), func() bool { return one(t, path, "SELECT count(*) FROM block") == fmt.Sprint(n) })
 	want := query(t, path, `SELECT (SELECT b.id FROM block b WHERE b.last >= e.id ORDER BY b.last LIMIT 1), namespace, channel, id
 		FROM exchange e WHERE id <= (SELECT max(last) FROM block) ORDER BY 1, 2, 3, 4`)
 	if got := query(t, path, "SELECT * FROM block_entry ORDER BY 1, 2, 3, 4"); !slices.Equal(got, want) {
 		t.Errorf("in blocks are\n%q\nwant\n%q", got, want)
 	}
-	return one(t, path, "SELECT count(*) FROM block")
 }
 
 // ofChannel returns the ids of a channel's exchanges that a History finds, the newest first.
@@ -77,17 +77,15 @@ func TestBlocks(t *testing.T) {
 	dawn := time.Now().Add(-time.Hour)
 	f := start(t, tempPath(t), store.Config{}, store.Limits{Block: 1000})
 	put(t, f, dawn, 50)
-	if n := inBlocks(t, f.path); n != "0" {
-		t.Errorf("of too few exchanges %s blocks were made", n)
-	}
+	wantBlocks(t, f.path, 0)
 	wantFound(t, f)
 	mustClose(t, f)
 
 	f = start(t, f.path, store.Config{}, store.Limits{Block: 16})
-	eventually(t, "what was there is in blocks", func() bool { return one(t, f.path, "SELECT count(*) FROM block") == "3" })
+	wantBlocks(t, f.path, 3)
 	wantFound(t, f)
 	put(t, f, dawn.Add(time.Minute), 50) // 2 were in none, and one must be behind a block
-	eventually(t, "what has come since is in blocks", func() bool { return inBlocks(t, f.path) == "6" })
+	wantBlocks(t, f.path, 6)
 	wantFound(t, f)
 	mustClose(t, f)
 }
@@ -97,14 +95,12 @@ func TestBlocksAndClocks(t *testing.T) {
 	begin := time.Now().Add(-time.Hour)
 	f := start(t, tempPath(t), store.Config{}, store.Limits{Block: 16})
 	put(t, f, begin, 40)
-	eventually(t, "there are blocks", func() bool { return inBlocks(t, f.path) == "2" })
+	wantBlocks(t, f.path, 2)
 	put(t, f, begin.Add(-10*time.Minute), 100)
-	if n := inBlocks(t, f.path); n != "2" {
-		t.Errorf("there are %s blocks, want the 2 from before", n)
-	}
+	wantBlocks(t, f.path, 2) // those from before
 	wantFound(t, f)
 	put(t, f, begin.Add(time.Minute), 40)
-	eventually(t, "the next blocks are made", func() bool { return inBlocks(t, f.path) == "4" })
+	wantBlocks(t, f.path, 4)
 	wantFound(t, f)
 }
 
@@ -112,11 +108,11 @@ func TestBlocksAndClocks(t *testing.T) {
 func TestBlocksAndRetention(t *testing.T) {
 	f := start(t, tempPath(t), store.Config{}, store.Limits{Block: 16})
 	put(t, f, noon, 60) // all of which end at noon
-	eventually(t, "there are blocks", func() bool { return inBlocks(t, f.path) == "3" })
+	wantBlocks(t, f.path, 3)
 	late := match(idAt(noon.Add(20500 * time.Millisecond))) // in the second
 	f.ExchangeMatched(late)
 	wait(t, f.ExchangeEnded(store.End{ID: late.ID, At: time.Now(), Outcome: store.Delivered}))
-	inBlocks(t, f.path)
+	wantBlocks(t, f.path, 3)
 	mustClose(t, f)
 
 	f = start(t, f.path, store.Config{Retention: time.Hour}, store.Limits{Block: 16})
@@ -145,7 +141,7 @@ func TestBlocksAfterAnOutage(t *testing.T) {
 	}
 	eventually(t, "the log is failing", func() bool { return f.Err() != nil })
 	release()
-	eventually(t, "the blocks are made", func() bool { return inBlocks(t, f.path) == "2" })
+	wantBlocks(t, f.path, 2)
 	wantFound(t, f)
 }
 
@@ -153,7 +149,7 @@ func TestBlocksAfterAnOutage(t *testing.T) {
 func TestBlocksAreAppendOnly(t *testing.T) {
 	f := start(t, tempPath(t), store.Config{}, store.Limits{Block: 16})
 	put(t, f, time.Now().Add(-time.Hour), 40)
-	eventually(t, "there are blocks", func() bool { return inBlocks(t, f.path) == "2" })
+	wantBlocks(t, f.path, 2)
 	mustClose(t, f)
 	other := db(t, f.path)
 	for _, statement := range []string{
@@ -170,7 +166,5 @@ func TestBlocksAreAppendOnly(t *testing.T) {
 			t.Errorf("%v, want a refusal by the schema: %s", err, statement)
 		}
 	}
-	if n := inBlocks(t, f.path); n != "2" {
-		t.Errorf("there are %s blocks", n)
-	}
+	wantBlocks(t, f.path, 2)
 }
