@@ -27,6 +27,7 @@ type disk struct {
 	put  statements
 
 	blocks     blocks
+	walSize    int64         // bytes, when intact looked at it
 	walTried   time.Time     // when it was last tried to empty the WAL
 	walStuck   time.Time     // since when that fails; zero if it does not
 	walWarned  time.Time     // when that was last complained about
@@ -200,22 +201,23 @@ func (d *disk) setBusy(timeout time.Duration) error {
 	return d.exec(fmt.Sprintf("PRAGMA busy_timeout=%d", timeout.Milliseconds()))
 }
 
-// intact returns the size of the WAL, or an error unless the file and its WAL are still the ones at their paths. SQLite does not
-// notice when they are deleted: it goes on writing to files that nobody can see any more.
-func (d *disk) intact() (int64, error) {
+// intact returns an error unless the file and its WAL are still the ones at their paths. SQLite does not notice when they are
+// deleted: it goes on writing to files that nobody can see any more.
+func (d *disk) intact() error {
 	if err := d.held.same(); err != nil {
-		return 0, err
+		return err
 	}
 	info, err := os.Stat(d.held.path + "-wal")
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return 0, errors.New("its -wal was deleted or renamed")
+		return errors.New("its -wal was deleted or renamed")
 	case err != nil:
-		return 0, err
+		return err
 	case !os.SameFile(info, d.wal):
-		return 0, errors.New("its -wal was replaced by another")
+		return errors.New("its -wal was replaced by another")
 	}
-	return info.Size(), nil
+	d.walSize = info.Size()
+	return nil
 }
 
 // probe makes a commit that changes nothing, to see whether commits work: it writes the header anew.
@@ -247,7 +249,7 @@ func (d *disk) checkpoints(limits limits, stop <-chan struct{}) {
 // truncate makes a full checkpoint and empties the WAL. It is for the moment when the WAL has become big: while writing goes on,
 // checkpoints beside the writer never let it begin anew. A reader in the middle of a query makes that impossible; then it is tried
 // again a second later.
-func (d *disk) truncate(size int64, limits limits, logger *slog.Logger) error {
+func (d *disk) truncate(limits limits, logger *slog.Logger) error {
 	now := time.Now()
 	if now.Sub(d.walTried) < limits.idle {
 		return nil
@@ -264,7 +266,7 @@ func (d *disk) truncate(size int64, limits limits, logger *slog.Logger) error {
 		d.walStuck = now // this may be our own checkpoint beside the writer
 	case now.Sub(d.walStuck) >= 10*limits.idle && now.Sub(d.walWarned) >= time.Minute:
 		d.walWarned = now
-		logger.Warn("the audit log's WAL cannot be emptied and grows", "error", err, "file", d.held.path+"-wal", "megabytes", size>>20)
+		logger.Warn("the audit log's WAL cannot be emptied and grows", "error", err, "file", d.held.path+"-wal", "megabytes", d.walSize>>20)
 	}
 	// Neither a reader nor a full disk is a reason to stop as long as commits work.
 	if code, _ := sqliteCode(err); err != nil && code != sqlite3.ErrFull && !errors.Is(err, errReader) {

@@ -97,6 +97,8 @@ type Log struct {
 	disk      *disk // nil during an outage
 	suspect   bool  // an I/O error has left the WAL in doubt; see resume
 	retention retention
+	committed time.Time // when the last commit was done
+	changed   int       // the changes that it made
 
 	// mu guards what follows. It is held for moments only: never while the disk or the logger is at work. What a row's Commit has
 	// been told changes only under it, which is why the log and the producer cannot be told different things.
