@@ -84,6 +84,7 @@ func serve(ctx context.Context, c *config, logger *slog.Logger) (err error) {
 	var log *store.Log
 	listening := []any{"version", buildVersion(), "audit", string(c.audit)}
 	if c.audit != auditOff {
+		tuneProcessors()
 		if log, err = openLog(c, logger); err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"log/slog"
 	"os"
+	"runtime"
 	"runtime/debug"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
@@ -26,5 +27,14 @@ func tuneMemory(logger *slog.Logger) {
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbagePercent)
+	}
+}
+
+// tuneProcessors lets one thread more than there are processors run Go code at a time, unless GOMAXPROCS says how many.
+// One of them is usually in the disk: the one that writes the audit log. Go notices that only after a while, in which
+// that processor would relay nothing.
+func tuneProcessors() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
 	}
 }
