@@ -26,6 +26,7 @@ type history struct {
 	which    *rand.Zipf     // of the busy channels is used
 	busy     [channels]life // the last life of each
 	lives    int64          // so far
+	requests int64          // that were never matched, so far
 }
 
 const (
@@ -33,6 +34,7 @@ const (
 	oneOff    = 0.1                 // the share of exchanges on a channel that is used once
 	delivered = 0.97                // the share of exchanges that end so
 	apart     = 0.02                // the share of exchanges whose ending is a row of its own
+	unmatched = 0.1                 // for every exchange there are so many requests that were never matched
 	perLife   = 50                  // exchanges in the life of a busy channel
 	period    = 60 * 24 * time.Hour // from the first exchange to the last
 )
@@ -44,6 +46,9 @@ var namespaces = [...]string{"v1", "builds", "ci", "hooks", "sensors"}
 var failures = [...]pipe.Outcome{
 	pipe.ConsumerLeft, pipe.ProducerLeft, pipe.Stalled, pipe.Silent, pipe.TooLarge, pipe.Deleted, pipe.ShutDown, pipe.Unrecorded, pipe.Interrupted,
 }
+
+// unmet are the outcomes of requests that were never matched.
+var unmet = [...]pipe.Outcome{pipe.Left, pipe.TimedOut, pipe.Refused}
 
 var (
 	contentTypes = [...]string{"application/octet-stream", "application/json", "text/plain; charset=utf-8"}
@@ -82,7 +87,7 @@ func (h *history) writeRun(tx *sql.Tx) error {
 const insertLife = `INSERT INTO life (id, namespace, channel, opened_at, closed_at, reason, exchanges, bytes)
 	VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
 
-// writeExchanges writes the next n exchanges, and the lives that end with them.
+// writeExchanges writes the next n exchanges, the lives that end with them, and the requests between them.
 func (h *history) writeExchanges(tx *sql.Tx, n int) error {
 	begin, err := tx.Prepare(`INSERT INTO exchange (id, life, namespace, channel, content_type, matched_at, producer_wait_ms, consumer_wait_ms,
 		producer_addr, consumer_addr, producer_agent, consumer_agent, outcome, bytes, ended_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
@@ -97,12 +102,32 @@ func (h *history) writeExchanges(tx *sql.Tx, n int) error {
 	if err != nil {
 		return err
 	}
+	gone, err := tx.Prepare(`INSERT INTO request (id, namespace, channel, role, outcome, arrived_at, ended_at, addr, agent)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+	if err != nil {
+		return err
+	}
 	for range n {
 		if err := h.writeExchange(begin, end, closed); err != nil {
 			return err
 		}
+		if h.rng.Float64() < unmatched {
+			if err := h.writeRequest(gone); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
+}
+
+// writeRequest writes one that was never matched, on a busy channel.
+func (h *history) writeRequest(gone *sql.Stmt) error {
+	h.requests++
+	client, n := h.rng.IntN(1000), h.which.Uint64()
+	ended := h.start.Add(time.Duration(h.made) * h.interval).UnixMilli()
+	_, err := gone.Exec(h.requests, namespaceOf(n), busyChannel(n), [...]string{"producer", "consumer"}[client%2], string(unmet[client%len(unmet)]),
+		ended-h.wait(), ended, address(client), agents[client%len(agents)])
+	return err
 }
 
 func (h *history) writeExchange(begin, end, closed *sql.Stmt) error {
@@ -166,10 +191,12 @@ func (h *history) life(at time.Time) *life {
 	l := &h.busy[n]
 	if l.exchanges == l.last {
 		h.lives++
-		*l = life{id: h.lives, namespace: namespaces[n%uint64(len(namespaces))], channel: busyChannel(n), opened: at, last: perLife}
+		*l = life{id: h.lives, namespace: namespaceOf(n), channel: busyChannel(n), opened: at, last: perLife}
 	}
 	return l
 }
+
+func namespaceOf(busy uint64) string { return namespaces[busy%uint64(len(namespaces))] }
 
 // busyChannel is the name of one of the channels that are used again and again; 0 is the busiest.
 func busyChannel(n uint64) string { return fmt.Sprintf("channel-%03d", n) }

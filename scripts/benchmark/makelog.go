@@ -17,18 +17,48 @@ import (
 
 // makeLog makes an audit log with that many exchanges, as a busy server would have left it after 60 days: most of them on
 // 200 channels, of which some are much busier than others, and a tenth on a channel that was used once. Two logs of a size differ
-// only in their times. It takes about ten seconds per million, and the file must not be there yet.
-func makeLog(path string, exchanges int) (err error) {
+// only in their times. It takes about fifteen seconds per million, and the file must not be there yet.
+func makeLog(path string, exchanges int) error {
 	if _, err := os.Stat(path); err == nil {
 		return fmt.Errorf("%s is already there", path)
 	}
+	if err := openLog(path); err != nil {
+		return err
+	}
+	if err := fillLog(path, exchanges); err != nil {
+		return err
+	}
+	return openLog(path)
+}
+
+// openLog lets the store open the log, make what is missing in it, and close it.
+func openLog(path string) error {
 	log, err := store.Open(store.Config{Path: path, Version: "made by scripts/bench"})
 	if err != nil {
 		return err
 	}
-	if err := log.Close(); err != nil {
+	return errors.Join(awaitBlocks(path), log.Close())
+}
+
+// awaitBlocks waits until all exchanges that a log had when it was opened can be found by their channel, but for the newest.
+func awaitBlocks(path string) error {
+	const newest = 5000 // more than are kept for the next block
+	db, err := sql.Open("sqlite3", "file:"+path+"?mode=ro")
+	if err != nil {
 		return err
 	}
+	defer db.Close()
+	for outside := newest; outside == newest; time.Sleep(100 * time.Millisecond) {
+		err := db.QueryRow("SELECT count(*) FROM (SELECT 1 FROM exchange WHERE id > coalesce((SELECT max(last) FROM block), '') LIMIT ?)", newest).Scan(&outside)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fillLog writes a history into a log that is empty.
+func fillLog(path string, exchanges int) (err error) {
 	db, err := sql.Open("sqlite3", "file:"+path+"?mode=rw")
 	if err != nil {
 		return err
@@ -49,7 +79,7 @@ func makeLog(path string, exchanges int) (err error) {
 }
 
 // filled are the tables that a history fills.
-const filled = "('run', 'run_end', 'life', 'exchange', 'exchange_end')"
+const filled = "('run', 'run_end', 'life', 'exchange', 'exchange_end', 'request')"
 
 // withoutTriggers drops the triggers and indexes of the filled tables, which would take most of the time, and returns the
 // statements that make them again as they were.

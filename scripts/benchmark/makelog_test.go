@@ -30,7 +30,7 @@ func TestMakeLog(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	db := openLog(t, made)
+	db := readLog(t, made)
 	for _, test := range []struct {
 		what, query string
 		low, high   int
@@ -44,6 +44,8 @@ func TestMakeLog(t *testing.T) {
 		{"channels", "SELECT count(DISTINCT channel) - (SELECT count(*) FROM life WHERE namespace = 'replies') FROM exchange", 150, 200},
 		{"ids that do not ascend", "SELECT count(*) FROM (SELECT matched_at - lag(matched_at) OVER (ORDER BY id) AS step FROM exchange) WHERE step < 0", 0, 0},
 		{"days", "SELECT count(DISTINCT date(matched_at)) FROM exchanges", 60, 61},
+		{"requests", "SELECT count(*) FROM requests", exchanges * 9 / 100, exchanges * 11 / 100},
+		{"exchanges that cannot be found by their channel", "SELECT count(*) FROM exchange WHERE id > (SELECT max(last) FROM block)", 1, 5000},
 		{"channels that are still open", "SELECT count(*) FROM channels WHERE reason IS NULL", 0, 0},
 		{"lives that are wrong", `SELECT count(*) FROM channels c JOIN
 			(SELECT life, count(*) AS exchanges, total(bytes) AS bytes FROM exchanges GROUP BY life) x ON x.life = c.id
@@ -56,18 +58,23 @@ func TestMakeLog(t *testing.T) {
 			t.Errorf("%s: %d, %v, want %d to %d", test.what, got, err, test.low, test.high)
 		}
 	}
-	if got, want := schema(t, db), schema(t, openLog(t, fresh)); !slices.Equal(got, want) {
+	if got, want := schema(t, db), schema(t, readLog(t, fresh)); !slices.Equal(got, want) {
 		t.Errorf("the schema is\n%q\nwant\n%q", got, want)
 	}
-	if found, _, err := last(db, namespaces[0], busyChannel(0)); found != 100 || err != nil {
+	log, err := store.OpenHistory(made)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	if found, _, err := last(log, namespaces[0], busyChannel(0)); found != 100 || err != nil {
 		t.Errorf("%d of the last exchanges of the busiest channel, %v", found, err)
 	}
-	if found, _, err := last(db, namespaces[0], "nobody"); found != 0 || err != nil {
+	if found, _, err := last(log, namespaces[0], "nobody"); found != 0 || err != nil {
 		t.Errorf("%d of the last exchanges of no channel, %v", found, err)
 	}
 }
 
-func openLog(t *testing.T, path string) *sql.DB {
+func readLog(t *testing.T, path string) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("sqlite3", "file:"+path+"?mode=ro")
 	if err != nil {

@@ -26,7 +26,9 @@ var questions = []string{
 	"exchanges?namespace=v1&outcome=stalled", "exchanges?namespace=v1&channel=channel-000&outcome=stalled",
 	"exchanges?namespace=sensors&channel=channel-199&outcome=unrecorded",
 	"exchanges?from=24h", "exchanges?to=30d", "exchanges?from=31d&to=30d&outcome=stalled", "exchanges?from=31d&to=30d&namespace=ci&channel=channel-002",
-	"requests", "requests?namespace=v1&outcome=timed_out&role=producer", "channels", "channels?namespace=ci&channel=channel-002", "channels?from=31d&to=30d",
+	"requests", "requests?namespace=v1&outcome=timed_out&role=producer", "requests?namespace=v1&channel=channel-000&outcome=left",
+	"requests?role=consumer", "requests?outcome=deleted", "requests?from=31d&to=30d&outcome=refused",
+	"channels", "channels?namespace=ci&channel=channel-002", "channels?from=31d&to=30d",
 	"summary?from=1h", "summary?from=24h", "summary?from=60d",
 }
 
@@ -47,6 +49,9 @@ func (b *bench) measurePages(o options, w io.Writer) error {
 		return err
 	}
 	defer kill(servers)
+	if err := awaitBlocks(filepath.Join(servers[0].dir, logName)); err != nil {
+		return err
+	}
 	if err := b.firstPages(servers[0], w); err != nil {
 		return err
 	}

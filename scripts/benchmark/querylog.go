@@ -3,16 +3,16 @@
 package main
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 	"io"
 	"math"
 	"path/filepath"
 	"time"
-)
 
-// lastExchanges is the question that a log must answer quickly.
-const lastExchanges = "SELECT * FROM exchanges WHERE namespace = ? AND channel = ? ORDER BY id DESC LIMIT 100"
+	"httpipe/store"
+)
 
 // lastTarget is how long that may take, in ms.
 const lastTarget = 50
@@ -35,6 +35,11 @@ func (b *bench) measureLog(exchanges int, w io.Writer) error {
 		return err
 	}
 	defer db.Close()
+	log, err := store.OpenHistory(path)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
 	var once string
 	if err := db.QueryRow("SELECT channel FROM exchange WHERE namespace = 'replies' ORDER BY id LIMIT 1").Scan(&once); err != nil {
 		return err
@@ -54,7 +59,7 @@ func (b *bench) measureLog(exchanges int, w io.Writer) error {
 		{"one that does not exist", "replies", "nobody"},
 	} {
 		for range b.rounds {
-			_, took, err := last(db, c.namespace, c.channel)
+			_, took, err := last(log, c.namespace, c.channel)
 			if err != nil {
 				return err
 			}
@@ -68,16 +73,9 @@ func (b *bench) measureLog(exchanges int, w io.Writer) error {
 	return nil
 }
 
-// last asks for the last exchanges of a channel, and returns how many there were and how long it took to read them all.
-func last(db *sql.DB, namespace, channel string) (found int, took time.Duration, err error) {
+// last asks for the last exchanges of a channel, as httpipe audit list does, and returns how many there were and how long it took.
+func last(log *store.History, namespace, channel string) (found int, took time.Duration, err error) {
 	start := time.Now()
-	rows, err := db.Query(lastExchanges, namespace, channel)
-	if err != nil {
-		return 0, 0, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		found++
-	}
-	return found, time.Since(start), rows.Err()
+	page, err := log.Page(context.Background(), store.Exchanges, store.Filter{Namespace: namespace, Channel: channel}, "", 100)
+	return len(page.Rows), time.Since(start), err
 }
