@@ -204,17 +204,19 @@ func TestUnmatchedRequestsAreCounted(t *testing.T) {
 	counted("producer", "too_large")
 	r.dial().request("POST", here, chunked).say("zz\r\n").answer()
 	counted("producer", "producer_left")
-	consumers := []*client{r.dial().get(here), r.dial().get(here)}
+	first := r.dial().get(here)
+	r.waiting(0, 1)
+	second := r.dial().get(here)
 	r.waiting(0, 2)
 	r.dial().get(here).answer()
 	counted("consumer", "refused")
 	r.dial().request("POST", here, chunked).answer()
 	counted("producer", "silent")
 	p = r.dial().post(here, "hello") // whose exchange is no request that was never matched
-	consumers[0].answer().got("hello")
+	first.answer().got("hello")
 	p.answer().is(200)
 	r.dial().request("DELETE", here).answer().is(204)
-	consumers[1].answer()
+	second.answer()
 	counted("consumer", "deleted")
 
 	log := r.rows(len(want)-1, "SELECT outcome, role FROM requests ORDER BY 1, 2")
