@@ -121,7 +121,9 @@ func parseTime(text string, now time.Time) (time.Time, error) {
 	}
 	unit := time.Duration(1)
 	if days, ok := strings.CutSuffix(text, "d"); ok {
-		text, unit = days+"h", 24
+		if _, err := strconv.ParseFloat(days, 64); err == nil { // 1h7d is nothing, and not 8 days
+			text, unit = days+"h", 24
+		}
 	}
 	ago, err := time.ParseDuration(text)
 	if err != nil || ago < 0 || ago > 100*365*24*time.Hour/unit {

@@ -127,6 +127,7 @@ func TestBadFilters(t *testing.T) {
 		"requests?role=boss":             "role",
 		"exchanges?from=yesterday":       "from",
 		"exchanges?from=-5h":             "from",
+		"exchanges?from=1h7d":            "from",
 		"exchanges?to=5":                 "to",
 		"exchanges?to=1000000d":          "to",
 		"exchanges?from=1h&to=2h":        "to is before from",
