@@ -58,28 +58,43 @@ type tail struct {
 	filter  store.Filter
 	print   func(store.Page) error
 	last    string          // the newest id that has been seen
+	since   time.Time       // what has not been seen was matched later, so nothing older is looked through for it
 	running map[string]bool // ids of exchanges that are to be printed when they end
 }
 
-// begin prints the newest ones.
+// begin prints the newest ones, and if they are followed, first notes where that begins: what comes in between, look will print.
 func (t *tail) begin(ctx context.Context, limit int, follow bool) error {
+	if follow {
+		window, err := t.newest(ctx, t.unended(), max(limit, tailWindow), "")
+		if err != nil {
+			return err
+		}
+		for i := range window.Rows {
+			t.note(window, i)
+		}
+	}
 	shown, err := t.newest(ctx, t.filter, limit, "")
 	if err != nil {
 		return err
 	}
-	if err := t.print(shown); err != nil || !follow {
-		return err
+	for i := range shown.Rows {
+		if follow && shown.Value(i, "id").(string) > t.last {
+			shown.Rows = shown.Rows[:i]
+			break
+		}
+		t.note(shown, i)
 	}
-	unfiltered := t.filter
-	unfiltered.Outcome = "" // what runs has another one than it will have
-	window, err := t.newest(ctx, unfiltered, max(limit, tailWindow), "")
-	if err != nil {
-		return err
+	return t.print(shown)
+}
+
+// unended returns the filter for what may come to have the outcome that is asked for.
+func (t *tail) unended() store.Filter {
+	f := t.filter
+	f.Outcome = ""
+	if t.since.After(f.From) {
+		f.From = t.since
 	}
-	for i := range window.Rows {
-		t.note(window, i)
-	}
-	return nil
+	return f
 }
 
 // newest returns up to limit exchanges that are newer than the id, the oldest first.
@@ -128,11 +143,20 @@ func (t *tail) look(ctx context.Context) error {
 			news.Columns, news.Rows = page.Columns, append(news.Rows, page.Rows[0])
 		}
 	}
-	unfiltered := t.filter
-	unfiltered.Outcome = ""
-	page, err := t.newest(ctx, unfiltered, 0, t.last)
+	newest, err := t.newest(ctx, store.Filter{}, 1, "") // of all, before what the filter asks for
 	if err != nil {
 		return err
+	}
+	page, err := t.newest(ctx, t.unended(), 0, t.last)
+	if err != nil {
+		return err
+	}
+	if len(newest.Rows) > 0 {
+		at, err := time.Parse(time.RFC3339, newest.Value(0, "matched_at").(string))
+		if err != nil {
+			return err
+		}
+		t.since = at.Add(-time.Second) // to spare: an id is a little older than its match
 	}
 	for i, row := range page.Rows {
 		if t.note(page, i) {
