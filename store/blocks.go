@@ -2,8 +2,8 @@ package store
 
 import "database/sql"
 
-// blocks keeps the index of exchanges by namespace and channel, which is made in blocks of them: see migrations/0004_indexes.sql.
-// It belongs to the writer, and lives as long as a session.
+// blocks keeps the index of exchanges by namespace and channel, which is made in blocks of them: see
+// migrations/0004_indexes.sql. It belongs to the writer, and lives as long as a session.
 type blocks struct {
 	size int    // exchanges in a block
 	last string // the newest id that belongs to one; "" without any
@@ -11,8 +11,8 @@ type blocks struct {
 	add  *sql.Stmt
 }
 
-// full is how many exchanges must be in no block before one is made. The newest of them stay outside: what was matched at about
-// the same time may be recorded in another order, and each that comes late costs more.
+// full is how many exchanges must be in no block before one is made. The newest of them stay outside: a run begins behind the
+// last one's, but with a clock that was set back a little it does not, and each exchange that comes late costs more.
 func (b *blocks) full() int { return b.size + b.size/16 }
 
 // prepare begins a session.

@@ -13,7 +13,7 @@ import (
 	"httpipe/store"
 )
 
-// record puts that many of everything on record, from dawn on. What is open must not be older than a day.
+// pastRows of everything are put on record, so far apart, from dawn on. What is open must not be older than a day.
 const pastRows, apart = 80, 15 * time.Minute
 
 var (

@@ -83,25 +83,21 @@ func (h *History) walk(ctx context.Context, conn *sql.Conn, k *Kind, f Filter, c
 // bound sets the span of ids in which all must be that the filter asks for.
 func (w *walk) bound(ctx context.Context, cursor string, mayBeOpen bool) error {
 	w.rest = span{int64(0), int64(math.MaxInt64)}
-	low, high := w.idAt, w.idAt
+	first := w.idAt
 	if w.kind.textID {
 		w.rest = span{"", "g"} // an id has nothing behind f
-		low = func(_ context.Context, t time.Time) (any, error) { return idFloor(t.UnixMilli()), nil }
-		high = low
+		first = func(_ context.Context, t time.Time) (any, error) { return idFloor(t.UnixMilli()), nil }
 	}
-	if f := &w.filter; !f.From.IsZero() {
-		id, err := low(ctx, f.From.Add(-w.kind.slack))
-		if err != nil {
+	var err error
+	if from := w.filter.From; !from.IsZero() {
+		if w.rest.low, err = first(ctx, from.Add(-w.kind.slack)); err != nil {
 			return err
 		}
-		w.rest.low = id
 	}
-	if f := &w.filter; !f.To.IsZero() {
-		id, err := high(ctx, f.To.Add(w.kind.slack))
-		if err != nil {
+	if to := w.filter.To; !to.IsZero() {
+		if w.rest.high, err = first(ctx, to.Add(w.kind.slack)); err != nil {
 			return err
 		}
-		w.rest.high = id
 	}
 	if w.kind == Exchanges && w.filter.Outcome == StillOpen && mayBeOpen {
 		if err := w.boundByRun(ctx); err != nil {

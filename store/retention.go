@@ -70,8 +70,6 @@ func (r *retention) step(d *disk, now time.Time, logger *slog.Logger) (more bool
 		if err := d.blocks.prune(d); err != nil {
 			return false, err
 		}
-	}
-	if r.removed > 0 {
 		logger.Info("removed old rows from the audit log", "file", d.held.path,
 			"ended_before", time.UnixMilli(r.cutoff).UTC().Format(time.RFC3339), "rows", r.removed)
 	}

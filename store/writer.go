@@ -38,8 +38,9 @@ func (l *Log) write() {
 	}
 }
 
-// work does all there is to do: it writes what is queued, ends an outage, makes blocks, removes what is too old, keeps the WAL small, and looks
-// whether the file is still there. After an error the session is over and what was not committed is still in memory.
+// work does all there is to do: it writes what is queued, ends an outage, makes blocks, removes what is too old, keeps the WAL
+// small, and looks whether the file is still there. After an error the session is over and what was not committed is still in
+// memory.
 func (l *Log) work() (err error) {
 	defer func() {
 		if code, _ := sqliteCode(err); code == sqlite3.ErrIoErr {
@@ -133,9 +134,9 @@ const (
 	gatherMost  = 2 * time.Millisecond
 )
 
-// gather lets time pass since the last commit: gatherEach for every change that it made, up to gatherMost. A commit costs hundreds of
-// microseconds of processor time however much is in it, so where many come they do well to share one. Who comes with few is not
-// held up: a sleep of less than gatherLeast is not worth it, and takes a millisecond if nothing else goes on.
+// gather lets time pass since the last commit: gatherEach for every change that it made, up to gatherMost. A commit costs
+// hundreds of microseconds of processor time however much is in it, so where many come they do well to share one. Who comes
+// with few is not held up: a sleep of less than gatherLeast is not worth it, and takes a millisecond if nothing else goes on.
 func (l *Log) gather() {
 	pause := min(time.Duration(l.changed)*gatherEach, gatherMost) - time.Since(l.committed)
 	if pause >= gatherLeast {
@@ -211,8 +212,8 @@ func (l *Log) pending() bool {
 	return len(l.batch)+len(l.queue) > 0
 }
 
-// take moves the queue into the batch, and returns what the batch does to the file and the number of failures so far, to be given to
-// failedSince. An ending whose Commit has failed must not say Delivered.
+// take moves the queue into the batch, and returns what the batch does to the file and the number of failures so far, to be
+// given to failedSince. An ending whose Commit has failed must not say Delivered.
 func (l *Log) take() (changes []change, failures int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
