@@ -210,7 +210,33 @@ func TestAuditPageDetails(t *testing.T) {
 	other := visitAt(t, s.url).open("/audit#id=" + id)
 	other.shows("#details dd:nth-of-type(2)", id)
 	other.click("#close")
-	other.wait("!document.querySelector('#details').open")
+	other.wait("!document.querySelector('#details').open && location.hash === ''")
+
+	// What is late does not come into the details of another one.
+	waited, gone := make(chan struct{}), make(chan struct{})
+	s.answerWith(func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasSuffix(r.URL.Path, id) {
+			return false
+		}
+		close(waited)
+		<-r.Context().Done()
+		close(gone)
+		return true
+	})
+	other.click("#rows tbody tr:nth-child(2) a")
+	reached := func(what string, done chan struct{}) {
+		t.Helper()
+		select {
+		case <-done:
+		case <-time.After(30 * time.Second):
+			t.Fatal("not so: ", what)
+		}
+	}
+	reached("it is asked for", waited)
+	other.do(chromedp.KeyEvent(kb.Escape))
+	reached("it is not waited for any more", gone)
+	other.click("#rows tbody tr:nth-child(1) a")
+	other.shows("#details dd:nth-of-type(2)", s.rows["exchanges"][0]["id"].(string))
 }
 
 // TestAuditPagePlots: what the plots show is in them as text, and as a table.

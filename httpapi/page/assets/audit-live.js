@@ -1,8 +1,8 @@
 // What happens now: who waits where, and what runs. The server sends a view whenever there is something new to
 // see; in between only the clocks move.
 
-import {Failure, listen} from './audit-data.js';
-import {cells, client, count, element, keep, name, span, write} from './audit-rows.js';
+import {Failure, listen, token} from './audit-data.js';
+import {cells, client, count, element, keep, moment, name, write} from './audit-rows.js';
 import {clock, size} from './words.js';
 
 const $ = id => document.getElementById(id);
@@ -25,6 +25,7 @@ export async function watch(failed) {
 	setInterval(tick, 1000);
 	let pause = 1;
 	for (;;) {
+		const used = token();
 		try {
 			await listen('/audit/live', event => {
 				[view, came, cut, pause] = [event, Date.now(), null, 1];
@@ -38,7 +39,9 @@ export async function watch(failed) {
 		}
 		tell();
 		if (cut.denied) {
-			await failed(cut);
+			if (used === token()) { // and no other has been given meanwhile
+				await failed(cut);
+			}
 			pause = 1;
 			continue;
 		}
@@ -57,7 +60,7 @@ function tell() {
 	} else if (cut.status) {
 		write(link, cut.says);
 	} else {
-		write(link, view ? `Cut off ${span(Date.now() - cutAt)} ago; trying again` : 'No connection; trying again');
+		write(link, view ? `Cut off at ${moment(new Date(cutAt))}; trying again` : 'No connection; trying again');
 	}
 }
 
@@ -72,9 +75,6 @@ function show() {
 }
 
 function tick() {
-	if (cut && view && !cut.status) {
-		tell();
-	}
 	if (view && !cut && !document.hidden) {
 		showRunning();
 		showWaiting();

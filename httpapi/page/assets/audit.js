@@ -55,6 +55,7 @@ function read() {
 	if (listed !== address({})) {
 		load();
 	}
+	opening.abort();
 	if (asked.id) {
 		open();
 	} else {
@@ -148,14 +149,17 @@ function failed(error, note, signal) {
 	}
 }
 
-// One exchange in full.
+// One exchange in full. Another one, or none, ends the wait for it.
+
+let opening = new AbortController();
 
 async function open() {
 	const dialog = $('details');
 	if (!dialog.open) {
 		dialog.showModal();
 	}
-	const {signal} = loading;
+	opening = new AbortController();
+	const {signal} = opening;
 	try {
 		await detail(asked.id, signal);
 	} catch (error) {
@@ -164,7 +168,7 @@ async function open() {
 }
 
 $('close').addEventListener('click', () => $('details').close());
-$('details').addEventListener('close', () => asked.id && go(address({})));
+$('details').addEventListener('close', () => asked.id && !$('past').hidden && go(address({}))); // but for a token, which is for what is asked
 $('details').addEventListener('click', event => event.target === $('details') && $('details').close()); // beside it
 
 // The token.
@@ -194,7 +198,8 @@ $('access').querySelector('form').addEventListener('submit', event => {
 	$('access').hidden = true;
 	$('now').hidden = $('past').hidden = false;
 	given();
-	load();
+	listed = null;
+	read();
 });
 
 // The buttons.
