@@ -29,7 +29,7 @@ export function plot(into, {label, from, to, step, buckets, lines = [], scale, u
 	for (const tick of ticks) {
 		const at = base - y(tick);
 		picture.append(
-			svg('line', {class: tick ? 'grid' : 'axis', x1: left, x2: width - right, y1: at, y2: at}),
+			svg('line', {class: tick ? '' : 'axis', x1: left, x2: width - right, y1: at, y2: at}),
 			svg('text', {x: left - 8, y: at + 4, 'text-anchor': 'end'}, tick ? unit(tick) : '0'));
 	}
 	for (const {at, text} of times(from, to, Math.max(2, Math.floor((width - left) / 80)))) {
