@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// slack is how far a clock may have been set back without exchanges being overlooked that are searched by the time in their ids.
+// slack is how far a clock may have been set back without anything being overlooked that is searched by time.
 const slack = 24 * time.Hour
 
 // idFloor returns what is not greater than the id of any exchange that was matched at or after that time.

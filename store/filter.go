@@ -44,9 +44,9 @@ type Kind struct {
 	indexes []index // of the table; one for a namespace comes behind one for its channels
 
 	// The time that a Filter asks for is in the id if that is text, and else in a column of this name in table and view.
-	// Rows can be up to slack away from where this time alone would put them.
-	time  string
-	slack time.Duration
+	// Rows can be up to slack away from where this time alone would put them: a clock was set back, or the row stands for the
+	// refusals of a minute.
+	time string
 }
 
 // An index finds the rows that have certain values in some columns, in the order of their ids.
@@ -72,7 +72,6 @@ var (
 		table:   "request",
 		columns: "*",
 		time:    "ended_at",
-		slack:   time.Minute + time.Second,
 		indexes: []index{
 			{"request_channel", []string{"namespace", "channel"}}, {"request_namespace", []string{"namespace"}},
 			{"request_outcome", []string{"outcome"}}, {"request_role", []string{"role"}},

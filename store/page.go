@@ -83,19 +83,19 @@ func (h *History) walk(ctx context.Context, conn *sql.Conn, k *Kind, f Filter, c
 // bound sets the span of ids in which all must be that the filter asks for.
 func (w *walk) bound(ctx context.Context, cursor string, mayBeOpen bool) error {
 	w.rest = span{int64(0), int64(math.MaxInt64)}
-	first := w.idAt
+	first, spare := w.idAt, slack
 	if w.kind.textID {
-		w.rest = span{"", "g"} // an id has nothing behind f
+		w.rest, spare = span{"", "g"}, 0 // an id has nothing behind f
 		first = func(_ context.Context, t time.Time) (any, error) { return idFloor(t.UnixMilli()), nil }
 	}
 	var err error
 	if from := w.filter.From; !from.IsZero() {
-		if w.rest.low, err = first(ctx, from.Add(-w.kind.slack)); err != nil {
+		if w.rest.low, err = first(ctx, from.Add(-spare)); err != nil {
 			return err
 		}
 	}
 	if to := w.filter.To; !to.IsZero() {
-		if w.rest.high, err = first(ctx, to.Add(w.kind.slack)); err != nil {
+		if w.rest.high, err = first(ctx, to.Add(spare)); err != nil {
 			return err
 		}
 	}
@@ -127,7 +127,7 @@ func (w *walk) boundByRun(ctx context.Context) error {
 	return err
 }
 
-// idAt returns the first id at or after that time, by halving: ids and times ascend together.
+// idAt returns the first id at or after that time, by halving: ids and times ascend together, more or less.
 func (w *walk) idAt(ctx context.Context, t time.Time) (any, error) {
 	first, err := w.conn.PrepareContext(ctx, fmt.Sprintf("SELECT id, %s FROM %s WHERE id >= ? ORDER BY id LIMIT 1", w.kind.time, w.kind.table))
 	if err != nil {
