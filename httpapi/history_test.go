@@ -125,6 +125,8 @@ func TestBadFilters(t *testing.T) {
 		"requests?outcome=open":          "outcome",
 		"exchanges?role=producer":        `"role"`,
 		"requests?role=boss":             "role",
+		"exchanges?cursor=0":             "cursor",
+		"exchanges?cursor=01a20434":      "cursor",
 		"exchanges?from=yesterday":       "from",
 		"exchanges?from=-5h":             "from",
 		"exchanges?from=1h7d":            "from",

@@ -43,9 +43,9 @@ type Kind struct {
 	textID  bool
 	indexes []index // of the table; one for a namespace comes behind one for its channels
 
-	// The time that a Filter asks for is in the id if that is text, and else in a column of this name in table and view.
-	// Rows can be up to slack away from where this time alone would put them: a clock was set back, or the row stands for the
-	// refusals of a minute.
+	// The time that a Filter asks for is in a column of this name, in table and view. Rows can be away from where this time alone
+	// would put them: a clock was set back, the row stands for the refusals of a minute, or an id, if that is text with a time in
+	// it, was made a moment before its match.
 	time string
 }
 
@@ -63,6 +63,7 @@ var (
 		table:   "exchange",
 		columns: "*",
 		textID:  true,
+		time:    "matched_at",
 	}
 	// Requests that were never matched are filtered by the time of their end, which is when they are recorded, but for a row that
 	// stands for the refusals of a minute.
@@ -100,8 +101,8 @@ func KindOf(name string) *Kind {
 	return nil
 }
 
-// partOfID is what a cursor among exchanges can be.
-var partOfID = regexp.MustCompile(`^[0-9a-f-]{1,36}$`)
+// anID is what a cursor among exchanges is.
+var anID = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 
 // CheckCursor returns an error unless a page of this kind can have had such a cursor.
 func (k *Kind) CheckCursor(cursor string) error {
@@ -112,7 +113,7 @@ func (k *Kind) CheckCursor(cursor string) error {
 // parse returns the id that a cursor says.
 func (k *Kind) parse(cursor string) (any, error) {
 	if k.textID {
-		if !partOfID.MatchString(cursor) {
+		if !anID.MatchString(cursor) {
 			return nil, fmt.Errorf("no cursor among %s: %q", k.Name, cursor)
 		}
 		return cursor, nil

@@ -85,7 +85,7 @@ func (w *walk) bound(ctx context.Context, cursor string, mayBeOpen bool) error {
 	w.rest = span{int64(0), int64(math.MaxInt64)}
 	first, spare := w.idAt, slack
 	if w.kind.textID {
-		w.rest, spare = span{"", "g"}, 0 // an id has nothing behind f
+		w.rest, spare = span{"", "g"}, time.Second // an id has nothing behind f
 		first = func(_ context.Context, t time.Time) (any, error) { return idFloor(t.UnixMilli()), nil }
 	}
 	var err error

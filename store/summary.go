@@ -88,7 +88,8 @@ func stepFor(d time.Duration) time.Duration {
 			return step
 		}
 	}
-	return d/mostBuckets + 1
+	const day = 24 * time.Hour
+	return (d/mostBuckets + day).Truncate(day)
 }
 
 // Summarize counts the exchanges that the filter asks for, from the newest on, until all are counted or patience is over; 0 is
@@ -154,6 +155,7 @@ func (t *tally) count(ctx context.Context, h *History, conn *sql.Conn) error {
 	if err != nil {
 		return err
 	}
+	w.filter.From, w.filter.To = time.Time{}, time.Time{} // the times in the ids will do
 	for began := time.Now(); t.since.After(t.filter.From); {
 		step := time.Now()
 		w.rest = span{idFloor(t.filter.From.UnixMilli()), idFloor(t.since.UnixMilli())}

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"httpipe/store"
 )
@@ -76,5 +77,27 @@ func compareSummary(t *testing.T, path string, filter store.Filter, s *store.Sum
 	fmt.Sscan(one(t, path, fmt.Sprintf("SELECT producer_wait_ms FROM exchanges WHERE id IN %s ORDER BY 1 LIMIT 1 OFFSET %d", list, (len(ids)-1)/2)), &median)
 	if got > median || got < median-median/100 {
 		t.Fatalf("%+v: the median is %d, want %d", filter, got, median)
+	}
+}
+
+// TestTimeOfMatch: an id is made a moment before its match, perhaps in the millisecond before. What counts is the time of the match.
+func TestTimeOfMatch(t *testing.T) {
+	f := open(t)
+	m := match(idAt(noon))
+	m.At = noon.Add(time.Millisecond)
+	wait(t, f.ExchangeMatched(m))
+	for _, test := range []struct {
+		filter store.Filter
+		want   int
+	}{
+		{store.Filter{From: m.At}, 1},
+		{store.Filter{From: noon, To: m.At}, 0},
+		{store.Filter{To: m.At.Add(time.Millisecond)}, 1},
+		{store.Filter{From: m.At.Add(time.Millisecond)}, 0},
+	} {
+		page, err := f.History().Page(t.Context(), store.Exchanges, test.filter, "", 10)
+		if err != nil || len(page.Rows) != test.want {
+			t.Errorf("%+v: %d rows, %v, want %d", test.filter, len(page.Rows), err, test.want)
+		}
 	}
 }
