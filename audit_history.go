@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -45,6 +46,11 @@ func (a *asked) filters() (flags []option) {
 		}})
 	}
 	return flags
+}
+
+// exchangeFilters are those of them that exchanges have.
+func (a *asked) exchangeFilters() []option {
+	return slices.DeleteFunc(a.filters(), func(o option) bool { return o.name == "role" })
 }
 
 func (a *asked) withLimit(def string) option {
@@ -171,7 +177,7 @@ func auditSummary(c *config) command {
 	return command{
 		name: "audit summary", options: auditOptions(c),
 		help:  "count exchanges by outcome and time; of 24h, if no --from",
-		flags: append(a.filters(), a.withJSON()),
+		flags: append(a.exchangeFilters(), a.withJSON()),
 		run: func(ctx context.Context, _ []string, stdout, _ io.Writer) error {
 			if !a.query.Has("from") {
 				a.query.Set("from", "24h")

@@ -22,7 +22,7 @@ const (
 
 func auditTail(c *config) command {
 	var a asked
-	flags := append(a.filters(), a.withLimit("10"), a.withJSON(),
+	flags := append(a.exchangeFilters(), a.withLimit("10"), a.withJSON(),
 		option{name: "follow", short: "f", help: "go on, and print each exchange when it has ended", set: into(&a.follow, parseBool)})
 	return command{
 		name: "audit tail", options: auditOptions(c), flags: flags,

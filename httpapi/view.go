@@ -143,7 +143,7 @@ func (row *exchangeRow) rate(bytes int64, in time.Duration) {
 	}
 	done := known(row.Bytes)
 	row.Progress = known(math.Round(float64(done/row.Length)*1e4) / 1e4)
-	if perSecond > 0 {
+	if row.BytesPerSecond > 0 {
 		row.RemainingMs = known(math.Round(float64(row.Length-done) / perSecond * 1e3))
 	}
 }

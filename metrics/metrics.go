@@ -47,7 +47,7 @@ func New() *Metrics {
 	}, []string{"outcome"})
 	unmatched := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "httpipe_requests_unmatched_total",
-		Help: "Requests that ended without having been in an exchange, by role and outcome.",
+		Help: "Requests to produce or consume that ended without having been in an exchange, by role and outcome.",
 	}, []string{"role", "outcome"})
 	wait := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "httpipe_wait_seconds",
