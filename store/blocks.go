@@ -7,13 +7,9 @@ import "database/sql"
 type blocks struct {
 	size int    // exchanges in a block
 	last string // the newest id that belongs to one; "" without any
-	due  int    // how many exchanges must come before there can be another
+	due  int    // how many exchanges must come before another is full
 	add  *sql.Stmt
 }
-
-// full is how many exchanges must be in no block before one is made. The newest of them stay outside: a run begins behind the
-// last one's, but with a clock that was set back a little it does not, and each exchange that comes late costs more.
-func (b *blocks) full() int { return b.size + b.size/16 }
 
 // prepare begins a session.
 func (b *blocks) prepare(conn *sql.Conn, size int) (err error) {
@@ -47,11 +43,11 @@ func (b *blocks) step(d *disk) (more bool, err error) {
 		return false, nil
 	}
 	var outside int
-	err = d.conn.QueryRowContext(always, "SELECT count(*) FROM (SELECT 1 FROM exchange WHERE id > ? LIMIT ?)", b.last, b.full()).Scan(&outside)
+	err = d.conn.QueryRowContext(always, "SELECT count(*) FROM (SELECT 1 FROM exchange WHERE id > ? LIMIT ?)", b.last, b.size).Scan(&outside)
 	if err != nil {
 		return false, err
 	}
-	if b.due = b.full() - outside; b.due > 0 {
+	if b.due = b.size - outside; b.due > 0 {
 		return false, nil
 	}
 	var last string

@@ -42,7 +42,7 @@ func openLog(path string) error {
 
 // awaitBlocks waits until all exchanges that a log had when it was opened can be found by their channel, but for the newest.
 func awaitBlocks(path string) error {
-	const newest = 5000 // more than are kept for the next block
+	const newest = 5000 // more than there are in a block
 	db, err := sql.Open("sqlite3", "file:"+path+"?mode=ro")
 	if err != nil {
 		return err
