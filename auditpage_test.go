@@ -212,6 +212,15 @@ func TestAuditPageDetails(t *testing.T) {
 	other.click("#close")
 	other.wait("!document.querySelector('#details').open && location.hash === ''")
 
+	// Whoever closes it and goes on at once is not sent back.
+	other.click("#rows tbody tr:nth-child(2) a")
+	other.wait("document.querySelector('#details').open")
+	other.do(chromedp.Evaluate[chromedp.Void]("document.querySelector('#close').click(); document.querySelector('[data-show=requests]').click()"))
+	other.has("[data-show=requests][aria-current=page]", 1)
+	other.wait("location.hash === '#show=requests'")
+	other.click("[data-show=exchanges]")
+	other.has("#rows tbody tr", 3)
+
 	// What is late does not come into the details of another one.
 	waited, gone := make(chan struct{}), make(chan struct{})
 	s.answerWith(func(w http.ResponseWriter, r *http.Request) bool {

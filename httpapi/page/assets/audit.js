@@ -168,7 +168,12 @@ async function open() {
 }
 
 $('close').addEventListener('click', () => $('details').close());
-$('details').addEventListener('close', () => asked.id && !$('past').hidden && go(address({}))); // but for a token, which is for what is asked
+$('details').addEventListener('close', () => {
+	// This comes a moment after the end, when the address may be another already; and one that a token is asked for stays.
+	if (asked.id && asked.id === new URLSearchParams(location.hash.slice(1)).get('id') && !$('past').hidden) {
+		go(address({}));
+	}
+});
 $('details').addEventListener('click', event => event.target === $('details') && $('details').close()); // beside it
 
 // The token.
