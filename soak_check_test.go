@@ -50,7 +50,7 @@ func (h *history) answered(report func(string, ...any)) {
 		case n.status == 0 && n.done.Sub(n.begun) > capTime:
 			report("no answer in all that time: %v", n)
 		case !n.stayed() || h.killed(n):
-		case n.status == 0 && h.stopping(n.asked.Add(-busy), n.done) && !h.stopping(n.begun, n.asked.Add(busy)):
+		case n.status == 0 && h.stopping(n.begun, n.done) && !h.stopping(n.begun, n.asked.Add(busy)):
 			if !h.late(n.begun, n.done) {
 				report("waited when the server was stopped, and got no answer: %v", n)
 			}
