@@ -86,7 +86,7 @@ SELECT e.id,
        e.life
 FROM exchange e LEFT JOIN exchange_end x ON x.id = CASE WHEN e.ended_at IS NULL THEN e.id END;
 
--- The same, for who asks by namespace and channel: quick for a channel that has few among many. Of one that has many, the
+-- The same, for whoever asks by namespace and channel: quick for a channel that has few among many. Of one that has many, the
 -- newest are found faster in exchanges.
 CREATE VIEW exchanges_by_channel AS
 SELECT e.* FROM exchanges e WHERE e.id > coalesce((SELECT max(last) FROM block), '')
