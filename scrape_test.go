@@ -134,3 +134,27 @@ func TestMetricsAddr(t *testing.T) {
 		t.Errorf("after the stop curl ends with %d, want 7: nobody listens", code)
 	}
 }
+
+// TestProcessors: the writer of the audit log has a thread of its own, unless GOMAXPROCS says how many there are.
+func TestProcessors(t *testing.T) {
+	threads := func(args ...string) (n int) {
+		t.Helper()
+		p := start(t, t.TempDir(), append(args, "--metrics-addr", "127.0.0.1:0")...)
+		text, err := io.ReadAll(get(t, p.metrics).Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			fmt.Sscanf(line, "go_sched_gomaxprocs_threads %d", &n)
+		}
+		return n
+	}
+	t.Setenv("GOMAXPROCS", "")
+	if with, without := threads(), threads("--audit", "off"); without == 0 || with != without+1 {
+		t.Errorf("%d threads with a log, %d without", with, without)
+	}
+	t.Setenv("GOMAXPROCS", "1")
+	if n := threads(); n != 1 {
+		t.Errorf("%d threads, want the one that is asked for", n)
+	}
+}
