@@ -33,6 +33,9 @@ func (r route) testAccess(t *testing.T) {
 	}
 	for _, args := range [][]string{{url}, {"-d", "hello", url}, {"-T", large, url}, {"-H", "Expect:", "-T", large, url}} {
 		printed := strings.TrimPrefix(<-patient(append([]string{"-i"}, args...)...), "HTTP/1.1 100 Continue\r\n\r\n")
+		if r.lost(args, printed) {
+			continue
+		}
 		h := header(printed)
 		got := fmt.Sprintf("%s %s %s", h.Get("Status"), h.Get("Httpipe-Error"), h.Get("Www-Authenticate"))
 		if got != `401 Unauthorized unauthorized Bearer realm="httpipe"` || !strings.Contains(printed, "on v1/guarded takes a token") {
