@@ -79,20 +79,3 @@ func TestHealthcheckTimesOut(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
-
-// TestHealthcheckOfProcess is what a container's health check runs.
-func TestHealthcheckOfProcess(t *testing.T) {
-	p := start(t, t.TempDir())
-	path, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	check := func() (code int, output string) { return execute(t, p.dir, path, "healthcheck", p.url+"/healthz") }
-	if code, output := check(); code != 0 || output != "" {
-		t.Errorf("of a server that serves: exit %d, %q", code, output)
-	}
-	p.stop(t)
-	if code, output := check(); code != 1 || strings.Count(output, "\n") != 1 || !strings.HasPrefix(output, "httpipe: ") {
-		t.Errorf("of one that is stopped: exit %d, %q", code, output)
-	}
-}

@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"httpipe/access"
+	"httpipe/test/kit"
 )
 
 const (
-	aSecret       = "a-secret-for-tests-0123456789+/="
-	anotherSecret = "another-secret-0123456789abcdefgh"
+	aSecret       = kit.Secret
+	anotherSecret = kit.AnotherSecret
 )
 
 // tokenFor runs `httpipe token` with the secret and these arguments.
