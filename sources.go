@@ -122,12 +122,12 @@ func (s *sources) readArgs(args []string) (rest []string, err error) {
 }
 
 // readEnvironment takes each option from the first of its variables that is not
-// empty.
+// empty; the variable of a guarded option counts also if it is.
 func (s *sources) readEnvironment(opts []option) {
 	for _, o := range opts {
 		for _, name := range o.variables() {
-			text := os.Getenv(name)
-			if text == "" || fromKubernetes(name, text) {
+			text, found := os.LookupEnv(name)
+			if !found || text == "" && !o.guarded || fromKubernetes(name, text) {
 				continue
 			}
 			s.reading = "variable " + name
