@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -83,8 +82,8 @@ func parse(c *config, cmd command, args []string) ([]string, error) {
 			return nil, invalid(o.name, s, err)
 		}
 	}
-	if s := given["audit-db"]; s != nil && c.auditDB == "" && c.audit != auditOff {
-		return nil, invalid("audit-db", s, errors.New("want a file name, unless --audit is off"))
+	if err := c.checkTogether(given); err != nil {
+		return nil, err
 	}
 	return args, nil
 }

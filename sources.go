@@ -67,7 +67,11 @@ func readSources(cmd command, args []string) (map[string]*setting, []string, err
 	}
 	err = ff.Parse(s.flags, nil, ff.WithConfigFileFlag("config"), ff.WithConfigFileParser(s.parseFile))
 	if _, ok := errors.AsType[*fs.PathError](err); ok {
-		return nil, nil, fmt.Errorf("--config (%s): %w", s.given["config"].source, err)
+		file := s.given["config"]
+		if strings.TrimSpace(file.text) == "" {
+			return nil, nil, empty("config", file)
+		}
+		return nil, nil, fmt.Errorf("--config (%s): %w", file.source, err)
 	}
 	if err != nil {
 		return nil, nil, err
