@@ -223,7 +223,7 @@ func TestConfigErrors(t *testing.T) {
 		{"config in the file", nil, "config other.conf", nil, "--config cannot…(file …, line 1)"},
 		{"endless line", nil, strings.Repeat("x", 1<<17), nil, "file …httpipe.conf: …too long"},
 		{"empty flag", nil, "", []string{"--port="}, `invalid value "" for --port (command line)`},
-				{"empty audit-db", nil, "", []string{"--audit-db="}, `"" for --audit-db (command line): …--audit is off`},
+		{"empty audit-db", nil, "", []string{"--audit-db="}, `"" for --audit-db (command line): …--audit is off`},
 		{"unknown line with a value", nil, "auth-secret=" + aSecret, nil, `unknown option "auth-secret" (file`},
 		{"missing file", nil, "", []string{"--config", "/nope/x"}, "--config (command line): …/nope/x: no such file"},
 		{"missing file by variable", env{"HTTPIPE_CONFIG": "/nope/y"}, "", nil, "(variable HTTPIPE_CONFIG): …/nope/y"},
