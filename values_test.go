@@ -32,12 +32,6 @@ func TestParseWords(t *testing.T) {
 		{"host", "[::1]", &c.host, nil},
 		{"host", "http://localhost", &c.host, nil},
 
-		{"cors-origin", "https://A.example, http://b:8080,*", &c.corsOrigin, "https://a.example,http://b:8080,*"},
-		{"cors-origin", "a.example", &c.corsOrigin, nil},
-		{"cors-origin", "https://a.example/", &c.corsOrigin, nil},
-		{"cors-origin", "https://a.example,", &c.corsOrigin, nil},
-		{"cors-origin", "https://*/x", &c.corsOrigin, nil},
-
 		{"metrics-addr", "127.0.0.1:9091", &c.metricsAddr, "127.0.0.1:9091"},
 		{"metrics-addr", "[::1]:0", &c.metricsAddr, "[::1]:0"},
 		{"metrics-addr", ":9091", &c.metricsAddr, ":9091"},
@@ -73,6 +67,9 @@ func TestParseLimits(t *testing.T) {
 		{"client-ip-header", "X-Real-IP", &c.clientIPHeader, "X-Real-IP"},
 		{"client-ip-header", "X Real IP", &c.clientIPHeader, nil},
 		{"client-ip-header", "", &c.clientIPHeader, nil},
+		{"client-ip-header", "forwarded", &c.clientIPHeader, nil},
+		{"client-ip-header", "Host", &c.clientIPHeader, nil},
+		{"client-ip-header", "x-forwarded-for", &c.clientIPHeader, "x-forwarded-for"},
 		{"max-header", "2KiB", &c.maxHeader, nil},
 		{"header-timeout", "0", &c.headerTimeout, nil},
 		{"audit-retention", "90", &c.auditRetention, nil},
@@ -84,7 +81,8 @@ func TestParseAccess(t *testing.T) {
 	var c config
 	checkParsing(t, options(&c), []parsing{
 		{"auth-secret", aSecret, &c.authSecret, aSecret},
-		{"auth-secret", aSecret + "," + aSecret, &c.authSecret, aSecret + "," + aSecret},
+		{"auth-secret", aSecret + "," + aSecret + "2", &c.authSecret, aSecret + "," + aSecret + "2"},
+		{"auth-secret", aSecret + ", " + aSecret, &c.authSecret, nil},
 		{"auth-secret", aSecret[:31], &c.authSecret, nil},
 		{"auth-secret", "", &c.authSecret, nil},
 		{"auth-secret", aSecret + ",short", &c.authSecret, nil},
