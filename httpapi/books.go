@@ -46,7 +46,7 @@ func (b books) ExchangeMatched(x *pipe.Exchange) pipe.Commit {
 		Life:         x.Life,
 		Namespace:    x.Key.Namespace,
 		Channel:      x.Key.Channel,
-		ContentType:  x.Producer.Message.(*message).contentType,
+		ContentType:  x.Producer.Head.ContentType,
 		At:           x.MatchedAt,
 		ProducerWait: x.MatchedAt.Sub(x.Producer.ArrivedAt),
 		ConsumerWait: x.MatchedAt.Sub(x.Consumer.ArrivedAt),

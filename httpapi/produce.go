@@ -89,9 +89,9 @@ func (s *Server) producer(w http.ResponseWriter, r *http.Request, key pipe.Key) 
 	}
 	control := http.NewResponseController(w)
 	arrival.Body = source
-	arrival.Length = source.message.length
+	arrival.Length = source.length
 	arrival.ReadAhead = s.config.ReadAhead
-	arrival.Message = &source.message
+	arrival.Head = &source.head
 	arrival.Interrupt = func() { control.SetReadDeadline(past) }
 	if r.ProtoAtLeast(1, 1) && r.Header.Get("Expect") != "" {
 		// A client that asked for 100 Continue takes more of them. A dead one answers with a reset, which

@@ -52,16 +52,25 @@ type Arrival struct {
 	// Body is what to relay. Its Read fails with an error that wraps an Outcome to end as that; with
 	// any other, the producer has left.
 	Body io.Reader
-	// Length of Body as announced, or -1; a hint for memory, nothing is checked against it.
+	// Length is what the client announced as the length of Body, in bytes, or -1. It is not enforced.
 	Length int64
+	// Head describes Body to the consumer. It must be complete, and must not change any more, once the
+	// first Read of Body has returned. This package only carries it.
+	Head *Head
 	// ReadAhead is how many bytes of Body, at the most, are held in memory while the producer waits; one
 	// is needed, so less than 1 is 1.
 	ReadAhead int
 	// Probe, if not nil, is called every second, without the lock, by the goroutine in Fill, while more
 	// of Body waits outside than ReadAhead holds: a chance to find out whether the client still lives.
 	Probe func()
-	// Message is whatever the consumer's side should know of the body; this package only carries it.
-	Message any
+}
+
+// Head holds the headers of a producer's body that its consumer receives too. An empty field was not given.
+type Head struct {
+	ContentType        string
+	ContentDisposition string
+	ContentEncoding    string
+	ContentLanguage    string
 }
 
 // A Request is one that has arrived.
