@@ -27,7 +27,7 @@ func (b books) RequestGone(r *pipe.Request) {
 		Channel:   r.Key.Channel,
 		Role:      string(r.Role),
 		Outcome:   string(r.Outcome()),
-		Reason:    string(r.RefusedBy()),
+		Reason:    limitOption(r.RefusedBy()),
 		Arrived:   r.ArrivedAt,
 		Ended:     r.GoneAt(),
 		Client:    store.Client(r.Client),
