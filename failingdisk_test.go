@@ -79,7 +79,7 @@ func TestFailingDisk(t *testing.T) {
 			l.more(t, 50)
 			l.stop(t)
 			p.stop(t)
-			if outcomes := wantTruth(t, p.dir, l); outcomes[id] != store.Unrecorded {
+			if outcomes := wantTruth(t, p.dir, l); outcomes[id] != "unrecorded" {
 				t.Errorf("an exchange that ended while nothing could be written is on record as %q, want unrecorded", outcomes[id])
 			}
 		})
@@ -142,7 +142,7 @@ func wantTruth(t *testing.T, dir string, l *load) (outcomes map[string]string) {
 	if killed := p.sqlite(t, "SELECT min(clean) FROM runs") == "0"; killed {
 		return outcomes // with rows in memory
 	}
-	if found[store.Unrecorded]+found[store.Delivered] != len(l.unrecorded) {
+	if found["unrecorded"]+found[store.Delivered] != len(l.unrecorded) {
 		t.Error("want them there as unrecorded or delivered")
 	}
 	if lost := p.sqlite(t, "SELECT sum(lost) FROM runs"); lost != "0" {

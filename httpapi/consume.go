@@ -49,9 +49,7 @@ func (s *Server) consume(w http.ResponseWriter, r *http.Request, key pipe.Key) {
 	request := s.broker.Arrive(arrival)
 	unwatch := watch(r, request.Leave)
 	defer unwatch()
-	<-request.Settled()
-
-	exchange := request.Exchange()
+	exchange := request.AwaitMatch()
 	if exchange == nil {
 		if request.Outcome() == pipe.Left {
 			hangUp()

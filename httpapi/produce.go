@@ -39,12 +39,10 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, key pipe.Key) {
 	unwatch := watch(r, request.Leave)
 	defer unwatch()
 	request.Fill()
-	<-request.Settled()
+	outcome, cause := request.AwaitEnd()
 
-	exchange, outcome := request.Exchange(), request.Outcome()
+	exchange := request.Exchange()
 	if exchange != nil {
-		var cause error
-		outcome, cause = exchange.Await()
 		s.logEnd(exchange, outcome, cause)
 		w.Header().Set(headerExchange, exchange.ID)
 	}

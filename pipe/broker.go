@@ -60,10 +60,10 @@ func New(config Config) *Broker {
 	return b
 }
 
-// Arrive lets a request in. It returns at once; the request waits for its Settled. It may be over
+// Arrive lets a request in. It returns at once; the caller goes on with AwaitMatch or with Fill and AwaitEnd. The request may be over
 // already: TimedOut if it would not wait and had to, Refused by a limit, ShutDown if the broker is stopping.
 func (b *Broker) Arrive(a Arrival) *Request {
-	r := &Request{Arrival: a, broker: b, settled: make(chan struct{})}
+	r := &Request{Arrival: a, broker: b, wake: make(chan struct{})}
 	if a.Role == Producer {
 		r.body = newBody(&r.Arrival)
 	}

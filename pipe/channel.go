@@ -113,7 +113,7 @@ func (c *channel) beginLocked(producer, consumer *Request) {
 	c.broker.running.push(producer)
 	producer.body.flow()
 	x.matched = c.broker.recorder.ExchangeMatched(x)
-	close(consumer.settled)
+	close(consumer.wake)
 }
 
 // dismissLocked ends the wait of r, which is in one of the queues.

@@ -21,7 +21,7 @@ type Exchange struct {
 
 	cause Outcome // why it is to be cut, "" if it is not; guarded by Broker.mu
 
-	// Set when it ends, under Broker.mu; constant once the producer's Settled is closed.
+	// Set when it ends, under Broker.mu; constant once the producer has been woken.
 	EndedAt time.Time
 	Outcome Outcome
 	Bytes   int64
@@ -39,7 +39,7 @@ type Sink interface {
 
 // Relay sends the body to the consumer, byte by byte as it comes, and returns how the exchange ended.
 // The consumer must call it, once, from the goroutine that owns the sink; what was not read ahead of the
-// body is read there too. It blocks until the exchange is over, but not for the record of its end: see Await.
+// body is read there too. It blocks until the exchange is over, but not for the record of its end.
 //
 // Nothing has been written to the sink if it returns Unrecorded. If it returns anything but Delivered,
 // the consumer must be made to see that the body is not whole.
@@ -113,16 +113,19 @@ func (x *Exchange) WasCut() bool {
 // Written returns how many bytes of the body have been written to the consumer so far.
 func (x *Exchange) Written() int64 { return x.written.Load() }
 
-// Await returns how the exchange ended, as its producer may be told: a delivery only once the record of
-// it is safe, for which it blocks, or else Unrecorded and why. Call it after the producer's Settled.
-func (x *Exchange) Await() (Outcome, error) {
+// awaitRecord returns the outcome that the producer of an ended exchange is told, and the error of the record if
+// that is Unrecorded. After a delivery it blocks until the record is safe.
+func (x *Exchange) awaitRecord() (Outcome, error) {
 	switch x.Outcome {
 	case Delivered:
+		outcome, cause := x.Outcome, error(nil)
 		if err := x.ended.Wait(); err != nil {
-			return Unrecorded, err
+			outcome, cause = x.Outcome.WithoutRecord(), err
 		}
+		x.channel.broker.recorder.OutcomeDecided(x, outcome)
+		return outcome, cause
 	case Unrecorded:
-		return Unrecorded, x.matched.Wait() // which has failed, and does not block
+		return Unrecorded, x.matched.Wait() // has failed already, so it does not block
 	}
 	return x.Outcome, nil
 }

@@ -81,8 +81,11 @@ func (b *Broker) end(x *Exchange, o Outcome) Outcome {
 	c.Bytes += x.Bytes
 	b.relayed += x.Bytes
 	x.ended = b.recorder.ExchangeEnded(x)
+	if o != Delivered { // which depends on its record
+		b.recorder.OutcomeDecided(x, o)
+	}
 	x.Producer.state, x.Consumer.state = over, over
-	close(x.Producer.settled)
+	close(x.Producer.wake)
 	c.running = nil
 	b.running.remove(x.Producer)
 	if c.Reason == reasonStillAlive {
@@ -102,7 +105,7 @@ func (b *Broker) goneLocked(r *Request, o Outcome) {
 		r.abandon(o)
 	}
 	b.recorder.RequestGone(r)
-	close(r.settled)
+	close(r.wake)
 }
 
 func (b *Broker) openLocked(k Key) *channel {

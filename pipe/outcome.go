@@ -45,6 +45,15 @@ var Outcomes = []Outcome{Delivered, ConsumerLeft, ProducerLeft, Stalled, Silent,
 
 func (o Outcome) Error() string { return string(o) }
 
+// WithoutRecord returns what o becomes if the record of it could not be committed. A delivery without a record
+// is Unrecorded; every other outcome stays the same.
+func (o Outcome) WithoutRecord() Outcome {
+	if o == Delivered {
+		return Unrecorded
+	}
+	return o
+}
+
 // bodyOutcome is the Outcome of a body that failed with err, or otherwise if err names none.
 func bodyOutcome(err error, otherwise Outcome) Outcome {
 	var o Outcome

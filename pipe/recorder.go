@@ -14,8 +14,12 @@ type Recorder interface {
 	// its Commit is safe.
 	ExchangeMatched(*Exchange) Commit
 	// ExchangeEnded tells how the exchange ended. A producer learns of a delivery only after its
-	// Commit is safe.
+	// Commit is safe. If the Commit fails, the outcome is Exchange.Outcome.WithoutRecord.
 	ExchangeEnded(*Exchange) Commit
+	// OutcomeDecided tells the outcome of an ended exchange once it cannot change any more: for a delivery
+	// after its Commit, when the producer is about to be answered; this call comes without the broker's
+	// lock. For any other outcome it comes with the lock, right after ExchangeEnded.
+	OutcomeDecided(*Exchange, Outcome)
 }
 
 // A Commit is a record on its way to where it is safe.
@@ -51,11 +55,12 @@ const (
 // Discard is a Recorder that keeps nothing.
 type Discard struct{}
 
-func (Discard) ChannelOpened(*Life)              {}
-func (Discard) ChannelClosed(*Life)              {}
-func (Discard) RequestGone(*Request)             {}
-func (Discard) ExchangeMatched(*Exchange) Commit { return Safe{} }
-func (Discard) ExchangeEnded(*Exchange) Commit   { return Safe{} }
+func (Discard) ChannelOpened(*Life)               {}
+func (Discard) ChannelClosed(*Life)               {}
+func (Discard) RequestGone(*Request)              {}
+func (Discard) ExchangeMatched(*Exchange) Commit  { return Safe{} }
+func (Discard) ExchangeEnded(*Exchange) Commit    { return Safe{} }
+func (Discard) OutcomeDecided(*Exchange, Outcome) {}
 
 // Safe is the Commit of a record that needs no waiting for.
 type Safe struct{}

@@ -80,10 +80,11 @@ type Request struct {
 	ArrivedAt time.Time
 	broker    *Broker
 	body      *body // a producer's
-	// settled is closed by the broker, once, when Settled says.
-	settled chan struct{}
+	// wake is closed once, by the broker: for a consumer when its exchange begins, for a producer when its exchange
+	// ends, for both when the request ends unmatched.
+	wake chan struct{}
 
-	// Guarded by Broker.mu, and, but for the state of a running consumer, constant once settled is closed.
+	// Guarded by Broker.mu, and, but for the state of a running consumer, constant once wake is closed.
 	state     state
 	ready     bool // a producer's: first byte or end of an empty body in hand
 	channel   *channel
@@ -130,9 +131,23 @@ func (r *Request) Fill() {
 // does not block, and may be called at any time and more than once.
 func (r *Request) Leave() { r.broker.leave(r) }
 
-// Settled returns a channel that is closed when there is news for this side: the request is over, or
-// it is a consumer and its exchange has begun, which it must then Relay.
-func (r *Request) Settled() <-chan struct{} { return r.settled }
+// AwaitMatch blocks until a consumer's exchange has begun and returns it; the caller must then Relay it. It
+// returns nil if the request has ended unmatched.
+func (r *Request) AwaitMatch() *Exchange {
+	<-r.wake
+	return r.exchange
+}
+
+// AwaitEnd blocks until a producer's request has ended, unmatched or with its exchange, and after a delivery until
+// the record is safe. It returns the outcome that the producer is told, and, if that is Unrecorded, why there is no
+// record. Call it once, after Fill.
+func (r *Request) AwaitEnd() (Outcome, error) {
+	<-r.wake
+	if r.exchange == nil {
+		return r.outcome, nil
+	}
+	return r.exchange.awaitRecord()
+}
 
 // Exchange returns the exchange that the request is or was in, or nil if it is over without one.
 // Call it after Settled.

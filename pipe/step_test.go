@@ -175,7 +175,7 @@ func (s *schedule) stepDeleteNamespace() {
 func (s *schedule) stepCut() {
 	if r := s.pick(aRunningClient); r != nil {
 		s.note("the exchange of %s is cut", r.name)
-		x := s.peersOf[r].request.exchange // not Exchange: a producer is not settled yet
+		x := s.peersOf[r].request.exchange // not Exchange: a producer is not awake yet
 		x.Cut(Stalled)
 		s.settle()
 		s.model.cut(s.model.find(r).running, Stalled)
