@@ -305,8 +305,8 @@ func TestWordsAgree(t *testing.T) {
 			t.Errorf("store says %q, pipe %q", word, want)
 		}
 	}
-	if store.Interrupted != string(pipe.LifeInterrupted) {
-		t.Errorf("store says %q of a life, pipe %q", store.Interrupted, pipe.LifeInterrupted)
+	if store.Interrupted != string(pipe.ClosedInterrupted) {
+		t.Errorf("store says %q of a life, pipe %q", store.Interrupted, pipe.ClosedInterrupted)
 	}
 	if slices.Contains(pipe.Outcomes, "open") {
 		t.Error("what the log says of a running exchange is an outcome too")

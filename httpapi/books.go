@@ -21,7 +21,7 @@ func (b books) ChannelClosed(l *pipe.Life) {
 	b.log.ChannelClosed(store.LifeEnd{ID: l.ID, At: l.ClosedAt, Reason: string(l.Reason), Exchanges: l.Exchanges, Bytes: l.Bytes})
 }
 
-func (b books) RequestGone(r *pipe.Request) {
+func (b books) RequestUnmatched(r *pipe.Request) {
 	gone := store.Request{
 		Namespace: r.Key.Namespace,
 		Channel:   r.Key.Channel,
@@ -29,7 +29,7 @@ func (b books) RequestGone(r *pipe.Request) {
 		Outcome:   string(r.Outcome()),
 		Reason:    limitOption(r.RefusedBy()),
 		Arrived:   r.ArrivedAt,
-		Ended:     r.GoneAt(),
+		Ended:     r.EndedAt(),
 		Client:    store.Client(r.Client),
 		Count:     1,
 	}

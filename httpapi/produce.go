@@ -78,7 +78,7 @@ func (s *Server) producer(w http.ResponseWriter, r *http.Request, key pipe.Key) 
 			text: "an HTTP/1.0 request must say Content-Length: without it the end of the body cannot be told from a broken connection"}
 	}
 	if limit := s.config.MaxBody; limit > 0 && r.ContentLength > limit {
-		s.broker.Refuse(arrival, pipe.TooLarge)
+		s.broker.RecordUnmatched(arrival, pipe.TooLarge)
 		return arrival, nil, ending(pipe.TooLarge, pipe.Producer)
 	}
 	source, f := newSource(r, s.config.MaxBody)

@@ -33,9 +33,9 @@ type recorder struct {
 	m *Metrics
 }
 
-func (r recorder) RequestGone(q *pipe.Request) {
+func (r recorder) RequestUnmatched(q *pipe.Request) {
 	r.m.unmatched[q.Role].add(q.Outcome())
-	r.Recorder.RequestGone(q)
+	r.Recorder.RequestUnmatched(q)
 }
 
 func (r recorder) ExchangeMatched(x *pipe.Exchange) pipe.Commit {

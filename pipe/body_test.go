@@ -258,7 +258,7 @@ func TestBytesInAndOut(t *testing.T) {
 		for range rng.IntN(20) {
 			_ = b.ended() // gives fill a chance
 		}
-		b.flow()
+		b.begin()
 		got, err := drain(b)
 		if err != nil || !bytes.Equal(got, want) {
 			t.Fatalf("seed %d, body %d: %d bytes came out (%v) of %d: %s, want %s", seed, i, len(got), err, len(want), brief(got), brief(want))

@@ -95,7 +95,7 @@ func (h *hammer) ChannelClosed(l *Life) {
 	delete(h.open, l.ID)
 }
 
-func (h *hammer) RequestGone(r *Request) {
+func (h *hammer) RequestUnmatched(r *Request) {
 	h.ends[r]++
 	h.outcomes[r.Outcome()]++
 }
@@ -109,14 +109,14 @@ func (h *hammer) ExchangeMatched(x *Exchange) Commit {
 		}
 		h.lastBegun[queue] = r.ArrivedAt
 	}
-	return Safe{}
+	return Committed{}
 }
 
 func (h *hammer) ExchangeEnded(x *Exchange) Commit {
 	h.ends[x.Producer]++
 	h.ends[x.Consumer]++
 	h.outcomes[x.Outcome]++
-	return Safe{}
+	return Committed{}
 }
 
 func (h *hammer) OutcomeDecided(x *Exchange, o Outcome) {

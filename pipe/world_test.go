@@ -153,7 +153,7 @@ func (w *world) told(want ...string) {
 type journal struct {
 	lines   []string
 	lives   []int64 // the life that each line belongs to, 0 for none
-	matched Commit  // what it answers; nil: Safe
+	matched Commit  // what it answers; nil: Committed
 	ended   Commit
 
 	mu      sync.Mutex // guards decided
@@ -179,7 +179,7 @@ func (j *journal) ChannelClosed(l *Life) {
 	j.add(l.ID, "close %d %s %d %d", l.ID, l.Reason, l.Exchanges, l.Bytes)
 }
 
-func (j *journal) RequestGone(r *Request) {
+func (j *journal) RequestUnmatched(r *Request) {
 	var life int64
 	if r.channel != nil {
 		life = r.channel.ID
@@ -189,12 +189,12 @@ func (j *journal) RequestGone(r *Request) {
 
 func (j *journal) ExchangeMatched(x *Exchange) Commit {
 	j.add(x.Life, "match %s %s", x.Producer.Client.Agent, x.Consumer.Client.Agent)
-	return orSafe(j.matched)
+	return orCommitted(j.matched)
 }
 
 func (j *journal) ExchangeEnded(x *Exchange) Commit {
 	j.add(x.Life, "end %s %s %s %d", x.Producer.Client.Agent, x.Consumer.Client.Agent, x.Outcome, x.Bytes)
-	return orSafe(j.ended)
+	return orCommitted(j.ended)
 }
 
 func (j *journal) OutcomeDecided(x *Exchange, o Outcome) {
@@ -206,9 +206,9 @@ func (j *journal) OutcomeDecided(x *Exchange, o Outcome) {
 	j.decided[x] = append(j.decided[x], o)
 }
 
-func orSafe(c Commit) Commit {
+func orCommitted(c Commit) Commit {
 	if c == nil {
-		return Safe{}
+		return Committed{}
 	}
 	return c
 }
