@@ -136,11 +136,10 @@ func drain(ctx context.Context, c *config, server *httpapi.Server, logger *slog.
 
 func openLog(c *config, logger *slog.Logger) (*store.Log, error) {
 	return store.Open(store.Config{
-		Path:       c.auditDB,
-		Version:    buildVersion(),
-		BestEffort: c.audit == auditBestEffort,
-		Retention:  c.auditRetention,
-		Logger:     logger,
+		Path:      c.auditDB,
+		Version:   buildVersion(),
+		Retention: c.auditRetention,
+		Logger:    logger,
 	})
 }
 

@@ -34,7 +34,7 @@ func startAudited(t *testing.T, changes ...func(*Config)) *audited {
 	var log *store.Log
 	open := func(c *Config) {
 		var err error
-		log, err = store.Open(store.Config{Path: a.path, BestEffort: c.BestEffort, Logger: slog.New(quiet)})
+		log, err = store.Open(store.Config{Path: a.path, Logger: slog.New(quiet)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -299,15 +299,14 @@ func TestRequestsThatNeverMatched(t *testing.T) {
 func TestWordsAgree(t *testing.T) {
 	for word, want := range map[string]pipe.Outcome{
 		store.Delivered:   pipe.Delivered,
-		store.Unrecorded:  pipe.Unrecorded,
 		store.Interrupted: pipe.Interrupted,
 	} {
 		if word != string(want) {
 			t.Errorf("store says %q, pipe %q", word, want)
 		}
 	}
-	if store.Interrupted != string(pipe.LifeInterrupted) {
-		t.Errorf("store says %q of a life, pipe %q", store.Interrupted, pipe.LifeInterrupted)
+	if store.Interrupted != string(pipe.ClosedInterrupted) {
+		t.Errorf("store says %q of a life, pipe %q", store.Interrupted, pipe.ClosedInterrupted)
 	}
 	if slices.Contains(pipe.Outcomes, "open") {
 		t.Error("what the log says of a running exchange is an outcome too")

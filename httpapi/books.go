@@ -10,7 +10,7 @@ import (
 type books struct {
 	log        *store.Log
 	flood      *flood
-	bestEffort bool
+	bestEffort bool // --audit=best-effort: a failed commit changes no outcome
 }
 
 func (b books) ChannelOpened(l *pipe.Life) {
@@ -21,15 +21,15 @@ func (b books) ChannelClosed(l *pipe.Life) {
 	b.log.ChannelClosed(store.LifeEnd{ID: l.ID, At: l.ClosedAt, Reason: string(l.Reason), Exchanges: l.Exchanges, Bytes: l.Bytes})
 }
 
-func (b books) RequestGone(r *pipe.Request) {
+func (b books) RequestUnmatched(r *pipe.Request) {
 	gone := store.Request{
 		Namespace: r.Key.Namespace,
 		Channel:   r.Key.Channel,
 		Role:      string(r.Role),
 		Outcome:   string(r.Outcome()),
-		Reason:    string(r.RefusedBy()),
+		Reason:    limitOption(r.RefusedBy()),
 		Arrived:   r.ArrivedAt,
-		Ended:     r.GoneAt(),
+		Ended:     r.EndedAt(),
 		Client:    store.Client(r.Client),
 		Count:     1,
 	}
@@ -46,7 +46,7 @@ func (b books) ExchangeMatched(x *pipe.Exchange) pipe.Commit {
 		Life:         x.Life,
 		Namespace:    x.Key.Namespace,
 		Channel:      x.Key.Channel,
-		ContentType:  x.Producer.Message.(*message).contentType,
+		ContentType:  x.Producer.Head.ContentType,
 		At:           x.MatchedAt,
 		ProducerWait: x.MatchedAt.Sub(x.Producer.ArrivedAt),
 		ConsumerWait: x.MatchedAt.Sub(x.Consumer.ArrivedAt),
@@ -56,8 +56,15 @@ func (b books) ExchangeMatched(x *pipe.Exchange) pipe.Commit {
 }
 
 func (b books) ExchangeEnded(x *pipe.Exchange) pipe.Commit {
-	return b.commit(b.log.ExchangeEnded(store.End{ID: x.ID, At: x.EndedAt, Outcome: string(x.Outcome), Bytes: x.Bytes}))
+	end := store.End{ID: x.ID, At: x.EndedAt, Outcome: string(x.Outcome), Bytes: x.Bytes}
+	if !b.bestEffort {
+		end.OutcomeIfFailed = string(x.Outcome.WithoutRecord())
+	}
+	return b.commit(b.log.ExchangeEnded(end))
 }
+
+// OutcomeDecided has nothing to add: the row was given both outcomes that are possible, and has the right one.
+func (books) OutcomeDecided(*pipe.Exchange, pipe.Outcome) {}
 
 func (b books) commit(c *store.Commit) pipe.Commit {
 	if b.bestEffort {
@@ -66,7 +73,7 @@ func (b books) commit(c *store.Commit) pipe.Commit {
 	return c
 }
 
-// bestEffort is a commit whose failure is the store's to count and nobody's to hear of.
+// bestEffort is a commit that hides its failure from the producer. The store still counts it.
 type bestEffort struct{ commit *store.Commit }
 
 func (b bestEffort) Wait() error {

@@ -49,9 +49,7 @@ func (s *Server) consume(w http.ResponseWriter, r *http.Request, key pipe.Key) {
 	request := s.broker.Arrive(arrival)
 	unwatch := watch(r, request.Leave)
 	defer unwatch()
-	<-request.Settled()
-
-	exchange := request.Exchange()
+	exchange := request.AwaitMatch()
 	if exchange == nil {
 		if request.Outcome() == pipe.Left {
 			hangUp()
@@ -84,7 +82,7 @@ func (s *Server) consume(w http.ResponseWriter, r *http.Request, key pipe.Key) {
 // does so when a write fails, the kernel when the process is killed.
 func endByReset(r *http.Request, x *pipe.Exchange) (whole func()) {
 	c := connOf(r)
-	if c == nil || r.ProtoAtLeast(1, 1) || x.Producer.Message.(*message).length >= 0 {
+	if c == nil || r.ProtoAtLeast(1, 1) || x.Producer.Length >= 0 {
 		return func() {}
 	}
 	c.SetLinger(0)
@@ -148,15 +146,16 @@ func (s *sink) Flush() error {
 
 // begin sets the response's headers.
 func (s *sink) begin() {
-	m := s.exchange.Producer.Message.(*message)
+	producer := s.exchange.Producer
+	head := producer.Head
 	h := s.w.Header()
 	h.Set(headerExchange, s.exchange.ID)
-	h.Set("Content-Type", m.contentType)
-	if m.length >= 0 {
-		h.Set("Content-Length", strconv.FormatInt(m.length, 10))
+	h.Set("Content-Type", head.ContentType)
+	if producer.Length >= 0 {
+		h.Set("Content-Length", strconv.FormatInt(producer.Length, 10))
 	}
 	for _, optional := range [...]struct{ name, value string }{
-		{"Content-Disposition", disposition(s.r, m.disposition)}, {"Content-Encoding", m.encoding}, {"Content-Language", m.language},
+		{"Content-Disposition", disposition(s.r, head.ContentDisposition)}, {"Content-Encoding", head.ContentEncoding}, {"Content-Language", head.ContentLanguage},
 	} {
 		if optional.value != "" {
 			h.Set(optional.name, optional.value)

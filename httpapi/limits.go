@@ -115,21 +115,36 @@ func (s *Server) turnAway(r *http.Request, key pipe.Key, option string, f failur
 	return f.to(role)
 }
 
+// limitOption returns the option that sets a limit of pipe.Limits, "" for NoLimit. Errors name it, and the
+// audit log has it as the reason of a refusal.
+func limitOption(l pipe.Limit) string {
+	switch l {
+	case pipe.LimitWaiting:
+		return "max-waiting"
+	case pipe.LimitPerChannel:
+		return "max-waiting-per-channel"
+	case pipe.LimitPerClient:
+		return "max-waiting-per-client"
+	}
+	return ""
+}
+
 // told is what the client of a request is told of the outcome, where that is not success. A refusal names
 // the limit that it met.
 func told(request *pipe.Request, o pipe.Outcome) *failure {
 	f := ending(o, request.Role)
-	switch request.RefusedBy() {
+	limit := request.RefusedBy()
+	switch limit {
 	case pipe.NoLimit:
 		return f
-	case pipe.MaxWaiting:
+	case pipe.LimitWaiting:
 		f.text = "too many requests wait on this server"
-	case pipe.MaxWaitingPerChannel:
+	case pipe.LimitPerChannel:
 		f.text = "too many requests wait on this channel"
-	case pipe.MaxWaitingPerClient:
+	case pipe.LimitPerClient:
 		f.status = http.StatusTooManyRequests
 		f.text = "too many of your requests wait on this server"
 	}
-	f.text += " (--" + string(request.RefusedBy()) + ")"
+	f.text += " (--" + limitOption(limit) + ")"
 	return f
 }

@@ -126,8 +126,7 @@ func (v *viewer) got(want ...string) {
 func (s *stage) consume(name string) *pipe.Request {
 	r := s.broker.Arrive(pipe.Arrival{Key: keyHere, Role: pipe.Consumer, Wait: pipe.Forever, Client: pipe.Client{Addr: "192.0.2.1", Agent: name, Subject: "s"}})
 	go func() {
-		<-r.Settled()
-		if x := r.Exchange(); x != nil {
+		if x := r.AwaitMatch(); x != nil {
 			x.Relay(nowhere{})
 		}
 	}()

@@ -39,12 +39,10 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, key pipe.Key) {
 	unwatch := watch(r, request.Leave)
 	defer unwatch()
 	request.Fill()
-	<-request.Settled()
+	outcome, cause := request.AwaitEnd()
 
-	exchange, outcome := request.Exchange(), request.Outcome()
+	exchange := request.Exchange()
 	if exchange != nil {
-		var cause error
-		outcome, cause = exchange.Await()
 		s.logEnd(exchange, outcome, cause)
 		w.Header().Set(headerExchange, exchange.ID)
 	}
@@ -80,7 +78,7 @@ func (s *Server) producer(w http.ResponseWriter, r *http.Request, key pipe.Key) 
 			text: "an HTTP/1.0 request must say Content-Length: without it the end of the body cannot be told from a broken connection"}
 	}
 	if limit := s.config.MaxBody; limit > 0 && r.ContentLength > limit {
-		s.broker.Refuse(arrival, pipe.TooLarge)
+		s.broker.RecordUnmatched(arrival, pipe.TooLarge)
 		return arrival, nil, ending(pipe.TooLarge, pipe.Producer)
 	}
 	source, f := newSource(r, s.config.MaxBody)
@@ -89,9 +87,9 @@ func (s *Server) producer(w http.ResponseWriter, r *http.Request, key pipe.Key) 
 	}
 	control := http.NewResponseController(w)
 	arrival.Body = source
-	arrival.Length = source.message.length
+	arrival.Length = source.length
 	arrival.ReadAhead = s.config.ReadAhead
-	arrival.Message = &source.message
+	arrival.Head = &source.head
 	arrival.Interrupt = func() { control.SetReadDeadline(past) }
 	if r.ProtoAtLeast(1, 1) && r.Header.Get("Expect") != "" {
 		// A client that asked for 100 Continue takes more of them. A dead one answers with a reset, which

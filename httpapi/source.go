@@ -15,36 +15,27 @@ import (
 	"httpipe/pipe"
 )
 
-// message is what the consumer's response says of the body.
-type message struct {
-	contentType string
-	disposition string
-	encoding    string
-	language    string
-	length      int64 // -1: not announced
-}
-
-// newMessage reads a message's headers, which are a request's or a part's.
-func newMessage(h textproto.MIMEHeader, length int64) message {
-	m := message{
-		contentType: h.Get("Content-Type"),
-		disposition: h.Get("Content-Disposition"),
-		encoding:    strings.Join(h["Content-Encoding"], ", "),
-		language:    strings.Join(h["Content-Language"], ", "),
-		length:      length,
+// newHead reads the headers of a request, or of a part of one.
+func newHead(h textproto.MIMEHeader) pipe.Head {
+	head := pipe.Head{
+		ContentType:        h.Get("Content-Type"),
+		ContentDisposition: h.Get("Content-Disposition"),
+		ContentEncoding:    strings.Join(h["Content-Encoding"], ", "),
+		ContentLanguage:    strings.Join(h["Content-Language"], ", "),
 	}
-	// curl -d says this of everything, so it says nothing.
-	if m.contentType == "" || m.contentType == "application/x-www-form-urlencoded" {
-		m.contentType = "application/octet-stream"
+	// curl -d sends this type with any data, so it carries no information.
+	if head.ContentType == "" || head.ContentType == "application/x-www-form-urlencoded" {
+		head.ContentType = "application/octet-stream"
 	}
-	return m
+	return head
 }
 
 // A source is a producer's body as the relay reads it: within the limit, the first part of a multipart
 // upload, and with errors that tell a malformed body from a client that left. Owned by the goroutine
-// that reads it; message is complete, and constant, once the first Read has returned.
+// that reads it; head is complete, and constant, once the first Read has returned.
 type source struct {
-	message message
+	head   pipe.Head
+	length int64 // announced; -1: unknown
 
 	body  io.Reader // the request's
 	limit int64     // bytes of body allowed; 0: any
@@ -60,14 +51,14 @@ func newSource(r *http.Request, limit int64) (*source, *failure) {
 	s := &source{body: r.Body, limit: limit}
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if kind != "multipart/form-data" {
-		s.message = newMessage(textproto.MIMEHeader(r.Header), r.ContentLength)
+		s.head, s.length = newHead(textproto.MIMEHeader(r.Header)), r.ContentLength
 		return s, nil
 	}
 	if err != nil || params["boundary"] == "" {
 		return nil, &failure{status: http.StatusBadRequest, code: codeBadRequest,
 			text: "the Content-Type multipart/form-data names no usable boundary, so its first part cannot be found"}
 	}
-	s.message = newMessage(nil, -1)
+	s.head, s.length = newHead(nil), -1
 	s.parts = multipart.NewReader(bodyReader{s}, params["boundary"])
 	return s, nil
 }
@@ -109,7 +100,7 @@ func (s *source) readPart(p []byte) (int, error) {
 		if err != nil {
 			return 0, s.partError(err)
 		}
-		s.part, s.message = part, newMessage(part.Header, -1)
+		s.part, s.head = part, newHead(part.Header)
 	}
 	n, err := s.part.Read(p)
 	if err == nil || n > 0 {

@@ -1,7 +1,6 @@
 package metrics
 
 import (
-	"sync/atomic"
 	"time"
 
 	"httpipe/pipe"
@@ -34,9 +33,9 @@ type recorder struct {
 	m *Metrics
 }
 
-func (r recorder) RequestGone(q *pipe.Request) {
+func (r recorder) RequestUnmatched(q *pipe.Request) {
 	r.m.unmatched[q.Role].add(q.Outcome())
-	r.Recorder.RequestGone(q)
+	r.Recorder.RequestUnmatched(q)
 }
 
 func (r recorder) ExchangeMatched(x *pipe.Exchange) pipe.Commit {
@@ -45,36 +44,15 @@ func (r recorder) ExchangeMatched(x *pipe.Exchange) pipe.Commit {
 	return r.Recorder.ExchangeMatched(x)
 }
 
-// ExchangeEnded counts the end at once, unless it is a delivery with a record: only the record decides
-// whether that is what it says.
 func (r recorder) ExchangeEnded(x *pipe.Exchange) pipe.Commit {
 	r.m.transfer.Observe(x.EndedAt.Sub(x.MatchedAt).Seconds())
-	commit := r.Recorder.ExchangeEnded(x)
-	if _, safe := commit.(pipe.Safe); safe || x.Outcome != pipe.Delivered {
-		r.m.exchanges.add(x.Outcome)
-		return commit
-	}
-	return &delivery{Commit: commit, m: r.m, endedAt: x.EndedAt}
+	return r.Recorder.ExchangeEnded(x)
 }
 
-// A delivery is the Commit of one, and counts it when its producer has waited for that.
-type delivery struct {
-	pipe.Commit
-	m       *Metrics
-	endedAt time.Time
-	counted atomic.Bool
-}
-
-func (d *delivery) Wait() error {
-	err := d.Commit.Wait()
-	if d.counted.Swap(true) {
-		return err
+func (r recorder) OutcomeDecided(x *pipe.Exchange, o pipe.Outcome) {
+	r.m.exchanges.add(o)
+	if x.Outcome == pipe.Delivered { // so its producer has waited for the commit
+		r.m.commit.Observe(time.Since(x.EndedAt).Seconds())
 	}
-	d.m.commit.Observe(time.Since(d.endedAt).Seconds())
-	if err != nil {
-		d.m.exchanges.add(pipe.Unrecorded)
-	} else {
-		d.m.exchanges.add(pipe.Delivered)
-	}
-	return err
+	r.Recorder.OutcomeDecided(x, o)
 }

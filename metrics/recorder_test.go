@@ -1,7 +1,6 @@
 package metrics
 
 import (
-	"errors"
 	"fmt"
 	"net/http/httptest"
 	"strings"
@@ -10,19 +9,6 @@ import (
 
 	"httpipe/pipe"
 )
-
-// recorded is a Recorder whose commits are as given.
-type recorded struct {
-	pipe.Discard
-	commit pipe.Commit
-}
-
-func (r recorded) ExchangeEnded(*pipe.Exchange) pipe.Commit { return r.commit }
-
-// A commit is one that has ended with the error, or with nil.
-type commit struct{ error }
-
-func (c commit) Wait() error { return c.error }
 
 // ended is an exchange of half a second.
 func ended(o pipe.Outcome) *pipe.Exchange {
@@ -41,28 +27,22 @@ func (m *Metrics) counts(t *testing.T, o pipe.Outcome, want int) {
 	}
 }
 
-// A delivery is counted when it is known whether it is on record, and once, however often that is asked.
-func TestDeliveryIsCountedWithItsCommit(t *testing.T) {
-	for _, test := range []struct {
-		err  error
-		want pipe.Outcome
-	}{{nil, pipe.Delivered}, {errors.New("disk full"), pipe.Unrecorded}} {
+// An exchange is counted by the outcome that is decided after its end, not by the one at its end.
+func TestExchangeIsCountedByItsDecidedOutcome(t *testing.T) {
+	for _, decided := range []pipe.Outcome{pipe.Delivered, pipe.Unrecorded} {
 		m := New()
-		c := m.Recorder(recorded{commit: commit{test.err}}).ExchangeEnded(ended(pipe.Delivered))
-		m.counts(t, test.want, 0) // nobody can know yet
-		for range 2 {
-			if err := c.Wait(); err != test.err {
-				t.Errorf("Wait returns %v, want %v", err, test.err)
-			}
-		}
-		m.counts(t, test.want, 1)
+		r, x := m.Recorder(nil), ended(pipe.Delivered)
+		r.ExchangeEnded(x)
+		m.counts(t, pipe.Delivered, 0)
+		r.OutcomeDecided(x, decided)
+		m.counts(t, decided, 1)
 	}
 }
 
 // An outcome that was not thought of is counted too.
 func TestUnusualOutcome(t *testing.T) {
 	m := New()
-	m.Recorder(nil).ExchangeEnded(ended(pipe.Interrupted))
+	m.Recorder(nil).OutcomeDecided(ended(pipe.Interrupted), pipe.Interrupted)
 	m.counts(t, pipe.Interrupted, 1)
 }
 
@@ -77,11 +57,12 @@ func TestNoMetrics(t *testing.T) {
 
 // BenchmarkExchange is what counting costs an exchange.
 func BenchmarkExchange(b *testing.B) {
-	r := New().Recorder(recorded{commit: commit{}})
+	r := New().Recorder(nil)
 	x := ended(pipe.Delivered)
 	b.ReportAllocs()
 	for b.Loop() {
 		r.ExchangeMatched(x)
-		r.ExchangeEnded(x).Wait()
+		r.ExchangeEnded(x)
+		r.OutcomeDecided(x, pipe.Delivered)
 	}
 }

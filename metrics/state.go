@@ -44,7 +44,7 @@ func (s state) Collect(ch chan<- prometheus.Metric) {
 	gauge(waiting, int64(load.Producers), string(pipe.Producer))
 	gauge(waiting, int64(load.Consumers), string(pipe.Consumer))
 	gauge(running, int64(load.Exchanges))
-	counter(relayed, s.broker.Relayed())
+	counter(relayed, s.broker.BytesRelayed())
 	if s.log == nil {
 		return
 	}

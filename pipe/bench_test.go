@@ -13,10 +13,8 @@ func exchangeOnce(b *Broker) Outcome {
 	p := b.Arrive(Arrival{Key: k, Role: Producer, Wait: Forever, Body: strings.NewReader("hello"), Length: 5, ReadAhead: 64 << 10})
 	p.Fill()
 	c := b.Arrive(Arrival{Key: k, Role: Consumer, Wait: Forever})
-	<-c.Settled()
-	c.Exchange().Relay(nowhere{})
-	<-p.Settled()
-	o, _ := p.Exchange().Await()
+	c.AwaitMatch().Relay(nowhere{})
+	o, _ := p.AwaitEnd()
 	return o
 }
 
@@ -52,8 +50,7 @@ func BenchmarkBody(b *testing.B) {
 			p := broker.Arrive(Arrival{Role: Producer, Wait: Forever, Body: src, Length: -1, ReadAhead: 64 << 10})
 			c := broker.Arrive(Arrival{Role: Consumer, Wait: Forever})
 			go p.Fill()
-			<-c.Settled()
-			if o := c.Exchange().Relay(nowhere{}); o != Delivered {
+			if o := c.AwaitMatch().Relay(nowhere{}); o != Delivered {
 				b.Fatal(o)
 			}
 		})

@@ -8,46 +8,47 @@ import (
 )
 
 const (
-	firstBuffer  = 4 << 10   // a small message costs no more memory than this
-	streamBuffer = 512 << 10 // where throughput stops rising with the size of reads and writes
-	growth       = 4         // how much larger a buffer gets when it is too small
+	firstBuffer  = 4 << 10   // keeps small messages small in memory
+	streamBuffer = 512 << 10 // larger reads and writes give no more throughput
+	growth       = 4         // the factor by which a full buffer grows
 
-	// probeEvery is how often a producer whose body waits outside a full buffer is asked whether it
-	// still lives.
+	// probeEvery is the time between two calls of Arrival.Probe.
 	probeEvery = time.Second
 )
 
-// A body is what a producer sends, on its way through. While the producer waits, its own goroutine
-// reads ahead (fill). Once the exchange runs that one finishes the read it is in and steps aside, and
-// the relay's goroutine, which writes to the consumer, reads as well (next): a stream costs no
-// hand-over between goroutines. So the source is read by one at a time, first the one, then the other.
+// A body holds the bytes that a producer has sent and its consumer has not been given yet.
 //
-// A signal channel holds at most one token, and whoever takes it looks again, so that no change is
-// missed and none is waited for twice.
+// While the producer waits, the goroutine in fill reads ahead. When the exchange begins, fill finishes the read
+// that it is in and hands the source over to the relay's goroutine, which from then on reads (in next) what it
+// writes to the consumer. So a stream passes no data between goroutines, and only one goroutine reads the
+// source at any time.
+//
+// The signal channels hold at most one token. A goroutine that receives it examines the state again, so no
+// change is missed and no signal is counted twice.
 type body struct {
-	src   io.Reader   // read by fill until it has stepped aside, then by next
+	src   io.Reader   // read by fill until it has handed over, then by next
 	alive func() bool // the producer's Alive
-	probe func()      // called by fill while the buffer is full; nil for a client that must not be asked
+	probe func()      // the producer's Probe; may be nil
 
-	room chan struct{} // signalled when fill may go on: the exchange began, or the body was stopped; never closed
-	data chan struct{} // signalled when next may go on: bytes or an end came, or fill returned; never closed
+	room chan struct{} // signals fill: the exchange has begun, or the body was halted; never closed
+	data chan struct{} // signals next: there are bytes or an end, or fill has returned; never closed
 
-	mu      sync.Mutex // guards all below; taken after Broker.mu, never before it
-	buffer  []byte     // what is read; replaced by whoever reads the source
-	limit   int        // what the buffer may grow to while the producer waits
-	taken   int        // how much of the buffer next has handed out
-	count   int        // how much of it has been read, the taken included
-	flowing bool       // the exchange has begun
-	aside   bool       // fill has stepped aside
-	end     error      // why nothing more comes: io.EOF or a failure; nil while more may come
-	whole   bool       // next has handed out all of it, io.EOF included
-	stop    error      // why nothing of it is wanted any more; nil while it is
+	mu         sync.Mutex // guards everything below; locked after Broker.mu, never before it
+	buffer     []byte     // bytes read; replaced by the goroutine that reads the source
+	limit      int        // how far the buffer may grow while the producer waits
+	taken      int        // how many bytes of the buffer next has returned
+	count      int        // how many bytes of the buffer have been read, including those taken
+	begun      bool       // the exchange has begun
+	handedOver bool       // fill has returned so that next reads the source
+	end        error      // how the source ended: io.EOF or a failure; nil while more may come
+	whole      bool       // next has returned everything, io.EOF included
+	stop       error      // why the rest is to be discarded; nil unless halted
 }
 
 func newBody(a *Arrival) *body {
 	size, limit := firstBuffer, max(a.ReadAhead, 1)
 	if a.Length >= 0 && a.Length < firstBuffer {
-		size = int(a.Length) + 1 // one more, so that an unannounced end can be read as well
+		size = int(a.Length) + 1 // one more, so that the read after the last byte finds room and returns io.EOF
 	}
 	return &body{
 		src:    a.Body,
@@ -60,18 +61,18 @@ func newBody(a *Arrival) *body {
 	}
 }
 
-// fill reads the source until it ends or fails, until the exchange has begun, or until halt. It blocks
-// in the source's Read, and while the buffer is full. It calls ready once, without the lock, when the
-// first byte or the end of an empty body is in hand.
+// fill reads the source until it ends or fails, the exchange begins, or halt is called. It blocks in the
+// source's Read and while the buffer is full. It calls ready once, without the lock, when it has read the first
+// byte or the end of an empty body.
 func (b *body) fill(ready func()) {
-	defer b.quit()
+	defer b.fillReturned()
 	for {
-		space := b.space()
+		space := b.awaitSpace()
 		if space == nil {
 			return
 		}
 		n, err := b.read(space)
-		b.filled(n, err)
+		b.add(n, err)
 		if n > 0 && err == nil || err == io.EOF {
 			ready()
 			ready = func() {}
@@ -82,34 +83,34 @@ func (b *body) fill(ready func()) {
 	}
 }
 
-// errHungUp is how a body ends whose producer had hung up before the end was read.
-var errHungUp = errors.New("the producer has hung up")
+// errProducerHungUp ends a body if its producer has hung up before the end was read.
+var errProducerHungUp = errors.New("the producer has hung up")
 
-// read reads the source once. If the end comes from a producer that has hung up meanwhile, the last bytes
-// are lost: with them a body of an announced length would look whole.
+// read reads the source once. If it reads the end of the body after the producer has hung up, it drops the last
+// bytes, so that a body with an announced length does not look whole.
 func (b *body) read(p []byte) (n int, err error) {
 	n, err = b.src.Read(p)
-	if err == io.EOF && b.posthumous() {
-		return 0, errHungUp
+	if err == io.EOF && b.readAfterHangUp() {
+		return 0, errProducerHungUp
 	}
 	return n, err
 }
 
-// posthumous reports whether the end of the body was read after the producer had hung up. While a producer
-// waits its connection is watched, but what its kernel and ours hold of the body hides the FIN behind it:
-// a producer that died then can be matched, and only here is it found out.
-func (b *body) posthumous() bool {
+// readAfterHangUp reports whether the producer has hung up, once its exchange has begun. Before that its
+// connection is watched, but bytes of the body that are still in a kernel's buffer or in ours hide the FIN that
+// follows them. So a dead producer may be matched, and this check finds out.
+func (b *body) readAfterHangUp() bool {
 	b.mu.Lock()
-	flowing := b.flowing
+	begun := b.begun
 	b.mu.Unlock()
-	return flowing && !b.alive()
+	return begun && !b.alive()
 }
 
-// space returns the free part of the buffer that fill may read into, waiting for one, or nil if it is
-// to return.
-func (b *body) space() []byte {
+// awaitSpace returns the free part of the buffer for fill to read into. It blocks while there is none. It returns
+// nil if fill must return.
+func (b *body) awaitSpace() []byte {
 	for {
-		space, full := b.freePart()
+		space, full := b.space()
 		if !full {
 			return space
 		}
@@ -125,12 +126,12 @@ func (b *body) space() []byte {
 	}
 }
 
-// freePart is space without the wait.
-func (b *body) freePart() (space []byte, full bool) {
+// space is awaitSpace without blocking: full tells the caller to wait.
+func (b *body) space() (space []byte, full bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.flowing || b.stop != nil {
-		b.aside = b.stop == nil
+	if b.begun || b.stop != nil {
+		b.handedOver = b.stop == nil
 		return nil, false
 	}
 	if b.count == len(b.buffer) {
@@ -144,8 +145,8 @@ func (b *body) freePart() (space []byte, full bool) {
 	return b.buffer[b.count:], false
 }
 
-// filled takes note that n more bytes are in the buffer, and of err.
-func (b *body) filled(n int, err error) {
+// add notes the result of a read: n more bytes are in the buffer, and err is how the source ended, or nil.
+func (b *body) add(n int, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.count += n
@@ -153,38 +154,38 @@ func (b *body) filled(n int, err error) {
 	signal(b.data)
 }
 
-// quit takes note that fill returns. Unless it has stepped aside nothing more is read, be it that the
-// source panicked.
-func (b *body) quit() {
+// fillReturned notes that fill returns. Unless it has handed over, nothing more will be read, for example because
+// the source has panicked.
+func (b *body) fillReturned() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.end == nil && !b.aside {
+	if b.end == nil && !b.handedOver {
 		b.end = ProducerLeft
 	}
 	signal(b.data)
 }
 
-// next returns the bytes in hand, or else reads some. It blocks until there are some. They are the
-// caller's until it calls next again. The error comes with the last of them: io.EOF, the source's
-// failure, or, at once and without any bytes, the one given to halt.
+// next returns the bytes that have been read, or reads more. It blocks until there are some. The caller may use
+// the slice until it calls next again. With the last bytes comes the error: io.EOF or the source's failure. After
+// halt it returns the error of that at once, without bytes.
 func (b *body) next() ([]byte, error) {
 	for {
-		p, aside, err := b.take()
+		p, handedOver, err := b.take()
 		switch {
 		case len(p) > 0 || err != nil:
 			return p, err
-		case !aside:
+		case !handedOver:
 			<-b.data
 			continue
 		}
 		n, err := b.read(p[:cap(p)])
-		b.filled(n, err)
+		b.add(n, err)
 	}
 }
 
-// take returns the bytes in hand and how the source ended, if it has. If there is nothing at all, and fill
-// has stepped aside, it returns an empty slice of a buffer that the caller may read into.
-func (b *body) take() (p []byte, aside bool, err error) {
+// take returns the bytes that have been read and how the source ended, if it has. If there are none and fill has
+// handed over, it returns an empty slice of a buffer that the caller may read into.
+func (b *body) take() (p []byte, handedOver bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.stop != nil {
@@ -193,7 +194,7 @@ func (b *body) take() (p []byte, aside bool, err error) {
 	p = b.buffer[b.taken:b.count]
 	b.taken = b.count
 	b.whole = b.end == io.EOF
-	if len(p) > 0 || b.end != nil || !b.aside {
+	if len(p) > 0 || b.end != nil || !b.handedOver {
 		return p, false, b.end
 	}
 	if b.count > len(b.buffer)/2 && len(b.buffer) < streamBuffer {
@@ -203,16 +204,16 @@ func (b *body) take() (p []byte, aside bool, err error) {
 	return b.buffer[:0], true, nil
 }
 
-// flow lets fill step aside, since the exchange has begun.
-func (b *body) flow() {
+// begin makes fill hand over to next, because the exchange has begun.
+func (b *body) begin() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.flowing = true
+	b.begun = true
 	signal(b.room)
 }
 
-// halt makes fill and next return, next with why, and what is in hand void. It reports whether the source
-// still had more to give, in which case somebody may be blocked reading it. Only the first halt counts.
+// halt discards the rest of the body. It makes fill return, and next return the error why. It reports whether the
+// source had not ended yet, in which case a goroutine may be blocked reading it. Only the first call counts.
 func (b *body) halt(why error) (reading bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -231,14 +232,14 @@ func (b *body) ended() error {
 	return b.end
 }
 
-// handedOut reports whether next has handed out all of the body, io.EOF included.
+// handedOut reports whether next has returned all of the body, io.EOF included.
 func (b *body) handedOut() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.whole
 }
 
-// signal leaves a token in c unless one is there.
+// signal puts a token into c, unless there is one already.
 func signal(c chan struct{}) {
 	select {
 	case c <- struct{}{}:

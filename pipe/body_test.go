@@ -221,13 +221,13 @@ func TestSourcePanicsInTheRelay(t *testing.T) {
 	p := broker.Arrive(Arrival{Role: Producer, Wait: Forever, Body: source, Length: -1, ReadAhead: 1})
 	go p.Fill()
 	c := broker.Arrive(Arrival{Role: Consumer, Wait: Forever})
-	<-c.Settled()
+	x := c.AwaitMatch()
 	func() {
 		defer func() { recover() }()
-		c.Exchange().Relay(nowhere{})
+		x.Relay(nowhere{})
 	}()
-	if <-p.Settled(); p.Exchange().Outcome != ProducerLeft {
-		t.Errorf("the exchange ended as %s", p.Exchange().Outcome)
+	if o, _ := p.AwaitEnd(); o != ProducerLeft {
+		t.Errorf("the exchange ended as %s", o)
 	}
 }
 
@@ -258,7 +258,7 @@ func TestBytesInAndOut(t *testing.T) {
 		for range rng.IntN(20) {
 			_ = b.ended() // gives fill a chance
 		}
-		b.flow()
+		b.begin()
 		got, err := drain(b)
 		if err != nil || !bytes.Equal(got, want) {
 			t.Fatalf("seed %d, body %d: %d bytes came out (%v) of %d: %s, want %s", seed, i, len(got), err, len(want), brief(got), brief(want))

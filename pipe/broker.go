@@ -8,50 +8,50 @@ import (
 	"time"
 )
 
-// Config is how a Broker behaves.
+// Config configures a Broker.
 type Config struct {
-	// NewID makes the id of an exchange; ids must differ. It is called under the broker's lock.
+	// NewID returns the id of a new exchange, different each time. It is called with the broker's lock held.
 	NewID func() string
-	// Recorder is told what happens. nil: nobody is.
+	// Recorder is told what happens. nil: nothing is recorded.
 	Recorder Recorder
-	// Strict holds an exchange's first byte back until its match is safe with the Recorder.
+	// Strict holds back the first byte of an exchange until the record of its match is safe.
 	Strict bool
-	// SilenceTimeout is how long a producer whose turn it is may send nothing while a consumer is
-	// there. 0: as long as it likes.
+	// SilenceTimeout limits how long a producer may send nothing while it is first in its queue and a consumer
+	// waits, or while its exchange runs. 0: no limit.
 	SilenceTimeout time.Duration
-	// Limits bound who may wait.
+	// Limits bound how many requests may wait.
 	Limits Limits
 }
 
 // A Broker matches requests, channel by channel. Make one with New. All methods may be called from any
-// goroutine, and none blocks unless it says so.
+// goroutine, and none blocks unless its comment says so.
 type Broker struct {
 	config   Config
-	recorder Recorder
+	recorder Recorder // never nil
 
-	// mu guards everything below, and whatever says so in this package. Nothing blocks under it.
+	// mu guards everything below, and whatever else in this package says so. Nothing blocks while it is held.
 	mu sync.Mutex
 	// namespaces holds every channel that exists, by namespace and name. No inner map is empty.
-	namespaces map[string]map[string]*channel
-	lives      int64          // how many there have been
-	waiting    queue          // requests, on all channels
-	producers  int            // of them
-	groups     map[string]int // of them, by Arrival.Group; empty without Limits.PerClient
-	running    queue          // the producers of exchanges, those of deleted channels included
-	relayed    int64          // bytes, by exchanges that have ended
-	stopping   bool           // nobody is let in any more
-	idle       chan struct{}  // closed when stopping and nothing runs
+	namespaces   map[string]map[string]*channel
+	lives        int64          // lives of channels so far
+	waiting      queue          // the waiting requests of all channels
+	producers    int            // how many of them are producers
+	groups       map[string]int // how many of them have each Arrival.Group; empty without Limits.PerClient
+	running      queue          // the producers of running exchanges, those on deleted channels included
+	bytesRelayed int64          // by exchanges that have ended
+	stopping     bool           // Shutdown was called
+	idle         chan struct{}  // closed once stopping and no exchange runs
 }
 
-// New returns a broker without any channels.
+// New returns a broker without channels.
 func New(config Config) *Broker {
 	b := &Broker{
 		config:     config,
 		recorder:   config.Recorder,
 		namespaces: make(map[string]map[string]*channel),
-		waiting:    queue{kind: ofBroker},
+		waiting:    queue{kind: brokerQueue},
 		groups:     make(map[string]int),
-		running:    queue{kind: ofBroker},
+		running:    queue{kind: brokerQueue},
 		idle:       make(chan struct{}),
 	}
 	if b.recorder == nil {
@@ -60,51 +60,52 @@ func New(config Config) *Broker {
 	return b
 }
 
-// Arrive lets a request in. It returns at once; the request waits for its Settled. It may be over
-// already: TimedOut if it would not wait and had to, Refused by a limit, ShutDown if the broker is stopping.
+// Arrive admits a request to its channel, or ends it unmatched: as TimedOut if it does not want to wait and
+// would have to, as Refused if it exceeds a limit, as ShutDown if the broker is stopping. It does not block.
+// Call AwaitMatch next for a consumer, Fill and AwaitEnd for a producer.
 func (b *Broker) Arrive(a Arrival) *Request {
-	r := &Request{Arrival: a, broker: b, settled: make(chan struct{})}
+	r := &Request{Arrival: a, broker: b, wake: make(chan struct{})}
 	if a.Role == Producer {
 		r.body = newBody(&r.Arrival)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	r.ArrivedAt = time.Now() // under the lock, so that times tell the order as well
+	r.ArrivedAt = time.Now() // with the lock held, so that the times have the order of arrival
 	c := b.namespaces[a.Key.Namespace][a.Key.Channel]
 	switch {
 	case b.stopping:
-		b.goneLocked(r, ShutDown)
+		b.endUnmatchedLocked(r, ShutDown)
 		return r
 	case a.Wait == 0 && (c == nil || !c.nextPairLocked(a.Role)):
-		b.goneLocked(r, TimedOut)
+		b.endUnmatchedLocked(r, TimedOut)
 		return r
 	}
 	if r.refusedBy = b.limitLocked(c, &a); r.refusedBy != NoLimit {
-		b.goneLocked(r, Refused)
+		b.endUnmatchedLocked(r, Refused)
 		return r
 	}
 	if c == nil {
 		c = b.openLocked(a.Key)
 	}
-	c.joinLocked(r)
+	c.enqueueLocked(r)
 	if a.Wait > 0 {
-		r.timer = time.AfterFunc(a.Wait, func() { b.expire(r, TimedOut) })
+		r.timer = time.AfterFunc(a.Wait, func() { b.endWait(r, TimedOut) })
 	}
-	c.settleLocked()
+	c.advanceLocked()
 	return r
 }
 
-// Refuse tells the Recorder of a request that is not let in, for the reason o.
-func (b *Broker) Refuse(a Arrival, o Outcome) {
+// RecordUnmatched tells the Recorder of a request that was turned away with the outcome o and does not arrive.
+func (b *Broker) RecordUnmatched(a Arrival, o Outcome) {
 	now := time.Now()
-	r := &Request{Arrival: a, ArrivedAt: now, state: over, outcome: o, goneAt: now}
+	r := &Request{Arrival: a, ArrivedAt: now, state: ended, outcome: o, endedAt: now}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.recorder.RequestGone(r)
+	b.recorder.RequestUnmatched(r)
 }
 
-// Delete destroys a channel: it is gone at once, its waiters are over (Deleted) and its exchange is cut.
-// It reports whether the channel existed.
+// Delete removes a channel at once: its waiting requests end and its exchange is cut (Deleted). It reports
+// whether the channel existed.
 func (b *Broker) Delete(k Key) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -116,7 +117,7 @@ func (b *Broker) Delete(k Key) bool {
 	return true
 }
 
-// DeleteNamespace destroys every channel of a namespace as Delete does. It reports whether there was one.
+// DeleteNamespace deletes every channel of a namespace, as Delete does. It reports whether there was any.
 func (b *Broker) DeleteNamespace(namespace string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -127,8 +128,8 @@ func (b *Broker) DeleteNamespace(namespace string) bool {
 	return existed
 }
 
-// Look returns how many producers and consumers wait on a channel, the running pair not counted, and
-// whether it exists.
+// Look returns how many producers and consumers wait on a channel, without those of a running exchange, and
+// whether the channel exists.
 func (b *Broker) Look(k Key) (producers, consumers int, exists bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -139,7 +140,7 @@ func (b *Broker) Look(k Key) (producers, consumers int, exists bool) {
 	return c.producers.length, c.consumers.length, true
 }
 
-// State returns the names of all channels by namespace, each list sorted. It is the caller's.
+// State returns the names of all channels by namespace, each list sorted. The caller owns the map.
 func (b *Broker) State() map[string][]string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -150,15 +151,15 @@ func (b *Broker) State() map[string][]string {
 	return state
 }
 
-// Namespaces returns the namespaces that exist, sorted. The slice is the caller's, and never nil.
+// Namespaces returns the namespaces that exist, sorted. The caller owns the slice, which is never nil.
 func (b *Broker) Namespaces() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return sortedKeys(b.namespaces)
 }
 
-// Channels returns the channels of a namespace, sorted, none if it does not exist. The slice is the
-// caller's, and never nil.
+// Channels returns the channels of a namespace, sorted, or none if it does not exist. The caller owns the
+// slice, which is never nil.
 func (b *Broker) Channels(namespace string) []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -178,8 +179,8 @@ func (b *Broker) Stopping() bool {
 	return b.stopping
 }
 
-// Shutdown ends everybody's wait (ShutDown) and lets nobody in from now on. It blocks until the
-// exchanges that run have ended; once ctx is done it cuts them, which ends them soon.
+// Shutdown ends every waiting request (ShutDown) and admits no more. It blocks until the running exchanges have
+// ended. Once ctx is done it cuts them, and they end soon after.
 func (b *Broker) Shutdown(ctx context.Context) {
 	b.mu.Lock()
 	if !b.stopping {
@@ -199,4 +200,21 @@ func (b *Broker) Shutdown(ctx context.Context) {
 	}
 	b.mu.Unlock()
 	<-b.idle
+}
+
+// stopLocked ends every waiting request, and closes every channel on which no exchange runs.
+func (b *Broker) stopLocked() {
+	for c := range b.channelsLocked() {
+		c.dismissAllLocked(ShutDown)
+		c.advanceLocked()
+	}
+	b.closeIfIdleLocked()
+}
+
+// closeIfIdleLocked closes idle if the broker is stopping and no exchange runs. It is called when the broker
+// stops and after every end of an exchange; none begins in between, so idle is closed once.
+func (b *Broker) closeIfIdleLocked() {
+	if b.stopping && b.running.length == 0 {
+		close(b.idle)
+	}
 }

@@ -1,21 +1,74 @@
 package pipe
 
-import "time"
+import (
+	"iter"
+	"time"
+)
 
-// A channel is one life of a channel: its two queues, and the exchange that runs. Guarded by
-// Broker.mu, as are all methods, which is what their suffix Locked says.
+// A channel is one life of a channel: its two queues and the exchange that runs on it. Broker.mu guards its
+// fields. Its methods need that lock, as their suffix Locked says.
 type channel struct {
 	Life
 	broker    *Broker
 	producers queue
 	consumers queue
-	running   *Exchange
+	running   *Exchange // nil if none runs
 
-	// silent is the first producer if its turn has come, a consumer is there, and it has sent nothing,
-	// which has been so since silentSince; silence then runs out its time, if there is a limit.
+	// silent is the first producer, if no exchange runs, a consumer waits, and the producer has sent nothing
+	// since silentSince. Otherwise it is nil. The timer silence limits this, if there is a silence timeout.
 	silent      *Request
 	silentSince time.Time
 	silence     *time.Timer
+}
+
+// openLocked opens a new life of the channel k, which must not exist.
+func (b *Broker) openLocked(k Key) *channel {
+	b.lives++
+	c := &channel{Life: Life{ID: b.lives, Key: k, OpenedAt: time.Now()}, broker: b}
+	if b.namespaces[k.Namespace] == nil {
+		b.namespaces[k.Namespace] = make(map[string]*channel)
+	}
+	b.namespaces[k.Namespace][k.Channel] = c
+	b.recorder.ChannelOpened(&c.Life)
+	return c
+}
+
+// closeLocked removes c, which must exist, from the broker. If its exchange has not ended yet, endExchange
+// reports the closing.
+func (b *Broker) closeLocked(c *channel, why CloseReason) {
+	if b.stopping && why == ClosedIdle {
+		why = ClosedShutDown
+	}
+	c.ClosedAt, c.Reason = time.Now(), why
+	channels := b.namespaces[c.Key.Namespace]
+	delete(channels, c.Key.Channel)
+	if len(channels) == 0 {
+		delete(b.namespaces, c.Key.Namespace)
+	}
+	if c.running == nil {
+		b.recorder.ChannelClosed(&c.Life)
+	}
+}
+
+func (b *Broker) deleteLocked(c *channel) {
+	c.dismissAllLocked(Deleted)
+	b.closeLocked(c, ClosedDeleted)
+	if c.running != nil {
+		c.running.cutLocked(Deleted)
+	}
+}
+
+// channelsLocked visits every channel; the loop may close the channel that it is given.
+func (b *Broker) channelsLocked() iter.Seq[*channel] {
+	return func(yield func(*channel) bool) {
+		for _, channels := range b.namespaces {
+			for _, c := range channels {
+				if !yield(c) {
+					return
+				}
+			}
+		}
+	}
 }
 
 func (c *channel) queueOf(role Role) *queue {
@@ -25,8 +78,8 @@ func (c *channel) queueOf(role Role) *queue {
 	return &c.consumers
 }
 
-// joinLocked puts r at the end of its queue.
-func (c *channel) joinLocked(r *Request) {
+// enqueueLocked puts r at the end of its queue.
+func (c *channel) enqueueLocked(r *Request) {
 	r.channel = c
 	c.queueOf(r.Role).push(r)
 	b := c.broker
@@ -39,8 +92,8 @@ func (c *channel) joinLocked(r *Request) {
 	}
 }
 
-// partLocked takes r out of its queue.
-func (c *channel) partLocked(r *Request) {
+// dequeueLocked removes r from its queue.
+func (c *channel) dequeueLocked(r *Request) {
 	c.queueOf(r.Role).remove(r)
 	b := c.broker
 	b.waiting.remove(r)
@@ -55,29 +108,30 @@ func (c *channel) partLocked(r *Request) {
 	}
 }
 
-// nextPairLocked reports whether a request of the given role would be in the next pair if it arrived now:
-// if nothing runs and nobody of its kind waits, one of the other kind does, or c would not exist.
+// nextPairLocked reports whether a request of this role would be part of the next pair if it arrived now. That
+// takes no running exchange and no waiting request of the same role; since the channel exists, a request of the
+// other role waits then.
 func (c *channel) nextPairLocked(role Role) bool {
 	return c.running == nil && c.queueOf(role).length == 0
 }
 
-// settleLocked brings the channel to rest after any change: an exchange begins if one can, those who
-// would not wait for what is left are sent away, and a channel without anybody closes.
-func (c *channel) settleLocked() {
+// advanceLocked must be called after every change: it begins an exchange if one can begin, dismisses a request
+// that does not want to wait and would now have to, and closes the channel if it is unused.
+func (c *channel) advanceLocked() {
 	c.matchLocked()
 	for _, q := range []*queue{&c.producers, &c.consumers} {
 		if r := q.head; r != nil && r.Wait == 0 && (c.producers.length == 0 || c.consumers.length == 0) {
 			c.dismissLocked(r, TimedOut)
 		}
 	}
-	c.watchSilenceLocked()
+	c.updateSilenceLocked()
 	if c.running == nil && c.producers.length == 0 && c.consumers.length == 0 {
-		c.broker.closeLocked(c, Idle)
+		c.broker.closeLocked(c, ClosedIdle)
 	}
 }
 
-// matchLocked begins an exchange if nothing runs and the first two can. A client that turns out to have
-// hung up loses its place to the next.
+// matchLocked begins an exchange if none runs and the first producer is ready and has a consumer. A request
+// whose client turns out to have hung up is dismissed, and the next one takes its place.
 func (c *channel) matchLocked() {
 	for c.running == nil {
 		p, q := c.producers.head, c.consumers.head
@@ -105,47 +159,58 @@ func (c *channel) beginLocked(producer, consumer *Request) {
 		channel:   c,
 	}
 	for _, r := range []*Request{producer, consumer} {
-		c.partLocked(r)
+		c.dequeueLocked(r)
 		r.state, r.exchange = running, x
 		r.stopTimerLocked()
 	}
 	c.running = x
 	c.broker.running.push(producer)
-	producer.body.flow()
+	producer.body.begin()
 	x.matched = c.broker.recorder.ExchangeMatched(x)
-	close(consumer.settled)
+	close(consumer.wake)
 }
 
-// dismissLocked ends the wait of r, which is in one of the queues.
+// dismissLocked ends the wait of r, which must be in one of the queues.
 func (c *channel) dismissLocked(r *Request, o Outcome) {
-	c.partLocked(r)
-	c.broker.goneLocked(r, o)
+	c.dequeueLocked(r)
+	c.broker.endUnmatchedLocked(r, o)
 }
 
-// clearLocked ends everybody's wait.
-func (c *channel) clearLocked(o Outcome) {
+// dismissAllLocked ends the wait of all requests on the channel.
+func (c *channel) dismissAllLocked(o Outcome) {
 	for _, q := range []*queue{&c.producers, &c.consumers} {
 		for q.head != nil {
 			c.dismissLocked(q.head, o)
 		}
 	}
-	c.watchSilenceLocked()
+	c.updateSilenceLocked()
 }
 
-// watchSilenceLocked starts or stops the clock for a producer whose turn it is and who sends nothing.
-func (c *channel) watchSilenceLocked() {
-	var due *Request
+// updateSilenceLocked starts or stops the silence timeout of the first producer.
+func (c *channel) updateSilenceLocked() {
+	var silent *Request
 	if p := c.producers.head; c.running == nil && c.consumers.length > 0 && p != nil && !p.ready {
-		due = p
+		silent = p
 	}
-	if due == c.silent {
+	if silent == c.silent {
 		return
 	}
 	if c.silence != nil {
 		c.silence.Stop()
 	}
-	c.silent, c.silentSince, c.silence = due, time.Now(), nil
-	if limit := c.broker.config.SilenceTimeout; due != nil && limit > 0 {
-		c.silence = time.AfterFunc(limit, func() { c.broker.silenceOver(c) })
+	c.silent, c.silentSince, c.silence = silent, time.Now(), nil
+	if limit := c.broker.config.SilenceTimeout; silent != nil && limit > 0 {
+		c.silence = time.AfterFunc(limit, func() { c.broker.silenceTimedOut(c) })
+	}
+}
+
+// silenceTimedOut is called when a silence timer of c fires. Stopping the timer may have come too late, and
+// another may have been started since, so the time decides.
+func (b *Broker) silenceTimedOut(c *channel) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r := c.silent; r != nil && time.Since(c.silentSince) >= b.config.SilenceTimeout {
+		c.dismissLocked(r, Silent)
+		c.advanceLocked()
 	}
 }

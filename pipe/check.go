@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// check returns the first invariant of the package documentation that does not hold, or nil.
+// check returns an error for the first invariant of the package documentation that is violated, or nil.
 func (b *Broker) check() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	ran, wait := 0, 0
+	runningCount, waitingCount := 0, 0
 	for namespace, channels := range b.namespaces {
 		if len(channels) == 0 {
 			return fmt.Errorf("namespace %q is kept without channels", namespace)
@@ -22,25 +22,25 @@ func (b *Broker) check() error {
 				return fmt.Errorf("channel %v: %w", c.Key, err)
 			}
 			if c.running != nil {
-				ran++
+				runningCount++
 			}
-			wait += c.producers.length + c.consumers.length
+			waitingCount += c.producers.length + c.consumers.length
 		}
 	}
 	grouped := 0
 	for _, n := range b.groups {
 		grouped += n
 	}
-	if b.waiting.length != wait || b.config.Limits.PerClient > 0 && grouped != wait {
-		return fmt.Errorf("%d requests wait, %d are counted, %d by client", wait, b.waiting.length, grouped)
+	if b.waiting.length != waitingCount || b.config.Limits.PerClient > 0 && grouped != waitingCount {
+		return fmt.Errorf("%d requests wait, %d are counted, %d by client", waitingCount, b.waiting.length, grouped)
 	}
-	if b.running.length < ran {
-		return fmt.Errorf("%d exchanges run, %d are counted", ran, b.running.length)
+	if b.running.length < runningCount {
+		return fmt.Errorf("%d exchanges run, %d are counted", runningCount, b.running.length)
 	}
 	return b.checkQueuesLocked()
 }
 
-// checkQueuesLocked looks at the broker's own queues.
+// checkQueuesLocked checks the broker's own queues.
 func (b *Broker) checkQueuesLocked() error {
 	producers := 0
 	for r := range b.waiting.all() {
@@ -53,11 +53,11 @@ func (b *Broker) checkQueuesLocked() error {
 	}
 	waits := func(r *Request) bool { return r.state == waiting }
 	if err := b.waiting.check(waits, arrivedAt); err != nil {
-		return fmt.Errorf("queue of all that wait: %w", err)
+		return fmt.Errorf("queue of all waiting requests: %w", err)
 	}
 	runs := func(r *Request) bool { return r.state == running && r.exchange.Producer == r }
 	if err := b.running.check(runs, func(r *Request) time.Time { return r.exchange.MatchedAt }); err != nil {
-		return fmt.Errorf("queue of all that run: %w", err)
+		return fmt.Errorf("queue of all running exchanges: %w", err)
 	}
 	return nil
 }
@@ -67,12 +67,12 @@ func arrivedAt(r *Request) time.Time { return r.ArrivedAt }
 func (c *channel) checkLocked() error {
 	p, q := c.producers.head, c.consumers.head
 	switch {
-	case c.Reason != reasonStillAlive:
-		return fmt.Errorf("is closed (%s) and still there", c.Reason)
+	case c.Reason != notClosed:
+		return fmt.Errorf("is closed (%s) but still in the broker", c.Reason)
 	case c.running == nil && p == nil && q == nil:
-		return fmt.Errorf("is kept without anybody")
+		return fmt.Errorf("is kept without requests and exchange")
 	case c.running == nil && p != nil && q != nil && p.ready:
-		return fmt.Errorf("a pair that could begin is left waiting")
+		return fmt.Errorf("a pair that could begin an exchange is left waiting")
 	case c.running != nil && (c.running.Producer.state != running || c.running.Consumer.state != running):
 		return fmt.Errorf("exchange %s runs without its two sides", c.running.ID)
 	}
@@ -85,7 +85,7 @@ func (c *channel) checkLocked() error {
 	return nil
 }
 
-// check returns an error unless all in q belong there, in the order of since, and are linked as they should be.
+// check returns an error unless all requests in q belong there, are in the order of since, and are linked correctly.
 func (q *queue) check(belongs func(*Request) bool, since func(*Request) time.Time) error {
 	n := 0
 	var last *Request
@@ -93,7 +93,7 @@ func (q *queue) check(belongs func(*Request) bool, since func(*Request) time.Tim
 		n++
 		switch {
 		case !belongs(r):
-			return fmt.Errorf("a %s %s of another channel or state stands in it", r.state, r.Role)
+			return fmt.Errorf("it contains a %s %s of another channel or state", r.state, r.Role)
 		case r.places[q.kind].previous != last:
 			return fmt.Errorf("its links are broken at place %d", n)
 		case last != nil && since(r).Before(since(last)):
@@ -102,7 +102,7 @@ func (q *queue) check(belongs func(*Request) bool, since func(*Request) time.Tim
 		last = r
 	}
 	if n != q.length || q.tail != last {
-		return fmt.Errorf("%d stand in it, %d are counted", n, q.length)
+		return fmt.Errorf("it contains %d requests, %d are counted", n, q.length)
 	}
 	return nil
 }

@@ -13,16 +13,16 @@ func TestCheckFinds(t *testing.T) {
 	}{
 		{"kept without channels", func(w *world, _ *channel) { w.broker.namespaces["empty"] = map[string]*channel{} }},
 		{"is filed under", func(_ *world, c *channel) { c.Key.Channel = "elsewhere" }},
-		{"is closed (idle)", func(_ *world, c *channel) { c.Reason = Idle }},
-		{"without anybody", func(_ *world, c *channel) { c.producers = queue{} }},
+		{"is closed (idle) but", func(_ *world, c *channel) { c.Reason = ClosedIdle }},
+		{"without requests and exchange", func(_ *world, c *channel) { c.producers = queue{} }},
 		{"left waiting", func(_ *world, c *channel) { c.producers.head.ready, c.consumers = true, c.producers }},
-		{"of another channel or state", func(_ *world, c *channel) { c.producers.head.state = over }},
+		{"of another channel or state", func(_ *world, c *channel) { c.producers.head.state = ended }},
 		{"of another channel or state", func(_ *world, c *channel) { c.producers.head.channel = nil }},
 		{"of another channel or state", func(_ *world, c *channel) { c.producers.head.Role = Consumer }},
-		{"broken at place 2", func(_ *world, c *channel) { c.producers.tail.places[ofChannel].previous = nil }},
+		{"broken at place 2", func(_ *world, c *channel) { c.producers.tail.places[channelQueue].previous = nil }},
 		{"place 2 arrived before", func(_ *world, c *channel) { c.producers.tail.ArrivedAt = c.OpenedAt.Add(-1) }},
-		{"2 stand in it, 3 are counted", func(_ *world, c *channel) { c.producers.length++ }},
-		{"2 stand in it, 2 are counted", func(_ *world, c *channel) { c.producers.tail = c.producers.head }},
+		{"contains 2 requests, 3 are counted", func(_ *world, c *channel) { c.producers.length++ }},
+		{"contains 2 requests, 2 are counted", func(_ *world, c *channel) { c.producers.tail = c.producers.head }},
 		{"without its two sides", func(_ *world, c *channel) {
 			c.running = &Exchange{Producer: c.producers.head, Consumer: c.producers.tail}
 		}},
@@ -30,8 +30,8 @@ func TestCheckFinds(t *testing.T) {
 			c.running = &Exchange{Producer: &Request{state: running}, Consumer: &Request{state: running}}
 		}},
 		{"2 producers wait, 3 are counted", func(w *world, _ *channel) { w.broker.producers++ }},
-		{"all that wait: its links are broken", func(w *world, _ *channel) { w.broker.waiting.tail.places[ofBroker].previous = nil }},
-		{"all that run: a waiting producer", func(w *world, _ *channel) { w.broker.running.push(&Request{Arrival: Arrival{Role: Producer}}) }},
+		{"all waiting requests: its links are broken", func(w *world, _ *channel) { w.broker.waiting.tail.places[brokerQueue].previous = nil }},
+		{"all running exchanges: it contains a waiting producer", func(w *world, _ *channel) { w.broker.running.push(&Request{Arrival: Arrival{Role: Producer}}) }},
 	}
 	for _, test := range tests {
 		t.Run(test.finds, func(t *testing.T) {

@@ -1,53 +1,79 @@
-// Package pipe is the rendezvous core of httpipe: it decides who meets whom, hands one side's
-// bytes to the other, and says truthfully how that ended. It knows neither HTTP nor SQL.
+// Package pipe is the core of httpipe: it matches producers with consumers, relays each producer's body
+// to its consumer, and decides how the exchange ended. It knows neither HTTP nor SQL.
 //
-// # Nouns
+// # Terms
 //
-// A channel is named by a [Key]. A [Request] arrives at it in one of two roles: a producer brings
-// a body, a consumer wants one. A producer and a consumer that meet are an [Exchange]. A channel
-// exists from the first request that waits on it until nobody waits and nothing runs on it; that
-// span is a [Life]. Channels that nobody uses therefore cost nothing. A [Broker] holds them all, and
-// tells a [Recorder] what happens. How a request or an exchange ended is an [Outcome], one of a
-// closed list.
+// A [Key] names a channel. A [Request] arrives at a channel in one of two roles: a producer has a body to
+// send, a consumer is to receive one. A producer and a consumer that have been matched are an [Exchange].
+// A channel exists from the first request that waits on it until no request waits and no exchange runs on
+// it; that span is a [Life]. An unused channel takes no memory. A [Broker] holds all channels and reports
+// to a [Recorder] what happens on them. An [Outcome], one of a closed list, says how a request or an
+// exchange ended.
 //
-// # States
+// # States of a request
 //
-//	          Arrive                    begins                      Relay returns
-//	request ──────────▶ waiting ────────────────────▶ running ─────────────────────▶ over
-//	                       │                             │
-//	                       │ Left, TimedOut, Deleted,    │ Delivered, ConsumerLeft, ProducerLeft,
-//	                       │ Silent, TooLarge, ShutDown, │ Stalled, Silent, TooLarge, Deleted,
-//	                       ▼ ProducerLeft                ▼ ShutDown, Unrecorded
-//	                     over (told as "gone")         over (told as "ended")
+//	          Arrive              exchange begins             Relay returns
+//	request ──────────▶ waiting ──────────────────▶ running ───────────────┐
+//	                       │                                               │
+//	                       │ Left, TimedOut, Deleted,                      │ Delivered, ConsumerLeft, ProducerLeft,
+//	                       │ Silent, TooLarge, ShutDown,                   │ Stalled, Silent, TooLarge, Deleted,
+//	                       ▼ ProducerLeft                                  ▼ ShutDown, Unrecorded
+//	                 ended, unmatched                               ended, with its exchange
 //
-// A request that is not let in is over on arrival: TimedOut if it would not wait, Refused by a limit,
-// ShutDown while the broker stops.
+// A request that the broker does not admit ends in Arrive: as TimedOut if it does not want to wait and
+// would have to, as Refused if it exceeds a limit, as ShutDown while the broker stops.
 //
-// An exchange begins when nothing runs on the channel, the first producer in the queue is ready (its
-// first byte, or the end of an empty body, is in hand), there is a first consumer, and neither has
-// hung up. Until then both keep their places, and either may leave without costing the other its own.
-// It begins and ends exactly once; the goroutine in [Exchange.Relay] alone decides how, so that a cut
-// (a deletion, a stall, a shutdown) and a last byte that was written in the same instant have one
-// answer. A life that was deleted is gone from the broker at once, though its exchange may unwind for
-// a moment longer beside the next life.
+// An exchange begins when no other runs on the channel, the first producer in the queue is ready (its first
+// byte, or the end of an empty body, has been read), a consumer waits, and neither client has hung up.
+// Until then both requests keep their places, and either can end without costing the other its place.
+//
+// An exchange begins once and ends once. Only the goroutine in [Exchange.Relay] decides how it ends, so
+// there is one answer if the last byte is written at the moment of a cut (by a deletion, a stall, a
+// shutdown). A deleted life leaves the broker at once, but its exchange may take a moment to end while
+// the next life of the channel has already opened.
+//
+// # From a cause to an answer
+//
+// An outcome travels in one direction:
+//
+//	cause    the last byte is written, the body or the sink fails, Leave or Cut is called
+//	  │
+//	  ▼
+//	end      Relay returns: Exchange.Outcome is set, and the next exchange may begin
+//	  │
+//	  ▼
+//	record   Recorder.ExchangeEnded queues the row and returns its Commit
+//	  │
+//	  ▼
+//	answer   after a delivery, Commit.Wait; if it fails, Outcome.WithoutRecord says Unrecorded
+//	  │
+//	  ├────▶ Recorder.OutcomeDecided: the metric
+//	  └────▶ Request.AwaitEnd: the producer's status and the server's log line
+//
+// The row says the same as the answer, because the Recorder queues it with both outcomes and the audit log
+// writes the second if the Commit fails. An outcome other than Delivered is decided at the end and does
+// not wait for its record. The consumer never waits for a record, except for that of the match with
+// Config.Strict. A request that ends unmatched has a shorter way: RequestUnmatched records and counts it,
+// then AwaitMatch or AwaitEnd returns.
 //
 // # Invariants
 //
-//   - Requests of one role on one channel begin in the order in which they arrived.
+//   - Requests of one role on one channel begin their exchanges in the order in which they arrived.
 //   - At most one exchange runs in a life.
-//   - No channel is kept that has neither a waiter nor an exchange.
-//   - No two that could begin are left waiting.
-//   - All that wait stand in one queue in the order of their arrival, all that run in another in the order of
-//     their beginning, whatever their channels, so that a [Snapshot] need not visit those.
-//   - Every request ends once: gone unmatched, or with its exchange. Its Settled channel is closed once.
+//   - Every channel in the broker has a waiting request or a running exchange.
+//   - No producer and consumer that could begin an exchange are left waiting.
+//   - One queue holds the waiting requests of all channels in order of arrival, and one the running
+//     exchanges of all channels in the order in which they began, so that a [Snapshot] need not visit
+//     every channel.
+//   - Every request ends once: unmatched, or with its exchange. Its wake channel is closed once.
 //
 // The method check states them in code; the tests call it after every step.
 //
 // # Locking
 //
-// One mutex, Broker.mu, guards every queue and state in this package, and nothing blocks under it.
-// A body has a mutex of its own, which is taken last, so that bytes flow without the broker's. Under
-// Broker.mu the broker calls the Recorder and the Arrival's Alive and Interrupt, which is what gives
-// a Recorder events in their true order, and a beginning exchange two sides that were there: these
-// must return at once and must not call back.
+// One mutex, Broker.mu, guards every queue and every state in this package, and nothing blocks while it is
+// held. Each body has its own mutex, which is locked after Broker.mu and never before it, so that bytes
+// flow without the broker's lock. The broker calls the Recorder, Arrival.Alive and Arrival.Interrupt with
+// Broker.mu held. So the Recorder sees events in their true order, and an exchange begins with two clients
+// that are still connected. These functions must return at once and must not call the broker.
 package pipe

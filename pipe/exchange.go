@@ -6,54 +6,54 @@ import (
 	"time"
 )
 
-// An Exchange is a producer and a consumer that have met.
+// An Exchange is a producer and a consumer that have been matched.
 type Exchange struct {
 	// Set when it begins.
 	ID                 string
 	Key                Key
-	Life               int64
+	Life               int64 // Life.ID of the channel
 	Producer, Consumer *Request
 	MatchedAt          time.Time
 	channel            *channel
-	matched            Commit
+	matched            Commit // of the record of the match
 
 	written atomic.Int64 // bytes of the body written to the consumer
 
-	cause Outcome // why it is to be cut, "" if it is not; guarded by Broker.mu
+	cause Outcome // why it is being cut, "" if it is not; guarded by Broker.mu
 
-	// Set when it ends, under Broker.mu; constant once the producer's Settled is closed.
+	// Set when it ends, under Broker.mu. Constant once the producer's wake channel is closed.
 	EndedAt time.Time
-	Outcome Outcome
-	Bytes   int64
-	ended   Commit
+	Outcome Outcome // of the bytes; what becomes of a delivery without a record, AwaitEnd returns
+	Bytes   int64   // written to the consumer
+	ended   Commit  // of the record of the end
 }
 
-// A Sink is the consumer's connection. Its methods may block for as long as the consumer takes; the
+// A Sink is the consumer's connection. Its methods may block until the consumer accepts the data. The
 // consumer's Interrupt makes them return.
 type Sink interface {
-	// Write may be given no bytes, as for an empty body.
+	// Write may be given an empty slice, for an empty body.
 	io.Writer
-	// Flush sends on what Write has been given.
+	// Flush sends what Write was given.
 	Flush() error
 }
 
-// Relay sends the body to the consumer, byte by byte as it comes, and returns how the exchange ended.
-// The consumer must call it, once, from the goroutine that owns the sink; what was not read ahead of the
-// body is read there too. It blocks until the exchange is over, but not for the record of its end: see Await.
+// Relay copies the body to the sink, each piece as soon as it has been read, and returns how the exchange
+// ended. The consumer's goroutine, which owns the sink, must call it once. It also reads what Fill has not
+// read. It blocks until the exchange has ended, but not for the record of the end.
 //
-// Nothing has been written to the sink if it returns Unrecorded. If it returns anything but Delivered,
-// the consumer must be made to see that the body is not whole.
+// If it returns Unrecorded, nothing has been written to the sink. If it returns anything but Delivered, the
+// caller must make sure that the consumer does not take the body for complete.
 func (x *Exchange) Relay(sink Sink) (o Outcome) {
 	b := x.channel.broker
-	defer func() { o = b.end(x, o) }()
+	defer func() { o = b.endExchange(x, o) }()
 
 	if b.config.Strict && x.matched.Wait() != nil {
 		return Unrecorded
 	}
 	for {
-		o = ProducerLeft // also if the source panics
+		o = ProducerLeft // if Body panics
 		p, err := x.next()
-		o = ConsumerLeft // also if the sink panics
+		o = ConsumerLeft // if the sink panics
 		last := err == io.EOF
 		if last && !x.Consumer.alive() {
 			return ConsumerLeft
@@ -74,8 +74,8 @@ func (x *Exchange) Relay(sink Sink) (o Outcome) {
 	}
 }
 
-// next returns what is to be written next, as body.next does. A producer that sends nothing for too long
-// is cut off.
+// next returns the bytes to write next, as body.next does. It cuts the exchange if the producer sends nothing
+// for longer than the silence timeout.
 func (x *Exchange) next() ([]byte, error) {
 	if limit := x.channel.broker.config.SilenceTimeout; limit > 0 {
 		silence := time.AfterFunc(limit, func() { x.Cut(Silent) })
@@ -84,8 +84,8 @@ func (x *Exchange) next() ([]byte, error) {
 	return x.Producer.body.next()
 }
 
-// Cut asks for the exchange to end at once, for the reason why. The relay, which it interrupts, ends
-// it, unless the last byte has been written by then. Only the first Cut counts.
+// Cut asks the exchange to end at once with the outcome why. It interrupts the relay, which then ends the
+// exchange, unless the last byte has already been written. Only the first Cut counts.
 func (x *Exchange) Cut(why Outcome) {
 	b := x.channel.broker
 	b.mu.Lock()
@@ -98,11 +98,12 @@ func (x *Exchange) cutLocked(why Outcome) {
 		return
 	}
 	x.cause = why
-	x.Producer.abandon(why)
+	x.Producer.stopBody(why)
 	x.Consumer.interrupt()
 }
 
-// WasCut reports whether a cut came, be it too late: if so the consumer's Interrupt has been called.
+// WasCut reports whether the exchange was cut before it ended, even if the cut came too late to change the
+// outcome. If so, the consumer's Interrupt has been called.
 func (x *Exchange) WasCut() bool {
 	b := x.channel.broker
 	b.mu.Lock()
@@ -113,16 +114,52 @@ func (x *Exchange) WasCut() bool {
 // Written returns how many bytes of the body have been written to the consumer so far.
 func (x *Exchange) Written() int64 { return x.written.Load() }
 
-// Await returns how the exchange ended, as its producer may be told: a delivery only once the record of
-// it is safe, for which it blocks, or else Unrecorded and why. Call it after the producer's Settled.
-func (x *Exchange) Await() (Outcome, error) {
+// endExchange ends x with the outcome o of its relay, or with the cause of a cut that came in time, and returns
+// that outcome. The next exchange on the channel begins here, before any record is committed.
+func (b *Broker) endExchange(x *Exchange, o Outcome) Outcome {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if o != Delivered && x.cause != "" {
+		o = x.cause
+	}
+	x.EndedAt, x.Outcome, x.Bytes = time.Now(), o, x.written.Load()
+	if o != Delivered {
+		x.Producer.stopBody(o)
+	}
+	c := x.channel
+	c.Exchanges++
+	c.Bytes += x.Bytes
+	b.bytesRelayed += x.Bytes
+	x.ended = b.recorder.ExchangeEnded(x)
+	if o != Delivered { // awaitRecord decides about a delivery
+		b.recorder.OutcomeDecided(x, o)
+	}
+	x.Producer.state, x.Consumer.state = ended, ended
+	close(x.Producer.wake)
+	c.running = nil
+	b.running.remove(x.Producer)
+	if c.Reason == notClosed {
+		c.advanceLocked()
+	} else {
+		b.recorder.ChannelClosed(&c.Life)
+	}
+	b.closeIfIdleLocked()
+	return o
+}
+
+// awaitRecord returns the outcome to tell the producer of an exchange that has ended and, if that is Unrecorded,
+// why there is no record. After a delivery it blocks until the record is safe.
+func (x *Exchange) awaitRecord() (Outcome, error) {
 	switch x.Outcome {
 	case Delivered:
+		outcome, cause := x.Outcome, error(nil)
 		if err := x.ended.Wait(); err != nil {
-			return Unrecorded, err
+			outcome, cause = x.Outcome.WithoutRecord(), err
 		}
+		x.channel.broker.recorder.OutcomeDecided(x, outcome)
+		return outcome, cause
 	case Unrecorded:
-		return Unrecorded, x.matched.Wait() // which has failed, and does not block
+		return Unrecorded, x.matched.Wait() // has failed already, so it does not block
 	}
 	return x.Outcome, nil
 }

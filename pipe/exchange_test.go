@@ -222,7 +222,7 @@ func TestCutDoesNotAwaitTheSource(t *testing.T) {
 		c := w.consume("c")
 		c.cuts(Stalled)
 		c.ends(Stalled)
-		p.is(over)
+		p.is(ended)
 		p.pending()
 		p.sends("y")
 		p.ends(Stalled)

@@ -53,9 +53,10 @@ type hammer struct {
 
 	arrived atomic.Int64
 
-	mu        sync.Mutex      // guards what clients were told
-	confirmed map[string]bool // the producers whose message is delivered
-	received  map[string]int  // how many consumers got it whole
+	mu        sync.Mutex        // guards what clients were told
+	confirmed map[string]bool   // the producers whose message is delivered
+	received  map[string]int    // how many consumers got it whole
+	decided   map[*Exchange]int // how often the outcome was decided
 
 	// Guarded by Broker.mu.
 	ends      map[*Request]int // how many times each request ended
@@ -70,6 +71,7 @@ func newHammer(t *testing.T) *hammer {
 		t:         t,
 		confirmed: make(map[string]bool),
 		received:  make(map[string]int),
+		decided:   make(map[*Exchange]int),
 		ends:      make(map[*Request]int),
 		open:      make(map[int64]bool),
 		lastBegun: make(map[string]time.Time),
@@ -93,7 +95,7 @@ func (h *hammer) ChannelClosed(l *Life) {
 	delete(h.open, l.ID)
 }
 
-func (h *hammer) RequestGone(r *Request) {
+func (h *hammer) RequestUnmatched(r *Request) {
 	h.ends[r]++
 	h.outcomes[r.Outcome()]++
 }
@@ -107,14 +109,23 @@ func (h *hammer) ExchangeMatched(x *Exchange) Commit {
 		}
 		h.lastBegun[queue] = r.ArrivedAt
 	}
-	return Safe{}
+	return Committed{}
 }
 
 func (h *hammer) ExchangeEnded(x *Exchange) Commit {
 	h.ends[x.Producer]++
 	h.ends[x.Consumer]++
 	h.outcomes[x.Outcome]++
-	return Safe{}
+	return Committed{}
+}
+
+func (h *hammer) OutcomeDecided(x *Exchange, o Outcome) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.decided[x]++
+	if o != x.Outcome {
+		h.t.Errorf("%s was decided after all, with a record, to be %s", x.Outcome, o)
+	}
 }
 
 // client is one request from its arrival to its end.
@@ -140,13 +151,10 @@ func (h *hammer) produce(rng *rand.Rand, a Arrival, id string) {
 	r := h.broker.Arrive(a)
 	defer h.disturb(rng, r)()
 	r.Fill()
-	<-r.Settled()
-	if x := r.Exchange(); x != nil {
-		if o, _ := x.Await(); o == Delivered {
-			h.mu.Lock()
-			defer h.mu.Unlock()
-			h.confirmed[id] = true
-		}
+	if o, _ := r.AwaitEnd(); o == Delivered {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.confirmed[id] = true
 	}
 }
 
@@ -155,8 +163,7 @@ func (h *hammer) consume(rng *rand.Rand, a Arrival) {
 	a.Interrupt = sink.interrupt
 	r := h.broker.Arrive(a)
 	defer h.disturb(rng, r)()
-	<-r.Settled()
-	x := r.Exchange()
+	x := r.AwaitMatch()
 	if x == nil {
 		return
 	}
@@ -181,7 +188,7 @@ func (h *hammer) disturb(rng *rand.Rand, r *Request) (join func()) {
 		wg.Go(r.Leave)
 	case 1:
 		wg.Go(func() {
-			<-r.Settled()
+			<-r.wake
 			if x := r.Exchange(); x != nil {
 				x.Cut(Stalled)
 			}
@@ -216,6 +223,14 @@ func (h *hammer) audit() {
 	for r, n := range h.ends {
 		if n != 1 {
 			h.t.Errorf("a %s ended %d times", r.Role, n)
+		}
+	}
+	if len(h.decided) != h.matched {
+		h.t.Errorf("%d outcomes were decided of %d exchanges", len(h.decided), h.matched)
+	}
+	for x, n := range h.decided {
+		if n != 1 {
+			h.t.Errorf("the outcome %s was decided %d times", x.Outcome, n)
 		}
 	}
 	for id, n := range h.received {

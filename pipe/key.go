@@ -15,12 +15,12 @@ func (k Key) String() string { return k.Namespace + "/" + k.Channel }
 // maxName is the longest name, in bytes (which are characters: names are ASCII).
 const maxName = 255
 
-// namePunctuation is what a name may hold besides letters and digits: with them, all that the path of
-// a URL carries unescaped. So a channel has one spelling in a URL, a shell, SQL and a load balancer.
+// namePunctuation holds the characters that are allowed in a name besides letters and digits: with these, all that
+// the path of a URL carries unescaped. So a channel is spelled the same in a URL, a shell, SQL and a load balancer.
 const namePunctuation = "-._~!$&'()*+,;=:@"
 
-// CheckName returns nil if s may be the name of a namespace or a channel, and otherwise an error of
-// one line that says what is wrong with it and what is allowed. What is the kind of name, for the text.
+// CheckName returns nil if s is a valid name of a namespace or a channel. Otherwise it returns an error of one line
+// that says what is wrong and what is allowed. The text calls s the what name.
 func CheckName(what, s string) error {
 	switch {
 	case s == "":
@@ -28,7 +28,7 @@ func CheckName(what, s string) error {
 	case len(s) > maxName:
 		return fmt.Errorf("the %s name has %d characters; at most %d are allowed", what, len(s), maxName)
 	case s == "." || s == "..":
-		return fmt.Errorf("a %s cannot be named %q, which URLs give another meaning", what, s)
+		return fmt.Errorf("a %s cannot be named %q, which has another meaning in a URL", what, s)
 	}
 	for _, c := range s {
 		if !nameRune(c) {
@@ -42,5 +42,5 @@ func nameRune(c rune) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune(namePunctuation, c)
 }
 
-// spaced puts blanks between the characters of s, so that a list of punctuation can be read.
+// spaced puts blanks between the characters of s, to make a list of punctuation readable.
 func spaced(s string) string { return strings.Join(strings.Split(s, ""), " ") }

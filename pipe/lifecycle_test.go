@@ -313,7 +313,7 @@ func TestStateAndNames(t *testing.T) {
 
 func TestRefuse(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
-		w.broker.Refuse(Arrival{Key: home, Role: Producer, Client: Client{Agent: "p"}}, Refused)
+		w.broker.RecordUnmatched(Arrival{Key: home, Role: Producer, Client: Client{Agent: "p"}}, Refused)
 		w.looks(0, 0, false)
 		w.told("gone p refused")
 	})
@@ -321,7 +321,7 @@ func TestRefuse(t *testing.T) {
 
 func TestBrokerWithoutRecorder(t *testing.T) {
 	b := New(Config{NewID: func() string { return "x" }})
-	b.Refuse(Arrival{Role: Consumer}, Refused)
+	b.RecordUnmatched(Arrival{Role: Consumer}, Refused)
 	if got := exchangeOnce(b); got != Delivered {
 		t.Errorf("the exchange ended as %s", got)
 	}

@@ -1,43 +1,57 @@
 package pipe
 
-// Limits bound how many requests may wait at once. 0 is no limit. A request that somebody already waits
-// for is let in whatever the limits say: it makes the waiters fewer, and to turn it away could keep a
-// full broker full for ever.
+// Limits bound how many requests may wait at the same time; 0 means no limit. No limit applies to a request
+// that a request of the other role is already waiting for: it will shorten the queues, and refusing it could
+// keep a full broker full for ever.
 type Limits struct {
-	Waiting    int // in all
+	Waiting    int // on all channels together
 	PerChannel int // on one channel, both roles together
-	PerClient  int // of one client, by Arrival.Group
+	PerClient  int // with the same Arrival.Group
 }
 
-// Limit says which of the limits refused a request.
-type Limit string
+// Limit is one of the Limits: the one that a request was refused for.
+type Limit int
 
 const (
-	NoLimit              Limit = ""
-	MaxWaiting           Limit = "max-waiting"
-	MaxWaitingPerChannel Limit = "max-waiting-per-channel"
-	MaxWaitingPerClient  Limit = "max-waiting-per-client"
+	NoLimit         Limit = iota
+	LimitWaiting          // Limits.Waiting
+	LimitPerChannel       // Limits.PerChannel
+	LimitPerClient        // Limits.PerClient
 )
 
-// limitLocked returns the limit that a would exceed if it waited on c, which is nil if the channel does
+func (l Limit) String() string {
+	switch l {
+	case NoLimit:
+		return "no limit"
+	case LimitWaiting:
+		return "limit in total"
+	case LimitPerChannel:
+		return "limit per channel"
+	case LimitPerClient:
+		return "limit per client"
+	}
+	panic("pipe: no such limit")
+}
+
+// limitLocked returns the limit that a would exceed by waiting on c, or NoLimit. c is nil if the channel does
 // not exist.
 func (b *Broker) limitLocked(c *channel, a *Arrival) Limit {
 	onChannel := 0
 	if c != nil {
-		own, all := c.queueOf(a.Role).length, c.producers.length+c.consumers.length
-		if all-own > own {
-			return NoLimit // one of the others waits for it
+		same, all := c.queueOf(a.Role).length, c.producers.length+c.consumers.length
+		if all-same > same {
+			return NoLimit // a request of the other role waits for this one
 		}
 		onChannel = all
 	}
 	limits := b.config.Limits
 	switch {
 	case limits.Waiting > 0 && b.waiting.length >= limits.Waiting:
-		return MaxWaiting
+		return LimitWaiting
 	case limits.PerChannel > 0 && onChannel >= limits.PerChannel:
-		return MaxWaitingPerChannel
+		return LimitPerChannel
 	case limits.PerClient > 0 && b.groups[a.Group] >= limits.PerClient:
-		return MaxWaitingPerClient
+		return LimitPerClient
 	}
 	return NoLimit
 }

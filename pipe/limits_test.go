@@ -8,7 +8,7 @@ func (p *peer) refusedBy(want Limit) {
 	p.w.t.Helper()
 	p.ends(Refused)
 	if got := p.request.RefusedBy(); got != want {
-		p.w.t.Errorf("%s was refused by %q, want %q", p.name, got, want)
+		p.w.t.Errorf("%s was refused for the %v, want the %v", p.name, got, want)
 	}
 }
 
@@ -16,7 +16,7 @@ func TestLimitInAll(t *testing.T) {
 	inWorld(t, Config{Limits: Limits{Waiting: 2}}, func(w *world) {
 		w.consume("a")
 		b := w.consume("b", at(Key{"n", "other"}))
-		w.consume("too many", at(Key{"n", "third"})).refusedBy(MaxWaiting)
+		w.consume("too many", at(Key{"n", "third"})).refusedBy(LimitWaiting)
 		if got := w.broker.Channels("n"); len(got) != 1 {
 			t.Errorf("channels %v: a refusal opened one", got)
 		}
@@ -29,7 +29,7 @@ func TestLimitPerChannel(t *testing.T) {
 	inWorld(t, Config{Limits: Limits{PerChannel: 2}}, func(w *world) {
 		w.held("a")
 		w.held("b")
-		w.held("too many").refusedBy(MaxWaitingPerChannel)
+		w.held("too many").refusedBy(LimitPerChannel)
 		w.held("elsewhere", at(Key{"n", "other"})).pending()
 	})
 }
@@ -37,7 +37,7 @@ func TestLimitPerChannel(t *testing.T) {
 func TestLimitPerClient(t *testing.T) {
 	inWorld(t, Config{Limits: Limits{PerClient: 1}}, func(w *world) {
 		a := w.consume("a", from("here"))
-		w.consume("too many", from("here"), at(Key{"n", "other"})).refusedBy(MaxWaitingPerClient)
+		w.consume("too many", from("here"), at(Key{"n", "other"})).refusedBy(LimitPerClient)
 		w.consume("b", from("there")).pending()
 		a.leaves()
 		w.consume("c", from("here"), at(Key{"n", "other"})).pending()
@@ -53,7 +53,7 @@ func TestWhoIsWaitedForIsLetIn(t *testing.T) {
 		p.is(running)
 		q := w.held("q", from("one")) // waits for its turn with b, who waits for it
 		q.pending()
-		w.consume("too many", from("three")).refusedBy(MaxWaiting)
+		w.consume("too many", from("three")).refusedBy(LimitWaiting)
 		p.finishes()
 		a.ends(Delivered)
 		b.pending()

@@ -94,7 +94,7 @@ func TestOneExchangeAtATime(t *testing.T) {
 				c2.is(waiting)
 				w.looks(1, 1, true)
 				end(w, p1, c1)
-				c1.is(over)
+				c1.is(ended)
 				p2.ends(Delivered)
 				c2.got("2")
 			})

@@ -47,7 +47,7 @@ type mRequest struct {
 type mChannel struct {
 	key       Key
 	life      int64
-	closed    Reason // "" while it exists
+	closed    CloseReason // "" while it exists
 	producers []*mRequest
 	consumers []*mRequest
 	running   *mExchange
@@ -126,7 +126,7 @@ func nextPair(c *mChannel, role Role) bool {
 
 // gone ends the wait of r, in c if it got that far.
 func (m *model) gone(c *mChannel, r *mRequest, o Outcome) {
-	r.state, r.outcome = over, o
+	r.state, r.outcome = ended, o
 	var life int64
 	if c != nil {
 		life = c.life
@@ -163,7 +163,7 @@ func (m *model) settle(c *mChannel) {
 	}
 	m.listen(c)
 	if c.closed == "" && c.running == nil && len(c.producers) == 0 && len(c.consumers) == 0 {
-		m.close(c, Idle)
+		m.close(c, ClosedIdle)
 	}
 }
 
@@ -244,7 +244,7 @@ func (m *model) read(p *mRequest) {
 	next := p.unread[0]
 	p.unread = p.unread[1:]
 	if next.err == io.EOF && p.state == running && p.hungUp {
-		next = piece{err: errHungUp} // it was gone before its body's end was read
+		next = piece{err: errProducerHungUp} // it was gone before its body's end was read
 	}
 	p.read += len(next.data)
 	p.end = next.err
@@ -259,7 +259,7 @@ func (m *model) end(x *mExchange, o Outcome) {
 	c.exchanges++
 	c.bytes += x.written
 	m.tell(c.life, "end %s %s %s %d", x.producer.name, x.consumer.name, o, x.written)
-	x.producer.state, x.consumer.state = over, over
+	x.producer.state, x.consumer.state = ended, ended
 	x.producer.outcome, x.consumer.outcome = o, o
 	x.consumer.received = x.written
 	if o == Delivered && m.broken {
@@ -272,9 +272,9 @@ func (m *model) end(x *mExchange, o Outcome) {
 	}
 }
 
-func (m *model) close(c *mChannel, why Reason) {
-	if m.stopping && why == Idle {
-		why = BrokerShutDown
+func (m *model) close(c *mChannel, why CloseReason) {
+	if m.stopping && why == ClosedIdle {
+		why = ClosedShutDown
 	}
 	c.closed = why
 	if c.running == nil {

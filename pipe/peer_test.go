@@ -21,7 +21,7 @@ type peer struct {
 
 	answered atomic.Bool // what follows is set
 	outcome  Outcome
-	err      error // that Await gave
+	err      error // from AwaitEnd
 }
 
 func newPeer(w *world, name string, role Role) *peer {
@@ -48,15 +48,11 @@ func (p *peer) serve() {
 	r := p.request
 	if r.Role == Producer {
 		p.fill()
-	}
-	<-r.Settled()
-	switch x := r.Exchange(); {
-	case x == nil:
-		p.outcome = r.Outcome()
-	case r.Role == Producer:
-		p.outcome, p.err = x.Await()
-	default:
+		p.outcome, p.err = r.AwaitEnd()
+	} else if x := r.AwaitMatch(); x != nil {
 		p.relay(x)
+	} else {
+		p.outcome = r.Outcome()
 	}
 	p.answered.Store(true)
 }

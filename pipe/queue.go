@@ -2,24 +2,24 @@ package pipe
 
 import "iter"
 
-// A queue is a first-in-first-out line of requests. It is threaded through the requests themselves, so
-// that joining costs no memory and leaving from the middle no search. Guarded by Broker.mu.
+// A queue is a linked list of requests, first in, first out. The links are in the requests themselves, so that
+// adding one allocates nothing and removing one from the middle needs no search. Guarded by Broker.mu.
 type queue struct {
 	head, tail *Request
 	length     int
 	kind       kind
 }
 
-// A kind of queue. A request stands in at most one of each at a time.
+// A kind of queue. A request is in at most one queue of each kind at a time.
 type kind int
 
 const (
-	ofChannel kind = iota // one role's on one channel
-	ofBroker              // all that wait, or, with the producer for both, all that run
-	kinds
+	channelQueue kind = iota // the waiting requests of one role on one channel
+	brokerQueue              // all waiting requests, or all running exchanges, each as its producer
+	queueKinds
 )
 
-// A place is where a request stands in a queue.
+// A place holds a request's links in a queue.
 type place struct {
 	next, previous *Request
 }
@@ -35,7 +35,7 @@ func (q *queue) push(r *Request) {
 	q.length++
 }
 
-// remove takes r, which must be in q, out of it.
+// remove removes r, which must be in q.
 func (q *queue) remove(r *Request) {
 	here := &r.places[q.kind]
 	if here.previous == nil {
@@ -52,7 +52,7 @@ func (q *queue) remove(r *Request) {
 	q.length--
 }
 
-// all visits the requests from the first to the last, none of which the visitor may remove.
+// all visits the requests from the first to the last. The loop must not remove any.
 func (q *queue) all() iter.Seq[*Request] {
 	return func(yield func(*Request) bool) {
 		for r := q.head; r != nil; r = r.places[q.kind].next {

@@ -2,63 +2,69 @@ package pipe
 
 import "time"
 
-// A Recorder is told what happens, in the order in which it happens. It is called under the broker's
-// lock: its methods return at once (they queue, they do not write), must not call the broker, and read
-// their arguments only during the call.
+// A Recorder is told what happens, in the order in which it happens. The broker calls it with its lock held,
+// unless a comment says otherwise: the methods must return at once (queue, not write), must not call the
+// broker, and must read their arguments only during the call.
 type Recorder interface {
 	ChannelOpened(*Life)
 	ChannelClosed(*Life)
-	// RequestGone tells of a request that ended without having been in an exchange.
-	RequestGone(*Request)
-	// ExchangeMatched tells that an exchange has begun. With Config.Strict no byte is relayed before
-	// its Commit is safe.
-	ExchangeMatched(*Exchange) Commit
-	// ExchangeEnded tells how the exchange ended. A producer learns of a delivery only after its
+	// RequestUnmatched reports a request that has ended without having been in an exchange.
+	RequestUnmatched(*Request)
+	// ExchangeMatched reports that an exchange has begun. With Config.Strict no byte is relayed before the
 	// Commit is safe.
+	ExchangeMatched(*Exchange) Commit
+	// ExchangeEnded reports that an exchange has ended, with Exchange.Outcome. If the Commit fails, the record
+	// must say Exchange.Outcome.WithoutRecord instead.
 	ExchangeEnded(*Exchange) Commit
+	// OutcomeDecided reports, once for each exchange, the outcome that the producer is told. For a delivery
+	// that is after the Commit of ExchangeEnded, and the call comes without the broker's lock, from AwaitEnd.
+	// For any other outcome the call follows ExchangeEnded at once.
+	OutcomeDecided(*Exchange, Outcome)
 }
 
-// A Commit is a record on its way to where it is safe.
+// A Commit is a record that is being written.
 type Commit interface {
-	// Wait blocks until the record is safe, or returns why it is not. It blocks for a bounded time.
+	// Wait blocks until the record is safe and returns nil, or returns why it is not. The time for which it
+	// blocks is bounded.
 	Wait() error
 }
 
-// A Life is the time for which a channel existed.
+// A Life is the time from a channel's opening to its closing.
 type Life struct {
 	ID       int64 // counts from 1 in each Broker
 	Key      Key
 	OpenedAt time.Time
 
-	// Set when it has closed.
+	// Set when the channel closes.
 	ClosedAt  time.Time
-	Reason    Reason
-	Exchanges int64 // that ended in this life, however they ended
-	Bytes     int64 // that they wrote to consumers
+	Reason    CloseReason
+	Exchanges int64 // that have ended in this life, whatever their outcome
+	Bytes     int64 // that these have written to consumers
 }
 
-// Reason is why a channel closed.
-type Reason string
+// CloseReason is why a channel closed.
+type CloseReason string
 
 const (
-	Idle             Reason = "idle"        // nobody waited and nothing ran
-	ChannelDeleted   Reason = "deleted"     // somebody deleted it
-	BrokerShutDown   Reason = "shut_down"   // the server stopped
-	LifeInterrupted  Reason = "interrupted" // the process died; written at the next start
-	reasonStillAlive Reason = ""
+	ClosedIdle        CloseReason = "idle"        // no request waited and no exchange ran
+	ClosedDeleted     CloseReason = "deleted"     // a client deleted it
+	ClosedShutDown    CloseReason = "shut_down"   // the server stopped
+	ClosedInterrupted CloseReason = "interrupted" // the process died; written at the next start
+	notClosed         CloseReason = ""
 )
 
 // Discard is a Recorder that keeps nothing.
 type Discard struct{}
 
-func (Discard) ChannelOpened(*Life)              {}
-func (Discard) ChannelClosed(*Life)              {}
-func (Discard) RequestGone(*Request)             {}
-func (Discard) ExchangeMatched(*Exchange) Commit { return Safe{} }
-func (Discard) ExchangeEnded(*Exchange) Commit   { return Safe{} }
+func (Discard) ChannelOpened(*Life)               {}
+func (Discard) ChannelClosed(*Life)               {}
+func (Discard) RequestUnmatched(*Request)         {}
+func (Discard) ExchangeMatched(*Exchange) Commit  { return Committed{} }
+func (Discard) ExchangeEnded(*Exchange) Commit    { return Committed{} }
+func (Discard) OutcomeDecided(*Exchange, Outcome) {}
 
-// Safe is the Commit of a record that needs no waiting for.
-type Safe struct{}
+// Committed is the Commit of a record that nothing has to wait for.
+type Committed struct{}
 
 // Wait returns nil at once.
-func (Safe) Wait() error { return nil }
+func (Committed) Wait() error { return nil }

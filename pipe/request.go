@@ -5,94 +5,36 @@ import (
 	"time"
 )
 
-// Role is which side of an exchange a request wants to be.
-type Role string
-
-const (
-	Producer Role = "producer"
-	Consumer Role = "consumer"
-)
-
-// Forever is the Wait of a request that sets no limit.
-const Forever time.Duration = -1
-
-// Client is who sent a request, as far as the books are concerned.
-type Client struct {
-	Addr      string
-	Agent     string
-	RequestID string // under which whoever passed it on knows it
-	Subject   string // whose token it had
-}
-
-// An Arrival is all that a broker needs to know of a request. The functions are called under the
-// broker's lock unless they say otherwise: they must return at once and must not call the broker.
-type Arrival struct {
-	Key    Key
-	Role   Role
-	Client Client
-	// Group is the client as Limits.PerClient counts it.
-	Group string
-
-	// Wait is how long the request waits for its exchange to begin. 0: it does not wait, and is taken
-	// only if it is the next pair on arrival. Forever (or anything negative): no limit.
-	Wait time.Duration
-
-	// Alive reports whether the client is still connected. It is asked as the exchange begins and, without
-	// the lock, of the producer when the end of its body is read while the exchange runs, and of the
-	// consumer before the last byte is written. nil: it is.
-	Alive func() bool
-
-	// Interrupt makes a blocked Read of Body, or a blocked Write to the consumer, return with an error.
-	// It is called, maybe more than once, when the request must end before its body did. nil: nothing
-	// blocks for long.
-	Interrupt func()
-
-	// The rest is a producer's.
-
-	// Body is what to relay. Its Read fails with an error that wraps an Outcome to end as that; with
-	// any other, the producer has left.
-	Body io.Reader
-	// Length of Body as announced, or -1; a hint for memory, nothing is checked against it.
-	Length int64
-	// ReadAhead is how many bytes of Body, at the most, are held in memory while the producer waits; one
-	// is needed, so less than 1 is 1.
-	ReadAhead int
-	// Probe, if not nil, is called every second, without the lock, by the goroutine in Fill, while more
-	// of Body waits outside than ReadAhead holds: a chance to find out whether the client still lives.
-	Probe func()
-	// Message is whatever the consumer's side should know of the body; this package only carries it.
-	Message any
-}
-
-// A Request is one that has arrived.
+// A Request is an Arrival that has been given to Broker.Arrive.
 type Request struct {
 	// Set on arrival.
 	Arrival
 	ArrivedAt time.Time
 	broker    *Broker
-	body      *body // a producer's
-	// settled is closed by the broker, once, when Settled says.
-	settled chan struct{}
+	body      *body // nil for a consumer
+	// wake is closed once, by the broker: for a consumer when its exchange begins, for a producer when its
+	// exchange ends, for both when the request ends unmatched.
+	wake chan struct{}
 
-	// Guarded by Broker.mu, and, but for the state of a running consumer, constant once settled is closed.
+	// Guarded by Broker.mu. Constant once wake is closed, except for the state of a running consumer.
 	state     state
-	ready     bool // a producer's: first byte or end of an empty body in hand
+	ready     bool // the first byte, or the end of an empty body, has been read; false for a consumer
 	channel   *channel
-	places    [kinds]place
-	timer     *time.Timer // ends the wait; nil without a limit
-	exchange  *Exchange
-	outcome   Outcome
+	places    [queueKinds]place
+	timer     *time.Timer // limits the wait; nil without a limit
+	exchange  *Exchange   // nil until it begins
+	outcome   Outcome     // of a request that ended unmatched
 	refusedBy Limit
-	goneAt    time.Time
+	endedAt   time.Time // of a request that ended unmatched
 }
 
-// state is where a request is on its way; see the package documentation.
+// state is the state of a request; the package documentation has a diagram.
 type state int
 
 const (
 	waiting state = iota
 	running
-	over
+	ended
 )
 
 func (s state) String() string {
@@ -101,66 +43,135 @@ func (s state) String() string {
 		return "waiting"
 	case running:
 		return "running"
-	case over:
-		return "over"
+	case ended:
+		return "ended"
 	}
 	panic("pipe: no such state")
 }
 
-// Fill reads ahead: the producer's body into memory, until its end, or until the exchange runs, whose
-// Relay reads the rest, or the request is over. It blocks, and must be called once by every producer; the
-// request gets no further without it.
+// Fill reads a producer's body into memory. It blocks until the body has ended, the exchange has begun (Relay
+// reads the rest), or the request has ended. The caller must call it once for every producer: without it the
+// exchange cannot begin.
 func (r *Request) Fill() {
-	defer r.broker.filled(r) // also if Body panics
+	defer r.broker.bodyRead(r) // even if Body panics
 	r.body.fill(func() { r.broker.ready(r) })
 }
 
-// Leave says that the client has hung up. A request that waits is over (Left). A consumer whose
-// exchange runs ends it (ConsumerLeft), unless the last of the body is already on its way to it: then
-// the writing of that decides. A producer whose exchange runs is found out by reading its body. Leave
-// does not block, and may be called at any time and more than once.
+// AwaitMatch blocks until a consumer's exchange has begun and returns it; the caller must then Relay it. It
+// returns nil if the request has ended unmatched.
+func (r *Request) AwaitMatch() *Exchange {
+	<-r.wake
+	return r.exchange
+}
+
+// AwaitEnd blocks until a producer's request has ended, unmatched or with its exchange, and after a delivery
+// until the record is safe. It returns the outcome to tell the producer and, if that is Unrecorded, why there
+// is no record. Call it once, after Fill.
+func (r *Request) AwaitEnd() (Outcome, error) {
+	<-r.wake
+	if r.exchange == nil {
+		return r.outcome, nil
+	}
+	return r.exchange.awaitRecord()
+}
+
+// Leave tells the broker that the client has hung up. A waiting request ends (Left). A running consumer's
+// exchange is cut (ConsumerLeft), unless Relay has already been handed the end of the body: then the last
+// write decides. A running producer is left alone: reading its body shows that it has gone. Leave does not
+// block. It may be called at any time and more than once.
 func (r *Request) Leave() { r.broker.leave(r) }
 
-// Settled returns a channel that is closed when there is news for this side: the request is over, or
-// it is a consumer and its exchange has begun, which it must then Relay.
-func (r *Request) Settled() <-chan struct{} { return r.settled }
-
-// Exchange returns the exchange that the request is or was in, or nil if it is over without one.
-// Call it after Settled.
+// Exchange returns the exchange that the request is or was in, or nil if it ended unmatched. Call it after
+// AwaitMatch or AwaitEnd, as the three methods below.
 func (r *Request) Exchange() *Exchange { return r.exchange }
 
-// Outcome returns how a request ended that never was in an exchange. Call it after Settled.
+// Outcome returns how the request ended, if it ended unmatched.
 func (r *Request) Outcome() Outcome { return r.outcome }
 
-// RefusedBy returns the limit that a Refused request met. Call it after Settled.
+// RefusedBy returns the limit that a Refused request exceeded, or NoLimit.
 func (r *Request) RefusedBy() Limit { return r.refusedBy }
 
-// GoneAt returns when a request ended that never was in an exchange. Call it after Settled.
-func (r *Request) GoneAt() time.Time { return r.goneAt }
+// EndedAt returns when the request ended, if it ended unmatched.
+func (r *Request) EndedAt() time.Time { return r.endedAt }
 
-// BodyRead reports whether a producer's body has been read to its end, so that its connection can
-// carry another request.
+// BodyRead reports whether a producer's body has been read to its end, so that the connection can carry
+// another request.
 func (r *Request) BodyRead() bool { return r.body.ended() == io.EOF }
 
-func (a *Arrival) alive() bool { return a.Alive == nil || a.Alive() }
-
-// interrupt unblocks whoever reads or writes for a request that is being ended early.
+// interrupt unblocks the goroutine that reads or writes for a request that must end early.
 func (r *Request) interrupt() {
 	if r.Interrupt != nil {
 		r.Interrupt()
 	}
 }
 
-// abandon stops a producer's body, and the reading of it, for the reason why.
-func (r *Request) abandon(why Outcome) {
+// stopBody discards the rest of a producer's body, which ends with why, and unblocks its reader.
+func (r *Request) stopBody(why Outcome) {
 	if r.body.halt(why) {
 		r.interrupt()
 	}
 }
 
-// stopTimerLocked stops the clock of the wait.
+// stopTimerLocked ends the limit of the wait.
 func (r *Request) stopTimerLocked() {
 	if r.timer != nil {
 		r.timer.Stop()
 	}
+}
+
+// What follows happens to a request between its arrival and its match.
+
+// ready notes that the first byte of r's body, or the end of an empty one, has been read.
+func (b *Broker) ready(r *Request) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r.ready = true
+	if r.state == waiting {
+		r.channel.advanceLocked()
+	}
+}
+
+// bodyRead notes that Fill has returned. If the body has failed, a waiting request ends. If the exchange runs,
+// the relay finds out by itself.
+func (b *Broker) bodyRead(r *Request) {
+	if err := r.body.ended(); err != io.EOF {
+		b.endWait(r, bodyOutcome(err, Left))
+	}
+}
+
+// endWait ends r with o if it still waits.
+func (b *Broker) endWait(r *Request, o Outcome) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r.state == waiting {
+		r.channel.dismissLocked(r, o)
+		r.channel.advanceLocked()
+	}
+}
+
+// leave implements Request.Leave.
+func (b *Broker) leave(r *Request) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch r.state {
+	case waiting:
+		r.channel.dismissLocked(r, Left)
+		r.channel.advanceLocked()
+	case running:
+		if r.Role == Consumer && !r.exchange.Producer.body.handedOut() {
+			r.exchange.cutLocked(ConsumerLeft)
+		}
+	case ended:
+	}
+}
+
+// endUnmatchedLocked ends r, which is in no queue and was never in an exchange.
+func (b *Broker) endUnmatchedLocked(r *Request, o Outcome) {
+	r.state, r.outcome, r.endedAt = ended, o, time.Now()
+	r.stopTimerLocked()
+	if r.Role == Producer {
+		r.stopBody(o)
+	}
+	b.recorder.RequestUnmatched(r)
+	close(r.wake)
 }

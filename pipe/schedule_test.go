@@ -146,13 +146,13 @@ func (s *schedule) compare() {
 	clear(s.model.lines)
 	s.model.requests = slices.DeleteFunc(s.model.requests, func(r *mRequest) bool {
 		p := s.peersOf[r]
-		if p.answered.Load() != (r.state == over) || p.outcome != r.outcome {
+		if p.answered.Load() != (r.state == ended) || p.outcome != r.outcome {
 			s.t.Errorf("%s got %q, want %q", r.name, p.outcome, r.outcome)
 		}
-		if r.state == over && !bytes.Equal(p.sink.written, stretch(0, r.received)) {
+		if r.state == ended && !bytes.Equal(p.sink.written, stretch(0, r.received)) {
 			s.t.Errorf("%s received %v, want %d bytes", r.name, p.sink.written, r.received)
 		}
-		return r.state == over
+		return r.state == ended
 	})
 	s.compareNames()
 }

@@ -2,23 +2,23 @@ package pipe
 
 import "time"
 
-// A Snapshot is who waits and what runs at one moment. Of requests and exchanges, which go on meanwhile,
-// only what was set on arrival and at the beginning may be read, and Written.
+// A Snapshot lists the requests and exchanges of one moment. They go on while it is read, so only the fields
+// set on arrival and at the beginning of the exchange may be read, and Exchange.Written.
 type Snapshot struct {
 	At      time.Time
 	Load    Load
-	Waiting []*Request  // the first to arrive first
-	Running []*Exchange // the first to begin first
+	Waiting []*Request  // oldest first
+	Running []*Exchange // oldest first
 }
 
-// Load is how much there is of everything.
+// Load counts the requests and exchanges of a broker.
 type Load struct {
-	Producers int // that wait
-	Consumers int // that wait
-	Exchanges int // that run
+	Producers int // waiting
+	Consumers int // waiting
+	Exchanges int // running
 }
 
-// Load returns how many requests wait, and how many exchanges run.
+// Load returns how many requests wait and how many exchanges run.
 func (b *Broker) Load() Load {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -29,20 +29,20 @@ func (b *Broker) loadLocked() Load {
 	return Load{Producers: b.producers, Consumers: b.waiting.length - b.producers, Exchanges: b.running.length}
 }
 
-// Relayed returns how many bytes have been written to consumers so far, by exchanges that run as well. It
-// holds the lock while it adds these up.
-func (b *Broker) Relayed() int64 {
+// BytesRelayed returns how many bytes have been written to consumers so far, running exchanges included. It
+// holds the broker's lock while it visits these.
+func (b *Broker) BytesRelayed() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	n := b.relayed
+	n := b.bytesRelayed
 	for r := range b.running.all() {
 		n += r.exchange.Written()
 	}
 	return n
 }
 
-// Snapshot returns who waits and what runs now, at most limit of each: it holds the lock for no longer than
-// that takes, however many there are.
+// Snapshot returns the oldest waiting requests and running exchanges, at most limit of each. The time for which
+// it holds the broker's lock depends on limit alone, not on how many there are.
 func (b *Broker) Snapshot(limit int) Snapshot {
 	s := Snapshot{Waiting: make([]*Request, 0, limit), Running: make([]*Exchange, 0, limit)}
 	b.mu.Lock()

@@ -78,7 +78,7 @@ func TestRelayed(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		relayed := func(want int64) {
 			t.Helper()
-			if got := w.broker.Relayed(); got != want {
+			if got := w.broker.BytesRelayed(); got != want {
 				t.Errorf("%d bytes are relayed, want %d", got, want)
 			}
 		}

@@ -17,8 +17,8 @@ func TestWaitRunsOut(t *testing.T) {
 				p.pending()
 				w.after(1)
 				p.ends(TimedOut)
-				if got := p.request; !got.ArrivedAt.Equal(arrived) || got.GoneAt().Sub(arrived) != time.Second {
-					t.Errorf("here from %v to %v", got.ArrivedAt, got.GoneAt())
+				if got := p.request; !got.ArrivedAt.Equal(arrived) || got.EndedAt().Sub(arrived) != time.Second {
+					t.Errorf("here from %v to %v", got.ArrivedAt, got.EndedAt())
 				}
 				w.told("open 1", "gone r timed_out", "close 1 idle 0 0")
 			})
@@ -274,7 +274,7 @@ func TestStaleSilenceClock(t *testing.T) {
 		p := w.produce("p")
 		w.consume("c")
 		w.after(limit - 1)
-		w.broker.silenceOver(p.request.channel)
+		w.broker.silenceTimedOut(p.request.channel)
 		p.is(waiting)
 	})
 }

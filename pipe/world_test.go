@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -58,6 +59,11 @@ func (w *world) close() {
 	for _, p := range w.peers {
 		if !p.answered.Load() {
 			w.t.Errorf("%s never got an answer", p.name)
+		}
+		if x := p.request.exchange; x != nil && p.request.Role == Producer && w.broker.recorder == Recorder(w.journal) {
+			if got := w.journal.decided[x]; !slices.Equal(got, []Outcome{p.outcome}) {
+				w.t.Errorf("%s got %q, and the recorder was told %q", p.name, p.outcome, got)
+			}
 		}
 	}
 }
@@ -143,12 +149,15 @@ func (w *world) told(want ...string) {
 	}
 }
 
-// A journal is a Recorder that keeps what it is told, a line each. Its fields are guarded by Broker.mu.
+// A journal is a Recorder that keeps what it is told, a line each. Broker.mu guards its fields, up to mu.
 type journal struct {
 	lines   []string
 	lives   []int64 // the life that each line belongs to, 0 for none
-	matched Commit  // what it answers; nil: Safe
+	matched Commit  // what it answers; nil: Committed
 	ended   Commit
+
+	mu      sync.Mutex // guards decided
+	decided map[*Exchange][]Outcome
 }
 
 func (j *journal) take(b *Broker) []string {
@@ -170,7 +179,7 @@ func (j *journal) ChannelClosed(l *Life) {
 	j.add(l.ID, "close %d %s %d %d", l.ID, l.Reason, l.Exchanges, l.Bytes)
 }
 
-func (j *journal) RequestGone(r *Request) {
+func (j *journal) RequestUnmatched(r *Request) {
 	var life int64
 	if r.channel != nil {
 		life = r.channel.ID
@@ -180,17 +189,26 @@ func (j *journal) RequestGone(r *Request) {
 
 func (j *journal) ExchangeMatched(x *Exchange) Commit {
 	j.add(x.Life, "match %s %s", x.Producer.Client.Agent, x.Consumer.Client.Agent)
-	return orSafe(j.matched)
+	return orCommitted(j.matched)
 }
 
 func (j *journal) ExchangeEnded(x *Exchange) Commit {
 	j.add(x.Life, "end %s %s %s %d", x.Producer.Client.Agent, x.Consumer.Client.Agent, x.Outcome, x.Bytes)
-	return orSafe(j.ended)
+	return orCommitted(j.ended)
 }
 
-func orSafe(c Commit) Commit {
+func (j *journal) OutcomeDecided(x *Exchange, o Outcome) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.decided == nil {
+		j.decided = make(map[*Exchange][]Outcome)
+	}
+	j.decided[x] = append(j.decided[x], o)
+}
+
+func orCommitted(c Commit) Commit {
 	if c == nil {
-		return Safe{}
+		return Committed{}
 	}
 	return c
 }

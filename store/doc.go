@@ -20,10 +20,10 @@
 // failed to write may be gone from the disk though everybody still reads it; so after an I/O error, and at each start, the
 // WAL is written once more before anything depends on it.
 //
-// An ending `delivered` whose Commit has failed is written as `unrecorded`: the producer was told that there is no record, and
-// the record must not say otherwise. Both sides are decided together under Log.mu. Only a COMMIT that was already running when
-// its rows were given up can still make a `delivered` of one; the bytes had all gone in that case too, and a producer
-// without a 200 knows nothing. Config.BestEffort turns this rule off.
+// An ending whose Commit has failed is written with its End.OutcomeIfFailed (`unrecorded` for `delivered`): the producer was
+// told that there is no record, and the row must not contradict that. Whether the Commit has failed and what the row says are
+// decided together under Log.mu. Only a COMMIT that was already running when its rows were given up can still write
+// `delivered`; the bytes had all been sent in that case too, and a producer without a 200 knows nothing.
 //
 // A row that the database refuses for its content is a bug, here or in the caller: it is logged, counted and left out,
 // and the rest of its transaction goes on.

@@ -103,7 +103,11 @@ func match(id string) store.Match {
 }
 
 func end(id, outcome string) store.End {
-	return store.End{ID: id, At: noon.Add(250 * time.Millisecond), Outcome: outcome, Bytes: 42}
+	end := store.End{ID: id, At: noon.Add(250 * time.Millisecond), Outcome: outcome, Bytes: 42}
+	if outcome == store.Delivered {
+		end.OutcomeIfFailed = "unrecorded"
+	}
+	return end
 }
 
 // exchange records a whole exchange and returns what the producer would wait for.

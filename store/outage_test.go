@@ -152,12 +152,18 @@ func TestOutageIsKnownAtOnce(t *testing.T) {
 	wantUnrecorded(t, f, id)
 }
 
-func TestBestEffortKeepsDelivered(t *testing.T) {
-	f := start(t, tempPath(t), store.Config{BestEffort: true}, store.Limits{Busy: time.Millisecond})
+// Without an OutcomeIfFailed a row keeps its outcome.
+func TestFailedCommitKeepsOutcome(t *testing.T) {
+	f := start(t, tempPath(t), store.Config{}, store.Limits{Busy: time.Millisecond})
 	release := holdLock(t, f.path)
-	id, commit := f.exchange("delivered")
+	delivered := func() (id string, commit *store.Commit) {
+		id = newID()
+		f.ExchangeMatched(match(id))
+		return id, f.ExchangeEnded(store.End{ID: id, At: noon, Outcome: "delivered"})
+	}
+	id, commit := delivered()
 	wantFailed(t, commit)
-	late, _ := f.exchange("delivered")
+	late, _ := delivered()
 	release()
 	f.waitUntilWritable(t)
 	wantOne(t, f.path, "delivered", "SELECT outcome FROM exchanges WHERE id = ?", id)

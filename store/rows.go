@@ -47,6 +47,10 @@ type End struct {
 	At      time.Time
 	Outcome string
 	Bytes   int64
+
+	// OutcomeIfFailed replaces Outcome in the row if the Commit fails before the row is written. Empty: the row
+	// has Outcome in any case.
+	OutcomeIfFailed string
 }
 
 // Client is who was at the other end of a connection.
@@ -92,8 +96,8 @@ type Commit struct {
 }
 
 // Wait blocks until the row is durable and returns nil, or until that has failed and returns why; at the latest 5 s after the row
-// was handed in. During an outage it returns at once. A row whose Wait failed may still reach the disk, but not as
-// Delivered (see the package's documentation).
+// was handed in. During an outage it returns at once. A row whose Wait failed may still reach the disk, but an
+// ending then says OutcomeIfFailed (see the package documentation).
 func (c *Commit) Wait() error {
 	c.log.mu.Lock()
 	if !c.settled && c.done == nil {
@@ -150,7 +154,7 @@ func (l *Log) ExchangeMatched(match Match) *Commit {
 // ExchangeEnded records how an exchange has ended. The Commit need not be waited for, except before anybody is told that
 // it was delivered. An exchange ends once: a second ending is refused by the database.
 func (l *Log) ExchangeEnded(end End) *Commit {
-	end.ID, end.Outcome = clean(end.ID), clean(end.Outcome)
+	end.ID, end.Outcome, end.OutcomeIfFailed = clean(end.ID), clean(end.Outcome), clean(end.OutcomeIfFailed)
 	return l.add(&row{entry: end})
 }
 

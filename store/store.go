@@ -12,8 +12,7 @@ import (
 
 // Outcomes that this package decides on or treats in a special way. All other words are the caller's and are kept as given.
 const (
-	Delivered   = "delivered"   // becomes Unrecorded when its commit has failed
-	Unrecorded  = "unrecorded"  // all bytes went, but the caller was told that there is no record
+	Delivered   = "delivered"   // nearly all exchanges; the indexes of outcomes leave it out
 	Interrupted = "interrupted" // the run died; written when the log is opened the next time
 )
 
@@ -21,7 +20,6 @@ const (
 type Config struct {
 	Path       string        // the SQLite file; created if it is not there, its directory is not
 	Version    string        // the program's version, kept with the run
-	BestEffort bool          // a failed commit does not turn a Delivered into an Unrecorded
 	Retention  time.Duration // how long to keep what has ended; 0 is for ever
 	Logger     *slog.Logger  // nil is slog.Default()
 }

@@ -181,7 +181,7 @@ func (l *Log) attempt(doubtful bool) (committed bool, err error) {
 	if l.failedSince(failures) {
 		return false, l.disk.rollback()
 	}
-	// commit will look again. This look keeps rows from being written as Delivered that are about to fail.
+	// commit will look again. This check keeps rows from being written with their Outcome that are about to fail.
 	if err := l.disk.intact(); err != nil {
 		return false, err
 	}
@@ -213,7 +213,7 @@ func (l *Log) pending() bool {
 }
 
 // take moves the queue into the batch, and returns what the batch does to the file and the number of failures so far, to be
-// given to failedSince. An ending whose Commit has failed must not say Delivered.
+// given to failedSince. An ending whose Commit has failed says OutcomeIfFailed.
 func (l *Log) take() (changes []change, failures int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -241,8 +241,8 @@ func (l *Log) take() (changes []change, failures int) {
 			began[orphan{exchange: e.ID}] = len(changes)
 			c.match = &e
 		case End:
-			if r.commit.err != nil && e.Outcome == Delivered && !l.cfg.BestEffort {
-				e.Outcome = Unrecorded
+			if r.commit.err != nil && e.OutcomeIfFailed != "" {
+				e.Outcome = e.OutcomeIfFailed
 			}
 			if i, ok := began[orphan{exchange: e.ID}]; ok && changes[i].end == nil {
 				changes[i].end, changes[i].rows[1] = &e, r

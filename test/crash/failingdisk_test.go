@@ -81,7 +81,7 @@ func TestFailingDisk(t *testing.T) {
 			l.More(t, 50)
 			l.Stop(t)
 			p.Stop(t)
-			if outcomes := wantTruth(t, p.Dir, l); outcomes[id] != store.Unrecorded {
+			if outcomes := wantTruth(t, p.Dir, l); outcomes[id] != "unrecorded" {
 				t.Errorf("an exchange that ended while nothing could be written is on record as %q, want unrecorded", outcomes[id])
 			}
 		})
@@ -144,7 +144,7 @@ func wantTruth(t *testing.T, dir string, l *kit.Load) (outcomes map[string]strin
 	if killed := p.SQLite(t, "SELECT min(clean) FROM runs") == "0"; killed {
 		return outcomes // with rows in memory
 	}
-	if found[store.Unrecorded]+found[store.Delivered] != len(l.Unrecorded()) {
+	if found["unrecorded"]+found[store.Delivered] != len(l.Unrecorded()) {
 		t.Error("want them there as unrecorded or delivered")
 	}
 	if lost := p.SQLite(t, "SELECT sum(lost) FROM runs"); lost != "0" {

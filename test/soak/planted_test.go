@@ -37,8 +37,8 @@ func TestSoakFindsPlantedBugs(t *testing.T) {
 		{"LastComeFirstServed", "pipe/queue.go", []string{
 			"r.places[q.kind].previous = q.tail\n	if q.tail == nil {\n		q.head = r\n	} else {\n		q.tail.places[q.kind].next = r\n	}\n	q.tail = r\n",
 			"r.places[q.kind].next = q.head\n	if q.head == nil {\n		q.tail = r\n	} else {\n		q.head.places[q.kind].previous = r\n	}\n	q.head = r\n"}, []string{"order"}},
-		{"TimeoutsNotRecorded", "pipe/lifecycle.go", []string{
-			"	b.recorder.RequestGone(r)\n", "	if o != TimedOut {\n		b.recorder.RequestGone(r)\n	}\n"}, []string{"books"}},
+		{"TimeoutsNotRecorded", "pipe/request.go", []string{
+			"	b.recorder.RequestUnmatched(r)\n", "	if o != TimedOut {\n		b.recorder.RequestUnmatched(r)\n	}\n"}, []string{"books"}},
 		{"ConnectionsLeak", "httpapi/conn.go", []string{
 			"	return c.TCPConn.Close()", "	if c.gone {\n		return c.CloseWrite()\n	}\n	return c.TCPConn.Close()"}, []string{"leaks"}},
 	} {

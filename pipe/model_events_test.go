@@ -54,7 +54,7 @@ func (m *model) delete(k Key) (existed bool) {
 		return false
 	}
 	m.clear(c, Deleted)
-	m.close(c, ChannelDeleted)
+	m.close(c, ClosedDeleted)
 	m.cut(c.running, Deleted)
 	return true
 }

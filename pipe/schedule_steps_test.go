@@ -59,7 +59,7 @@ func (s *schedule) stepProduce() {
 	s.note("%s arrives at %v, waits %v, sends %d, %v", r.name, r.key, r.wait, n, end)
 	s.peersOf[r] = s.produce(r.name, at(r.key), waitingFor(r.wait), func(p *peer) { p.src.send(stretch(0, n), end) })
 	s.model.arrive(r)
-	if r.state != over {
+	if r.state != ended {
 		s.model.send(r, n, end)
 	}
 }
@@ -91,7 +91,7 @@ func (s *schedule) stepConsume() {
 func (s *schedule) pick(ok func(*mRequest) bool) *mRequest {
 	var live []*mRequest
 	for _, r := range s.model.requests {
-		if r.state != over && ok(r) {
+		if r.state != ended && ok(r) {
 			live = append(live, r)
 		}
 	}
@@ -175,7 +175,7 @@ func (s *schedule) stepDeleteNamespace() {
 func (s *schedule) stepCut() {
 	if r := s.pick(aRunningClient); r != nil {
 		s.note("the exchange of %s is cut", r.name)
-		x := s.peersOf[r].request.exchange // not Exchange: a producer is not settled yet
+		x := s.peersOf[r].request.exchange // not Exchange: a producer is not awake yet
 		x.Cut(Stalled)
 		s.settle()
 		s.model.cut(s.model.find(r).running, Stalled)
