@@ -105,11 +105,15 @@ func (s *Server) overPlainHTTP(r *http.Request, key pipe.Key) *failure {
 // turnAway puts the refusal of a request before it could wait on record, if it was for a channel, with the
 // option that it is for, and returns what its client is told.
 func (s *Server) turnAway(r *http.Request, key pipe.Key, option string, f failure) *failure {
-	role := pipe.Consumer
-	if r.Method == http.MethodPost || r.Method == http.MethodPut {
+	var role pipe.Role // none but on a channel
+	switch {
+	case key.Channel == "":
+	case r.Method == http.MethodPost, r.Method == http.MethodPut:
 		role = pipe.Producer
+	case r.Method == http.MethodGet:
+		role = pipe.Consumer
 	}
-	if key.Channel != "" && (role == pipe.Producer || r.Method == http.MethodGet) {
+	if role != "" {
 		s.recordRefusal(r, key, role, option)
 	}
 	return f.to(role)

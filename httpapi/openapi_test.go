@@ -11,7 +11,7 @@ import (
 	validator "github.com/pb33f/libopenapi-validator"
 )
 
-// TestOpenAPIIsValid: the document is OpenAPI 3.1.
+// TestOpenAPIIsValid: the document is OpenAPI 3.0, which generators of clients understand best.
 func TestOpenAPIIsValid(t *testing.T) {
 	t.Parallel()
 	document, err := libopenapi.NewDocument([]byte(openAPI))
@@ -29,7 +29,9 @@ func TestOpenAPIIsValid(t *testing.T) {
 	}
 }
 
-// TestOpenAPIHasAllRoutes: what is described is what there is.
+// TestOpenAPIHasAllRoutes: the document has the server's routes, and no others. It leaves out what would double an
+// operation of a generated client: a HEAD that answers as GET does, and the DELETE of the namespace called namespaces,
+// which is one of deleteNamespace.
 func TestOpenAPIHasAllRoutes(t *testing.T) {
 	t.Parallel()
 	r := startAudited(t)
@@ -53,7 +55,8 @@ func TestOpenAPIHasAllRoutes(t *testing.T) {
 	}
 	for path, methods := range r.routes {
 		for method := range methods {
-			if !described[method+" "+path] {
+			twin := method == "HEAD" && path != routeChannel || method == "DELETE" && path == routeNamespaces
+			if !described[method+" "+path] && !twin {
 				t.Errorf("%s %s is not described", method, path)
 			}
 			delete(described, method+" "+path)

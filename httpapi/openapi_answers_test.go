@@ -1,0 +1,314 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"io"
+	"maps"
+	"mime"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/pb33f/libopenapi"
+	validator "github.com/pb33f/libopenapi-validator"
+	v3 "github.com/pb33f/libopenapi/datamodel/high/v3"
+
+	"httpipe/pipe"
+)
+
+// TestOpenAPIAnswers compares the document with the server's answers: each documented status of each operation is
+// requested, with and without Accept: application/json, and its headers and its body are as documented.
+func TestOpenAPIAnswers(t *testing.T) {
+	t.Parallel()
+	d := newDescription(t)
+	d.refusals()
+	d.failures()
+	d.endings()
+	d.successes()
+	for id, o := range d.operations {
+		for status := range o.Responses.Codes.KeysFromOldest() {
+			if !d.seen[id+" "+status] {
+				t.Errorf("%s: no request of this test is answered with %s", id, status)
+			}
+		}
+	}
+}
+
+const acceptJSON = "Accept: application/json"
+
+// A description is the document, and which of its answers the server has given.
+type description struct {
+	t          *testing.T
+	validator  validator.Validator
+	operations map[string]operation // by operation id
+	seen       map[string]bool      // operation id and status
+}
+
+// An operation is an operation and its place in the document.
+type operation struct {
+	method, path string
+	*v3.Operation
+}
+
+func newDescription(t *testing.T) *description {
+	t.Helper()
+	document, err := libopenapi.NewDocument([]byte(openAPI))
+	if err != nil {
+		t.Fatal(err)
+	}
+	model, err := document.BuildV3Model()
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, errs := validator.NewValidator(document)
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	d := &description{t: t, validator: v, operations: map[string]operation{}, seen: map[string]bool{}}
+	for path, item := range model.Model.Paths.PathItems.FromOldest() {
+		for method, o := range item.GetOperations().FromOldest() {
+			if d.operations[o.OperationId].Operation != nil || len(o.Tags) != 1 || o.Summary == "" {
+				t.Errorf("%s %s needs an id of its own (it has %q), one tag and a summary", method, path, o.OperationId)
+			}
+			d.operations[o.OperationId] = operation{strings.ToUpper(method), path, o}
+		}
+	}
+	return d
+}
+
+// documented returns the ids of the operations that can be answered with status, sorted.
+func (d *description) documented(status string) []string {
+	ids := slices.Sorted(maps.Keys(d.operations))
+	return slices.DeleteFunc(ids, func(id string) bool { return d.operations[id].Responses.Codes.GetOrZero(status) == nil })
+}
+
+// ask sends an operation's request with an empty body. In the path, replace has pairs of what to replace by what.
+func (o operation) ask(r *relay, query string, headers []string, replace ...string) *answer {
+	path := strings.NewReplacer(append(replace, "{namespace}", "n", "{channel}", "c", "{file}", "page.css", "{id}", uuid.NewString())...).Replace(o.path)
+	if o.method == "POST" || o.method == "PUT" {
+		headers = append(slices.Clone(headers), length(0))
+	}
+	return r.dial().request(o.method, path+query, headers...).answer()
+}
+
+// fits checks that a is an answer that the operation documents. Unless asked is empty, the request accepted this type.
+func (d *description) fits(id string, a *answer, asked string) {
+	d.t.Helper()
+	status := strconv.Itoa(a.StatusCode)
+	what := id + " " + status
+	documented := d.operations[id].Responses.Codes.GetOrZero(status)
+	if documented == nil {
+		d.t.Errorf("%s (%q) is not documented", what, a.body)
+		return
+	}
+	d.seen[what] = true
+	d.fitsHeaders(what, a, documented)
+	kind, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type"))
+	if documented.Content == nil {
+		if asked == "" || a.Request.Method == http.MethodHead || a.StatusCode == http.StatusNoContent {
+			if a.body != "" {
+				d.t.Errorf("%s: the body is %q, want none", what, a.body)
+			}
+			return
+		}
+		var into any = &problem{}
+		if a.StatusCode == http.StatusOK {
+			into = &receipt{}
+		}
+		decoder := json.NewDecoder(strings.NewReader(a.body))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(into); err != nil || !strings.HasSuffix(kind, "json") {
+			d.t.Errorf("%s: with %s the body is %q (%s): %v", what, asked, a.body, kind, err)
+		}
+		return
+	}
+	want := documented.Content.First().Key()
+	switch {
+	case asked == "application/json" && a.StatusCode >= 400:
+		want = "application/problem+json"
+	case asked != "" && documented.Content.GetOrZero(asked) != nil:
+		want = asked
+	}
+	if kind != want {
+		d.t.Errorf("%s: the type is %s, want %s", what, kind, want)
+	}
+	if kind == string(formatNDJSON) {
+		return // the validator takes all lines for one value
+	}
+	a.Response.Body = io.NopCloser(strings.NewReader(a.body))
+	request, err := http.NewRequest(d.operations[id].method, "http://relay"+strings.NewReplacer("{namespace}", "n", "{channel}", "c", "{file}", "f", "{id}", uuid.NewString()).
+		Replace(d.operations[id].path), nil)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	if ok, errs := d.validator.ValidateHttpResponse(request, a.Response); !ok {
+		for _, err := range errs {
+			d.t.Errorf("%s: %s: %s %v", what, err.Message, err.Reason, err.SchemaValidationErrors)
+		}
+	}
+}
+
+// fitsHeaders checks that a has the required headers, and no others of ours than those that are documented.
+func (d *description) fitsHeaders(what string, a *answer, documented *v3.Response) {
+	d.t.Helper()
+	known := http.Header{}
+	for name, header := range documented.Headers.FromOldest() {
+		known.Set(name, "")
+		value := a.Header.Get(name)
+		if value == "" && header.Required {
+			d.t.Errorf("%s: there is no %s", what, name)
+		}
+		var allowed []string
+		for _, node := range header.Schema.Schema().Enum {
+			allowed = append(allowed, node.Value)
+		}
+		if value != "" && len(allowed) > 0 && !slices.Contains(allowed, value) {
+			d.t.Errorf("%s: %s is %q, want one of %q", what, name, value, allowed)
+		}
+	}
+	for name := range a.Header {
+		ours := strings.HasPrefix(name, "Httpipe-") || slices.Contains([]string{"Retry-After", "Www-Authenticate", "Content-Disposition"}, name)
+		if _, ok := known[name]; ours && !ok {
+			d.t.Errorf("%s: %s is not documented", what, name)
+		}
+	}
+}
+
+// all requests each operation that documents the status, which is what it must answer.
+func (d *description) all(r *relay, status, query string, headers []string, replace ...string) {
+	d.t.Helper()
+	for _, id := range d.documented(status) {
+		a := d.operations[id].ask(r, query, headers, replace...)
+		if got := strconv.Itoa(a.StatusCode); got != status {
+			d.t.Errorf("%s: the answer is %s, want %s", id, got, status)
+		}
+		d.fits(id, a, "")
+		d.fits(id, d.operations[id].ask(r, query, append(slices.Clone(headers), acceptJSON), replace...), "application/json")
+	}
+}
+
+// refusals are the answers to requests that may not or cannot be served.
+func (d *description) refusals() {
+	d.t.Helper()
+	me, guard := bearer(secret), guarded(d.t)
+	audited := startAudited(d.t, guard, func(c *Config) { c.RequireHTTPS = true })
+	d.all(audited.relay, "401", "", nil)
+	d.all(audited.relay, "403", "", []string{me, "X-Forwarded-Proto: http"})
+	for _, id := range d.documented("401") {
+		d.fits(id, d.operations[id].ask(audited.relay, "", []string{bearer(sign(d.t, secret, "delete:other/*"))}).is(403), "")
+	}
+	d.all(audited.relay, "400", "?limit=x", []string{me}, "{namespace}", "%6e")
+	d.all(start(d.t, guard), "404", "", []string{me}, "{file}", "nothing.css") // it has no audit log
+
+	limited := start(d.t, guard, func(c *Config) { c.RatePerClient = 1 })
+	limited.dial().get("/state", me).answer()
+	d.all(limited, "429", "", []string{me})
+}
+
+// failures are the answers of a server that cannot serve.
+func (d *description) failures() {
+	d.t.Helper()
+	me := []string{bearer(secret)}
+	r := startAudited(d.t, guarded(d.t))
+	r.live.stop()
+	r.fail()
+	d.all(r.relay, "503", "", me)
+	r.recover()
+	r.journal.mu.Lock()
+	r.journal.complaints = slices.DeleteFunc(r.journal.complaints, func(c string) bool { return c == "the audit log cannot be read" })
+	r.journal.mu.Unlock()
+}
+
+// endings are the answers that a channel's two sides get.
+func (d *description) endings() {
+	d.t.Helper()
+	r := start(d.t, maxBody(64<<20), stallAfter(300*time.Millisecond))
+	for _, accept := range []string{"", "application/json"} {
+		headers := []string{"Accept: " + accept}
+		consume := func() *client { return r.dial().get(here, headers...) }
+		deleted := func() { r.dial().request("DELETE", here).answer().is(204) }
+
+		d.fits("consume", r.dial().get(here+"?wait=0", headers...).answer().is(408), accept)
+		c := consume()
+		r.waiting(0, 1)
+		deleted()
+		d.fits("consume", c.answer().is(410), accept)
+
+		for _, id := range []string{"produce", "producePut"} {
+			produce := func(query string, n int) *client {
+				return r.dial().request(d.operations[id].method, here+query, append(slices.Clone(headers), length(n))...)
+			}
+			d.fits(id, produce("?wait=0", 0).answer().is(408), accept)
+			d.fits(id, produce("", 65<<20).answer().is(413), accept)
+			old := r.dial().say(d.operations[id].method + " " + here + " HTTP/1.0\r\n" + headers[0] + "\r\n\r\n")
+			d.fits(id, old.answer().is(411), accept)
+
+			p := produce("", 5).say("hello")
+			r.waiting(1, 0)
+			deleted()
+			d.fits(id, p.answer().is(410), accept)
+
+			p = produce("", 5).say("hello")
+			message := consume()
+			d.fits("consume", message.answer().is(200), "")
+			d.fits(id, p.answer().is(200), accept)
+
+			for _, status := range []int{502, 504} {
+				p = produce("", 50<<20)
+				go io.Copy(p, io.LimitReader(zeros{}, 50<<20))
+				c = consume()
+				c.head()
+				if status == 502 {
+					c.reset()
+				}
+				d.fits(id, p.answer().is(status), accept)
+			}
+		}
+	}
+}
+
+// successes are the answers to all that can be asked, while some of each kind is on record or under way.
+func (d *description) successes() {
+	d.t.Helper()
+	r := startAudited(d.t, guarded(d.t, "produce:*/*", "consume:*/*"))
+	me := bearer(secret)
+	done := r.deliver(here, "hello")
+	r.dial().get(here + "?wait=0").answer().is(408)
+	r.rows(1, "SELECT id FROM requests")
+	r.halfway(chunked, "GET "+here+" HTTP/1.1\r\nHost: relay\r\n\r\n")
+	r.rows(1, "SELECT id FROM exchanges WHERE outcome = '"+string(pipe.Delivered)+"'")
+	running := r.rows(1, "SELECT id FROM exchanges WHERE outcome = 'open'")[0]
+	for _, id := range append(d.documented("200"), d.documented("204")...) {
+		o := d.operations[id]
+		switch id {
+		case "produce", "producePut", "consume": // see endings
+		case "watchLive":
+			c := r.dial().request(o.method, o.path, me)
+			response := c.head()
+			event := make([]byte, 6)
+			io.ReadFull(response.Body, event)
+			d.fits(id, &answer{Response: response, t: d.t, body: string(event)}, "")
+			c.Close()
+		case "getAsset":
+			for file, kind := range map[string]string{"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"} {
+				d.fits(id, o.ask(r.relay, "", nil, "{file}", file).is(200), kind)
+			}
+		case "deleteChannel", "deleteNamespace":
+			c := r.dial().get("/channels/gone/c")
+			eventually(d.t, patience, "a consumer waits", func() bool { return len(r.broker.Channels("gone")) == 1 })
+			d.fits(id, o.ask(r.relay, "", []string{me}, "{namespace}", "gone").is(204), "")
+			c.answer().is(410)
+		default:
+			for _, exchange := range []string{done, running} {
+				d.fits(id, o.ask(r.relay, "", []string{me}, "{id}", exchange).is(200), "")
+			}
+			for kind := range o.Responses.Codes.GetOrZero("200").Content.KeysFromOldest() {
+				d.fits(id, o.ask(r.relay, "", []string{me, "Accept: " + kind}, "{id}", done).is(200), kind)
+			}
+		}
+	}
+}
