@@ -36,9 +36,19 @@ func (d *disk) startRun(version string, now time.Time, logger *slog.Logger) (int
 			logger.Warn("the last run did not stop in order", "file", d.held.path, "exchanges_interrupted", exchanges, "channels_interrupted", lives)
 		}
 		run = last + 1
-		return d.exec("INSERT INTO run VALUES (?, ?, ?)", run, now.UnixMilli(), clean(version))
+		if err := d.exec("INSERT INTO run VALUES (?, ?, ?)", run, now.UnixMilli(), clean(version)); err != nil {
+			return err
+		}
+		return d.writeHeader() // so that the file differs from any copy that an earlier run has left
 	})
-	return run, err
+	if err != nil {
+		return 0, err
+	}
+	// See ownRuns. A reader may be in the way, which costs that check something, and no record.
+	if err := d.fold(); err != nil && !errors.Is(err, errReader) {
+		return 0, err
+	}
+	return run, nil
 }
 
 // endRun records that the run has stopped in order. With loose set, there are beginnings in the file whose ending was lost.

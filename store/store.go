@@ -174,7 +174,7 @@ func open(cfg Config, limits limits) (_ *Log, err error) {
 		running:   make(map[string]bool),
 		orphans:   make(map[orphan]bool),
 	}
-	if l.history, err = newHistory(&held.logFile, l.runningIDs); err != nil {
+	if l.history, err = newHistory(held, l.runningIDs); err != nil {
 		disk.close()
 		return nil, err
 	}
