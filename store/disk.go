@@ -238,7 +238,9 @@ func (d *disk) checkpoints(limits limits, stop <-chan struct{}) {
 		}
 		if d.held.walSize() >= limits.walCheck {
 			// A failure is no news: if it matters, the WAL goes on growing and the writer hits the same problem.
+			d.held.copying.Store(true)
 			d.checkpoint.ExecContext(always, "PRAGMA wal_checkpoint(PASSIVE)")
+			d.held.copying.Store(false)
 		}
 	}
 }

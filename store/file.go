@@ -60,6 +60,8 @@ type held struct {
 
 	seen    sighting                // owned by the writer; empty before the first session
 	size    atomic.Int64            // of seen
+	copying atomic.Bool             // a checkpoint beside the writer is changing the file
+	run     run                     // the current one; empty until it is recorded
 	spoiled atomic.Pointer[refusal] // what another program did to the content; nil while it did nothing
 }
 

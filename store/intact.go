@@ -1,6 +1,7 @@
 package store
 
 import (
+	"database/sql"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -8,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/mattn/go-sqlite3"
 )
 
 // SQLite does not notice what other programs do to its files. It goes on writing to a file that was deleted, and copies pages into
@@ -32,6 +35,8 @@ type sighting struct {
 	mtime  time.Time
 	header []byte
 }
+
+const overwritten = "overwritten by another program"
 
 // stat returns an error unless the file is still at its path.
 func (l *logFile) stat() (fs.FileInfo, error) {
@@ -72,8 +77,37 @@ func (h *held) same() error {
 			return h.spoil("the file was " + what)
 		}
 	}
+	if h.copying.Load() {
+		return nil // until the checkpoint is over
+	}
+	if err := h.knowsRun(); err != nil {
+		return err
+	}
 	h.see(now)
 	return nil
+}
+
+// knowsRun returns an error if another log, whose header looks like a later one of this log, has been copied over the file. It asks on
+// a connection of its own, because the others remember what they have read.
+func (h *held) knowsRun() error {
+	if h.run == (run{}) {
+		return nil // that is yet to be recorded
+	}
+	db, err := sql.Open("sqlite3", dsn(h.path, "ro", 0)+"&_query_only=1")
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	var started int64
+	err = db.QueryRowContext(always, "SELECT started_at FROM run WHERE id = ?", h.run.id).Scan(&started)
+	switch code, _ := sqliteCode(err); {
+	case err == nil && started == h.run.started:
+		return nil
+	case err == nil, errors.Is(err, sql.ErrNoRows), code == sqlite3.ErrCorrupt, code == sqlite3.ErrNotADB:
+		return h.spoil("the file was " + overwritten)
+	default:
+		return err
+	}
 }
 
 // sight looks at the file.
@@ -103,7 +137,7 @@ func (s sighting) follows(before sighting) string {
 	if smaller {
 		return fmt.Sprintf("truncated by another program (it had %d bytes, and has %d)", before.size, s.size)
 	}
-	return "overwritten by another program"
+	return overwritten
 }
 
 func (s sighting) counter() uint32 { return binary.BigEndian.Uint32(s.header[24:]) }

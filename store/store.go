@@ -156,7 +156,7 @@ func open(cfg Config, limits limits) (_ *Log, err error) {
 	if err != nil {
 		return nil, held.explain("cannot be opened", err)
 	}
-	run, err := disk.startRun(cfg.Version, time.Now(), cfg.Logger)
+	held.run, err = disk.startRun(cfg.Version, time.Now(), cfg.Logger)
 	if err != nil {
 		disk.close()
 		return nil, held.explain("cannot be written", err)
@@ -165,7 +165,7 @@ func open(cfg Config, limits limits) (_ *Log, err error) {
 		cfg:       cfg,
 		limits:    limits,
 		held:      held,
-		run:       run,
+		run:       held.run.id,
 		wake:      make(chan struct{}, 1),
 		closing:   make(chan struct{}),
 		finished:  make(chan struct{}),
