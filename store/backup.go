@@ -70,6 +70,9 @@ func backup(ctx context.Context, path, target string, how copying) (report Repor
 	if err := source.copyTo(ctx, file, how); err != nil {
 		return Report{}, fmt.Errorf("backup %s: %w", target, err)
 	}
+	if err := source.unchanged(); err != nil {
+		return Report{}, fmt.Errorf("backup %s: %w", target, err)
+	}
 	source.close() // the server may empty its WAL again
 	if report, err = inspectCopy(ctx, file.Name()); err != nil {
 		return Report{}, fmt.Errorf("backup %s: %w", target, err)

@@ -17,10 +17,16 @@ func idFloor(ms int64) string {
 	return fmt.Sprintf("%08x-%04x", ms>>16, ms&0xffff)
 }
 
+// A run is what identifies a run of the server: its row in the log.
+type run struct {
+	id      int64
+	started int64 // milliseconds since 1970
+}
+
 // startRun closes the books of the last run if that did not do so itself, records that a new one has started, and returns the
-// new one's id.
-func (d *disk) startRun(version string, now time.Time, logger *slog.Logger) (int64, error) {
-	var run int64
+// new one.
+func (d *disk) startRun(version string, now time.Time, logger *slog.Logger) (run, error) {
+	r := run{started: now.UnixMilli()}
 	err := d.transaction(func() error {
 		var last int64
 		var stopped sql.NullInt64
@@ -35,10 +41,20 @@ func (d *disk) startRun(version string, now time.Time, logger *slog.Logger) (int
 			}
 			logger.Warn("the last run did not stop in order", "file", d.held.path, "exchanges_interrupted", exchanges, "channels_interrupted", lives)
 		}
-		run = last + 1
-		return d.exec("INSERT INTO run VALUES (?, ?, ?)", run, now.UnixMilli(), clean(version))
+		r.id = last + 1
+		if err := d.exec("INSERT INTO run VALUES (?, ?, ?)", r.id, r.started, clean(version)); err != nil {
+			return err
+		}
+		return d.writeHeader() // so that the file differs from any copy that an earlier run has left
 	})
-	return run, err
+	if err != nil {
+		return run{}, err
+	}
+	// See ownRuns and knowsRun. A reader may be in the way, which costs those checks something, and no record.
+	if err := d.fold(); err != nil && !errors.Is(err, errReader) {
+		return run{}, err
+	}
+	return r, nil
 }
 
 // endRun records that the run has stopped in order. With loose set, there are beginnings in the file whose ending was lost.

@@ -44,6 +44,15 @@ func Check(ctx context.Context, path string) (Report, error) {
 		return Report{}, err
 	}
 	defer r.close()
+	report, err := r.examineAll(ctx)
+	if changed := r.unchanged(); changed != nil {
+		err = changed
+	}
+	return report, err
+}
+
+// examineAll looks at everything, unless the file is damaged.
+func (r *reader) examineAll(ctx context.Context) (Report, error) {
 	report, err := r.examine(ctx)
 	if err != nil || len(report.Problems) > 0 {
 		return report, err

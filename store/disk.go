@@ -24,6 +24,7 @@ type disk struct {
 	db   *sql.DB
 	conn *sql.Conn   // the only connection of db, on which everything happens
 	wal  fs.FileInfo // which file the WAL is
+	shm  fs.FileInfo // which file the wal-index is
 	put  statements
 
 	blocks     blocks
@@ -87,9 +88,17 @@ func openDisk(h *held, limits limits, busy time.Duration, logger *slog.Logger) (
 	if d.wal, err = os.Stat(h.path + "-wal"); err != nil {
 		return nil, err
 	}
+	if d.shm, err = os.Stat(h.path + "-shm"); err != nil {
+		return nil, err
+	}
 	if err := h.same(); err != nil { // it may have been exchanged while SQLite opened it
 		return nil, err
 	}
+	now, err := h.sight()
+	if err != nil {
+		return nil, err
+	}
+	h.see(now)
 	if err := h.syncDir(); err != nil {
 		return nil, err
 	}
@@ -201,30 +210,14 @@ func (d *disk) setBusy(timeout time.Duration) error {
 	return d.exec(fmt.Sprintf("PRAGMA busy_timeout=%d", timeout.Milliseconds()))
 }
 
-// intact returns an error unless the file and its WAL are still the ones at their paths. SQLite does not notice when they are
-// deleted: it goes on writing to files that nobody can see any more.
-func (d *disk) intact() error {
-	if err := d.held.same(); err != nil {
-		return err
-	}
-	info, err := os.Stat(d.held.path + "-wal")
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return errors.New("its -wal was deleted or renamed")
-	case err != nil:
-		return err
-	case !os.SameFile(info, d.wal):
-		return errors.New("its -wal was replaced by another")
-	}
-	d.walSize = info.Size()
-	return nil
+// probe makes a commit that changes nothing, to see whether commits work.
+func (d *disk) probe() error {
+	return d.transaction(d.writeHeader)
 }
 
-// probe makes a commit that changes nothing, to see whether commits work: it writes the header anew.
-func (d *disk) probe() error {
-	return d.transaction(func() error {
-		return d.exec(fmt.Sprintf("PRAGMA user_version=%d", len(migrations.Steps())))
-	})
+// writeHeader writes the header anew, with a new change counter.
+func (d *disk) writeHeader() error {
+	return d.exec(fmt.Sprintf("PRAGMA user_version=%d", len(migrations.Steps())))
 }
 
 // checkpoints copies what is in the WAL into the file, about once a second and beside the writer, so that the writer seldom
@@ -239,9 +232,15 @@ func (d *disk) checkpoints(limits limits, stop <-chan struct{}) {
 			return
 		case <-tick.C:
 		}
-		if info, err := os.Stat(d.held.path + "-wal"); err == nil && info.Size() >= limits.walCheck {
+		// Into a file that was truncated nothing is copied, or the writer would find it as large as it was.
+		if info, err := os.Stat(d.held.path); err != nil || info.Size() < d.held.size.Load() {
+			continue
+		}
+		if d.held.walSize() >= limits.walCheck {
 			// A failure is no news: if it matters, the WAL goes on growing and the writer hits the same problem.
+			d.held.copying.Store(true)
 			d.checkpoint.ExecContext(always, "PRAGMA wal_checkpoint(PASSIVE)")
+			d.held.copying.Store(false)
 		}
 	}
 }

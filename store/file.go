@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 
 	"github.com/mattn/go-sqlite3"
 
@@ -54,8 +55,14 @@ type logFile struct {
 // No other descriptor of the file may be closed in between: that would drop SQLite's locks.
 type held struct {
 	logFile
-	file *os.File // locked; read before SQLite opens the file, and never after
+	file *os.File // locked; closed after SQLite has closed the file
 	side *os.File // has the lock where file cannot; else nil
+
+	seen    sighting                // owned by the writer; empty before the first session
+	size    atomic.Int64            // of seen
+	copying atomic.Bool             // a checkpoint beside the writer is changing the file
+	run     run                     // the current one; empty until it is recorded
+	spoiled atomic.Pointer[refusal] // what another program did to the content; nil while it did nothing
 }
 
 // hold opens the file, creating it empty if it is not there, and locks it.
@@ -128,20 +135,6 @@ func (h *held) release() {
 	}
 }
 
-// same returns an error unless the file is still at its path.
-func (l *logFile) same() error {
-	info, err := os.Stat(l.path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return errors.New("the file was deleted or renamed; put it back, or restart to begin a new one")
-	case err != nil:
-		return err
-	case !os.SameFile(info, l.info):
-		return errors.New("the file was replaced by another; put it back, or restart to use the other one")
-	}
-	return nil
-}
-
 // inspect looks at the file without changing it, and returns an error unless it is empty or a sound audit log that this
 // program can use. A foreign file never gets as far as SQLite.
 func (h *held) inspect(logger *slog.Logger) error {
@@ -150,11 +143,14 @@ func (h *held) inspect(logger *slog.Logger) error {
 	case err != nil:
 		return err
 	case len(header) == 0:
-		return nil
+		return h.begun()
 	case h.hasJournal() && bytes.Equal(header, make([]byte, headerSize)):
 		return h.check() // the power failed during the first commit ever, and only its later pages are there
 	}
 	if err := h.recognise(header); err != nil {
+		return err
+	}
+	if err := h.ownWAL(header); err != nil {
 		return err
 	}
 	if h.info.Size() > bigFile {
@@ -262,7 +258,13 @@ func (h *held) check() error {
 		return h.explain("cannot be read", err)
 	}
 	if verdict != "ok" {
+		if h.walSize() > 0 && h.soundAlone() {
+			return h.strangeWAL("the file is sound, and with its -wal it is corrupt")
+		}
 		return h.corrupt(oneLine(verdict))
+	}
+	if version > 0 && h.walSize() > 0 {
+		return h.ownRuns(db)
 	}
 	return nil
 }
@@ -290,7 +292,7 @@ func (l *logFile) corrupt(detail string) error {
 	return refusalf("audit log %s: the file is corrupt (%s); nothing was changed; move it and its -wal away, or restore a backup", l.path, detail)
 }
 
-func refusalf(format string, args ...any) error {
+func refusalf(format string, args ...any) refusal {
 	return refusal(fmt.Sprintf(format, args...))
 }
 
@@ -311,6 +313,9 @@ func (l *logFile) explain(what string, err error) error {
 		advice = "; free some space"
 	case sqlite3.ErrReadonly, sqlite3.ErrPerm, sqlite3.ErrCantOpen:
 		advice = "; make the file and its directory writable"
+		if what == "cannot be read" {
+			advice = "; let this user read the file, its -wal and its -shm"
+		}
 	case sqlite3.ErrIoErr:
 		advice = "; look after the disk"
 	}

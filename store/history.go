@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"httpipe/migrations"
@@ -25,7 +26,9 @@ const (
 // methods may be called from any goroutine.
 type History struct {
 	file    *logFile
+	check   func() error // returns an error if what the file says is not to be believed; called before and after each question
 	db      *sql.DB
+	asking  sync.RWMutex    // held for reading while a connection is in use
 	running func() []string // the ids of the exchanges that run; nil if that can only be found out by looking
 	close   func() error
 	pace    pace
@@ -36,15 +39,24 @@ type History struct {
 func (l *Log) History() *History { return l.history }
 
 // newHistory returns the history of a log that this process writes. It opens nothing before it is asked.
-func newHistory(file *logFile, running func() []string) (*History, error) {
-	db, err := sql.Open("sqlite3", dsn(file.path, "ro", standardLimits.busy)+"&_query_only=1")
+func newHistory(h *held, running func() []string) (*History, error) {
+	db, err := sql.Open("sqlite3", dsn(h.path, "ro", standardLimits.busy)+"&_query_only=1")
 	if err != nil {
 		return nil, err
 	}
 	db.SetMaxOpenConns(readers)
 	db.SetMaxIdleConns(readers)
 	db.SetConnMaxIdleTime(readerIdle)
-	return &History{file: file, db: db, running: running, close: db.Close, pace: standardPace}, nil
+	return &History{file: &h.logFile, check: h.readable, db: db, running: running, close: db.Close, pace: standardPace}, nil
+}
+
+// pause waits for the questions that are being answered, closes all connections, and calls f before the next question.
+func (h *History) pause(f func()) {
+	h.asking.Lock()
+	defer h.asking.Unlock()
+	h.db.SetMaxIdleConns(0)
+	h.db.SetMaxIdleConns(readers)
+	f()
 }
 
 // OpenHistory opens the log at path, which may be one that a server writes at the same time. It must not be called in that
@@ -71,7 +83,7 @@ func OpenHistory(path string) (*History, error) {
 		return nil, r.explain("cannot be read", err)
 	}
 	r.conn = nil
-	return &History{file: &r.logFile, db: r.db, close: r.close, pace: standardPace}, nil
+	return &History{file: &r.logFile, check: r.unchanged, db: r.db, close: r.close, pace: standardPace}, nil
 }
 
 // Close ends the reading of a history that was opened by OpenHistory.
@@ -81,9 +93,12 @@ func (h *History) Close() error { return h.close() }
 func (h *History) with(ctx context.Context, f func(ctx context.Context, conn *sql.Conn) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, readPatience, fmt.Errorf("no answer within %v", readPatience))
 	defer cancel()
-	err := h.file.same()
+	err := h.check()
 	if err == nil {
 		err = h.withConn(ctx, f)
+	}
+	if changed := h.check(); changed != nil {
+		err = changed
 	}
 	switch {
 	case err == nil:
@@ -98,6 +113,8 @@ func (h *History) with(ctx context.Context, f func(ctx context.Context, conn *sq
 }
 
 func (h *History) withConn(ctx context.Context, f func(ctx context.Context, conn *sql.Conn) error) error {
+	h.asking.RLock()
+	defer h.asking.RUnlock()
 	conn, err := h.db.Conn(ctx)
 	if err != nil {
 		return err

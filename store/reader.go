@@ -8,15 +8,18 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"httpipe/migrations"
 )
 
 // A reader looks at an audit log, which a server may have open, and changes nothing in it.
 type reader struct {
 	logFile
-	inUse bool // a server had it when the reader was opened
-	db    *sql.DB
-	conn  *sql.Conn // the only connection of db
+	inUse  bool // a server had it when the reader was opened
+	frozen bool // SQLite takes no locks and looks at no WAL; see how
+	db     *sql.DB
+	conn   *sql.Conn // the only connection of db
 }
 
 // openReader opens the audit log at path. Its errors name the file and say what to do.
@@ -28,15 +31,12 @@ func openReader(path string) (_ *reader, err error) {
 	if r.inUse, err = inUse(r.path); err != nil {
 		return nil, fmt.Errorf("audit log %s: cannot find out whether a server uses it: %w", r.path, err)
 	}
-	// Without a WAL no server has the log open, or none has read it yet. A connection that may write leaves it that
-	// way: it removes at its end the side files that SQLite needs even for reading. With a WAL it must not, because it
-	// would fold the WAL of a crash into the file.
-	mode := "ro"
-	if _, err := os.Stat(r.path + "-wal"); errors.Is(err, fs.ErrNotExist) {
-		mode = "rw"
+	how, err := r.how()
+	if err != nil {
+		return nil, err
 	}
-	if r.db, err = sql.Open("sqlite3", dsn(r.path, mode, standardLimits.busy)+"&_query_only=1"); err != nil {
-		return nil, r.explain("cannot be opened", err)
+	if r.db, err = sql.Open("sqlite3", how); err != nil {
+		return nil, r.explain("cannot be read", err)
 	}
 	r.db.SetMaxOpenConns(1)
 	defer func() {
@@ -45,7 +45,7 @@ func openReader(path string) (_ *reader, err error) {
 		}
 	}()
 	if r.conn, err = r.db.Conn(always); err != nil {
-		return nil, r.explain("cannot be opened", err)
+		return nil, r.explain("cannot be read", err)
 	}
 	var version int
 	if err := r.conn.QueryRowContext(always, "PRAGMA user_version").Scan(&version); err != nil {
@@ -55,6 +55,65 @@ func openReader(path string) (_ *reader, err error) {
 		return nil, r.newer(version)
 	}
 	return r, nil
+}
+
+// how returns how SQLite is to open the log.
+//
+// Without a WAL no server has the log open, or none has read it yet. A connection that may write leaves it that way: it removes at its
+// end the side files that SQLite needs even for reading. With a WAL it must not, because it would fold the WAL of a crash into the file.
+//
+// Where no side files can be made, those of a server or of a crash serve, if they can be read. A log that was closed needs none: SQLite
+// is told that it does not change, and unchanged looks after that.
+func (r *reader) how() (string, error) {
+	const readOnly = "&_query_only=1"
+	_, err := os.Stat(r.path + "-wal")
+	hasWAL := !errors.Is(err, fs.ErrNotExist)
+	writable := unix.Access(r.path, unix.W_OK) == nil && writableDir(r.path) == nil
+	switch {
+	case writable && !hasWAL:
+		return dsn(r.path, "rw", standardLimits.busy) + readOnly, nil
+	case !writable && !r.inUse && r.walSize() == 0:
+		r.frozen = true
+		return dsn(r.path, "ro", standardLimits.busy) + readOnly + "&immutable=1", nil
+	case !writable:
+		if err := r.sideFiles(); err != nil {
+			return "", err
+		}
+	}
+	return dsn(r.path, "ro", standardLimits.busy) + readOnly, nil
+}
+
+// sideFiles returns an error if the log cannot be read as it is because one of its side files is missing or cannot be read. What the
+// file holds without them is what it was some time ago.
+func (r *reader) sideFiles() error {
+	for _, suffix := range []string{"-wal", "-shm"} {
+		err := unix.Access(r.path+suffix, unix.R_OK)
+		switch {
+		case err == nil:
+		case errors.Is(err, fs.ErrPermission):
+			return fmt.Errorf("audit log %s: the newest records are in its -wal, and user %d may not read %s; allow that, or do this as the user of the server",
+				r.path, os.Geteuid(), r.path+suffix)
+		case r.inUse:
+			return fmt.Errorf("audit log %s: a server is starting or failing on it (%s: %w); try again, or look at its log", r.path, r.path+suffix, err)
+		default:
+			return fmt.Errorf("audit log %s: the newest records are in its -wal, which SQLite cannot read without %s and cannot make that here (%w); "+
+				"copy the file and its -wal to a directory that can be written, and read the copy", r.path, r.path+suffix, err)
+		}
+	}
+	return nil
+}
+
+// unchanged returns an error unless what was read is what the file says: it is still at its path, and where SQLite has taken no
+// locks, no server has begun to write to it.
+func (r *reader) unchanged() error {
+	info, err := r.stat()
+	if err != nil || !r.frozen {
+		return err
+	}
+	if info.Size() != r.info.Size() || !info.ModTime().Equal(r.info.ModTime()) || r.walSize() > 0 {
+		return refusalf("audit log %s: a server has begun to write to it; do this again", r.path)
+	}
+	return nil
 }
 
 // locate finds the file and makes sure that it is an audit log, before SQLite sees it.
@@ -82,10 +141,18 @@ func (r *reader) locate(path string) error {
 	if err != nil {
 		return err
 	}
+	if len(header) == 0 {
+		if err := r.begun(); err != nil {
+			return err
+		}
+	}
 	if len(header) == 0 || r.hasJournal() {
 		return fmt.Errorf("audit log %s: its first start was cut short, and nothing is recorded in it; start the server", r.path)
 	}
-	return r.recognise(header)
+	if err := r.recognise(header); err != nil {
+		return err
+	}
+	return r.ownWAL(header)
 }
 
 // readingError explains why a file could not be opened for reading.

@@ -154,7 +154,7 @@ func open(cfg Config, limits limits) (_ *Log, err error) {
 	if err != nil {
 		return nil, held.explain("cannot be opened", err)
 	}
-	run, err := disk.startRun(cfg.Version, time.Now(), cfg.Logger)
+	held.run, err = disk.startRun(cfg.Version, time.Now(), cfg.Logger)
 	if err != nil {
 		disk.close()
 		return nil, held.explain("cannot be written", err)
@@ -163,7 +163,7 @@ func open(cfg Config, limits limits) (_ *Log, err error) {
 		cfg:       cfg,
 		limits:    limits,
 		held:      held,
-		run:       run,
+		run:       held.run.id,
 		wake:      make(chan struct{}, 1),
 		closing:   make(chan struct{}),
 		finished:  make(chan struct{}),
@@ -172,7 +172,7 @@ func open(cfg Config, limits limits) (_ *Log, err error) {
 		running:   make(map[string]bool),
 		orphans:   make(map[orphan]bool),
 	}
-	if l.history, err = newHistory(&held.logFile, l.runningIDs); err != nil {
+	if l.history, err = newHistory(held, l.runningIDs); err != nil {
 		disk.close()
 		return nil, err
 	}

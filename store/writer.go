@@ -47,8 +47,7 @@ func (l *Log) work() (err error) {
 			l.suspect = true
 		}
 		if err != nil && l.disk != nil {
-			l.disk.close()
-			l.disk = nil
+			l.endSession()
 		}
 	}()
 	if l.disk == nil {
@@ -83,6 +82,17 @@ func (l *Log) work() (err error) {
 	}
 }
 
+// endSession ends a session that has failed. The history's connections end too, because they share a wal-index with it, which a new
+// session must not go on with: the WAL may be another one then.
+func (l *Log) endSession() {
+	l.history.pause(func() {
+		if err := l.disk.end(l.limits.busy); err != nil {
+			l.cfg.Logger.Warn("the audit log could not be closed", "error", err, "file", l.held.path)
+		}
+	})
+	l.disk = nil
+}
+
 func (l *Log) isClosing() bool {
 	select {
 	case <-l.closing:
@@ -95,6 +105,9 @@ func (l *Log) isClosing() bool {
 // resume tries to end an outage: it begins a new session and writes all that was kept, or makes a trial commit if nothing
 // was. Locks of others are not waited for, because this is tried again soon.
 func (l *Log) resume() error {
+	if err := l.held.same(); err != nil {
+		return err
+	}
 	if l.suspect {
 		if err := l.held.rewriteWAL(); err != nil {
 			return err
@@ -320,7 +333,7 @@ func (l *Log) finish() {
 // endRun records the clean end of the run, and closes the session.
 func (l *Log) endRun() (err error) {
 	d := l.disk
-	defer func() { l.disk = nil; err = errors.Join(err, d.close()) }()
+	defer func() { l.disk = nil; err = errors.Join(err, d.end(l.limits.busy)) }()
 	l.mu.Lock()
 	lost, open := l.lost, len(l.running) != 0 || l.lives != 0
 	l.mu.Unlock()
