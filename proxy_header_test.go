@@ -35,9 +35,9 @@ func (r route) testLargeHeaders(t *testing.T) {
 			})
 		}
 	}
-	// The head of a part may be as large.
+	// The header of a part may have --max-header.
 	url := "/channels/v1/large-part"
-	name := strings.Repeat("x", 32<<10)
+	name := strings.Repeat("x", 32<<10-100)
 	part := "--b\r\nContent-Disposition: form-data; name=f; filename=" + name + "\r\n\r\nhello\r\n--b--\r\n"
 	producer := post(t, r.url+url, strings.NewReader(part), int64(len(part)), "Content-Type", "multipart/form-data; boundary=b")
 	resp := get(t, r.via+url+"?wait=10s")
