@@ -169,6 +169,10 @@ func TestCompose(t *testing.T) {
 	for name, value := range relay.Environment {
 		t.Setenv(name, value)
 	}
+	if secret := relay.Environment["HTTPIPE_AUTH_SECRET"]; !strings.HasPrefix(secret, "${HTTPIPE_AUTH_SECRET:?") {
+		t.Errorf("Compose starts it with the secret %q also if there is none", secret)
+	}
+	t.Setenv("HTTPIPE_AUTH_SECRET", aSecret)
 	c, err := parseConfig(nil)
 	if err != nil {
 		t.Fatal(err)

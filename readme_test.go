@@ -240,7 +240,7 @@ func (p *process) feedLoop(t *testing.T, loop string) {
 // TestReadmeCommands: what the README tells to type is there, and in the shell's grammar.
 func TestReadmeCommands(t *testing.T) {
 	for _, path := range regexp.MustCompile(`\b(?:scripts|deploy)/[\w.]*\w`).FindAllString(readme(t), -1) {
-		if _, err := os.Stat(path); err != nil {
+		if _, err := os.Stat(path); err != nil && path != "deploy/.env" { // which the README's own commands make
 			t.Error(err)
 		}
 	}
