@@ -106,6 +106,7 @@ func TestComposeSettings(t *testing.T) {
 	for name, value := range relay.Environment {
 		t.Setenv(name, value)
 	}
+	t.Setenv("HTTPIPE_AUTH_SECRET", aSecret)
 	c, err := parseConfig(nil)
 	if err != nil {
 		t.Fatal(err)

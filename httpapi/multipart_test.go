@@ -133,3 +133,21 @@ func TestMultipartTooLarge(t *testing.T) {
 	p.answer().failed(413, "too_large")
 	r.ended(pipe.TooLarge)
 }
+
+// TestPartHeader: the header of a part is bounded as the head of a request is. It becomes the head of a response, of
+// which proxies take so much only; and it is in memory while the producer waits.
+func TestPartHeader(t *testing.T) {
+	const most = 8 << 10
+	r := start(t, func(c *Config) { c.MaxHeader = most })
+	withHeader := func(length int) string {
+		empty := part("", "Content-Disposition: ")
+		return part("hello", "Content-Disposition: "+strings.Repeat("x", length-len(strings.TrimSuffix(empty, "\r\n")))) + lastPart
+	}
+	p := r.dial().post(here, withHeader(most), form)
+	r.dial().get(here).answer().got("hello")
+	p.answer().is(200)
+	for _, body := range []string{withHeader(most + 1), withHeader(1 << 20), strings.Repeat("preamble\r\n", most)} {
+		r.dial().request("POST", here, form, chunked).upload(chunk(body)+chunk("")).answer().failed(400, "bad_request")
+	}
+	r.vanished()
+}

@@ -81,7 +81,7 @@ func (s *Server) producer(w http.ResponseWriter, r *http.Request, key pipe.Key) 
 		s.broker.RecordUnmatched(arrival, pipe.TooLarge)
 		return arrival, nil, ending(pipe.TooLarge, pipe.Producer)
 	}
-	source, f := newSource(r, s.config.MaxBody)
+	source, f := newSource(r, s.config.MaxBody, s.config.MaxHeader)
 	if f != nil {
 		return arrival, nil, f
 	}

@@ -42,13 +42,15 @@ type source struct {
 	read  int64     // bytes of body so far
 	err   error     // what ended body; io.EOF after all of it
 
-	parts *multipart.Reader // of a multipart upload, else nil
-	part  *multipart.Part   // the first; nil until it has begun
+	parts   *multipart.Reader // of a multipart upload, else nil
+	part    *multipart.Part   // the first; nil until it has begun
+	maxHead int64             // bytes of the body in which the first part has to begin
 }
 
-// newSource returns the source of r's body, or why it can have none.
-func newSource(r *http.Request, limit int64) (*source, *failure) {
-	s := &source{body: r.Body, limit: limit}
+// newSource returns the source of r's body, or why it can have none. The header of a part may have maxHead bytes,
+// as the head of a request: it becomes the head of a response, which is then no larger than proxies expect.
+func newSource(r *http.Request, limit int64, maxHead int) (*source, *failure) {
+	s := &source{body: r.Body, limit: limit, maxHead: int64(maxHead)}
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if kind != "multipart/form-data" {
 		s.head, s.length = newHead(textproto.MIMEHeader(r.Header)), r.ContentLength
@@ -87,10 +89,19 @@ func (s *source) readBody(p []byte) (int, error) {
 	return n, err
 }
 
-// bodyReader is a source's readBody as an io.Reader.
+// bodyReader is a source's readBody as an io.Reader, with a limit for what comes before the first part's content.
 type bodyReader struct{ s *source }
 
-func (b bodyReader) Read(p []byte) (int, error) { return b.s.readBody(p) }
+func (b bodyReader) Read(p []byte) (int, error) {
+	if b.s.part != nil {
+		return b.s.readBody(p)
+	}
+	left := b.s.maxHead - b.s.read
+	if left <= 0 && len(p) > 0 {
+		return 0, fmt.Errorf("the header of its first part is larger than --max-header (%d bytes)", b.s.maxHead)
+	}
+	return b.s.readBody(p[:min(int64(len(p)), left)])
+}
 
 // readPart reads the first part. What follows it is read too, and dropped, so that the producer has its
 // answer only when its body is at its end.

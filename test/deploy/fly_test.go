@@ -97,7 +97,7 @@ func startFly(t *testing.T) fakeFly {
 		"apps create") touch "app $3" ;;
 		"volumes list") cat volumes 2>/dev/null || echo '[]' ;;
 		"volumes create") printf '[\n    {\n        "name": "%%s",\n        "size_gb": 1\n    }\n]\n' "$3" >volumes ;;
-		"secrets list") cat secrets 2>/dev/null || true ;;
+		"secrets list") [ ! -e deaf ] && { cat secrets 2>/dev/null || true; } ;;
 		"secrets import") grep -E '^HTTPIPE_AUTH_SECRET=[0-9a-f]{64}$' | cut -d= -f1 >secrets && [ -s secrets ] ;;
 		"deploy -a") [ ! -e broken ] ;;
 		"ssh console")
@@ -153,6 +153,12 @@ func TestDeploy(t *testing.T) {
 	if got := f.SQLite(t, "select distinct producer_addr, producer_subject from exchanges"); got != "192.0.2.7|smoke" {
 		t.Errorf("the clients are %s on record", got)
 	}
+
+	deaf := kit.WriteFile(t, filepath.Join(f.state, "deaf"), "")
+	if calls, err := f.deploy(t); err == nil || !matches(calls, again[:4]) {
+		t.Errorf("when the secrets cannot be listed: %v\n%s", err, strings.Join(calls, "\n"))
+	}
+	os.Remove(deaf)
 
 	kit.WriteFile(t, filepath.Join(f.state, "broken"), "")
 	if calls, err := f.deploy(t); err == nil || !matches(calls, again[:5]) {

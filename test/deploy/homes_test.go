@@ -103,6 +103,9 @@ func systemCalls(t *testing.T, group string) []string {
 func TestCompose(t *testing.T) {
 	compose := ReadCompose(t)
 	relay, caddy := compose.Services["httpipe"], compose.Services["caddy"]
+	if secret := relay.Environment["HTTPIPE_AUTH_SECRET"]; !strings.HasPrefix(secret, "${HTTPIPE_AUTH_SECRET:?") {
+		t.Errorf("Compose starts the server with the secret %q also if there is none", secret)
+	}
 	if relay.Build.Context != ".." || len(relay.Ports) > 0 {
 		t.Errorf("it is built from %s, and reached past Caddy by %v", relay.Build.Context, relay.Ports)
 	}

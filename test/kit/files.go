@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -31,6 +32,23 @@ func Deployed(t *testing.T, name string, replacements ...string) string {
 		}
 	}
 	return strings.NewReplacer(replacements...).Replace(string(text))
+}
+
+// Blocks returns the fenced blocks of a Markdown file in the given language, of which it must have one.
+func Blocks(t *testing.T, path, language string) []string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, m := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
+		found = append(found, m[1])
+	}
+	if len(found) == 0 {
+		t.Fatalf("%s has no %s block", path, language)
+	}
+	return found
 }
 
 // Smoke runs scripts/smoke, which must find nothing.

@@ -28,6 +28,7 @@ func TestProxies(t *testing.T) {
 			for name, test := range map[string]func(*testing.T){
 				"access":              r.testAccess,
 				"headers":             r.testHeaders,
+				"large headers":       r.testLargeHeaders,
 				"packed":              r.testPacked,
 				"refusals":            r.testRefusals,
 				"request":             r.testRequest,
