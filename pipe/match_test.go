@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Who meets whom, and when. What happens on the way out is in exchange_test.go.
+// Which requests are matched, and when an exchange begins. How it ends is in exchange_test.go.
 
 func TestProducerFirst(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
@@ -61,8 +61,8 @@ func TestConsumersInOrderOfArrival(t *testing.T) {
 	})
 }
 
-// A producer that is ready does not overtake one that is not.
-func TestReadinessIsNoPriority(t *testing.T) {
+// A ready producer does not overtake one that is not.
+func TestReadyProducerKeepsItsPlace(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		slow, fast := w.produce("slow"), w.produce("fast", whole("fast"))
 		first, second := w.consume("c1"), w.consume("c2")
@@ -134,7 +134,7 @@ func TestEndOfAnEmptyBodyMakesReady(t *testing.T) {
 		c.ends(Delivered)
 		c.got("")
 		if c.sink.writes == 0 {
-			t.Error("the consumer's response never began")
+			t.Error("nothing was written, so the consumer's response has not begun")
 		}
 	})
 }
@@ -166,7 +166,7 @@ func TestConsumerLeavesUnreadyPair(t *testing.T) {
 	})
 }
 
-func TestLeavingFromTheMiddle(t *testing.T) {
+func TestLeaveFromTheMiddle(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		w.produce("p1", whole("1"))
 		p2, p3, p4 := w.produce("p2", whole("2")), w.produce("p3", whole("3")), w.produce("p4", whole("4"))
@@ -206,7 +206,7 @@ func TestDeadConsumerIsSkipped(t *testing.T) {
 	})
 }
 
-func TestTheDeadDoNotKeepTheChannel(t *testing.T) {
+func TestDeadConsumerDoesNotKeepTheChannel(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		c := w.consume("c")
 		c.hungUp.Store(true)
@@ -218,7 +218,7 @@ func TestTheDeadDoNotKeepTheChannel(t *testing.T) {
 	})
 }
 
-func TestLeavingTwiceIsLeavingOnce(t *testing.T) {
+func TestLeaveTwice(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		c := w.consume("c")
 		c.leaves()

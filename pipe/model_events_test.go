@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// What can happen to a model, besides arrivals.
+// The events of the model, besides arrivals.
 
 func (m *model) leave(r *mRequest) {
 	r.hungUp = true
@@ -19,7 +19,7 @@ func (m *model) leave(r *mRequest) {
 	}
 }
 
-// send gives n more bytes of r's body, and then its end if there is one.
+// send adds n bytes to r's body, and then its end, unless that is nil.
 func (m *model) send(r *mRequest, n int, end error) {
 	c := m.find(r)
 	r.sent += n
@@ -37,7 +37,7 @@ func (m *model) send(r *mRequest, n int, end error) {
 		m.settle(c)
 	default:
 		m.settle(c)
-		r.ahead = r.state == waiting && r.end == nil // or the exchange began before the next read did
+		r.ahead = r.state == waiting && r.end == nil // otherwise the exchange began before the next read
 	}
 }
 
@@ -86,14 +86,14 @@ func (m *model) shutDown() {
 	}
 }
 
-// cutAll is what follows when the patience of a shutdown ends.
+// cutAll does what a shutdown does once its context is done.
 func (m *model) cutAll() {
 	for _, c := range m.channels {
 		m.cut(c.running, ShutDown)
 	}
 }
 
-// advance lets d pass, with everything that falls due on the way.
+// advance moves the clock by d and lets happen what is due in that time.
 func (m *model) advance(d time.Duration) {
 	end := m.now + d
 	for {
@@ -107,7 +107,7 @@ func (m *model) advance(d time.Duration) {
 	}
 }
 
-// firstDue returns what falls due next, if anything does, and when.
+// firstDue returns the next event that is due, and when. happens is nil if there is none.
 func (m *model) firstDue() (at time.Duration, happens func()) {
 	consider := func(t time.Duration, f func()) {
 		if happens == nil || t < at {
