@@ -32,7 +32,7 @@ func TestBodyFails(t *testing.T) {
 				p := w.produce("p", firstBytes("x"))
 				p.fails(test.err)
 				p.ends(test.waits)
-				w.told("open 1", "gone p "+string(test.waits), "close 1 idle 0 0")
+				w.told("open 1", "unmatched p "+string(test.waits), "close 1 idle 0 0")
 			})
 			inWorld(t, Config{}, func(w *world) { // with its first bytes
 				p, c := w.produce("p"), w.consume("c")

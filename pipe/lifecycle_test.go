@@ -28,7 +28,7 @@ func TestDeleteWaiting(t *testing.T) {
 		}
 		w.looks(0, 0, false)
 		w.deletes(home, false)
-		w.told("open 1", "gone p1 deleted", "gone p2 deleted", "gone c1 deleted", "gone c2 deleted",
+		w.told("open 1", "unmatched p1 deleted", "unmatched p2 deleted", "unmatched c1 deleted", "unmatched c2 deleted",
 			"close 1 deleted 0 0")
 	})
 }
@@ -42,7 +42,7 @@ func TestDeleteRunningAndWaiting(t *testing.T) {
 			p.ends(Deleted)
 		}
 		c1.got("abc")
-		w.told("open 1", "match p1 c1", "gone p2 deleted", "gone c2 deleted", "end p1 c1 deleted 3",
+		w.told("open 1", "match p1 c1", "unmatched p2 deleted", "unmatched c2 deleted", "end p1 c1 deleted 3",
 			"close 1 deleted 1 3")
 	})
 }
@@ -127,7 +127,7 @@ func TestLifeCounts(t *testing.T) {
 		last := w.produce("keeper")
 		w.consume("c0").leaves()
 		last.leaves()
-		w.told("open 1", "gone c0 left", "gone keeper left", "close 1 idle 0 0")
+		w.told("open 1", "unmatched c0 left", "unmatched keeper left", "close 1 idle 0 0")
 
 		w.produce("p1", whole("four"))
 		w.produce("p2", firstBytes("three"))
@@ -153,7 +153,7 @@ func TestShutdownOfWaiters(t *testing.T) {
 		w.produce("p")
 		w.consume("c")
 		w.broker.Shutdown(w.t.Context())
-		w.told("open 1", "gone p shut_down", "gone c shut_down", "close 1 shut_down 0 0")
+		w.told("open 1", "unmatched p shut_down", "unmatched c shut_down", "close 1 shut_down 0 0")
 	})
 }
 
@@ -169,7 +169,7 @@ func TestArriveAfterShutdown(t *testing.T) {
 		w.produce("p", whole("x")).ends(ShutDown)
 		w.consume("c", waitingFor(0)).ends(ShutDown)
 		w.looks(0, 0, false)
-		w.told("gone p shut_down", "gone c shut_down")
+		w.told("unmatched p shut_down", "unmatched c shut_down")
 	})
 }
 
@@ -217,7 +217,7 @@ func TestShutdownLetsExchangesEnd(t *testing.T) {
 		if !down() {
 			t.Error("Shutdown has not returned though no exchange runs")
 		}
-		w.told("open 1", "match p c", "gone waiter shut_down", "gone late shut_down", "end p c delivered 1",
+		w.told("open 1", "match p c", "unmatched waiter shut_down", "unmatched late shut_down", "end p c delivered 1",
 			"close 1 shut_down 1 1")
 	})
 }
@@ -315,7 +315,7 @@ func TestRecordUnmatched(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		w.broker.RecordUnmatched(Arrival{Key: home, Role: Producer, Client: Client{Agent: "p"}}, Refused)
 		w.looks(0, 0, false)
-		w.told("gone p refused")
+		w.told("unmatched p refused")
 	})
 }
 

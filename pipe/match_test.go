@@ -177,7 +177,7 @@ func TestLeaveFromTheMiddle(t *testing.T) {
 		w.consume("c").got("3")
 		p3.ends(Delivered)
 		w.looks(0, 0, false)
-		w.told("open 1", "gone p2 left", "gone p4 left", "match p1 c", "end p1 c delivered 1",
+		w.told("open 1", "unmatched p2 left", "unmatched p4 left", "match p1 c", "end p1 c delivered 1",
 			"match p3 c", "end p3 c delivered 1", "close 1 idle 2 2")
 	})
 }
@@ -190,7 +190,7 @@ func TestDeadProducerIsSkipped(t *testing.T) {
 		dead.ends(Left)
 		live.ends(Delivered)
 		c.got("live")
-		w.told("open 1", "gone dead left", "match live c", "end live c delivered 4", "close 1 idle 1 4")
+		w.told("open 1", "unmatched dead left", "match live c", "end live c delivered 4", "close 1 idle 1 4")
 	})
 }
 
@@ -214,7 +214,7 @@ func TestDeadConsumerDoesNotKeepTheChannel(t *testing.T) {
 		c.ends(Left)
 		p.is(waiting)
 		p.leaves()
-		w.told("open 1", "gone c left", "gone p left", "close 1 idle 0 0")
+		w.told("open 1", "unmatched c left", "unmatched p left", "close 1 idle 0 0")
 	})
 }
 
@@ -223,6 +223,6 @@ func TestLeaveTwice(t *testing.T) {
 		c := w.consume("c")
 		c.leaves()
 		c.leaves()
-		w.told("open 1", "gone c left", "close 1 idle 0 0")
+		w.told("open 1", "unmatched c left", "close 1 idle 0 0")
 	})
 }

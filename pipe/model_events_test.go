@@ -12,7 +12,7 @@ func (m *model) leave(r *mRequest) {
 	c := m.find(r)
 	switch {
 	case r.state == waiting:
-		m.gone(c, r, Left)
+		m.endUnmatched(c, r, Left)
 		m.settle(c)
 	case r.role == Consumer && (c.running.writing == nil || c.running.writing.end != io.EOF):
 		m.cut(c.running, ConsumerLeft)
@@ -33,7 +33,7 @@ func (m *model) send(r *mRequest, n int, end error) {
 	case r.state == running:
 		m.relay(c.running)
 	case end != nil && end != io.EOF:
-		m.gone(c, r, bodyOutcome(end, Left))
+		m.endUnmatched(c, r, bodyOutcome(end, Left))
 		m.settle(c)
 	default:
 		m.settle(c)
@@ -70,10 +70,10 @@ func (m *model) deleteNamespace(namespace string) (existed bool) {
 
 func (m *model) clear(c *mChannel, o Outcome) {
 	for len(c.producers) > 0 {
-		m.gone(c, c.producers[0], o)
+		m.endUnmatched(c, c.producers[0], o)
 	}
 	for len(c.consumers) > 0 {
-		m.gone(c, c.consumers[0], o)
+		m.endUnmatched(c, c.consumers[0], o)
 	}
 	m.listen(c)
 }
@@ -122,7 +122,7 @@ func (m *model) firstDue() (at time.Duration, happens func()) {
 			for _, r := range rs {
 				if r.due > 0 {
 					consider(r.due, func() {
-						m.gone(c, r, TimedOut)
+						m.endUnmatched(c, r, TimedOut)
 						m.settle(c)
 					})
 				}
@@ -133,7 +133,7 @@ func (m *model) firstDue() (at time.Duration, happens func()) {
 		}
 		if r := c.quiet; r != nil {
 			consider(c.quietFrom+m.silence, func() {
-				m.gone(c, r, Silent)
+				m.endUnmatched(c, r, Silent)
 				m.settle(c)
 			})
 		}

@@ -93,10 +93,10 @@ func (m *model) arrive(r *mRequest) {
 	c := m.at(r.key)
 	switch {
 	case m.stopping:
-		m.gone(nil, r, ShutDown)
+		m.endUnmatched(nil, r, ShutDown)
 		return
 	case r.wait == 0 && !nextPair(c, r.role):
-		m.gone(nil, r, TimedOut)
+		m.endUnmatched(nil, r, TimedOut)
 		return
 	case c == nil:
 		c = &mChannel{key: r.key, life: int64(len(m.channels) + 1)}
@@ -124,8 +124,8 @@ func nextPair(c *mChannel, role Role) bool {
 	return len(c.consumers) == 0 && len(c.producers) > 0
 }
 
-// gone ends r unmatched; c is nil if r was not admitted.
-func (m *model) gone(c *mChannel, r *mRequest, o Outcome) {
+// endUnmatched ends r without an exchange; c is nil if r was not admitted.
+func (m *model) endUnmatched(c *mChannel, r *mRequest, o Outcome) {
 	r.state, r.outcome = ended, o
 	var life int64
 	if c != nil {
@@ -133,7 +133,7 @@ func (m *model) gone(c *mChannel, r *mRequest, o Outcome) {
 		c.producers = without(c.producers, r)
 		c.consumers = without(c.consumers, r)
 	}
-	m.tell(life, "gone %s %s", r.name, o)
+	m.tell(life, "unmatched %s %s", r.name, o)
 }
 
 func without(rs []*mRequest, r *mRequest) []*mRequest {
@@ -149,16 +149,16 @@ func (m *model) settle(c *mChannel) {
 		}
 		switch {
 		case p.hungUp:
-			m.gone(c, p, Left)
+			m.endUnmatched(c, p, Left)
 		case q.hungUp:
-			m.gone(c, q, Left)
+			m.endUnmatched(c, q, Left)
 		default:
 			m.begin(c, p, q)
 		}
 	}
 	for _, r := range append(slices.Clone(c.producers), c.consumers...) {
 		if r.wait == 0 && (len(c.producers) == 0 || len(c.consumers) == 0) {
-			m.gone(c, r, TimedOut)
+			m.endUnmatched(c, r, TimedOut)
 		}
 	}
 	m.listen(c)

@@ -20,7 +20,7 @@ func TestWaitRunsOut(t *testing.T) {
 				if got := p.request; !got.ArrivedAt.Equal(arrived) || got.EndedAt().Sub(arrived) != time.Second {
 					t.Errorf("arrived at %v and ended at %v", got.ArrivedAt, got.EndedAt())
 				}
-				w.told("open 1", "gone r timed_out", "close 1 idle 0 0")
+				w.told("open 1", "unmatched r timed_out", "close 1 idle 0 0")
 			})
 		})
 	}
@@ -78,7 +78,7 @@ func TestZeroWait(t *testing.T) {
 		w.consume("c", now).ends(TimedOut)
 		w.produce("p", now, whole("x")).ends(TimedOut)
 		w.looks(0, 0, false)
-		w.told("gone c timed_out", "gone p timed_out")
+		w.told("unmatched c timed_out", "unmatched p timed_out")
 	})
 	inWorld(t, Config{}, func(w *world) { // only a request of the same role
 		w.consume("c1")
@@ -124,7 +124,7 @@ func TestZeroWaitWhenThePartnerLeaves(t *testing.T) {
 		c := w.consume("c", now)
 		p.leaves()
 		c.ends(TimedOut)
-		w.told("open 1", "gone p left", "gone c timed_out", "close 1 idle 0 0")
+		w.told("open 1", "unmatched p left", "unmatched c timed_out", "close 1 idle 0 0")
 	})
 	inWorld(t, Config{}, func(w *world) {
 		c := w.consume("c")
@@ -173,7 +173,7 @@ func TestSilenceBeforeTheExchange(t *testing.T) {
 		c.is(waiting)
 		w.produce("p2", whole("2")).ends(Delivered)
 		c.got("2")
-		w.told("open 1", "gone p silent", "match p2 c", "end p2 c delivered 1", "close 1 idle 1 1")
+		w.told("open 1", "unmatched p silent", "match p2 c", "end p2 c delivered 1", "close 1 idle 1 1")
 	})
 }
 

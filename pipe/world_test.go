@@ -184,7 +184,7 @@ func (j *journal) RequestUnmatched(r *Request) {
 	if r.channel != nil {
 		life = r.channel.ID
 	}
-	j.add(life, "gone %s %s", r.Client.Agent, r.Outcome())
+	j.add(life, "unmatched %s %s", r.Client.Agent, r.Outcome())
 }
 
 func (j *journal) ExchangeMatched(x *Exchange) Commit {
