@@ -18,10 +18,10 @@ const (
 
 // Config says which file to keep and how.
 type Config struct {
-	Path       string        // the SQLite file; created if it is not there, its directory is not
-	Version    string        // the program's version, kept with the run
-	Retention  time.Duration // how long to keep what has ended; 0 is for ever
-	Logger     *slog.Logger  // nil is slog.Default()
+	Path      string        // the SQLite file; created if it is not there, its directory is not
+	Version   string        // the program's version, kept with the run
+	Retention time.Duration // how long to keep what has ended; 0 is for ever
+	Logger    *slog.Logger  // nil is slog.Default()
 }
 
 // limits are the constants of this package in a form that tests can make smaller.
