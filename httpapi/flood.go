@@ -90,7 +90,7 @@ func together(several, later store.Request) store.Request {
 
 // recordRefusal puts on record that r was turned away before it came to the broker.
 func (s *Server) recordRefusal(r *http.Request, key pipe.Key, role pipe.Role, reason string) {
-	s.config.Metrics.Refused(role)
+	s.config.Metrics.CountRefused(role)
 	if s.flood == nil {
 		return
 	}

@@ -105,7 +105,7 @@ func New(config Config) (*Server, error) {
 	}
 	brokerConfig.Recorder = config.Metrics.Recorder(brokerConfig.Recorder)
 	s.broker = pipe.New(brokerConfig)
-	config.Metrics.Watch(s.broker, config.Log)
+	config.Metrics.Register(s.broker, config.Log)
 	s.live = newLive(s.broker.Snapshot)
 	s.routes = s.table()
 
@@ -219,7 +219,7 @@ func (s *Server) countErrors(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		h(w, r)
 		if code := w.Header().Get(headerError); code != "" {
-			s.config.Metrics.Failed(code)
+			s.config.Metrics.CountError(code)
 		}
 	}
 }

@@ -1,11 +1,11 @@
-// Package metrics counts what happens on a relay, for Prometheus.
+// Package metrics exports counters, histograms and gauges of one server to Prometheus.
 //
-// Each thing is counted in one place. What becomes of requests and exchanges is told to the pipe.Recorder that
-// stands before the audit log's (recorder.go), so that the two agree. Who waits, what runs, how many bytes
-// have gone and how the log is doing is asked when somebody scrapes (state.go), and costs nothing before.
-// Package httpapi tells of the errors that it has answered.
+// Each event is counted in one place. A pipe.Recorder in front of the audit log's (recorder.go) counts requests
+// and exchanges, so that the metrics agree with the log. Waiting requests, running exchanges, bytes and the state
+// of the log are read at each scrape (collector.go) and cost nothing in between. Package httpapi reports the errors
+// that it sends, and the requests that it refuses before they reach the broker.
 //
-// No label has a value that a client could choose: there are as many series after a year as on the first day.
+// Every label takes its values from a closed list. A client cannot add a time series.
 package metrics
 
 import (
@@ -19,62 +19,62 @@ import (
 	"httpipe/store"
 )
 
-// Metrics counts what happens on one relay. Its methods may be called from any goroutine. Those of a nil
-// *Metrics, but for Handler, count nothing, and cost nothing.
+// Metrics holds the metrics of one server. Its methods may be called from any goroutine. All except Handler may
+// be called on a nil *Metrics and then do nothing.
 type Metrics struct {
 	registry  *prometheus.Registry
-	exchanges tally
-	unmatched map[pipe.Role]tally
+	exchanges outcomeCounter
+	unmatched map[pipe.Role]outcomeCounter
 	errors    *prometheus.CounterVec
 
 	producerWait, consumerWait, transfer prometheus.Observer
-	commit                               prometheus.Histogram // registered only where there is a log
+	commit                               prometheus.Histogram // registered only if there is an audit log
 }
 
 var (
-	// waits are the bounds for what may take a moment or a day, in seconds.
-	waits = []float64{.001, .005, .025, .1, .5, 1, 5, 15, 60, 300, 1800, 7200, 28800}
-	// commits are those for what a disk takes; after 5 s the log gives up.
-	commits = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5}
+	// waitBuckets suit times between a millisecond and hours, in seconds.
+	waitBuckets = []float64{.001, .005, .025, .1, .5, 1, 5, 15, 60, 300, 1800, 7200, 28800}
+	// commitBuckets suit the times of a disk, in seconds. A commit fails after 5 s.
+	commitBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5}
 )
 
-// New returns metrics of no relay yet: see Recorder and Watch.
+// New returns metrics that are not connected to a server yet: use Recorder, then Register.
 func New() *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry()}
 	exchanges := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "httpipe_exchanges_total",
-		Help: "Exchanges that have ended, by outcome.",
+		Help: "Ended exchanges, by outcome.",
 	}, []string{"outcome"})
 	unmatched := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "httpipe_requests_unmatched_total",
-		Help: "Requests to produce or consume that ended without having been in an exchange, by role and outcome.",
+		Help: "Produce and consume requests that ended without an exchange, by role and outcome.",
 	}, []string{"role", "outcome"})
 	wait := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "httpipe_wait_seconds",
-		Help:    "How long requests had waited when their exchange began, by role.",
-		Buckets: waits,
+		Help:    "Time from the arrival of a request to the beginning of its exchange, by role.",
+		Buckets: waitBuckets,
 	}, []string{"role"})
 	transfer := prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name:    "httpipe_transfer_seconds",
-		Help:    "How long exchanges took from their beginning to their end.",
-		Buckets: waits,
+		Help:    "Time from the beginning of an exchange to its end.",
+		Buckets: waitBuckets,
 	})
 	m.commit = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name:    "httpipe_audit_commit_seconds",
-		Help:    "How long the records of deliveries took to be on disk, for which their producers wait.",
-		Buckets: commits,
+		Help:    "Time from the end of a delivery until its record is on disk; its producer waits for this.",
+		Buckets: commitBuckets,
 	})
 	m.errors = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "httpipe_errors_total",
-		Help: "Requests that were refused or answered with another error, by its code (Httpipe-Error).",
+		Help: "Requests answered with an error, by its code (Httpipe-Error).",
 	}, []string{"code"})
 	m.registry.MustRegister(exchanges, unmatched, m.errors, wait, transfer,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
-	m.exchanges = newTally(exchanges, endings)
-	m.unmatched = make(map[pipe.Role]tally)
-	for role, outcomes := range partings {
-		m.unmatched[role] = newTally(unmatched.MustCurryWith(prometheus.Labels{"role": string(role)}), outcomes)
+	m.exchanges = newOutcomeCounter(exchanges, exchangeOutcomes)
+	m.unmatched = make(map[pipe.Role]outcomeCounter)
+	for role, outcomes := range unmatchedOutcomes {
+		m.unmatched[role] = newOutcomeCounter(unmatched.MustCurryWith(prometheus.Labels{"role": string(role)}), outcomes)
 	}
 	m.producerWait = wait.WithLabelValues(string(pipe.Producer))
 	m.consumerWait = wait.WithLabelValues(string(pipe.Consumer))
@@ -82,20 +82,21 @@ func New() *Metrics {
 	return m
 }
 
-// Watch makes these what is asked for its state at each scrape; the log is nil where there is none. It must be
-// called once.
-func (m *Metrics) Watch(b *pipe.Broker, log *store.Log) {
+// Register registers the metrics that are read from the broker and the audit log at each scrape. log is nil if the
+// server has none. It must be called once.
+func (m *Metrics) Register(b *pipe.Broker, log *store.Log) {
 	if m == nil {
 		return
 	}
-	m.registry.MustRegister(state{broker: b, log: log})
+	m.registry.MustRegister(collector{broker: b, log: log})
 	if log != nil {
 		m.registry.MustRegister(m.commit)
 	}
 }
 
-// Refused counts a request that was turned away before it came to the broker, if it was for either role.
-func (m *Metrics) Refused(role pipe.Role) {
+// CountRefused counts a request that was refused before it reached the broker. A request in neither role is not
+// counted.
+func (m *Metrics) CountRefused(role pipe.Role) {
 	if m == nil {
 		return
 	}
@@ -104,36 +105,36 @@ func (m *Metrics) Refused(role pipe.Role) {
 	}
 }
 
-// Failed counts a request that was answered with the error code, one of a closed list.
-func (m *Metrics) Failed(code string) {
+// CountError counts a request that was answered with an error. The code must come from a closed list.
+func (m *Metrics) CountError(code string) {
 	if m != nil {
 		m.errors.WithLabelValues(code).Inc()
 	}
 }
 
-// Handler answers scrapes. Those that come at the same time share one look at everything.
+// Handler returns the handler for scrapes. Concurrent scrapes share one collection.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{CoalesceGather: true})
 }
 
-// A tally counts by outcome.
-type tally struct {
-	all   *prometheus.CounterVec
-	usual map[pipe.Outcome]prometheus.Counter // those that can be told beforehand, which are there from the start
+// An outcomeCounter counts by outcome.
+type outcomeCounter struct {
+	all    *prometheus.CounterVec
+	common map[pipe.Outcome]prometheus.Counter // exist, at 0, before the first event
 }
 
-func newTally(all *prometheus.CounterVec, usual []pipe.Outcome) tally {
-	t := tally{all: all, usual: make(map[pipe.Outcome]prometheus.Counter)}
-	for _, o := range usual {
-		t.usual[o] = all.WithLabelValues(string(o))
+func newOutcomeCounter(all *prometheus.CounterVec, common []pipe.Outcome) outcomeCounter {
+	c := outcomeCounter{all: all, common: make(map[pipe.Outcome]prometheus.Counter)}
+	for _, o := range common {
+		c.common[o] = all.WithLabelValues(string(o))
 	}
-	return t
+	return c
 }
 
-func (t tally) add(o pipe.Outcome) {
-	if counter, ok := t.usual[o]; ok {
+func (c outcomeCounter) add(o pipe.Outcome) {
+	if counter, ok := c.common[o]; ok {
 		counter.Inc()
 		return
 	}
-	t.all.WithLabelValues(string(o)).Inc()
+	c.all.WithLabelValues(string(o)).Inc()
 }

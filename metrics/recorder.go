@@ -6,18 +6,18 @@ import (
 	"httpipe/pipe"
 )
 
-// endings are how an exchange can end.
-var endings = []pipe.Outcome{pipe.Delivered, pipe.ConsumerLeft, pipe.ProducerLeft, pipe.Stalled, pipe.Silent,
+// exchangeOutcomes are the outcomes that an exchange can have.
+var exchangeOutcomes = []pipe.Outcome{pipe.Delivered, pipe.ConsumerLeft, pipe.ProducerLeft, pipe.Stalled, pipe.Silent,
 	pipe.TooLarge, pipe.Deleted, pipe.ShutDown, pipe.Unrecorded}
 
-// partings are how a request can end without an exchange, by its role.
-var partings = map[pipe.Role][]pipe.Outcome{
+// unmatchedOutcomes are the outcomes that a request can have without an exchange, by role.
+var unmatchedOutcomes = map[pipe.Role][]pipe.Outcome{
 	pipe.Producer: {pipe.ProducerLeft, pipe.Silent, pipe.TooLarge, pipe.Deleted, pipe.TimedOut, pipe.ShutDown, pipe.Left, pipe.Refused},
 	pipe.Consumer: {pipe.Deleted, pipe.TimedOut, pipe.ShutDown, pipe.Left, pipe.Refused},
 }
 
-// Recorder returns a recorder that counts what it is told, and tells next, which is nil if nobody else wants
-// to know. Of a nil *Metrics it returns next itself.
+// Recorder returns a recorder that counts what it is told and passes it on to next, which may be nil. On a nil
+// *Metrics it returns next.
 func (m *Metrics) Recorder(next pipe.Recorder) pipe.Recorder {
 	switch {
 	case m == nil:
@@ -51,7 +51,7 @@ func (r recorder) ExchangeEnded(x *pipe.Exchange) pipe.Commit {
 
 func (r recorder) OutcomeDecided(x *pipe.Exchange, o pipe.Outcome) {
 	r.m.exchanges.add(o)
-	if x.Outcome == pipe.Delivered { // so its producer has waited for the commit
+	if x.Outcome == pipe.Delivered { // the producer has waited for the commit
 		r.m.commit.Observe(time.Since(x.EndedAt).Seconds())
 	}
 	r.Recorder.OutcomeDecided(x, o)

@@ -10,20 +10,20 @@ import (
 	"httpipe/pipe"
 )
 
-// ended is an exchange of half a second.
+// ended returns an exchange that took half a second.
 func ended(o pipe.Outcome) *pipe.Exchange {
 	now := time.Now()
 	return &pipe.Exchange{MatchedAt: now.Add(-500 * time.Millisecond), EndedAt: now, Outcome: o,
 		Producer: &pipe.Request{ArrivedAt: now.Add(-time.Hour)}, Consumer: &pipe.Request{ArrivedAt: now.Add(-time.Minute)}}
 }
 
-// counts asserts how many exchanges have ended so, as it is scraped.
-func (m *Metrics) counts(t *testing.T, o pipe.Outcome, want int) {
+// wantExchanges checks how many exchanges a scrape reports with an outcome.
+func (m *Metrics) wantExchanges(t *testing.T, o pipe.Outcome, want int) {
 	t.Helper()
 	w := httptest.NewRecorder()
 	m.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	if line := fmt.Sprintf("\nhttpipe_exchanges_total{outcome=%q} %d\n", o, want); !strings.Contains(w.Body.String(), line) {
-		t.Errorf("the scrape is without %q:\n%s", line, w.Body)
+		t.Errorf("the scrape does not contain %q:\n%s", line, w.Body)
 	}
 }
 
@@ -33,29 +33,29 @@ func TestExchangeIsCountedByItsDecidedOutcome(t *testing.T) {
 		m := New()
 		r, x := m.Recorder(nil), ended(pipe.Delivered)
 		r.ExchangeEnded(x)
-		m.counts(t, pipe.Delivered, 0)
+		m.wantExchanges(t, pipe.Delivered, 0)
 		r.OutcomeDecided(x, decided)
-		m.counts(t, decided, 1)
+		m.wantExchanges(t, decided, 1)
 	}
 }
 
-// An outcome that was not thought of is counted too.
-func TestUnusualOutcome(t *testing.T) {
+// An outcome without a counter of its own is counted too.
+func TestUncommonOutcome(t *testing.T) {
 	m := New()
 	m.Recorder(nil).OutcomeDecided(ended(pipe.Interrupted), pipe.Interrupted)
-	m.counts(t, pipe.Interrupted, 1)
+	m.wantExchanges(t, pipe.Interrupted, 1)
 }
 
-func TestNoMetrics(t *testing.T) {
+func TestNilMetrics(t *testing.T) {
 	var m *Metrics
 	if next := m.Recorder(nil); next != nil {
-		t.Errorf("there is a recorder %T", next)
+		t.Errorf("Recorder = %T, want nil", next)
 	}
-	m.Watch(nil, nil)
-	m.Failed("refused")
+	m.Register(nil, nil)
+	m.CountError("refused")
 }
 
-// BenchmarkExchange is what counting costs an exchange.
+// BenchmarkExchange measures the cost of the metrics per exchange.
 func BenchmarkExchange(b *testing.B) {
 	r := New().Recorder(nil)
 	x := ended(pipe.Delivered)

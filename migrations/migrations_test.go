@@ -1,15 +1,20 @@
 package migrations_test
 
 import (
+	"crypto/sha256"
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"httpipe/migrations"
 )
 
-func TestStepsAreNumberedWithoutGap(t *testing.T) {
+// A gap or a wrong number would shift the versions of existing logs.
+func TestStepsAreNumbered(t *testing.T) {
 	steps := migrations.Steps()
 	if len(steps) == 0 {
 		t.Fatal("no steps are embedded")
@@ -21,12 +26,58 @@ func TestStepsAreNumberedWithoutGap(t *testing.T) {
 	}
 }
 
-// A step that commits by itself would leave half a version behind when the rest of it fails.
-func TestStepsLeaveTheTransactionAlone(t *testing.T) {
+// A step that commits by itself would leave half a version behind if its rest fails.
+func TestStepsContainNoTransaction(t *testing.T) {
 	transaction := regexp.MustCompile(`(?im)^\s*(BEGIN(\s+(IMMEDIATE|EXCLUSIVE|DEFERRED|TRANSACTION)\b|;)|COMMIT|ROLLBACK|PRAGMA)`)
 	for _, step := range migrations.Steps() {
 		if found := transaction.FindString(step.SQL); found != "" {
-			t.Errorf("%s contains %q; package store owns the transaction and the pragmas", step.Name, strings.TrimSpace(found))
+			t.Errorf("%s contains %q; package store manages the transaction and the pragmas", step.Name, strings.TrimSpace(found))
 		}
+	}
+}
+
+// viewsSince has a digest of views.sql for the newest version, by the version.
+var viewsSince = map[int]string{
+	4: "a2c3f52e88d83e1a76d1e97b1a2b3214e798ae2a3ab642bc43dbd7d35226ecd1",
+}
+
+// A log gets new views only together with a new version, so a change of views.sql without a step would miss existing logs.
+func TestViewsChangeWithTheVersion(t *testing.T) {
+	version := len(migrations.Steps())
+	views, err := os.ReadFile("views.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprintf("%x", sha256.Sum256(statements(views))); got != viewsSince[version] {
+		t.Errorf("the statements of views.sql have the digest %s, and version %d was released with %q: if it was released, add a step "+
+			"(it may contain only a comment), and let store.Check know the views of version %d; then put the digest here for the new version",
+			got, version, viewsSince[version], version)
+	}
+}
+
+// statements returns an SQL file without its comments and empty lines.
+func statements(sql []byte) []byte {
+	return regexp.MustCompile(`(?m)^(--.*)?\n`).ReplaceAll(sql, nil)
+}
+
+// Only the steps that were released before there was views.sql contain views too.
+func TestViewsAreDefinedInOnePlace(t *testing.T) {
+	files, err := filepath.Glob("*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var with []string
+	for _, file := range files {
+		sql, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(sql), "CREATE VIEW") {
+			with = append(with, file)
+		}
+	}
+	want := []string{"0001_audit.sql", "0002_request_ids.sql", "0003_subjects.sql", "0004_indexes.sql", "views.sql"}
+	if !slices.Equal(with, want) {
+		t.Errorf("views are created in %q, want %q", with, want)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// exchangeOnce has a small message go from a producer to a consumer, without any goroutine.
+// exchangeOnce relays a small message from a producer to a consumer, on one goroutine.
 func exchangeOnce(b *Broker) Outcome {
 	k := Key{"bench", "mark"}
 	p := b.Arrive(Arrival{Key: k, Role: Producer, Wait: Forever, Body: strings.NewReader("hello"), Length: 5, ReadAhead: 64 << 10})
@@ -28,18 +28,18 @@ func BenchmarkExchange(b *testing.B) {
 	}
 }
 
-// mostAllocations is what an exchange may cost of them in this package. Who needs more should have a reason.
-const mostAllocations = 14
+// maxAllocations limits the allocations of one exchange in this package. Raise it only for a reason.
+const maxAllocations = 14
 
 func TestAllocationsPerExchange(t *testing.T) {
 	broker := New(Config{NewID: func() string { return "x" }})
-	if n := testing.AllocsPerRun(100, func() { exchangeOnce(broker) }); n > mostAllocations {
-		t.Errorf("%.0f allocations for an exchange; at most %d were needed so far", n, mostAllocations)
+	if n := testing.AllocsPerRun(100, func() { exchangeOnce(broker) }); n > maxAllocations {
+		t.Errorf("an exchange makes %.0f allocations, want at most %d", n, maxAllocations)
 	}
 }
 
-// BenchmarkBody is how fast bytes go through a body, from memory to nowhere, by how many the source
-// gives at a time.
+// BenchmarkBody measures the throughput of a body, from memory to a sink that discards, by the size of the
+// source's reads.
 func BenchmarkBody(b *testing.B) {
 	for _, read := range []int{4 << 10, 64 << 10, 1 << 20} {
 		b.Run(fmt.Sprintf("reads=%dK", read>>10), func(b *testing.B) {
@@ -57,7 +57,7 @@ func BenchmarkBody(b *testing.B) {
 	}
 }
 
-// endless gives its piece over and over, until nothing is left.
+// endless returns its piece again and again, until left bytes have been read.
 type endless struct {
 	piece []byte
 	left  int64
@@ -72,7 +72,7 @@ func (e *endless) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// nowhere is a sink that takes everything at once.
+// nowhere is a sink that discards everything and never blocks.
 type nowhere struct{}
 
 func (nowhere) Write(p []byte) (int, error) { return len(p), nil }

@@ -11,16 +11,16 @@ import (
 	"time"
 )
 
-// What becomes of the bytes.
+// How bytes are buffered and relayed.
 
-// pattern is n bytes of which no two stretches look alike, so that none can be lost or swapped unseen.
+// pattern returns n bytes without repetition, so that a test notices lost or swapped bytes.
 func pattern(n int) []byte {
 	p := make([]byte, n)
 	rand.NewChaCha8([32]byte{1}).Read(p)
 	return p
 }
 
-// of sets a producer's body to r, read as it comes.
+// of makes r the producer's body.
 func of(r io.Reader) option { return func(p *peer) { p.arrival.Body = r } }
 
 func TestBodies(t *testing.T) {
@@ -34,10 +34,10 @@ func TestBodies(t *testing.T) {
 	for name, reader := range readers {
 		for _, size := range sizes {
 			if name == "byte by byte" && size > 2*firstBuffer {
-				continue // slow, and nothing new
+				continue // slow, and covers nothing more
 			}
 			body := pattern(size)
-			for _, length := range []int64{-1, int64(size), 0, 3} { // the last two lie, for most
+			for _, length := range []int64{-1, int64(size), 0, 3} { // the last two are wrong for most sizes
 				t.Run(fmt.Sprintf("%s/%d announced as %d", name, size, length), func(t *testing.T) {
 					inWorld(t, Config{}, func(w *world) {
 						p := w.produce("p", of(reader(body)), func(p *peer) { p.arrival.Length = length })
@@ -63,14 +63,14 @@ func TestEachByteIsFlushedBeforeTheNextIsAwaited(t *testing.T) {
 	})
 }
 
-// What comes while the consumer is busy goes in one write, whatever the number of reads.
-func TestBytesInHandGoTogether(t *testing.T) {
+// Bytes that arrive while the consumer is busy go out in one write, whatever the number of reads.
+func TestBufferedBytesShareAWrite(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		p := w.produce("p", firstBytes("a"), firstBytes("b"), firstBytes("c"))
 		c := w.consume("c")
 		c.got("abc")
 		if c.sink.writes != 1 {
-			t.Errorf("%d writes", c.sink.writes)
+			t.Errorf("%d writes, want 1", c.sink.writes)
 		}
 		p.finishes()
 	})
@@ -93,14 +93,14 @@ func TestReadAhead(t *testing.T) {
 	}
 }
 
-// A slow consumer stops the producer; memory does not grow with the body.
+// A slow consumer slows the producer down; the buffer does not grow with the body.
 func TestBackpressure(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		body := pattern(16 * streamBuffer)
 		p, c := w.produce("p", whole(string(body))), w.held("c")
-		// What was read ahead is being written.
+		// The bytes read ahead are being written.
 		if got := p.src.read.Load(); got != 64<<10 {
-			t.Errorf("read %d bytes while the consumer took none", got)
+			t.Errorf("read %d bytes while the consumer accepted none, want 64 KiB", got)
 		}
 		w.after(time.Hour)
 		c.is(running)
@@ -108,12 +108,12 @@ func TestBackpressure(t *testing.T) {
 		p.ends(Delivered)
 		c.got(string(body))
 		if got := cap(p.request.body.buffer); got > streamBuffer {
-			t.Errorf("the buffer has grown to %d bytes", got)
+			t.Errorf("the buffer has grown to %d bytes, want at most streamBuffer", got)
 		}
 	})
 }
 
-// A producer whose reader waits for room gets its answer too.
+// A producer gets its answer even if fill waits for room.
 func TestEndWithAFullBuffer(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		p := w.produce("p", readAhead(1), firstBytes("xy"))
@@ -132,10 +132,10 @@ func TestSmallMessagesStaySmall(t *testing.T) {
 		hello := w.produce("hello", whole("hello"), func(p *peer) { p.arrival.Length = 5 })
 		chunked := w.produce("chunked", whole("hello"))
 		if got := len(hello.request.body.buffer); got != 6 {
-			t.Errorf("a buffer of %d bytes for hello", got)
+			t.Errorf("a buffer of %d bytes for hello, want 6", got)
 		}
 		if got := len(chunked.request.body.buffer); got != firstBuffer {
-			t.Errorf("a buffer of %d bytes for a chunked hello", got)
+			t.Errorf("a buffer of %d bytes for a chunked hello, want firstBuffer", got)
 		}
 	})
 }
@@ -147,27 +147,27 @@ func TestProbe(t *testing.T) {
 		p := w.produce("p", probed, readAhead(10), firstBytes("123456789"))
 		w.after(time.Hour)
 		if probes.Load() > 0 {
-			t.Fatal("probed while there was room")
+			t.Fatal("Probe was called while there was room")
 		}
 		p.sends("0")
 		w.after(time.Second - 1)
 		if probes.Load() > 0 {
-			t.Fatal("probed too soon")
+			t.Fatal("Probe was called too early")
 		}
 		w.after(1)
 		w.after(9 * time.Second)
 		if got := probes.Load(); got != 10 {
-			t.Fatalf("probed %d times in 10 seconds", got)
+			t.Fatalf("Probe was called %d times in 10 seconds, want 10", got)
 		}
 		w.consume("c")
 		w.after(time.Hour)
 		if got := probes.Load(); got != 10 {
-			t.Fatalf("probed %d times though there was room", got-10)
+			t.Fatalf("Probe was called %d more times while there was room", got-10)
 		}
 	})
 }
 
-func TestProbedAndGone(t *testing.T) {
+func TestProbeFindsDeadClient(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		p := w.produce("p", readAhead(1), firstBytes("x"), func(p *peer) {
 			p.arrival.Probe = func() { p.request.Leave() }
@@ -177,7 +177,7 @@ func TestProbedAndGone(t *testing.T) {
 	})
 }
 
-// A source that gives nothing and no error has not begun, and is no harm.
+// A read that returns neither bytes nor an error does not make the producer ready.
 func TestEmptyReads(t *testing.T) {
 	inWorld(t, Config{SilenceTimeout: limit}, func(w *world) {
 		p, c := w.produce("p", firstBytes("")), w.consume("c")
@@ -195,9 +195,9 @@ func TestEmptyReads(t *testing.T) {
 	})
 }
 
-// A read that was under way when the exchange began is finished by the goroutine that began it, and what
-// it brings goes out; the relay's own buffer grows from there.
-func TestReadingChangesHands(t *testing.T) {
+// Fill finishes the read that it is in when the exchange begins, and its bytes are relayed. Then the relay reads,
+// with a growing buffer.
+func TestRelayTakesOverReading(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		p, c := w.produce("p", firstBytes("a")), w.consume("c")
 		c.got("a")
@@ -207,14 +207,14 @@ func TestReadingChangesHands(t *testing.T) {
 		p.sends(string(body))
 		c.got("ab" + string(body))
 		if got := len(p.request.body.buffer); got != streamBuffer {
-			t.Errorf("the buffer has %d bytes", got)
+			t.Errorf("the buffer has %d bytes, want streamBuffer", got)
 		}
 		p.finishes()
 		p.ends(Delivered)
 	})
 }
 
-// Also a source that panics in the relay's hands is its producer's failure.
+// A source that panics while the relay reads it counts as the producer's failure.
 func TestSourcePanicsInTheRelay(t *testing.T) {
 	broker := New(Config{NewID: func() string { return "x" }})
 	source := &readThenPanic{}
@@ -231,7 +231,7 @@ func TestSourcePanicsInTheRelay(t *testing.T) {
 	}
 }
 
-// readThenPanic gives a byte, which fills the read-ahead, and no more.
+// readThenPanic returns one byte, which fills the read-ahead, and then panics.
 type readThenPanic struct{ given bool }
 
 func (r *readThenPanic) Read(p []byte) (int, error) {
@@ -242,8 +242,8 @@ func (r *readThenPanic) Read(p []byte) (int, error) {
 	return copy(p, "x"), nil
 }
 
-// The bytes that come out of a body are those that went in, whatever the sizes in which they are read and
-// taken, and whenever the reading changes hands.
+// The bytes that come out of a body are those that went in, whatever the sizes of reads and whenever the relay
+// takes over reading.
 func TestBytesInAndOut(t *testing.T) {
 	seed := seedOf(t)
 	for i := range uint64(300) {
@@ -256,7 +256,7 @@ func TestBytesInAndOut(t *testing.T) {
 		})
 		go b.fill(func() {})
 		for range rng.IntN(20) {
-			_ = b.ended() // gives fill a chance
+			_ = b.ended() // gives fill a chance to run
 		}
 		b.begin()
 		got, err := drain(b)
@@ -266,16 +266,16 @@ func TestBytesInAndOut(t *testing.T) {
 	}
 }
 
-// drain takes all of b, looking again at what it has been handed.
+// drain takes all of b, and checks that bytes it was given do not change before the next call.
 func drain(b *body) (got []byte, err error) {
 	for {
 		p, err := b.next()
 		copied := bytes.Clone(p)
 		for range 3 {
-			_ = b.ended() // gives fill a chance
+			_ = b.ended() // gives fill a chance to run
 		}
 		if !bytes.Equal(copied, p) {
-			return got, fmt.Errorf("bytes handed out were overwritten")
+			return got, fmt.Errorf("bytes returned by next were overwritten")
 		}
 		got = append(got, p...)
 		if err == io.EOF {
@@ -287,7 +287,7 @@ func drain(b *body) (got []byte, err error) {
 	}
 }
 
-// choppy gives its bytes in pieces of random sizes, with the end or before it.
+// choppy returns its bytes in pieces of random size, and io.EOF with the last of them or after it.
 type choppy struct {
 	rest []byte
 	rng  *rand.Rand

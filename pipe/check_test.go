@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// A check that finds nothing is worth something only if it can find something.
+// check must report each kind of violation.
 func TestCheckFinds(t *testing.T) {
 	tests := []struct {
 		finds string

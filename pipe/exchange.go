@@ -23,7 +23,7 @@ type Exchange struct {
 
 	// Set when it ends, under Broker.mu. Constant once the producer's wake channel is closed.
 	EndedAt time.Time
-	Outcome Outcome // of the bytes; what becomes of a delivery without a record, AwaitEnd returns
+	Outcome Outcome // as returned by Relay; a delivery without a record is still Delivered here, see AwaitEnd
 	Bytes   int64   // written to the consumer
 	ended   Commit  // of the record of the end
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// How an exchange ends.
+// How exchanges end.
 
 func TestBodyFails(t *testing.T) {
 	tests := []struct {
@@ -22,33 +22,33 @@ func TestBodyFails(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			inWorld(t, Config{}, func(w *world) { // before it is ready
+			inWorld(t, Config{}, func(w *world) { // before the producer is ready
 				p, c := w.produce("p"), w.consume("c")
 				p.fails(test.err)
 				p.ends(test.waits)
 				c.is(waiting)
 			})
-			inWorld(t, Config{}, func(w *world) { // ready, and waiting for a consumer
+			inWorld(t, Config{}, func(w *world) { // while a ready producer waits for a consumer
 				p := w.produce("p", firstBytes("x"))
 				p.fails(test.err)
 				p.ends(test.waits)
-				w.told("open 1", "gone p "+string(test.waits), "close 1 idle 0 0")
+				w.told("open 1", "unmatched p "+string(test.waits), "close 1 idle 0 0")
 			})
-			inWorld(t, Config{}, func(w *world) { // together with its first bytes
+			inWorld(t, Config{}, func(w *world) { // with its first bytes
 				p, c := w.produce("p"), w.consume("c")
 				p.src.send([]byte("x"), test.err)
 				w.settle()
 				p.ends(test.waits)
 				c.is(waiting)
 			})
-			inWorld(t, Config{}, func(w *world) { // in the exchange
+			inWorld(t, Config{}, func(w *world) { // during the exchange
 				p, c := w.produce("p", firstBytes("abc")), w.consume("c")
 				p.fails(test.err)
 				p.ends(test.runs)
 				c.ends(test.runs)
 				c.got("abc")
 			})
-			inWorld(t, Config{}, func(w *world) { // in the exchange, together with its last bytes
+			inWorld(t, Config{}, func(w *world) { // during the exchange, with its last bytes
 				p, c := w.produce("p", firstBytes("abc")), w.consume("c")
 				p.src.send([]byte("de"), test.err)
 				w.settle()
@@ -59,7 +59,7 @@ func TestBodyFails(t *testing.T) {
 	}
 }
 
-func TestConsumerLeavesWhileNothingComes(t *testing.T) {
+func TestConsumerLeavesWhileTheProducerIsIdle(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		p, c := w.produce("p", firstBytes("x")), w.consume("c")
 		c.leaves()
@@ -79,7 +79,7 @@ func TestConsumerLeavesDuringAWrite(t *testing.T) {
 	})
 }
 
-// The end of the body is in hand, but the relay still writes what came before it.
+// The end of the body has been read, but the relay is still writing the bytes before it.
 func TestConsumerLeavesBeforeTheEndIsHandedOut(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		p, c := w.produce("p", firstBytes("x")), w.held("c")
@@ -88,7 +88,7 @@ func TestConsumerLeavesBeforeTheEndIsHandedOut(t *testing.T) {
 		c.ends(ConsumerLeft)
 		p.ends(ConsumerLeft)
 	})
-	inWorld(t, Config{}, func(w *world) { // a failure in hand is no last byte
+	inWorld(t, Config{}, func(w *world) { // a failed body has no last byte
 		p, c := w.produce("p", firstBytes("x")), w.held("c")
 		p.src.send([]byte("y"), TooLarge)
 		c.sink.releaseOne()
@@ -111,7 +111,7 @@ func TestConsumerLeavesAfterTheLastByteWasHandedOut(t *testing.T) {
 	})
 }
 
-// Nobody told the broker, but the relay asks before the last byte.
+// Leave was not called, but the relay calls Alive before it writes the last byte.
 func TestConsumerIsDeadAtTheLastByte(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		p, c := w.produce("p", firstBytes("x")), w.consume("c")
@@ -138,19 +138,19 @@ func TestConsumerLeavesBeforeAnEmptyBodyIsRelayed(t *testing.T) {
 	})
 }
 
-// A producer that died while it waited, with the rest of its body in the kernels: that comes to its end, and
-// is dead all the same. One that leaves after its whole body has come is not missed.
-func TestPosthumousBody(t *testing.T) {
+// A producer dies while it waits, with the rest of its body in kernel buffers: the body can be read to its end, but
+// the producer has left. A producer that leaves after its whole body has been read does no harm.
+func TestBodyOfADeadProducer(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		p, c := w.produce("p", firstBytes("x")), w.consume("c")
 		p.leaves()
-		c.is(running) // until its body shows it
+		c.is(running) // until the end of the body is read
 		p.sends("y")
 		p.src.send([]byte("z"), io.EOF)
 		w.settle()
 		p.ends(ProducerLeft)
 		c.ends(ProducerLeft)
-		c.got("xy") // with the rest it could look whole
+		c.got("xy") // with the rest the body could look whole
 
 		q, held := w.produce("q", whole("x")), w.consume("held", func(p *peer) { p.sink.hold() })
 		q.leaves()
@@ -181,7 +181,7 @@ func TestSinkFails(t *testing.T) {
 	}
 }
 
-// A source that panics takes its own exchange with it, not the channel.
+// A source that panics ends its own exchange and does not harm the channel.
 func TestSourcePanics(t *testing.T) {
 	explode := func(p *peer) { p.src.panics = true }
 	inWorld(t, Config{}, func(w *world) {
@@ -200,14 +200,14 @@ func TestSourcePanics(t *testing.T) {
 }
 
 func TestCut(t *testing.T) {
-	inWorld(t, Config{}, func(w *world) { // in Write
+	inWorld(t, Config{}, func(w *world) { // while Write blocks
 		p, c := w.produce("p", whole("x")), w.held("c")
 		c.cuts(Stalled)
 		p.ends(Stalled)
 		c.ends(Stalled)
 		w.told("open 1", "match p c", "end p c stalled 0", "close 1 idle 1 0")
 	})
-	inWorld(t, Config{}, func(w *world) { // in next
+	inWorld(t, Config{}, func(w *world) { // while next blocks
 		p, c := w.produce("p", firstBytes("x")), w.consume("c")
 		c.cuts(Stalled)
 		p.ends(Stalled)
@@ -215,7 +215,7 @@ func TestCut(t *testing.T) {
 	})
 }
 
-// The consumer is told at once, though nobody can make the producer's Read return.
+// The consumer's relay returns at once, even if the producer's Read cannot be interrupted.
 func TestCutDoesNotAwaitTheSource(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		p := w.produce("p", firstBytes("x"), func(p *peer) { p.arrival.Interrupt = nil })
@@ -229,8 +229,8 @@ func TestCutDoesNotAwaitTheSource(t *testing.T) {
 	})
 }
 
-// What was in hand when the cut came is void.
-func TestCutWithMoreInHand(t *testing.T) {
+// Bytes that have been read but not written when the cut comes are dropped.
+func TestCutDropsBufferedBytes(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		p, c := w.produce("p", firstBytes("x")), w.held("c", stubborn)
 		p.sends("y")
@@ -256,20 +256,20 @@ func TestOnlyTheFirstCutCounts(t *testing.T) {
 	})
 }
 
-// A cut that comes while the last byte is written does not undo the delivery.
+// A cut during the write of the last byte does not change the outcome.
 func TestCutTooLate(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		p, c := w.produce("p", whole("x")), w.held("c", stubborn)
 		x := c.request.Exchange()
 		if x.WasCut() {
-			t.Error("WasCut before any cut")
+			t.Error("WasCut is true before any cut")
 		}
 		c.cuts(Stalled)
 		c.releases()
 		p.ends(Delivered)
 		c.ends(Delivered)
 		if !x.WasCut() {
-			t.Error("the consumer was interrupted, but WasCut does not say so")
+			t.Error("the consumer was interrupted, but WasCut is false")
 		}
 	})
 }
@@ -283,13 +283,13 @@ func TestCutAfterTheEnd(t *testing.T) {
 			t.Error("the consumer was interrupted after its exchange had ended")
 		}
 		if c.request.Exchange().WasCut() {
-			t.Error("WasCut after a cut that never was")
+			t.Error("WasCut is true, but the cut came after the end")
 		}
 	})
 }
 
-// A cut while the sink panics is still the reason, as it is when the sink fails.
-func TestCauseOfAPanic(t *testing.T) {
+// A cut decides the outcome even if it makes the sink panic.
+func TestCutBeforeASinkPanic(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		p, c := w.produce("p", firstBytes("x")), w.held("c", stubborn)
 		c.sink.panics = true
@@ -299,7 +299,7 @@ func TestCauseOfAPanic(t *testing.T) {
 	})
 }
 
-func TestExchangeTellsItsStory(t *testing.T) {
+func TestExchangeFields(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		start := time.Now()
 		p := w.produce("p", firstBytes("abc"))

@@ -12,8 +12,7 @@ import (
 	"time"
 )
 
-// TestHammer has many clients do what they like at once, in real time, on a few channels that are
-// deleted now and then.
+// TestHammer runs many clients at the same time, in real time, on a few channels that are deleted now and then.
 func TestHammer(t *testing.T) {
 	seed := seedOf(t)
 	t.Logf("PIPE_SEED=%d", seed)
@@ -30,13 +29,13 @@ func TestHammer(t *testing.T) {
 			}
 		})
 	}
-	stop := time.AfterFunc(time.Minute, func() { panic("the hammer hangs") })
+	stop := time.AfterFunc(time.Minute, func() { panic("TestHammer hangs") })
 	clients.Wait()
 	h.broker.Shutdown(t.Context())
 	stop.Stop()
 
-	h.audit()
-	// Clocks that were stopped too late may still be on their way out.
+	h.verify()
+	// Timers that were stopped too late may still be running.
 	for start := time.Now(); time.Since(start) < 5*time.Second; {
 		if runtime.NumGoroutine() <= goroutines {
 			return
@@ -46,21 +45,21 @@ func TestHammer(t *testing.T) {
 	t.Errorf("%d goroutines at the end, %d at the start", runtime.NumGoroutine(), goroutines)
 }
 
-// A hammer is a broker and its Recorder, with what it must be able to tell in the end.
+// A hammer is a broker and its Recorder, which keeps what verify needs.
 type hammer struct {
 	t      *testing.T
 	broker *Broker
 
 	arrived atomic.Int64
 
-	mu        sync.Mutex        // guards what clients were told
-	confirmed map[string]bool   // the producers whose message is delivered
-	received  map[string]int    // how many consumers got it whole
-	decided   map[*Exchange]int // how often the outcome was decided
+	mu        sync.Mutex        // guards the next three fields
+	confirmed map[string]bool   // producers that were told delivered
+	received  map[string]int    // how many consumers received a producer's message completely
+	decided   map[*Exchange]int // how many times the outcome was decided
 
 	// Guarded by Broker.mu.
 	ends      map[*Request]int // how many times each request ended
-	open      map[int64]bool   // lives
+	open      map[int64]bool   // lives that have not closed
 	lastBegun map[string]time.Time
 	matched   int
 	outcomes  map[Outcome]int
@@ -90,7 +89,7 @@ func (h *hammer) ChannelOpened(l *Life) { h.open[l.ID] = true }
 
 func (h *hammer) ChannelClosed(l *Life) {
 	if !h.open[l.ID] {
-		h.t.Errorf("life %d closed without being open", l.ID)
+		h.t.Errorf("life %d closed, but it was not open", l.ID)
 	}
 	delete(h.open, l.ID)
 }
@@ -105,7 +104,7 @@ func (h *hammer) ExchangeMatched(x *Exchange) Commit {
 	for _, r := range []*Request{x.Producer, x.Consumer} {
 		queue := fmt.Sprint(x.Life, r.Role)
 		if r.ArrivedAt.Before(h.lastBegun[queue]) {
-			h.t.Errorf("a %s of %v was overtaken", r.Role, x.Key)
+			h.t.Errorf("a %s on %v was overtaken", r.Role, x.Key)
 		}
 		h.lastBegun[queue] = r.ArrivedAt
 	}
@@ -124,11 +123,11 @@ func (h *hammer) OutcomeDecided(x *Exchange, o Outcome) {
 	defer h.mu.Unlock()
 	h.decided[x]++
 	if o != x.Outcome {
-		h.t.Errorf("%s was decided after all, with a record, to be %s", x.Outcome, o)
+		h.t.Errorf("an exchange ended as %s was decided as %s, though every record is safe", x.Outcome, o)
 	}
 }
 
-// client is one request from its arrival to its end.
+// client runs one request from its arrival to its end.
 func (h *hammer) client(rng *rand.Rand, id string) {
 	h.arrived.Add(1)
 	a := Arrival{Key: scheduleKeys[rng.IntN(len(scheduleKeys))], Role: Consumer, Length: -1}
@@ -144,7 +143,7 @@ func (h *hammer) produce(rng *rand.Rand, a Arrival, id string) {
 	a.Role, a.ReadAhead = Producer, 1+rng.IntN(64<<10)
 	src := newSource()
 	src.send(message(id), nil)
-	if rng.IntN(10) > 0 { // else it is silent after all
+	if rng.IntN(10) > 0 { // otherwise it stays silent
 		src.end()
 	}
 	a.Body, a.Interrupt, a.Client.Agent = src, src.interrupt, id
@@ -180,7 +179,7 @@ func (h *hammer) consume(rng *rand.Rand, a Arrival) {
 	}
 }
 
-// disturb has some requests left or cut while they wait or run. What it returns awaits that.
+// disturb makes some clients hang up, and cuts some exchanges, while they wait or run. join waits for that.
 func (h *hammer) disturb(rng *rand.Rand, r *Request) (join func()) {
 	var wg sync.WaitGroup
 	switch rng.IntN(8) {
@@ -197,7 +196,7 @@ func (h *hammer) disturb(rng *rand.Rand, r *Request) (join func()) {
 	return wg.Wait
 }
 
-// meddle may delete a channel, or look at what there is, and checks the invariants.
+// meddle now and then deletes a channel or reads the state, and checks the invariants.
 func (h *hammer) meddle(rng *rand.Rand) {
 	k := scheduleKeys[rng.IntN(len(scheduleKeys))]
 	switch rng.IntN(30) {
@@ -214,11 +213,11 @@ func (h *hammer) meddle(rng *rand.Rand) {
 	}
 }
 
-// audit looks at the books when all is over.
-func (h *hammer) audit() {
+// verify compares what clients were told with what was recorded, once everything has ended.
+func (h *hammer) verify() {
 	h.t.Logf("%d requests, %d matched, ended as %v", h.arrived.Load(), h.matched, h.outcomes)
 	if got := int64(len(h.ends)); got != h.arrived.Load() {
-		h.t.Errorf("%d requests ended of %d", got, h.arrived.Load())
+		h.t.Errorf("%d of %d requests ended", got, h.arrived.Load())
 	}
 	for r, n := range h.ends {
 		if n != 1 {
@@ -226,7 +225,7 @@ func (h *hammer) audit() {
 		}
 	}
 	if len(h.decided) != h.matched {
-		h.t.Errorf("%d outcomes were decided of %d exchanges", len(h.decided), h.matched)
+		h.t.Errorf("outcomes were decided for %d of %d exchanges", len(h.decided), h.matched)
 	}
 	for x, n := range h.decided {
 		if n != 1 {
@@ -235,23 +234,23 @@ func (h *hammer) audit() {
 	}
 	for id, n := range h.received {
 		if n != 1 || !h.confirmed[id] {
-			h.t.Errorf("%s was received %d times, and confirmed: %v", id, n, h.confirmed[id])
+			h.t.Errorf("%s was received %d times (confirmed: %v)", id, n, h.confirmed[id])
 		}
 	}
 	if len(h.confirmed) != len(h.received) || len(h.confirmed) != h.outcomes[Delivered] || len(h.confirmed) == 0 {
 		h.t.Errorf("%d confirmed, %d received, %d recorded as delivered", len(h.confirmed), len(h.received), h.outcomes[Delivered])
 	}
 	if len(h.open) > 0 || len(h.broker.State()) > 0 {
-		h.t.Errorf("%d lives are open, the state is %v", len(h.open), h.broker.State())
+		h.t.Errorf("%d lives are still open, the state is %v", len(h.open), h.broker.State())
 	}
 	for _, o := range []Outcome{ConsumerLeft, Stalled, Silent, Deleted, TimedOut, Left} {
 		if h.outcomes[o] == 0 {
-			h.t.Errorf("nothing ended as %s: the hammer is too light", o)
+			h.t.Errorf("nothing ended as %s: the test does too little", o)
 		}
 	}
 }
 
-// message is the body that the producer called id sends.
+// message returns the body that the producer id sends.
 func message(id string) []byte {
 	size := crc32.ChecksumIEEE([]byte(id)) % (8 << 10)
 	if size%8 == 0 {

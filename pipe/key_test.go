@@ -21,8 +21,8 @@ func TestCheckNameAllows(t *testing.T) {
 	}
 }
 
-func TestCheckNameRefuses(t *testing.T) {
-	tests := []struct{ name, because string }{
+func TestCheckNameRejects(t *testing.T) {
+	tests := []struct{ name, reason string }{
 		{"", "is empty"},
 		{strings.Repeat("x", 256), "has 256 characters; at most 255"},
 		{".", "cannot be named"},
@@ -45,9 +45,9 @@ func TestCheckNameRefuses(t *testing.T) {
 		err := CheckName("channel", test.name)
 		switch {
 		case err == nil:
-			t.Errorf("CheckName(%q) allows it", test.name)
-		case !strings.Contains(err.Error(), test.because) || !strings.Contains(err.Error(), "channel"):
-			t.Errorf("CheckName(%q) = %v, want it to say %s", test.name, err, test.because)
+			t.Errorf("CheckName(%q) = nil, want an error", test.name)
+		case !strings.Contains(err.Error(), test.reason) || !strings.Contains(err.Error(), "channel"):
+			t.Errorf("CheckName(%q) = %v, want it to say %s", test.name, err, test.reason)
 		case strings.Contains(err.Error(), "\n"):
 			t.Errorf("CheckName(%q) has more than one line: %v", test.name, err)
 		}
@@ -55,7 +55,7 @@ func TestCheckNameRefuses(t *testing.T) {
 }
 
 func TestKeyString(t *testing.T) {
-	if got := (Key{"v1", "do_work"}).String(); got != "v1/do_work" {
-		t.Errorf("Key = %s", got)
+	if got := (Key{"demo", "hello"}).String(); got != "demo/hello" {
+		t.Errorf("String = %s", got)
 	}
 }

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// What happens to channels: deletion, shutdown, and what can be seen from the outside.
+// How channels open and close: deletion, shutdown, and the lists of names.
 
-func TestDeleteNothing(t *testing.T) {
+func TestDeleteMissingChannel(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		w.deletes(home, false)
 		w.consume("c", at(Key{"home", "other"}))
@@ -28,7 +28,7 @@ func TestDeleteWaiting(t *testing.T) {
 		}
 		w.looks(0, 0, false)
 		w.deletes(home, false)
-		w.told("open 1", "gone p1 deleted", "gone p2 deleted", "gone c1 deleted", "gone c2 deleted",
+		w.told("open 1", "unmatched p1 deleted", "unmatched p2 deleted", "unmatched c1 deleted", "unmatched c2 deleted",
 			"close 1 deleted 0 0")
 	})
 }
@@ -42,12 +42,12 @@ func TestDeleteRunningAndWaiting(t *testing.T) {
 			p.ends(Deleted)
 		}
 		c1.got("abc")
-		w.told("open 1", "match p1 c1", "gone p2 deleted", "gone c2 deleted", "end p1 c1 deleted 3",
+		w.told("open 1", "match p1 c1", "unmatched p2 deleted", "unmatched c2 deleted", "end p1 c1 deleted 3",
 			"close 1 deleted 1 3")
 	})
 }
 
-func TestNewLifeBesideTheUnwindingOne(t *testing.T) {
+func TestNewLifeBesideTheDeletedOne(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		p1, c1 := w.produce("p1", firstBytes("old")), w.held("c1", stubborn)
 		w.deletes(home, true)
@@ -66,7 +66,7 @@ func TestNewLifeBesideTheUnwindingOne(t *testing.T) {
 	})
 }
 
-func TestLifeClosesWhenItIsDeleted(t *testing.T) {
+func TestLifeClosesAtItsDeletion(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		w.produce("p1", firstBytes("x"))
 		c := w.held("c1", stubborn)
@@ -76,12 +76,12 @@ func TestLifeClosesWhenItIsDeleted(t *testing.T) {
 		w.after(time.Minute)
 		c.releases()
 		if !life.OpenedAt.Equal(opened) || life.ClosedAt.Sub(opened) != time.Minute {
-			t.Errorf("life from %v to %v", life.OpenedAt, life.ClosedAt)
+			t.Errorf("the life lasted from %v to %v", life.OpenedAt, life.ClosedAt)
 		}
 	})
 }
 
-// The last byte of the old life is already being written.
+// The last byte of the deleted life is already being written.
 func TestDeleteAfterTheLastByte(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		p, c := w.produce("p", whole("x")), w.held("c", stubborn)
@@ -106,7 +106,7 @@ func TestDeleteNamespace(t *testing.T) {
 		waiter := w.consume("waiter", at(Key{"doomed", "b"}))
 		other := w.consume("other")
 		if !w.broker.DeleteNamespace("doomed") {
-			t.Error("DeleteNamespace says that there was none")
+			t.Error("DeleteNamespace = false, want true")
 		}
 		w.settle()
 		for _, p := range []*peer{p, c, waiter} {
@@ -114,10 +114,10 @@ func TestDeleteNamespace(t *testing.T) {
 		}
 		other.is(waiting)
 		if w.broker.DeleteNamespace("doomed") {
-			t.Error("DeleteNamespace says that there still was one")
+			t.Error("the second DeleteNamespace = true, want false")
 		}
 		if got := w.broker.Namespaces(); !slices.Equal(got, []string{"home"}) {
-			t.Errorf("left are the namespaces %q", got)
+			t.Errorf("the namespaces %q still exist", got)
 		}
 	})
 }
@@ -127,7 +127,7 @@ func TestLifeCounts(t *testing.T) {
 		last := w.produce("keeper")
 		w.consume("c0").leaves()
 		last.leaves()
-		w.told("open 1", "gone c0 left", "gone keeper left", "close 1 idle 0 0")
+		w.told("open 1", "unmatched c0 left", "unmatched keeper left", "close 1 idle 0 0")
 
 		w.produce("p1", whole("four"))
 		w.produce("p2", firstBytes("three"))
@@ -146,34 +146,34 @@ func TestShutdownOfWaiters(t *testing.T) {
 		p.ends(ShutDown)
 		c.ends(ShutDown)
 		if got := w.broker.Namespaces(); len(got) > 0 {
-			t.Errorf("left are the namespaces %q", got)
+			t.Errorf("the namespaces %q still exist", got)
 		}
 	})
 	inWorld(t, Config{}, func(w *world) {
 		w.produce("p")
 		w.consume("c")
 		w.broker.Shutdown(w.t.Context())
-		w.told("open 1", "gone p shut_down", "gone c shut_down", "close 1 shut_down 0 0")
+		w.told("open 1", "unmatched p shut_down", "unmatched c shut_down", "close 1 shut_down 0 0")
 	})
 }
 
-func TestNobodyArrivesAfterShutdown(t *testing.T) {
+func TestArriveAfterShutdown(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		if w.broker.Stopping() {
-			t.Error("Stopping before Shutdown")
+			t.Error("Stopping is true before Shutdown")
 		}
 		w.broker.Shutdown(w.t.Context())
 		if !w.broker.Stopping() {
-			t.Error("not Stopping after Shutdown")
+			t.Error("Stopping is false after Shutdown")
 		}
 		w.produce("p", whole("x")).ends(ShutDown)
 		w.consume("c", waitingFor(0)).ends(ShutDown)
 		w.looks(0, 0, false)
-		w.told("gone p shut_down", "gone c shut_down")
+		w.told("unmatched p shut_down", "unmatched c shut_down")
 	})
 }
 
-// shutDown starts a shutdown, and returns what ends its patience and whether it is over.
+// shutDown starts a shutdown. cut makes it cut the running exchanges, down reports whether it has returned.
 func (w *world) shutDown() (cut func(), down func() bool) {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(w.t.Context())
@@ -209,15 +209,15 @@ func TestShutdownLetsExchangesEnd(t *testing.T) {
 		w.consume("late").ends(ShutDown)
 		w.after(time.Hour)
 		if down() {
-			t.Error("down while an exchange runs")
+			t.Error("Shutdown has returned while an exchange runs")
 		}
 		p.finishes()
 		p.ends(Delivered)
 		c.got("x")
 		if !down() {
-			t.Error("not down though nothing runs")
+			t.Error("Shutdown has not returned though no exchange runs")
 		}
-		w.told("open 1", "match p c", "gone waiter shut_down", "gone late shut_down", "end p c delivered 1",
+		w.told("open 1", "match p c", "unmatched waiter shut_down", "unmatched late shut_down", "end p c delivered 1",
 			"close 1 shut_down 1 1")
 	})
 }
@@ -229,13 +229,13 @@ func TestShutdownCuts(t *testing.T) {
 		c.is(running)
 		cut()
 		if down() {
-			t.Error("down before the exchange has unwound")
+			t.Error("Shutdown has returned before the exchange has ended")
 		}
 		c.releases()
 		p.ends(ShutDown)
 		c.ends(ShutDown)
 		if !down() {
-			t.Error("not down though nothing runs")
+			t.Error("Shutdown has not returned though no exchange runs")
 		}
 	})
 }
@@ -252,7 +252,7 @@ func TestDeleteWhileStopping(t *testing.T) {
 	})
 }
 
-// Two who shut down, as by a second signal: the second may be less patient.
+// A second shutdown, as after a second signal, may cut while the first still waits.
 func TestShutdownTwice(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		p := w.produce("p", firstBytes("x"))
@@ -263,12 +263,12 @@ func TestShutdownTwice(t *testing.T) {
 		cut()
 		p.ends(ShutDown)
 		if !down1() || !down2() {
-			t.Errorf("down: %v and %v", down1(), down2())
+			t.Errorf("the shutdowns have returned: %v and %v, want both", down1(), down2())
 		}
 	})
 }
 
-func TestShutdownAwaitsTheDeleted(t *testing.T) {
+func TestShutdownAwaitsDeletedChannels(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		w.produce("p", firstBytes("x"))
 		c := w.held("c", stubborn)
@@ -276,12 +276,12 @@ func TestShutdownAwaitsTheDeleted(t *testing.T) {
 		cut, down := w.shutDown()
 		cut()
 		if down() {
-			t.Error("down while a deleted channel's exchange unwinds")
+			t.Error("Shutdown has returned while an exchange on a deleted channel runs")
 		}
 		c.releases()
 		c.ends(Deleted)
 		if !down() {
-			t.Error("not down though nothing runs")
+			t.Error("Shutdown has not returned though no exchange runs")
 		}
 	})
 }
@@ -297,7 +297,7 @@ func TestStateAndNames(t *testing.T) {
 		for _, k := range []Key{{"b", "2"}, {"a", "1"}, {"b", "3"}, {"b", "1"}} {
 			w.consume("c", at(k))
 		}
-		w.produce("p", at(Key{"a", "1"}), firstBytes("x")) // a channel with nobody but a running pair
+		w.produce("p", at(Key{"a", "1"}), firstBytes("x")) // a channel with a running exchange and no waiting requests
 		want := map[string][]string{"a": {"1"}, "b": {"1", "2", "3"}}
 		if got := w.broker.State(); !maps.EqualFunc(got, want, slices.Equal) {
 			t.Errorf("State = %v, want %v", got, want)
@@ -311,11 +311,11 @@ func TestStateAndNames(t *testing.T) {
 	})
 }
 
-func TestRefuse(t *testing.T) {
+func TestRecordUnmatched(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		w.broker.RecordUnmatched(Arrival{Key: home, Role: Producer, Client: Client{Agent: "p"}}, Refused)
 		w.looks(0, 0, false)
-		w.told("gone p refused")
+		w.told("unmatched p refused")
 	})
 }
 

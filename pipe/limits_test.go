@@ -12,13 +12,13 @@ func (p *peer) refusedBy(want Limit) {
 	}
 }
 
-func TestLimitInAll(t *testing.T) {
+func TestLimitWaiting(t *testing.T) {
 	inWorld(t, Config{Limits: Limits{Waiting: 2}}, func(w *world) {
 		w.consume("a")
 		b := w.consume("b", at(Key{"n", "other"}))
 		w.consume("too many", at(Key{"n", "third"})).refusedBy(LimitWaiting)
 		if got := w.broker.Channels("n"); len(got) != 1 {
-			t.Errorf("channels %v: a refusal opened one", got)
+			t.Errorf("channels %v: a refused request opened one", got)
 		}
 		b.leaves()
 		w.consume("c", at(Key{"n", "third"})).pending()
@@ -44,14 +44,14 @@ func TestLimitPerClient(t *testing.T) {
 	})
 }
 
-// TestWhoIsWaitedForIsLetIn: otherwise a full broker would stay full.
-func TestWhoIsWaitedForIsLetIn(t *testing.T) {
+// No limit applies to a request that another waits for: otherwise a full broker would stay full.
+func TestLimitsAdmitTheOtherRole(t *testing.T) {
 	inWorld(t, Config{Limits: Limits{Waiting: 2, PerChannel: 2, PerClient: 1}}, func(w *world) {
 		a := w.consume("a", from("one"))
 		b := w.consume("b", from("two"))
 		p := w.produce("p", firstBytes("x"), from("one"))
 		p.is(running)
-		q := w.held("q", from("one")) // waits for its turn with b, who waits for it
+		q := w.held("q", from("one")) // waits for its turn to exchange with b
 		q.pending()
 		w.consume("too many", from("three")).refusedBy(LimitWaiting)
 		p.finishes()
@@ -60,8 +60,8 @@ func TestWhoIsWaitedForIsLetIn(t *testing.T) {
 	})
 }
 
-// TestLimitsCountWaitersOnly: a running exchange has stopped waiting.
-func TestLimitsCountWaitersOnly(t *testing.T) {
+// The requests of a running exchange do not count.
+func TestLimitsCountWaitingRequestsOnly(t *testing.T) {
 	inWorld(t, Config{Limits: Limits{Waiting: 1, PerChannel: 1, PerClient: 1}}, func(w *world) {
 		p := w.produce("p", firstBytes("x"))
 		w.consume("c").is(running)

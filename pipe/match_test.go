@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Who meets whom, and when. What happens on the way out is in exchange_test.go.
+// Which requests are matched, and when an exchange begins. How it ends is in exchange_test.go.
 
 func TestProducerFirst(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
@@ -61,8 +61,8 @@ func TestConsumersInOrderOfArrival(t *testing.T) {
 	})
 }
 
-// A producer that is ready does not overtake one that is not.
-func TestReadinessIsNoPriority(t *testing.T) {
+// A ready producer does not overtake one that is not.
+func TestReadyProducerKeepsItsPlace(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		slow, fast := w.produce("slow"), w.produce("fast", whole("fast"))
 		first, second := w.consume("c1"), w.consume("c2")
@@ -134,7 +134,7 @@ func TestEndOfAnEmptyBodyMakesReady(t *testing.T) {
 		c.ends(Delivered)
 		c.got("")
 		if c.sink.writes == 0 {
-			t.Error("the consumer's response never began")
+			t.Error("nothing was written, so the consumer's response has not begun")
 		}
 	})
 }
@@ -166,7 +166,7 @@ func TestConsumerLeavesUnreadyPair(t *testing.T) {
 	})
 }
 
-func TestLeavingFromTheMiddle(t *testing.T) {
+func TestLeaveFromTheMiddle(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		w.produce("p1", whole("1"))
 		p2, p3, p4 := w.produce("p2", whole("2")), w.produce("p3", whole("3")), w.produce("p4", whole("4"))
@@ -177,7 +177,7 @@ func TestLeavingFromTheMiddle(t *testing.T) {
 		w.consume("c").got("3")
 		p3.ends(Delivered)
 		w.looks(0, 0, false)
-		w.told("open 1", "gone p2 left", "gone p4 left", "match p1 c", "end p1 c delivered 1",
+		w.told("open 1", "unmatched p2 left", "unmatched p4 left", "match p1 c", "end p1 c delivered 1",
 			"match p3 c", "end p3 c delivered 1", "close 1 idle 2 2")
 	})
 }
@@ -190,7 +190,7 @@ func TestDeadProducerIsSkipped(t *testing.T) {
 		dead.ends(Left)
 		live.ends(Delivered)
 		c.got("live")
-		w.told("open 1", "gone dead left", "match live c", "end live c delivered 4", "close 1 idle 1 4")
+		w.told("open 1", "unmatched dead left", "match live c", "end live c delivered 4", "close 1 idle 1 4")
 	})
 }
 
@@ -206,7 +206,7 @@ func TestDeadConsumerIsSkipped(t *testing.T) {
 	})
 }
 
-func TestTheDeadDoNotKeepTheChannel(t *testing.T) {
+func TestDeadConsumerDoesNotKeepTheChannel(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		c := w.consume("c")
 		c.hungUp.Store(true)
@@ -214,15 +214,15 @@ func TestTheDeadDoNotKeepTheChannel(t *testing.T) {
 		c.ends(Left)
 		p.is(waiting)
 		p.leaves()
-		w.told("open 1", "gone c left", "gone p left", "close 1 idle 0 0")
+		w.told("open 1", "unmatched c left", "unmatched p left", "close 1 idle 0 0")
 	})
 }
 
-func TestLeavingTwiceIsLeavingOnce(t *testing.T) {
+func TestLeaveTwice(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		c := w.consume("c")
 		c.leaves()
 		c.leaves()
-		w.told("open 1", "gone c left", "close 1 idle 0 0")
+		w.told("open 1", "unmatched c left", "close 1 idle 0 0")
 	})
 }

@@ -5,21 +5,21 @@ import (
 	"time"
 )
 
-// What can happen to a model, besides arrivals.
+// The events of the model, besides arrivals.
 
 func (m *model) leave(r *mRequest) {
 	r.hungUp = true
 	c := m.find(r)
 	switch {
 	case r.state == waiting:
-		m.gone(c, r, Left)
+		m.endUnmatched(c, r, Left)
 		m.settle(c)
 	case r.role == Consumer && (c.running.writing == nil || c.running.writing.end != io.EOF):
 		m.cut(c.running, ConsumerLeft)
 	}
 }
 
-// send gives n more bytes of r's body, and then its end if there is one.
+// send adds n bytes to r's body, and then its end, unless that is nil.
 func (m *model) send(r *mRequest, n int, end error) {
 	c := m.find(r)
 	r.sent += n
@@ -33,11 +33,11 @@ func (m *model) send(r *mRequest, n int, end error) {
 	case r.state == running:
 		m.relay(c.running)
 	case end != nil && end != io.EOF:
-		m.gone(c, r, bodyOutcome(end, Left))
+		m.endUnmatched(c, r, bodyOutcome(end, Left))
 		m.settle(c)
 	default:
 		m.settle(c)
-		r.ahead = r.state == waiting && r.end == nil // or the exchange began before the next read did
+		r.ahead = r.state == waiting && r.end == nil // otherwise the exchange began before the next read
 	}
 }
 
@@ -70,10 +70,10 @@ func (m *model) deleteNamespace(namespace string) (existed bool) {
 
 func (m *model) clear(c *mChannel, o Outcome) {
 	for len(c.producers) > 0 {
-		m.gone(c, c.producers[0], o)
+		m.endUnmatched(c, c.producers[0], o)
 	}
 	for len(c.consumers) > 0 {
-		m.gone(c, c.consumers[0], o)
+		m.endUnmatched(c, c.consumers[0], o)
 	}
 	m.listen(c)
 }
@@ -86,14 +86,14 @@ func (m *model) shutDown() {
 	}
 }
 
-// cutAll is what follows when the patience of a shutdown ends.
+// cutAll does what a shutdown does once its context is done.
 func (m *model) cutAll() {
 	for _, c := range m.channels {
 		m.cut(c.running, ShutDown)
 	}
 }
 
-// advance lets d pass, with everything that falls due on the way.
+// advance moves the clock by d and lets happen what is due in that time.
 func (m *model) advance(d time.Duration) {
 	end := m.now + d
 	for {
@@ -107,7 +107,7 @@ func (m *model) advance(d time.Duration) {
 	}
 }
 
-// firstDue returns what falls due next, if anything does, and when.
+// firstDue returns the next event that is due, and when. happens is nil if there is none.
 func (m *model) firstDue() (at time.Duration, happens func()) {
 	consider := func(t time.Duration, f func()) {
 		if happens == nil || t < at {
@@ -122,7 +122,7 @@ func (m *model) firstDue() (at time.Duration, happens func()) {
 			for _, r := range rs {
 				if r.due > 0 {
 					consider(r.due, func() {
-						m.gone(c, r, TimedOut)
+						m.endUnmatched(c, r, TimedOut)
 						m.settle(c)
 					})
 				}
@@ -133,7 +133,7 @@ func (m *model) firstDue() (at time.Duration, happens func()) {
 		}
 		if r := c.quiet; r != nil {
 			consider(c.quietFrom+m.silence, func() {
-				m.gone(c, r, Silent)
+				m.endUnmatched(c, r, Silent)
 				m.settle(c)
 			})
 		}

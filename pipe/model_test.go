@@ -7,17 +7,17 @@ import (
 	"time"
 )
 
-// A model is what the broker should do, told as naively as possible: one thing after another, in plain
-// slices, with a clock that is moved by hand.
+// A model does what the broker must do, in the simplest way: sequentially, with plain slices, and with a clock
+// that the test moves.
 type model struct {
 	now      time.Duration
 	silence  time.Duration // 0: no limit
 	strict   bool
-	broken   bool // no record can be made safe
+	broken   bool // every commit fails
 	stopping bool
 
-	requests []*mRequest // all that ever arrived
-	channels []*mChannel // all that ever opened
+	requests []*mRequest // every request so far
+	channels []*mChannel // every life so far
 	lines    map[int64][]string
 }
 
@@ -26,19 +26,19 @@ type mRequest struct {
 	role   Role
 	key    Key
 	wait   time.Duration // as in Arrival
-	due    time.Duration // when it has waited enough; 0: never
+	due    time.Duration // when its wait ends; 0: never
 	hungUp bool
 
 	sent   int     // a producer's bytes
-	closed bool    // it has ended its body
-	unread []piece // of its body
-	ahead  bool    // its own goroutine is in a read of it
-	read   int     // bytes of it
-	end    error   // how its body ended, once that has been read
+	closed bool    // it has sent the end of its body
+	unread []piece // sent, not read yet
+	ahead  bool    // fill is in a read
+	read   int     // bytes that have been read
+	end    error   // how its body ended; nil until that is read
 
-	held     bool // a consumer that takes nothing for now
-	stubborn bool // one that cannot be interrupted
-	received int  // a consumer's bytes, in the end
+	held     bool // a consumer that accepts nothing at the moment
+	stubborn bool // a consumer that cannot be interrupted
+	received int  // a consumer's bytes, set at the end
 
 	state   state
 	outcome Outcome // that the client is told
@@ -53,7 +53,7 @@ type mChannel struct {
 	running   *mExchange
 	exchanges int
 	bytes     int
-	quiet     *mRequest // who is silent
+	quiet     *mRequest // the silent first producer
 	quietFrom time.Duration
 }
 
@@ -61,17 +61,17 @@ type mExchange struct {
 	channel            *mChannel
 	producer, consumer *mRequest
 	cause              Outcome
-	taken              int // of what has been read
+	taken              int // bytes given to the relay
 	written            int
 	writing            *mWrite // nil while there is nothing to write
 	idleFrom           time.Duration
 	over               bool
 }
 
-// An mWrite is what the consumer is being sent.
+// An mWrite is a write to the consumer.
 type mWrite struct {
 	bytes int
-	end   error // what comes after it; nil: more
+	end   error // how the body ends after it; nil: it goes on
 }
 
 func (m *model) tell(life int64, format string, args ...any) {
@@ -93,10 +93,10 @@ func (m *model) arrive(r *mRequest) {
 	c := m.at(r.key)
 	switch {
 	case m.stopping:
-		m.gone(nil, r, ShutDown)
+		m.endUnmatched(nil, r, ShutDown)
 		return
 	case r.wait == 0 && !nextPair(c, r.role):
-		m.gone(nil, r, TimedOut)
+		m.endUnmatched(nil, r, TimedOut)
 		return
 	case c == nil:
 		c = &mChannel{key: r.key, life: int64(len(m.channels) + 1)}
@@ -124,8 +124,8 @@ func nextPair(c *mChannel, role Role) bool {
 	return len(c.consumers) == 0 && len(c.producers) > 0
 }
 
-// gone ends the wait of r, in c if it got that far.
-func (m *model) gone(c *mChannel, r *mRequest, o Outcome) {
+// endUnmatched ends r without an exchange; c is nil if r was not admitted.
+func (m *model) endUnmatched(c *mChannel, r *mRequest, o Outcome) {
 	r.state, r.outcome = ended, o
 	var life int64
 	if c != nil {
@@ -133,14 +133,14 @@ func (m *model) gone(c *mChannel, r *mRequest, o Outcome) {
 		c.producers = without(c.producers, r)
 		c.consumers = without(c.consumers, r)
 	}
-	m.tell(life, "gone %s %s", r.name, o)
+	m.tell(life, "unmatched %s %s", r.name, o)
 }
 
 func without(rs []*mRequest, r *mRequest) []*mRequest {
 	return slices.DeleteFunc(rs, func(other *mRequest) bool { return other == r })
 }
 
-// settle lets happen what can happen in c.
+// settle does everything that is possible on c.
 func (m *model) settle(c *mChannel) {
 	for c.running == nil && len(c.producers) > 0 && len(c.consumers) > 0 {
 		p, q := c.producers[0], c.consumers[0]
@@ -149,16 +149,16 @@ func (m *model) settle(c *mChannel) {
 		}
 		switch {
 		case p.hungUp:
-			m.gone(c, p, Left)
+			m.endUnmatched(c, p, Left)
 		case q.hungUp:
-			m.gone(c, q, Left)
+			m.endUnmatched(c, q, Left)
 		default:
 			m.begin(c, p, q)
 		}
 	}
 	for _, r := range append(slices.Clone(c.producers), c.consumers...) {
 		if r.wait == 0 && (len(c.producers) == 0 || len(c.consumers) == 0) {
-			m.gone(c, r, TimedOut)
+			m.endUnmatched(c, r, TimedOut)
 		}
 	}
 	m.listen(c)
@@ -167,7 +167,7 @@ func (m *model) settle(c *mChannel) {
 	}
 }
 
-// listen notices who is silent in c, if anybody is, and since when.
+// listen updates which producer is silent on c, and since when.
 func (m *model) listen(c *mChannel) {
 	var quiet *mRequest
 	if c.running == nil && len(c.producers) > 0 && len(c.consumers) > 0 {
@@ -191,14 +191,14 @@ func (m *model) begin(c *mChannel, p, q *mRequest) {
 	m.relay(x)
 }
 
-// relay moves what can be moved.
+// relay moves all bytes that can move.
 func (m *model) relay(x *mExchange) {
 	for !x.over {
 		if x.writing == nil && !m.take(x) {
 			return
 		}
 		if x.consumer.held && (x.cause == "" || x.consumer.stubborn) {
-			return // blocked in Write
+			return // Write blocks
 		}
 		write := x.writing
 		x.writing, x.idleFrom = nil, m.now
@@ -217,7 +217,7 @@ func (m *model) relay(x *mExchange) {
 	}
 }
 
-// take finds something to write, unless there is nothing or that ends x.
+// take sets x.writing. It returns false if there is nothing to write or if x has ended.
 func (m *model) take(x *mExchange) bool {
 	p := x.producer
 	for x.cause == "" && !p.ahead && x.taken == p.read && p.end == nil && len(p.unread) > 0 {
@@ -244,7 +244,7 @@ func (m *model) read(p *mRequest) {
 	next := p.unread[0]
 	p.unread = p.unread[1:]
 	if next.err == io.EOF && p.state == running && p.hungUp {
-		next = piece{err: errProducerHungUp} // it was gone before its body's end was read
+		next = piece{err: errProducerHungUp} // the producer left before the end of its body was read
 	}
 	p.read += len(next.data)
 	p.end = next.err
@@ -293,7 +293,7 @@ func (m *model) cut(x *mExchange, why Outcome) {
 	}
 }
 
-// find returns the channel in whose queue or exchange r is.
+// find returns the channel on which r waits or runs.
 func (m *model) find(r *mRequest) *mChannel {
 	for _, c := range m.channels {
 		if slices.Contains(c.producers, r) || slices.Contains(c.consumers, r) {

@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 )
 
-// A peer is a client of a world, and the goroutine that serves it.
+// A peer is a client in a world, together with the goroutine that serves its request.
 type peer struct {
 	w       *world
 	name    string
@@ -19,7 +19,7 @@ type peer struct {
 	sink    *sink   // a consumer's connection
 	hungUp  atomic.Bool
 
-	answered atomic.Bool // what follows is set
+	answered atomic.Bool // the fields below are set
 	outcome  Outcome
 	err      error // from AwaitEnd
 }
@@ -43,7 +43,7 @@ func newPeer(w *world, name string, role Role) *peer {
 	return p
 }
 
-// serve does what the handler of an HTTP request does.
+// serve does what an HTTP handler does.
 func (p *peer) serve() {
 	r := p.request
 	if r.Role == Producer {
@@ -67,14 +67,14 @@ func (p *peer) relay(x *Exchange) {
 	p.outcome = x.Relay(p.sink)
 }
 
-// survive recovers from a panic that is expected, and from no other.
+// survive recovers from an expected panic, and from no other.
 func survive(expected *bool) {
 	if *expected {
 		_ = recover()
 	}
 }
 
-// leaves hangs up, and the server notices.
+// leaves hangs up, and the server notices it.
 func (p *peer) leaves() {
 	p.w.t.Helper()
 	p.hungUp.Store(true)
@@ -100,14 +100,14 @@ func (p *peer) fails(err error) {
 	p.w.settle()
 }
 
-// cuts has somebody cut the exchange of p, which must run.
+// cuts cuts the exchange of p, which must be running.
 func (p *peer) cuts(why Outcome) {
 	p.w.t.Helper()
 	p.request.Exchange().Cut(why)
 	p.w.settle()
 }
 
-// releases lets a held sink go on.
+// releases lets a held sink accept data.
 func (p *peer) releases() {
 	p.w.t.Helper()
 	p.sink.release()
@@ -123,7 +123,7 @@ func (p *peer) is(want state) {
 	}
 }
 
-// ends asserts that p has had its answer.
+// ends checks that p got an answer, and which.
 func (p *peer) ends(want Outcome) {
 	p.w.t.Helper()
 	switch {
@@ -134,7 +134,7 @@ func (p *peer) ends(want Outcome) {
 	}
 }
 
-// pending asserts that p has had no answer yet.
+// pending checks that p has not got an answer yet.
 func (p *peer) pending() {
 	p.w.t.Helper()
 	if p.answered.Load() {
@@ -142,7 +142,7 @@ func (p *peer) pending() {
 	}
 }
 
-// got asserts what the consumer p has received, flushed.
+// got checks which flushed bytes the consumer p has received.
 func (p *peer) got(want string) {
 	p.w.t.Helper()
 	if got := p.sink.flushed; !bytes.Equal(got, []byte(want)) {
@@ -150,13 +150,13 @@ func (p *peer) got(want string) {
 	}
 }
 
-// A source is the body that a client sends. Reading it blocks until the test sends, ends or interrupts.
+// A source is a body that the test sends piece by piece. Read blocks until the test sends, ends or interrupts it.
 type source struct {
 	interruption
 	pieces chan piece // never closed
 
-	panics bool  // instead of failing
-	rest   piece // read in part
+	panics bool  // instead of returning the error that was sent
+	rest   piece // the piece that has been read in part
 	read   atomic.Int64
 }
 
@@ -195,14 +195,14 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, s.rest.err
 }
 
-// A sink is a consumer's connection. Its fields are set by the test before the relay gets there.
+// A sink is a consumer's connection. The test sets its fields before the relay uses it.
 type sink struct {
 	interruption
 	written  []byte
-	flushed  []byte // of the written
+	flushed  []byte // the flushed part of written
 	writes   int
 	gate     atomic.Pointer[chan struct{}] // while not nil, Write waits for it to be closed
-	stubborn bool                          // not to be interrupted
+	stubborn bool                          // cannot be interrupted
 	panics   bool
 	writeErr error
 	flushErr error
@@ -257,7 +257,7 @@ func (s *sink) Flush() error {
 	return nil
 }
 
-// An interruption is what interrupt does to a connection: what blocks on it fails from then on.
+// An interruption makes blocked calls fail once interrupt has been called, and all later calls too.
 type interruption struct {
 	interrupt func()
 	halted    chan struct{} // closed by interrupt
@@ -279,7 +279,7 @@ func (i interruption) interrupted() bool {
 
 var errInterrupted = errors.New("interrupted")
 
-// brief shows b, or the beginning of it.
+// brief quotes b, or its beginning.
 func brief(b []byte) string {
 	if len(b) <= 40 {
 		return fmt.Sprintf("%q", b)

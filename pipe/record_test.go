@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Who waits for a record to be safe, and who does not.
+// Which sides wait for a record to be safe.
 
 func TestStrictHoldsTheFirstByte(t *testing.T) {
 	inWorld(t, Config{Strict: true}, func(w *world) {
@@ -16,7 +16,7 @@ func TestStrictHoldsTheFirstByte(t *testing.T) {
 		w.after(time.Hour)
 		c.is(running)
 		if c.sink.writes > 0 {
-			t.Error("written before the match was safe")
+			t.Error("bytes were written before the record of the match was safe")
 		}
 		matched <- nil
 		w.settle()
@@ -32,7 +32,7 @@ func TestStrictUnrecorded(t *testing.T) {
 		p.ends(Unrecorded)
 		c.ends(Unrecorded)
 		if c.sink.writes > 0 {
-			t.Error("written though the match was not recorded")
+			t.Error("bytes were written though the record of the match failed")
 		}
 		w.told("open 1", "match p c", "end p c unrecorded 0", "close 1 idle 1 0")
 	})
@@ -53,7 +53,7 @@ func TestProducerAwaitsTheRecord(t *testing.T) {
 		p, c := w.produce("p", whole("x")), w.consume("c")
 		c.ends(Delivered)
 		p.pending()
-		w.produce("p2", firstBytes("2")) // the channel goes on meanwhile
+		w.produce("p2", firstBytes("2")) // meanwhile the next exchange begins
 		w.consume("c2").is(running)
 		ended <- nil
 		w.settle()
@@ -61,7 +61,7 @@ func TestProducerAwaitsTheRecord(t *testing.T) {
 	})
 }
 
-func TestAwaitUnrecorded(t *testing.T) {
+func TestFailedRecordMakesUnrecorded(t *testing.T) {
 	full := errors.New("disk full")
 	inWorld(t, Config{}, func(w *world) {
 		w.journal.ended = failedCommit{full}
@@ -69,12 +69,12 @@ func TestAwaitUnrecorded(t *testing.T) {
 		c.ends(Delivered)
 		p.ends(Unrecorded)
 		if p.err != full {
-			t.Errorf("Await gave %v", p.err)
+			t.Errorf("AwaitEnd = %v, want %v", p.err, full)
 		}
 	})
 }
 
-// Only a delivery is waited for: any other end may be told at once.
+// Only the record of a delivery is waited for.
 func TestFailureDoesNotAwaitTheRecord(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		w.journal.ended = make(commit)

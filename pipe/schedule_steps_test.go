@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// The steps of a schedule: each does one thing to the world and tells the model.
+// The steps of a schedule. Each does one thing to the world and the same to the model.
 
 func (s *schedule) step() {
 	switch op := s.next() % 32; {
@@ -36,7 +36,7 @@ func (s *schedule) step() {
 	}
 }
 
-// newRequest reads what both roles have in common.
+// newRequest reads from the script what both roles have in common.
 func (s *schedule) newRequest(role Role) *mRequest {
 	b := s.next()
 	n := len(s.peers) + 1
@@ -45,7 +45,7 @@ func (s *schedule) newRequest(role Role) *mRequest {
 	case 0, 1:
 		r.wait = 0
 	case 2, 3, 4, 5:
-		// No two run out in the same instant: in which order they would is nobody's business.
+		// No two waits end at the same instant, since their order would be undefined.
 		r.wait = time.Duration(1+b>>4)*time.Second + time.Duration(n)
 	default:
 		r.wait = Forever
@@ -64,7 +64,7 @@ func (s *schedule) stepProduce() {
 	}
 }
 
-// stretch is n bytes of a body, from the given place.
+// stretch returns n bytes of a body, from the offset from.
 func stretch(from, n int) []byte {
 	p := make([]byte, n)
 	for i := range p {
@@ -87,7 +87,7 @@ func (s *schedule) stepConsume() {
 	s.model.arrive(r)
 }
 
-// pick returns somebody who is waiting or running and whom ok allows, or nil.
+// pick returns a waiting or running request that ok accepts, or nil.
 func (s *schedule) pick(ok func(*mRequest) bool) *mRequest {
 	var live []*mRequest
 	for _, r := range s.model.requests {
@@ -102,13 +102,13 @@ func (s *schedule) pick(ok func(*mRequest) bool) *mRequest {
 	return live[b%len(live)]
 }
 
-func anybody(*mRequest) bool          { return true }
-func aConsumer(r *mRequest) bool      { return r.role == Consumer }
-func anOpenBody(r *mRequest) bool     { return r.role == Producer && !r.closed && r.sent < 2000 }
-func aRunningClient(r *mRequest) bool { return r.state == running }
+func anyRequest(*mRequest) bool        { return true }
+func aConsumer(r *mRequest) bool       { return r.role == Consumer }
+func anOpenBody(r *mRequest) bool      { return r.role == Producer && !r.closed && r.sent < 2000 }
+func aRunningRequest(r *mRequest) bool { return r.state == running }
 
 func (s *schedule) stepLeave() {
-	if r := s.pick(anybody); r != nil {
+	if r := s.pick(anyRequest); r != nil {
 		s.note("%s leaves", r.name)
 		s.peersOf[r].leaves()
 		s.model.leave(r)
@@ -116,8 +116,8 @@ func (s *schedule) stepLeave() {
 }
 
 func (s *schedule) stepHangUp() {
-	if r := s.pick(anybody); r != nil {
-		s.note("%s hangs up, unnoticed", r.name)
+	if r := s.pick(anyRequest); r != nil {
+		s.note("%s hangs up unnoticed", r.name)
 		s.peersOf[r].hungUp.Store(true)
 		r.hungUp = true
 	}
@@ -140,7 +140,7 @@ func (s *schedule) stepPass() {
 	s.model.advance(d)
 }
 
-// stepHold has a consumer stop or go on taking what it is sent.
+// stepHold makes a consumer stop accepting data, or accept data again.
 func (s *schedule) stepHold() {
 	r := s.pick(aConsumer)
 	if r == nil {
@@ -173,16 +173,16 @@ func (s *schedule) stepDeleteNamespace() {
 }
 
 func (s *schedule) stepCut() {
-	if r := s.pick(aRunningClient); r != nil {
+	if r := s.pick(aRunningRequest); r != nil {
 		s.note("the exchange of %s is cut", r.name)
-		x := s.peersOf[r].request.exchange // not Exchange: a producer is not awake yet
+		x := s.peersOf[r].request.exchange // Exchange may not be called before a producer is woken
 		x.Cut(Stalled)
 		s.settle()
 		s.model.cut(s.model.find(r).running, Stalled)
 	}
 }
 
-// stepBreak has records fail to become safe, or succeed again.
+// stepBreak makes all commits fail, or succeed again.
 func (s *schedule) stepBreak() {
 	s.model.broken = !s.model.broken
 	s.note("the log is broken: %v", s.model.broken)
@@ -194,7 +194,7 @@ func (s *schedule) stepBreak() {
 	}
 }
 
-// stepShutDown begins the shutdown, or ends its patience. It is rare, since nothing follows.
+// stepShutDown starts the shutdown, or makes it cut. It is rare because little can happen afterwards.
 func (s *schedule) stepShutDown() {
 	switch rare := s.next() % 32; {
 	case rare > 0:
@@ -203,7 +203,7 @@ func (s *schedule) stepShutDown() {
 		s.cutDown, s.down = s.world.shutDown()
 		s.model.shutDown()
 	default:
-		s.note("shutdown loses patience")
+		s.note("the shutdown cuts")
 		s.cutDown()
 		s.model.cutAll()
 	}

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// A schedule drives a world and a model by the same steps, and compares them after each.
+// A schedule applies the same steps to a world and a model, and compares them after each step.
 type schedule struct {
 	*world
 	model  *model
@@ -24,7 +24,7 @@ type schedule struct {
 	did    []note
 
 	peersOf map[*mRequest]*peer
-	cutDown func() // ends the patience of the shutdown, once there is one
+	cutDown func() // makes the shutdown cut; nil before the shutdown
 	down    func() bool
 }
 
@@ -63,14 +63,14 @@ func TestSchedules(t *testing.T) {
 	}
 	for _, o := range Outcomes {
 		if ends[o] == 0 && o != Refused && o != Interrupted {
-			t.Errorf("nothing ended as %s: the schedules do not go everywhere", o)
+			t.Errorf("nothing ended as %s: the schedules cover too little", o)
 		}
 	}
 }
 
 func FuzzSchedule(f *testing.F) {
 	f.Add([]byte{})
-	f.Add([]byte("a producer, a consumer, and whatever else these letters mean"))
+	f.Add([]byte("a producer, a consumer, and more"))
 	rng := rand.NewChaCha8([32]byte{1})
 	for range 4 {
 		script := make([]byte, 400)
@@ -80,7 +80,7 @@ func FuzzSchedule(f *testing.F) {
 	f.Fuzz(func(t *testing.T, script []byte) { runSchedule(t, script[:min(len(script), 2000)]) })
 }
 
-// runSchedule runs the steps that script stands for.
+// runSchedule runs the steps that script encodes.
 func runSchedule(t *testing.T, script []byte) (s *schedule) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -94,7 +94,7 @@ func runSchedule(t *testing.T, script []byte) (s *schedule) {
 		}
 		s.world.close()
 		if s.down != nil && !s.down() {
-			t.Error("a shutdown has not come to its end")
+			t.Error("Shutdown has not returned")
 		}
 	})
 	return s
@@ -112,7 +112,7 @@ func newSchedule(t *testing.T, script []byte) *schedule {
 	return s
 }
 
-// next takes one byte, 0 after the last.
+// next returns the next byte of the script, 0 after the last.
 func (s *schedule) next() int {
 	if len(s.script) == 0 {
 		return 0
@@ -122,7 +122,7 @@ func (s *schedule) next() int {
 	return int(b)
 }
 
-// A note is what a step did, to be formatted if anybody wants to know.
+// A note describes a step. It is formatted only if the test fails.
 type note struct {
 	format string
 	args   []any
@@ -134,7 +134,7 @@ func (s *schedule) note(format string, args ...any) {
 	s.did = append(s.did, note{"%v " + format, append([]any{s.model.now}, args...)})
 }
 
-// compare fails the test unless both worlds are in the same state and have told the same story.
+// compare fails the test unless world and model are in the same state and have recorded the same events.
 func (s *schedule) compare() {
 	s.t.Helper()
 	if got, want := s.state(), s.model.describe(); got != want {
@@ -157,8 +157,8 @@ func (s *schedule) compare() {
 	s.compareNames()
 }
 
-// stories returns what the recorder was told since it was last asked, by the life it is about: what happens
-// in different lives at the same instant may be told in either order.
+// stories returns the events recorded since the last call, by life: events of different lives at the same instant
+// may come in any order.
 func (s *schedule) stories() map[int64][]string {
 	s.broker.mu.Lock()
 	defer s.broker.mu.Unlock()
@@ -170,7 +170,7 @@ func (s *schedule) stories() map[int64][]string {
 	return stories
 }
 
-// state describes who waits and who runs, channel by channel.
+// state describes the waiting and running requests, channel by channel.
 func (s *schedule) state() string {
 	var lines []string
 	s.broker.mu.Lock()
@@ -210,7 +210,7 @@ func (m *model) describe() string {
 	return strings.Join(lines, "\n")
 }
 
-// compareNames compares what the broker tells of itself.
+// compareNames compares the broker's answers about its channels.
 func (s *schedule) compareNames() {
 	s.t.Helper()
 	want := make(map[string][]string)

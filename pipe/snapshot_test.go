@@ -8,8 +8,7 @@ import (
 	"time"
 )
 
-// shows asserts what a snapshot says: the load as producers, consumers, exchanges; who waits; what runs with
-// how many bytes.
+// shows checks a snapshot: its load, the waiting requests by agent, the running exchanges with their bytes.
 func (w *world) shows(limit int, load Load, waiting, running string) {
 	w.t.Helper()
 	s := w.broker.Snapshot(limit)
@@ -29,19 +28,19 @@ func (w *world) shows(limit int, load Load, waiting, running string) {
 	if s.Load != load || w.broker.Load() != load {
 		w.t.Errorf("load %v and %v, want %v", s.Load, w.broker.Load(), load)
 	}
-	if !s.At.Equal(time.Now()) { // in a bubble no time passes
-		w.t.Errorf("taken at %v", s.At)
+	if !s.At.Equal(time.Now()) { // no time passes in the bubble
+		w.t.Errorf("At = %v, want the time of the call", s.At)
 	}
 }
 
-// Who waits on whatever channel is shown in the order of arrival, what runs in the order of matching.
+// Waiting requests of all channels come in the order of arrival, running exchanges in the order of matching.
 func TestSnapshot(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		w.shows(10, Load{}, "", "")
 		there := at(Key{"another", "channel"})
 		w.consume("c1")
 		w.consume("c2", there)
-		w.produce("p1") // which has sent nothing yet
+		w.produce("p1") // has sent nothing yet
 		w.consume("c3")
 		w.shows(10, Load{Producers: 1, Consumers: 3}, "c1 c2 p1 c3", "")
 		w.shows(2, Load{Producers: 1, Consumers: 3}, "c1 c2", "")
@@ -61,8 +60,8 @@ func TestSnapshot(t *testing.T) {
 	})
 }
 
-// An exchange runs until its relay has returned, also on a channel that is gone.
-func TestSnapshotShowsWhatUnwinds(t *testing.T) {
+// An exchange runs until its relay has returned, even after its channel was deleted.
+func TestSnapshotOfADeletedChannel(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		w.produce("p", whole("x"))
 		c := w.held("c", stubborn)
@@ -73,13 +72,13 @@ func TestSnapshotShowsWhatUnwinds(t *testing.T) {
 	})
 }
 
-// Every byte counts from when it is written, once, and for good.
+// Each byte is counted once, when it is written, and stays counted.
 func TestRelayed(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		relayed := func(want int64) {
 			t.Helper()
 			if got := w.broker.BytesRelayed(); got != want {
-				t.Errorf("%d bytes are relayed, want %d", got, want)
+				t.Errorf("BytesRelayed = %d, want %d", got, want)
 			}
 		}
 		relayed(0)
@@ -97,8 +96,8 @@ func TestRelayed(t *testing.T) {
 	})
 }
 
-// BenchmarkSnapshot takes one of a server where thousands wait, of which the first 1,000 are shown, and says
-// how long the slowest tenth of them kept the lock and all that goes with it.
+// BenchmarkSnapshot takes snapshots of 1,000 among thousands of waiting requests. It reports the 90th percentile of
+// their durations, which bounds how long the lock is held.
 func BenchmarkSnapshot(b *testing.B) {
 	for _, waiting := range []int{1000, 2000, 10_000} {
 		b.Run(fmt.Sprint("waiting=", waiting), func(b *testing.B) {

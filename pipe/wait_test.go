@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// How long clients wait, and how long a producer may be silent.
+// The limits of a wait and of a producer's silence.
 
 func TestWaitRunsOut(t *testing.T) {
 	for _, role := range []Role{Producer, Consumer} {
@@ -18,15 +18,15 @@ func TestWaitRunsOut(t *testing.T) {
 				w.after(1)
 				p.ends(TimedOut)
 				if got := p.request; !got.ArrivedAt.Equal(arrived) || got.EndedAt().Sub(arrived) != time.Second {
-					t.Errorf("here from %v to %v", got.ArrivedAt, got.EndedAt())
+					t.Errorf("arrived at %v and ended at %v", got.ArrivedAt, got.EndedAt())
 				}
-				w.told("open 1", "gone r timed_out", "close 1 idle 0 0")
+				w.told("open 1", "unmatched r timed_out", "close 1 idle 0 0")
 			})
 		})
 	}
 }
 
-func TestForeverIsForever(t *testing.T) {
+func TestForeverHasNoLimit(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		c := w.consume("c")
 		w.after(1000 * time.Hour)
@@ -45,7 +45,7 @@ func TestWaitDoesNotLimitTheExchange(t *testing.T) {
 	})
 }
 
-func TestClocksAreStopped(t *testing.T) {
+func TestTimersAreStopped(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		left := w.consume("left", waitingFor(time.Hour))
 		left.leaves()
@@ -53,14 +53,14 @@ func TestClocksAreStopped(t *testing.T) {
 		c := w.consume("c", waitingFor(time.Hour))
 		for _, p := range []*peer{left, p, c} {
 			if p.request.timer.Stop() {
-				t.Errorf("the clock of %s still runs", p.name)
+				t.Errorf("the timer of %s is still running", p.name)
 			}
 		}
 	})
 }
 
-// The head's running out of time is no harm to the next.
-func TestWaitingBehindOneWhoTimesOut(t *testing.T) {
+// When the first producer times out, the next takes its place.
+func TestFirstProducerTimesOut(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		p1 := w.produce("p1", waitingFor(time.Second))
 		p2, c := w.produce("p2", whole("2")), w.consume("c")
@@ -74,18 +74,18 @@ func TestWaitingBehindOneWhoTimesOut(t *testing.T) {
 
 func TestZeroWait(t *testing.T) {
 	now := waitingFor(0)
-	inWorld(t, Config{}, func(w *world) { // nobody is there
+	inWorld(t, Config{}, func(w *world) { // no other request
 		w.consume("c", now).ends(TimedOut)
 		w.produce("p", now, whole("x")).ends(TimedOut)
 		w.looks(0, 0, false)
-		w.told("gone c timed_out", "gone p timed_out")
+		w.told("unmatched c timed_out", "unmatched p timed_out")
 	})
-	inWorld(t, Config{}, func(w *world) { // only its own kind
+	inWorld(t, Config{}, func(w *world) { // only a request of the same role
 		w.consume("c1")
 		w.consume("c2", now).ends(TimedOut)
 		w.looks(0, 1, true)
 	})
-	inWorld(t, Config{}, func(w *world) { // one of the other kind waits, but for another
+	inWorld(t, Config{}, func(w *world) { // one of the other role waits, but with its own partner
 		w.produce("p")
 		w.consume("c1")
 		w.consume("c2", now).ends(TimedOut)
@@ -107,7 +107,7 @@ func TestZeroWaitNextPair(t *testing.T) {
 		w.consume("c2")
 		w.produce("p2", now, whole("2")).ends(Delivered)
 	})
-	inWorld(t, Config{}, func(w *world) { // the pair may take its time to begin
+	inWorld(t, Config{}, func(w *world) { // the pair may take any time to begin
 		p := w.produce("p")
 		c := w.consume("c", now)
 		w.after(time.Hour)
@@ -117,14 +117,14 @@ func TestZeroWaitNextPair(t *testing.T) {
 	})
 }
 
-func TestZeroWaitWhosePeerLeaves(t *testing.T) {
+func TestZeroWaitWhenThePartnerLeaves(t *testing.T) {
 	now := waitingFor(0)
 	inWorld(t, Config{}, func(w *world) {
 		p := w.produce("p")
 		c := w.consume("c", now)
 		p.leaves()
 		c.ends(TimedOut)
-		w.told("open 1", "gone p left", "gone c timed_out", "close 1 idle 0 0")
+		w.told("open 1", "unmatched p left", "unmatched c timed_out", "close 1 idle 0 0")
 	})
 	inWorld(t, Config{}, func(w *world) {
 		c := w.consume("c")
@@ -132,14 +132,14 @@ func TestZeroWaitWhosePeerLeaves(t *testing.T) {
 		c.leaves()
 		p.ends(TimedOut)
 	})
-	inWorld(t, Config{}, func(w *world) { // dead at the beginning
+	inWorld(t, Config{}, func(w *world) { // the partner turns out to be dead
 		p := w.produce("p", whole("x"))
 		p.hungUp.Store(true)
 		w.consume("c", now).ends(TimedOut)
 		p.ends(Left)
 		w.looks(0, 0, false)
 	})
-	inWorld(t, Config{}, func(w *world) { // with a successor: still the next pair
+	inWorld(t, Config{}, func(w *world) { // another partner follows: still the next pair
 		p1, p2 := w.produce("p1"), w.produce("p2")
 		c := w.consume("c", now)
 		p1.leaves()
@@ -149,7 +149,7 @@ func TestZeroWaitWhosePeerLeaves(t *testing.T) {
 	})
 }
 
-// While it waits for its peer's first byte, a request that would not wait holds its place like any other.
+// While a request with Wait 0 waits for its producer's first byte, it keeps its place like any other.
 func TestZeroWaitKeepsItsPlace(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		p := w.produce("p")
@@ -173,7 +173,7 @@ func TestSilenceBeforeTheExchange(t *testing.T) {
 		c.is(waiting)
 		w.produce("p2", whole("2")).ends(Delivered)
 		c.got("2")
-		w.told("open 1", "gone p silent", "match p2 c", "end p2 c delivered 1", "close 1 idle 1 1")
+		w.told("open 1", "unmatched p silent", "match p2 c", "end p2 c delivered 1", "close 1 idle 1 1")
 	})
 }
 
@@ -215,7 +215,7 @@ func TestSilenceNeedsItsTurn(t *testing.T) {
 	})
 }
 
-func TestSilenceOfTheNextProducerStartsAnew(t *testing.T) {
+func TestSilenceRestartsForTheNextProducer(t *testing.T) {
 	inWorld(t, Config{SilenceTimeout: limit}, func(w *world) {
 		p1, p2 := w.produce("p1"), w.produce("p2")
 		w.consume("c")
@@ -228,7 +228,7 @@ func TestSilenceOfTheNextProducerStartsAnew(t *testing.T) {
 	})
 }
 
-func TestSilenceStartsAnewWithANewConsumer(t *testing.T) {
+func TestSilenceRestartsWithANewConsumer(t *testing.T) {
 	inWorld(t, Config{SilenceTimeout: limit}, func(w *world) {
 		p := w.produce("p")
 		c := w.consume("c1")
@@ -244,8 +244,8 @@ func TestSilenceStartsAnewWithANewConsumer(t *testing.T) {
 	})
 }
 
-// A consumer that takes the place of another at once changes nothing: some consumer was there all along.
-func TestSilenceGoesOnWithTheConsumerBehind(t *testing.T) {
+// The time goes on if a consumer leaves and another waits behind it: a consumer was there all the time.
+func TestSilenceGoesOnWithTheNextConsumer(t *testing.T) {
 	inWorld(t, Config{SilenceTimeout: limit}, func(w *world) {
 		p, c := w.produce("p"), w.consume("c1")
 		w.consume("c2")
@@ -257,7 +257,7 @@ func TestSilenceGoesOnWithTheConsumerBehind(t *testing.T) {
 	})
 }
 
-func TestFirstByteStopsTheClock(t *testing.T) {
+func TestFirstByteEndsTheSilence(t *testing.T) {
 	inWorld(t, Config{SilenceTimeout: limit}, func(w *world) {
 		p, c := w.produce("p"), w.consume("c")
 		w.after(limit - 1)
@@ -268,8 +268,8 @@ func TestFirstByteStopsTheClock(t *testing.T) {
 	})
 }
 
-// A clock that could not be stopped in time must not speak for the one that followed it.
-func TestStaleSilenceClock(t *testing.T) {
+// A timer that was stopped too late must not end the silence that began after it.
+func TestStaleSilenceTimer(t *testing.T) {
 	inWorld(t, Config{SilenceTimeout: limit}, func(w *world) {
 		p := w.produce("p")
 		w.consume("c")
@@ -294,8 +294,8 @@ func TestSilenceDuringTheExchange(t *testing.T) {
 	})
 }
 
-// While the consumer does not take what is there, nobody waits for the producer.
-func TestSlowConsumerIsNotTheProducersSilence(t *testing.T) {
+// While the consumer does not accept data, the producer is not silent.
+func TestSlowConsumerIsNoSilence(t *testing.T) {
 	inWorld(t, Config{SilenceTimeout: limit}, func(w *world) {
 		p, c := w.produce("p", firstBytes("1")), w.held("c")
 		w.after(time.Hour)

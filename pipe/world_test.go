@@ -11,17 +11,17 @@ import (
 	"time"
 )
 
-// A world is a broker in a synctest bubble and the clients that use it. Every action on it returns when
-// all that follows from it has happened, with the invariants checked.
+// A world is a broker in a synctest bubble, with its clients. Every action on it returns once all its consequences
+// have happened and the invariants have been checked.
 type world struct {
 	t       *testing.T
 	broker  *Broker
 	journal *journal
-	peers   []*peer // all that ever arrived
+	peers   []*peer // every client so far
 }
 
-// inWorld runs f in a world of its own, and then makes sure that it can be shut down, that every client
-// got an answer, and (as synctest does) that no goroutine stays behind.
+// inWorld runs f in a new world. Then it checks that the broker shuts down, that every client got an answer, that
+// every outcome was decided once, and (synctest does this) that no goroutine is left.
 func inWorld(t *testing.T, config Config, f func(*world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -54,7 +54,7 @@ func (w *world) close() {
 	w.broker.Shutdown(ctx)
 	w.settle()
 	if state := w.broker.State(); len(state) > 0 {
-		w.t.Errorf("after the shutdown %v still exists", state)
+		w.t.Errorf("%v still exists after the shutdown", state)
 	}
 	for _, p := range w.peers {
 		if !p.answered.Load() {
@@ -62,13 +62,13 @@ func (w *world) close() {
 		}
 		if x := p.request.exchange; x != nil && p.request.Role == Producer && w.broker.recorder == Recorder(w.journal) {
 			if got := w.journal.decided[x]; !slices.Equal(got, []Outcome{p.outcome}) {
-				w.t.Errorf("%s got %q, and the recorder was told %q", p.name, p.outcome, got)
+				w.t.Errorf("%s got %q, but the recorder was told %q", p.name, p.outcome, got)
 			}
 		}
 	}
 }
 
-// settle waits until nothing moves any more.
+// settle waits until every goroutine is blocked, and checks the invariants.
 func (w *world) settle() {
 	w.t.Helper()
 	synctest.Wait()
@@ -77,14 +77,14 @@ func (w *world) settle() {
 	}
 }
 
-// after lets time pass.
+// after lets the time d pass.
 func (w *world) after(d time.Duration) {
 	w.t.Helper()
 	time.Sleep(d)
 	w.settle()
 }
 
-var home = Key{"home", "channel"} // where clients go unless told otherwise
+var home = Key{"home", "channel"} // the channel that clients use by default
 
 // An option changes a client before it arrives.
 type option func(*peer)
@@ -105,7 +105,7 @@ func (w *world) consume(name string, options ...option) *peer {
 	return w.arrive(name, Consumer, options)
 }
 
-// held is consume, by one who takes nothing until it is released.
+// held is consume for a client that accepts nothing until it is released.
 func (w *world) held(name string, options ...option) *peer {
 	w.t.Helper()
 	return w.consume(name, append(options, func(p *peer) { p.sink.hold() })...)
@@ -132,7 +132,7 @@ func (w *world) deletes(k Key, existed bool) {
 	w.settle()
 }
 
-// looks asserts what Look says of home.
+// looks checks what Look returns for home.
 func (w *world) looks(producers, consumers int, exists bool) {
 	w.t.Helper()
 	p, c, e := w.broker.Look(home)
@@ -141,7 +141,7 @@ func (w *world) looks(producers, consumers int, exists bool) {
 	}
 }
 
-// told asserts what the recorder was told since it was last asked.
+// told checks the events recorded since the last call.
 func (w *world) told(want ...string) {
 	w.t.Helper()
 	if got := w.journal.take(w.broker); !slices.Equal(got, want) {
@@ -149,12 +149,12 @@ func (w *world) told(want ...string) {
 	}
 }
 
-// A journal is a Recorder that keeps what it is told, a line each. Broker.mu guards its fields, up to mu.
+// A journal is a Recorder that keeps one line for each event. Broker.mu guards its fields, up to mu.
 type journal struct {
 	lines   []string
 	lives   []int64 // the life that each line belongs to, 0 for none
-	matched Commit  // what it answers; nil: Committed
-	ended   Commit
+	matched Commit  // the Commit that ExchangeMatched returns; nil: Committed
+	ended   Commit  // the same for ExchangeEnded
 
 	mu      sync.Mutex // guards decided
 	decided map[*Exchange][]Outcome
@@ -184,7 +184,7 @@ func (j *journal) RequestUnmatched(r *Request) {
 	if r.channel != nil {
 		life = r.channel.ID
 	}
-	j.add(life, "gone %s %s", r.Client.Agent, r.Outcome())
+	j.add(life, "unmatched %s %s", r.Client.Agent, r.Outcome())
 }
 
 func (j *journal) ExchangeMatched(x *Exchange) Commit {
@@ -213,12 +213,12 @@ func orCommitted(c Commit) Commit {
 	return c
 }
 
-// A commit is a Commit whose Wait lasts until the test says how it went.
+// A commit is a Commit whose Wait blocks until the test sends the result.
 type commit chan error
 
 func (c commit) Wait() error { return <-c }
 
-// failedCommit is one that went wrong.
+// A failedCommit is a Commit that has failed.
 type failedCommit struct{ error }
 
 func (c failedCommit) Wait() error { return c.error }

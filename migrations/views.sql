@@ -1,0 +1,107 @@
+-- The views of the audit log: what people query. This is their only current definition. They are created anew, in the
+-- transaction of the last step, whenever a log is brought up to the newest version (see package migrations), so a new step
+-- contains no view. A change here needs a new step, which may be empty but for a comment, or existing logs would not get it.
+--
+-- The steps up to 0004 contain views too, in their state of that time. They have been released and stay as they are.
+
+DROP VIEW IF EXISTS exchanges_by_channel;
+DROP VIEW IF EXISTS exchanges;
+DROP VIEW IF EXISTS requests;
+DROP VIEW IF EXISTS channels;
+DROP VIEW IF EXISTS runs;
+DROP VIEW IF EXISTS cutoffs;
+
+-- One row for each exchange. The CASE makes SQLite look up an end only for exchanges whose own row has none.
+CREATE VIEW exchanges AS
+SELECT e.id,
+       e.namespace,
+       e.channel,
+       coalesce(e.outcome, x.outcome, 'open')                                                    AS outcome,
+       coalesce(e.bytes, x.bytes)                                                                AS bytes,
+       e.content_type,
+       strftime('%Y-%m-%dT%H:%M:%fZ', e.matched_at / 1000.0, 'unixepoch')                        AS matched_at,
+       strftime('%Y-%m-%dT%H:%M:%fZ', coalesce(e.ended_at, x.ended_at) / 1000.0, 'unixepoch')    AS ended_at,
+       CASE WHEN x.outcome IS NOT 'interrupted'
+            THEN coalesce(e.ended_at, x.ended_at) - e.matched_at END                             AS duration_ms,
+       e.producer_wait_ms,
+       e.consumer_wait_ms,
+       e.producer_addr,
+       e.consumer_addr,
+       e.producer_agent,
+       e.consumer_agent,
+       e.producer_subject,
+       e.consumer_subject,
+       e.producer_request_id,
+       e.consumer_request_id,
+       e.life
+FROM exchange e LEFT JOIN exchange_end x ON x.id = CASE WHEN e.ended_at IS NULL THEN e.id END;
+
+-- The same rows, for queries by namespace and channel: fast for a channel that has few of many exchanges. For a channel that
+-- has many, the newest are found faster in exchanges.
+CREATE VIEW exchanges_by_channel AS
+SELECT e.* FROM exchanges e WHERE e.id > coalesce((SELECT max(last) FROM block), '')
+UNION ALL
+SELECT e.*
+FROM block b
+CROSS JOIN block_entry x ON x.block = b.id
+CROSS JOIN exchanges e ON e.id = x.exchange AND e.namespace = x.namespace AND e.channel = x.channel;
+
+-- One row for each request that was never matched. count is the number of requests that the row stands for: more than 1 if many
+-- requests of one client were refused within a minute; the other columns then describe the last of them. reason is the limit that
+-- the request exceeded, or the permission that it lacked and why (produce: expired). role is empty for a request in neither role,
+-- which is recorded only if it lacked a permission.
+CREATE VIEW requests AS
+SELECT namespace,
+       channel,
+       role,
+       outcome,
+       strftime('%Y-%m-%dT%H:%M:%fZ', arrived_at / 1000.0, 'unixepoch') AS arrived_at,
+       strftime('%Y-%m-%dT%H:%M:%fZ', ended_at / 1000.0, 'unixepoch')   AS ended_at,
+       ended_at - arrived_at                                            AS wait_ms,
+       addr,
+       agent,
+       subject,
+       reason,
+       request_id,
+       count,
+       id
+FROM request;
+
+-- One row for each life of a channel. While it is open, its exchanges are counted by the query, among those younger than the life
+-- (an id begins with the time in milliseconds as 12 hexadecimal digits), with a margin of one day for a clock that was set back.
+CREATE VIEW channels AS
+SELECT l.namespace,
+       l.channel,
+       strftime('%Y-%m-%dT%H:%M:%fZ', l.opened_at / 1000.0, 'unixepoch')                          AS opened_at,
+       strftime('%Y-%m-%dT%H:%M:%fZ', coalesce(l.closed_at, x.closed_at) / 1000.0, 'unixepoch')   AS closed_at,
+       coalesce(l.reason, x.reason)                                                               AS reason,
+       coalesce(l.exchanges, x.exchanges, (
+           SELECT count(*) FROM exchange e
+           WHERE e.life = l.id
+             AND e.id >= printf('%08x-%04x', (l.opened_at - 86400000) >> 16, (l.opened_at - 86400000) & 65535)
+       ))                                                                                         AS exchanges,
+       coalesce(l.bytes, x.bytes, (
+           SELECT coalesce(sum(coalesce(e.bytes, d.bytes)), 0) FROM exchange e LEFT JOIN exchange_end d ON d.id = e.id
+           WHERE e.life = l.id
+             AND e.id >= printf('%08x-%04x', (l.opened_at - 86400000) >> 16, (l.opened_at - 86400000) & 65535)
+       ))                                                                                         AS bytes,
+       l.id
+FROM life l LEFT JOIN life_end x ON x.id = l.id;
+
+-- One row for each run of the server. clean is 1 after a clean stop and 0 after a crash. It is NULL for the newest run until that
+-- stops or the next one starts, since nothing in the file tells a running server from a crashed one.
+CREATE VIEW runs AS
+SELECT strftime('%Y-%m-%dT%H:%M:%fZ', r.started_at / 1000.0, 'unixepoch') AS started_at,
+       strftime('%Y-%m-%dT%H:%M:%fZ', x.stopped_at / 1000.0, 'unixepoch') AS stopped_at,
+       CASE WHEN x.id IS NOT NULL THEN 1
+            WHEN r.id < (SELECT max(id) FROM run) THEN 0 END              AS clean,
+       r.version,
+       x.lost,
+       r.id
+FROM run r LEFT JOIN run_end x ON x.id = r.id;
+
+-- One row for each removal of old rows (--audit-retention).
+CREATE VIEW cutoffs AS
+SELECT strftime('%Y-%m-%dT%H:%M:%fZ', ended_before / 1000.0, 'unixepoch') AS ended_before,
+       strftime('%Y-%m-%dT%H:%M:%fZ', recorded_at / 1000.0, 'unixepoch')  AS recorded_at
+FROM cutoff;
