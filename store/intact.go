@@ -36,8 +36,6 @@ type sighting struct {
 	header []byte
 }
 
-const overwritten = "overwritten by another program"
-
 // stat returns an error unless the file is still at its path.
 func (l *logFile) stat() (fs.FileInfo, error) {
 	info, err := os.Lstat(l.path) // a link to the file would have its side files elsewhere
@@ -68,13 +66,13 @@ func (h *held) same() error {
 	if err != nil {
 		return err
 	}
-	if what := now.follows(h.seen); what != "" {
+	if !now.follows(h.seen) {
 		time.Sleep(10 * time.Millisecond) // a checkpoint may be writing that page right now
 		if now, err = h.sight(); err != nil {
 			return err
 		}
-		if what = now.follows(h.seen); what != "" {
-			return h.spoil("the file was " + what)
+		if !now.follows(h.seen) {
+			return h.overwritten(now.size)
 		}
 	}
 	if h.copying.Load() {
@@ -104,7 +102,7 @@ func (h *held) knowsRun() error {
 	case err == nil && started == h.run.started:
 		return nil
 	case err == nil, errors.Is(err, sql.ErrNoRows), code == sqlite3.ErrCorrupt, code == sqlite3.ErrNotADB:
-		return h.spoil("the file was " + overwritten)
+		return h.overwritten(h.seen.size)
 	default:
 		return err
 	}
@@ -126,18 +124,11 @@ func (h *held) see(now sighting) {
 	h.size.Store(now.size)
 }
 
-// follows returns what was done to the file if checkpoints alone cannot have made it what it is. They leave the header as it is, or
-// bring a later one. A file becomes smaller only by VACUUM, and then has as many pages as its header says.
-func (s sighting) follows(before sighting) string {
-	smaller := s.size < before.size
-	if len(s.header) == headerSize && isWAL(s.header) && s.id() == before.id() &&
-		int32(s.counter()-before.counter()) >= 0 && (!smaller || s.size == s.pages()*pageSize) {
-		return ""
-	}
-	if smaller {
-		return fmt.Sprintf("truncated by another program (it had %d bytes, and has %d)", before.size, s.size)
-	}
-	return overwritten
+// follows reports whether checkpoints alone can have made the file what it is. They leave the header as it is, or bring a later one. A
+// file becomes smaller only by VACUUM, and then has as many pages as its header says.
+func (s sighting) follows(before sighting) bool {
+	return len(s.header) == headerSize && isWAL(s.header) && s.id() == before.id() &&
+		int32(s.counter()-before.counter()) >= 0 && (s.size >= before.size || s.size == s.pages()*pageSize)
 }
 
 func (s sighting) counter() uint32 { return binary.BigEndian.Uint32(s.header[24:]) }
@@ -146,6 +137,11 @@ func (s sighting) id() uint32      { return binary.BigEndian.Uint32(s.header[68:
 
 // isWAL reports whether a header says that the file has a WAL.
 func isWAL(header []byte) bool { return header[18] == 2 && header[19] == 2 }
+
+// overwritten notes that the file has the content of another.
+func (h *held) overwritten(size int64) error {
+	return h.spoil(fmt.Sprintf("the file was truncated or overwritten by another program (it had %d bytes, and has %d)", h.seen.size, size))
+}
 
 // spoil notes that the log can no longer be trusted, and returns why.
 func (h *held) spoil(what string) error {

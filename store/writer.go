@@ -308,7 +308,7 @@ func (l *Log) refuse(c *change, err error) {
 func (l *Log) finish() {
 	deadline := time.Now().Add(l.limits.commit)
 	err := l.work()
-	for err != nil && time.Now().Before(deadline) {
+	for err != nil && l.held.unspoiled() == nil && time.Now().Before(deadline) {
 		l.fail(err)
 		time.Sleep(min(l.limits.backoffMin, time.Until(deadline)))
 		err = l.work()

@@ -1,0 +1,218 @@
+package store_test
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"httpipe/store"
+)
+
+// copyOver writes the content of one file into another, in place. Another process does it, because closing a descriptor of the log in
+// this one would drop SQLite's locks.
+func copyOver(t *testing.T, from, to string) {
+	t.Helper()
+	if out, err := exec.Command("cp", from, to).CombinedOutput(); err != nil {
+		t.Fatalf("cp: %s", out)
+	}
+}
+
+// manyRuns returns the path of a closed log of several runs.
+func manyRuns(t *testing.T) string {
+	t.Helper()
+	path := tempPath(t)
+	for range 5 {
+		f := start(t, path, store.Config{}, store.Limits{})
+		_, commit := f.exchange("delivered")
+		wait(t, commit)
+		mustClose(t, f)
+	}
+	return path
+}
+
+// Another program changes the content of the log under the server. No exchange is acknowledged from then on, and nothing is written to
+// what it has made of the file.
+func TestChangedUnderTheServer(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(t *testing.T, path, backup, earlier string)
+		says   string
+	}{
+		"Emptied":     {func(t *testing.T, path, _, _ string) { truncate(t, path, 0) }, "truncated or overwritten by another program"},
+		"Halved":      {func(t *testing.T, path, _, _ string) { truncate(t, path, 10*4096) }, "truncated or overwritten by another program"},
+		"Backup":      {func(t *testing.T, path, backup, _ string) { copyOver(t, backup, path) }, "truncated or overwritten by another program"},
+		"EarlierCopy": {func(t *testing.T, path, _, earlier string) { copyOver(t, earlier, path) }, "truncated or overwritten by another program"},
+		"AnotherLog":  {func(t *testing.T, path, _, _ string) { copyOver(t, manyRuns(t), path) }, "truncated or overwritten by another program"},
+		"AnotherFile": {func(t *testing.T, path, _, _ string) { copyOver(t, os.Args[0], path) }, "truncated or overwritten by another program"},
+		"WALEmptied":  {func(t *testing.T, path, _, _ string) { truncate(t, path+"-wal", 0) }, "-wal was truncated by another program"},
+		"WALHalved":   {func(t *testing.T, path, _, _ string) { truncate(t, path+"-wal", 3000) }, "-wal was truncated by another program"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := tempPath(t)
+			f := start(t, path, store.Config{}, store.Limits{})
+			mustClose(t, f)
+			earlier := tempPath(t)
+			copyOver(t, path, earlier)
+			backup := tempPath(t)
+			if _, err := store.Backup(t.Context(), path, backup); err != nil {
+				t.Fatal(err)
+			}
+			f = start(t, path, store.Config{}, store.Limits{})
+			id, commit := f.exchange("delivered")
+			wait(t, commit)
+			if _, err := f.History().Exchange(t.Context(), id); err != nil { // leaves a connection
+				t.Fatal(err)
+			}
+			test.change(t, path, backup, earlier)
+			file, wal := sum(t, path), ""
+			for range 3 {
+				_, commit = f.exchange("delivered")
+				wantFailed(t, commit)
+			}
+			if err := f.Err(); err == nil || !strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), "put a backup") || !strings.Contains(err.Error(), path) {
+				t.Errorf("Err is %v, want %q, and what to do", err, test.says)
+			}
+			if _, err := f.History().Exchange(t.Context(), id); err == nil || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("the history answers with %v, want %q", err, test.says)
+			}
+			wal = sum(t, path+"-wal")
+			if err := f.Close(); err == nil || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("Close returned %v, want %q", err, test.says)
+			}
+			if sum(t, path) != file || sum(t, path+"-wal") != wal {
+				t.Error("the file or its WAL was written to after that")
+			}
+		})
+	}
+}
+
+func truncate(t *testing.T, path string, size int64) {
+	t.Helper()
+	if err := os.Truncate(path, size); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The file is truncated while a server that does nothing has it open.
+func TestTruncatedIsNoticedWhenIdle(t *testing.T) {
+	f := open(t)
+	truncate(t, f.path, 0)
+	f.waitUntilFailing(t)
+}
+
+// The file is truncated at the last moment: the commit works, and yet cannot be believed.
+func TestTruncatedDuringCommit(t *testing.T) {
+	path := tempPath(t)
+	hook, armed := once(func() { os.Truncate(path, 0) })
+	f := start(t, path, store.Config{}, store.Limits{Committing: hook})
+	armed.Store(true)
+	_, commit := f.exchange("delivered")
+	wantFailed(t, commit)
+	wantFailed(t, f.ExchangeMatched(match(newID())))
+}
+
+// A link in the place of the file leads to it, but SQLite would look for the WAL beside the file.
+func TestReplacedByLink(t *testing.T) {
+	f := open(t)
+	if err := os.Rename(f.path, f.path+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(f.path+".away", f.path); err != nil {
+		t.Fatal(err)
+	}
+	_, commit := f.exchange("delivered")
+	wantFailed(t, commit)
+	if err := os.Rename(f.path+".away", f.path); err != nil {
+		t.Fatal(err)
+	}
+	f.waitUntilWritable(t)
+	_, commit = f.exchange("delivered")
+	wait(t, commit)
+}
+
+// Side files are deleted, and the server goes on with new ones. What was acknowledged is there, also if others have the log open.
+func TestDeletedSideFiles(t *testing.T) {
+	for name, suffixes := range map[string][]string{"WAL": {"-wal"}, "SHM": {"-shm"}, "Both": {"-wal", "-shm"}} {
+		for _, shared := range []bool{false, true} {
+			t.Run(name+map[bool]string{true: "Shared"}[shared], func(t *testing.T) {
+				f := open(t)
+				id, commit := f.exchange("delivered")
+				wait(t, commit)
+				if _, err := f.History().Exchange(t.Context(), id); err != nil { // leaves a connection
+					t.Fatal(err)
+				}
+				if shared {
+					keepOpen(t, f.path)
+				}
+				for _, suffix := range suffixes {
+					if err := os.Remove(f.path + suffix); err != nil {
+						t.Fatal(err)
+					}
+				}
+				_, commit = f.exchange("delivered")
+				wantFailed(t, commit)
+				eventually(t, "the log is used again", func() bool { _, c := f.exchange("delivered"); return c.Wait() == nil })
+				page, err := f.History().Exchange(t.Context(), id)
+				if err != nil || len(page.Rows) != 1 || page.Value(0, "outcome") != "delivered" {
+					t.Errorf("the acknowledged exchange is on record as %v, %v", page.Rows, err)
+				}
+				mustClose(t, f)
+				wantOne(t, f.path, "ok", "PRAGMA integrity_check")
+				wantOne(t, f.path, "delivered", "SELECT outcome FROM exchanges WHERE id = ?", id)
+			})
+		}
+	}
+}
+
+// keepOpen has SQLite's own shell open the log and wait.
+func keepOpen(t *testing.T, path string) {
+	t.Helper()
+	shell := exec.Command("sqlite3", "-readonly", path)
+	stdin, err := shell.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := shell.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := shell.Start(); err != nil {
+		t.Skipf("there is no sqlite3 shell on this machine: %v", err)
+	}
+	t.Cleanup(func() {
+		stdin.Close()
+		shell.Wait()
+	})
+	fmt.Fprintln(stdin, "SELECT count(*) FROM run;")
+	if _, err := io.ReadAtLeast(stdout, make([]byte, 2), 2); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Another program may make a checkpoint, and make the file smaller in order.
+func TestTidiedByAnother(t *testing.T) {
+	f := open(t)
+	other := db(t, f.path)
+	for _, statement := range []string{
+		"PRAGMA wal_checkpoint(TRUNCATE)",
+		"CREATE TABLE filler (a); INSERT INTO filler VALUES (zeroblob(1000000)); PRAGMA wal_checkpoint(TRUNCATE)",
+		"DROP TABLE filler; VACUUM; PRAGMA wal_checkpoint(TRUNCATE)",
+		"PRAGMA wal_checkpoint(PASSIVE)",
+	} {
+		id, commit := f.exchange("delivered")
+		wait(t, commit)
+		if _, err := other.Exec(statement); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+		for range 2 {
+			_, commit = f.exchange("delivered")
+			wait(t, commit)
+		}
+		if f.Err() != nil {
+			t.Errorf("after %s: %v", statement, f.Err())
+		}
+		wantOne(t, f.path, "delivered", "SELECT outcome FROM exchanges WHERE id = ?", id)
+	}
+}

@@ -1,0 +1,111 @@
+package store_test
+
+import (
+	"strings"
+	"testing"
+
+	"httpipe/store"
+)
+
+// wantStrangeWAL checks that the log at path is refused because of its WAL, by the server and by those that only read, and that the WAL is left
+// as it is.
+func wantStrangeWAL(t *testing.T, path string, words ...string) {
+	t.Helper()
+	wal := sum(t, path+"-wal")
+	wantRefused(t, path, append(words, "-wal", "nothing was changed", "move ")...)
+	if sum(t, path+"-wal") != wal {
+		t.Error("the WAL was changed")
+	}
+}
+
+// crashed returns a log and its WAL as a crash would leave them, after a run that has recorded that many exchanges.
+func crashed(t *testing.T, path string, exchanges int, before ...func(fixture)) string {
+	t.Helper()
+	f := start(t, path, store.Config{}, store.Limits{})
+	f.ChannelOpened(store.Life{ID: 1, Namespace: "v1", Channel: "work", At: noon})
+	for range exchanges {
+		_, commit := f.exchange("delivered")
+		wait(t, commit)
+	}
+	for _, do := range before {
+		do(f)
+	}
+	copied := crashCopy(t, path)
+	mustClose(t, f)
+	return copied
+}
+
+// A backup is put back, and the WAL of the run that was killed stays.
+func TestRefusesBackupBesideWAL(t *testing.T) {
+	backup := tempPath(t)
+	path := closedLog(t)
+	if _, err := store.Backup(t.Context(), path, backup); err != nil {
+		t.Fatal(err)
+	}
+	killed := crashed(t, path, 20)
+	copyOver(t, backup, killed)
+	wantStrangeWAL(t, killed, "the file is a backup")
+	for what, read := range map[string]func() error{
+		"Check":       func() error { _, err := store.Check(t.Context(), killed); return err },
+		"Backup":      func() error { _, err := store.Backup(t.Context(), killed, tempPath(t)); return err },
+		"OpenHistory": func() error { _, err := store.OpenHistory(killed); return err },
+	} {
+		if err := read(); err == nil || !strings.Contains(err.Error(), "the file is a backup") {
+			t.Errorf("%s returned %v, want a refusal", what, err)
+		}
+	}
+}
+
+// A copy that was made after an earlier run stopped is put back.
+func TestRefusesEarlierCopyBesideWAL(t *testing.T) {
+	path := closedLog(t)
+	earlier := tempPath(t)
+	copyOver(t, path, earlier)
+	killed := crashed(t, path, 20)
+	copyOver(t, earlier, killed)
+	wantStrangeWAL(t, killed, "a run has recorded that the file does not know")
+}
+
+// The same after the WAL has begun anew since: what is missing makes the mixture a corrupt one.
+func TestRefusesMixture(t *testing.T) {
+	path := closedLog(t)
+	earlier := tempPath(t)
+	copyOver(t, path, earlier)
+	killed := crashed(t, path, 400, func(f fixture) {
+		execute(t, f.path, "PRAGMA wal_checkpoint(TRUNCATE)")
+		for range 100 {
+			_, commit := f.exchange("delivered")
+			wait(t, commit)
+		}
+	})
+	copyOver(t, earlier, killed)
+	wantStrangeWAL(t, killed, "with its -wal it is corrupt")
+}
+
+// A log that was truncated is no new one: SQLite would delete its WAL.
+func TestRefusesEmptyBesideWAL(t *testing.T) {
+	killed := crashed(t, closedLog(t), 5)
+	truncate(t, killed, 0)
+	wantStrangeWAL(t, killed, "another program has truncated it")
+	if _, err := store.Check(t.Context(), killed); err == nil || !strings.Contains(err.Error(), "another program has truncated it") {
+		t.Errorf("Check returned %v, want that it was truncated", err)
+	}
+}
+
+// What a crash leaves is no mixture, also with a reader that keeps the first checkpoint of the run from being made.
+func TestAcceptsOwnWAL(t *testing.T) {
+	path := closedLog(t)
+	wantOne(t, crashedAndStarted(t, crashed(t, path, 20)), "320", "SELECT count(*) FROM exchanges WHERE outcome = 'delivered'")
+	other := db(t, path)
+	if _, err := other.Exec("BEGIN; SELECT * FROM run"); err != nil {
+		t.Fatal(err)
+	}
+	killed := crashed(t, path, 20, func(fixture) { other.Exec("ROLLBACK") })
+	wantOne(t, crashedAndStarted(t, killed), "340", "SELECT count(*) FROM exchanges WHERE outcome = 'delivered'")
+}
+
+func crashedAndStarted(t *testing.T, path string) string {
+	t.Helper()
+	mustClose(t, start(t, path, store.Config{}, store.Limits{}))
+	return path
+}
