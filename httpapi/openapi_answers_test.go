@@ -86,13 +86,17 @@ func (d *description) documented(status string) []string {
 	return slices.DeleteFunc(ids, func(id string) bool { return d.operations[id].Responses.Codes.GetOrZero(status) == nil })
 }
 
-// ask sends an operation's request with an empty body. In the path, replace has pairs of what to replace by what.
+// fill returns the operation's path with values for its parameters, which replace can give: a name, its value, and so on.
+func (o operation) fill(replace ...string) string {
+	return strings.NewReplacer(append(replace, "{namespace}", "n", "{channel}", "c", "{file}", "page.css", "{id}", uuid.NewString())...).Replace(o.path)
+}
+
+// ask sends the operation's request, with an empty body, and returns its answer.
 func (o operation) ask(r *relay, query string, headers []string, replace ...string) *answer {
-	path := strings.NewReplacer(append(replace, "{namespace}", "n", "{channel}", "c", "{file}", "page.css", "{id}", uuid.NewString())...).Replace(o.path)
 	if o.method == "POST" || o.method == "PUT" {
 		headers = append(slices.Clone(headers), length(0))
 	}
-	return r.dial().request(o.method, path+query, headers...).answer()
+	return r.dial().request(o.method, o.fill(replace...)+query, headers...).answer()
 }
 
 // fits checks that a is an answer that the operation documents. Unless asked is empty, the request accepted this type.
@@ -140,8 +144,7 @@ func (d *description) fits(id string, a *answer, asked string) {
 		return // the validator takes all lines for one value
 	}
 	a.Response.Body = io.NopCloser(strings.NewReader(a.body))
-	request, err := http.NewRequest(d.operations[id].method, "http://relay"+strings.NewReplacer("{namespace}", "n", "{channel}", "c", "{file}", "f", "{id}", uuid.NewString()).
-		Replace(d.operations[id].path), nil)
+	request, err := http.NewRequest(d.operations[id].method, "http://relay"+d.operations[id].fill(), nil)
 	if err != nil {
 		d.t.Fatal(err)
 	}

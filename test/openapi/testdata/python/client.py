@@ -44,7 +44,7 @@ expect(list_channels.sync("python", client=client).split(":")[0], "not_found")
 with ThreadPoolExecutor() as pool:
     for send in (produce, produce_put):
         sent = pool.submit(send.sync_detailed, *here, client=client, body=File(BytesIO(message)), wait="30s")
-        while "python" not in list_namespaces.sync(client=client):
+        while not sent.done() and "python" not in list_namespaces.sync(client=client):
             pass
         seen = look.sync_detailed(*here, client=client)
         expect((seen.headers["Httpipe-Producers"], seen.headers["Httpipe-Consumers"]), ("1", "0"))
@@ -59,7 +59,7 @@ with ThreadPoolExecutor() as pool:
         expect(get_exchange.sync(UUID(exchange), client=audit).ended_at, receipt.ended_at)
 
     waiting = pool.submit(consume.sync_detailed, *here, client=client)
-    while look.sync_detailed(*here, client=client).status_code != 200:
+    while not waiting.done() and look.sync_detailed(*here, client=client).status_code != 200:
         pass
     expect(delete_channel.sync_detailed(*here, client=client).status_code, 204)
     refused(waiting.result(), 410, "deleted")
