@@ -47,9 +47,9 @@ CROSS JOIN block_entry x ON x.block = b.id
 CROSS JOIN exchanges e ON e.id = x.exchange AND e.namespace = x.namespace AND e.channel = x.channel;
 
 -- One row for each request that was never matched. count is the number of requests that the row stands for: more than 1 if many
--- requests of one client were refused within a minute; the other columns then describe the last of them. reason is the limit that
--- the request exceeded, or the permission that it lacked and why (produce: expired). role is empty for a request in neither role,
--- which is recorded only if it lacked a permission.
+-- requests of one client were refused within a minute; the row then has the times of the last, and a column is empty where they
+-- differed. reason is the option whose limit the request exceeded, or the permission that it lacked and why (produce: expired).
+-- role is empty for a request in neither role, which is recorded only if it lacked a permission.
 CREATE VIEW requests AS
 SELECT namespace,
        channel,
