@@ -13,8 +13,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -63,23 +63,15 @@ func prepare() error {
 			}
 		}
 	}
-	if err := readTree(); err != nil {
+	// The go command would print "(cached)" after the program has changed, which is no part of a test's own binary. It
+	// keeps no result of a test that does not log what it reads.
+	flag.Parse()
+	if err := flag.Set("test.testlogfile", ""); err != nil {
 		return err
 	}
 	var err error
 	Scratch, err = os.MkdirTemp("", "httpipe-test-")
 	return err
-}
-
-// readTree opens every directory of the tree. The program is no part of the test's own binary, but the go command runs a
-// test anew when a directory that it has opened has changed. Otherwise it would print "(cached)" for the old program.
-func readTree() error {
-	return filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && entry.IsDir() && (path == ".git" || path == "dist") {
-			return fs.SkipDir
-		}
-		return err
-	})
 }
 
 // given is the path of a program that was built already, from the environment.
