@@ -16,8 +16,12 @@ func parseOrigins(text string) (string, error) {
 	for i, origin := range origins {
 		origin = strings.ToLower(strings.TrimSpace(origin))
 		if origin != "*" {
-			if err := checkOrigin(origin); err != nil {
-				return "", fmt.Errorf("%q: %w", origin, err)
+			err := checkOrigin(origin)
+			if err != nil && len(origins) > 1 {
+				err = fmt.Errorf("%q: %w", origin, err)
+			}
+			if err != nil {
+				return "", err
 			}
 		}
 		origins[i] = origin
