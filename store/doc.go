@@ -32,7 +32,9 @@
 //
 // The schema and its rules (append-only, one ending for each thing) are in package migrations. From Open to Close the file is
 // locked against other servers, not against readers: sqlite3 may look at any time. The file is never recreated: a log that is
-// deleted under a running server is an outage until the very file is back.
+// deleted under a running server is an outage until the very file is back. One that another program has truncated or overwritten is an
+// outage until a restart, and nothing more is written to it; see same and end. Open refuses a file that lies beside the WAL of another
+// state of the log, as a backup does that was put back without removing the WAL; see ownWAL and ownRuns.
 //
 // Open closes the books of a run that crashed: what it left open has ended as `interrupted`. Old rows are removed
 // only if Config.Retention says so, and a row in cutoff says what was removed.
@@ -44,5 +46,5 @@
 // stops after some of them: a filter that no index serves is answered in parts.
 //
 // Backup and Check are for another process than the server's: they look at its log, copy it and examine it while it works, and
-// change nothing.
+// change nothing. Neither they nor a History of that process need to be able to write anything; see how.
 package store
