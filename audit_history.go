@@ -16,7 +16,7 @@ import (
 	"time"
 	"unicode"
 
-	"httpipe/httpapi"
+	"httpipe/audit"
 	"httpipe/store"
 )
 
@@ -69,7 +69,7 @@ func (a *asked) kind(args []string) (*store.Kind, store.Filter, error) {
 			return nil, store.Filter{}, fmt.Errorf("unknown %q; there are exchanges, requests and channels", args[0])
 		}
 	}
-	f, err := httpapi.ParseFilter(k, a.query, time.Now())
+	f, err := audit.ParseFilter(k, a.query, time.Now())
 	return k, f, err
 }
 
@@ -101,7 +101,7 @@ func auditList(c *config) command {
 			}
 			return withHistory(ctx, c, func(ctx context.Context, h *store.History) error {
 				if a.json {
-					return h.Each(ctx, k, filter, "", a.limit, httpapi.NewNDJSON(stdout).Page)
+					return h.Each(ctx, k, filter, "", a.limit, audit.NewRows(stdout, audit.NDJSON).Page)
 				}
 				table := newTable(stdout)
 				fmt.Fprintln(table, tableHeads[k])
@@ -130,9 +130,9 @@ func auditExport(c *config) command {
 				return err
 			}
 			out := bufio.NewWriter(stdout)
-			lines := httpapi.NewCSV(out)
+			lines := audit.NewRows(out, audit.CSV)
 			if a.format == "ndjson" {
-				lines = httpapi.NewNDJSON(out)
+				lines = audit.NewRows(out, audit.NDJSON)
 			}
 			err = withHistory(ctx, c, func(ctx context.Context, h *store.History) error {
 				if err := h.Each(ctx, k, filter, "", a.limit, lines.Page); err != nil {
@@ -160,7 +160,7 @@ func auditShow(c *config) command {
 					return fmt.Errorf("no exchange %q is on record", args[0])
 				}
 				if a.json {
-					return httpapi.NewNDJSON(stdout).Page(page)
+					return audit.NewRows(stdout, audit.NDJSON).Page(page)
 				}
 				table := newTable(stdout)
 				for _, column := range page.Columns {
@@ -192,7 +192,7 @@ func auditSummary(c *config) command {
 					return err
 				}
 				if a.json {
-					_, err := io.WriteString(stdout, httpapi.SummaryJSON(summary))
+					_, err := io.WriteString(stdout, audit.SummaryText(audit.JSON, summary))
 					return err
 				}
 				return printSummary(stdout, summary)

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"time"
 
-	"httpipe/httpapi"
+	"httpipe/audit"
 	"httpipe/store"
 )
 
@@ -178,7 +178,7 @@ func (t *tail) look(ctx context.Context) error {
 // printTail returns what prints exchanges, in columns that stay the same however long it takes.
 func printTail(w io.Writer, json bool) func(store.Page) error {
 	if json {
-		return httpapi.NewNDJSON(w).Page
+		return audit.NewRows(w, audit.NDJSON).Page
 	}
 	return func(page store.Page) error {
 		for i := range page.Rows {

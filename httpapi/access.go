@@ -9,6 +9,7 @@ import (
 
 	"httpipe/access"
 	"httpipe/pipe"
+	"httpipe/reply"
 )
 
 // failuresPerMinute is how many tokens of one client may be wrong in a minute. After that only those are looked at
@@ -105,8 +106,18 @@ func suffices(b *access.Bearer, p access.Permission, key pipe.Key) bool {
 	}
 }
 
+// recordRefusal puts on record that r was turned away before it came to the broker.
+func (s *Server) recordRefusal(r *http.Request, key pipe.Key, role pipe.Role, reason string) {
+	s.config.Metrics.CountRefused(role)
+	if s.audit == nil {
+		return
+	}
+	client := s.client(r)
+	s.audit.RecordRefusal(key, role, reason, client, group(client.Addr))
+}
+
 // denial is what somebody is told who may not.
-func denial(why error, p access.Permission, key pipe.Key) *failure {
+func denial(why error, p access.Permission, key pipe.Key) *reply.Error {
 	what := string(p) + " on " + key.String()
 	switch {
 	case key.Namespace == "" && p == access.Audit:
@@ -118,28 +129,28 @@ func denial(why error, p access.Permission, key pipe.Key) *failure {
 	case key.Channel == "":
 		what = string(p) + " on any channel of " + key.Namespace
 	}
-	f := failure{status: http.StatusUnauthorized, code: codeUnauthorized, challenge: challengeInvalid}
+	f := reply.Error{Status: http.StatusUnauthorized, Code: reply.CodeUnauthorized, Challenge: challengeInvalid}
 	switch why {
 	case access.NoToken:
-		f.challenge = challenge
-		f.text = what + " takes a token; send one as Authorization: Bearer, or by curl -u :TOKEN"
+		f.Challenge = challenge
+		f.Text = what + " takes a token; send one as Authorization: Bearer, or by curl -u :TOKEN"
 	case access.NotGranted:
-		f = failure{status: http.StatusForbidden, code: codeForbidden, text: "the token is not for " + what}
+		f = reply.Error{Status: http.StatusForbidden, Code: reply.CodeForbidden, Text: "the token is not for " + what}
 	case access.SeveralTokens:
-		f.text = what + ": several tokens came, and which of them counts should not be a guess"
+		f.Text = what + ": several tokens came, and which of them counts should not be a guess"
 	case access.Expired:
-		f.text = what + ": the token has expired"
+		f.Text = what + ": the token has expired"
 	case access.NotYetValid:
-		f.text = what + ": the token is not valid yet"
+		f.Text = what + ": the token is not valid yet"
 	case access.Foreign:
-		f.text = what + ": the token is not signed with this server's secret"
+		f.Text = what + ": the token is not signed with this server's secret"
 	case access.TooManyWrong:
-		f = failure{status: http.StatusTooManyRequests, code: string(pipe.Refused), retryAfter: 60 / failuresPerMinute,
-			text: fmt.Sprintf("more than %d wrong tokens a minute came from your address", failuresPerMinute)}
+		f = reply.Error{Status: http.StatusTooManyRequests, Code: string(pipe.Refused), RetryAfter: 60 / failuresPerMinute,
+			Text: fmt.Sprintf("more than %d wrong tokens a minute came from your address", failuresPerMinute)}
 	default:
-		f.text = what + ": what came is no token; it is empty, cut off or something else"
+		f.Text = what + ": what came is no token; it is empty, cut off or something else"
 	}
-	return f.to(roleOf(p))
+	return f.To(roleOf(p))
 }
 
 // roleOf returns the role of those who use a permission, "" if they have none.

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"httpipe/reply"
 )
 
 // Browsers, and what they must not do.
@@ -40,7 +42,7 @@ func TestCrossOriginResponses(t *testing.T) {
 			t.Errorf("allowed is the origin %q", got)
 		}
 		exposed := strings.Split(a.Header.Get("Access-Control-Expose-Headers"), ",")
-		for _, name := range []string{headerExchange, headerError, headerProducers, headerConsumers} {
+		for _, name := range []string{reply.HeaderExchange, reply.HeaderError, reply.HeaderProducers, reply.HeaderConsumers} {
 			if !slices.Contains(exposed, name) {
 				t.Errorf("%s is not exposed, but %v", name, exposed)
 			}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"httpipe/pipe"
+	"httpipe/reply"
 )
 
 // A handler answers a request whose path named key, in as far as it did.
@@ -32,7 +33,7 @@ func rawPath(r *http.Request) string {
 
 // find returns the methods of the route that path takes, and the names in it. One trailing slash is
 // ignored.
-func (s *Server) find(path string) (methods, pipe.Key, *failure) {
+func (s *Server) find(path string) (methods, pipe.Key, *reply.Error) {
 	var key pipe.Key
 	if path == routeHome {
 		return s.routes[routeHome], key, nil
@@ -52,8 +53,8 @@ func (s *Server) find(path string) (methods, pipe.Key, *failure) {
 	}
 	names, ok := strings.CutPrefix(path, "/channels/")
 	if !ok {
-		return nil, key, &failure{status: http.StatusNotFound, code: codeNotFound,
-			text: "nothing is here; channels are at " + routeChannel + ", and a manual is at " + routeHome}
+		return nil, key, &reply.Error{Status: http.StatusNotFound, Code: reply.CodeNotFound,
+			Text: "nothing is here; channels are at " + routeChannel + ", and a manual is at " + routeHome}
 	}
 	var inner bool
 	key.Namespace, key.Channel, inner = strings.Cut(names, "/")
@@ -63,7 +64,7 @@ func (s *Server) find(path string) (methods, pipe.Key, *failure) {
 	}
 	switch {
 	case err != nil:
-		return nil, key, &failure{status: http.StatusBadRequest, code: codeBadName, text: err.Error()}
+		return nil, key, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeBadName, Text: err.Error()}
 	case inner:
 		return s.routes[routeChannel], key, nil
 	case path == routeNamespaces:
