@@ -83,7 +83,7 @@ func (d *download) wholeOrNothing(t *testing.T, url, message string) {
 	t.Logf("exit %d, %d bytes in the file; %s", code, len(file), strings.TrimSpace(d.output.String()))
 	if code == 0 {
 		if file != message {
-			t.Errorf("exit 0 with %d bytes that begin with %.10q", len(file), file)
+			t.Fatalf("exit 0 with %d bytes that begin with %.10q", len(file), file)
 		}
 		return
 	}
