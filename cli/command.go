@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -24,7 +24,7 @@ type command struct {
 
 // commands is the table of all commands, in the order of the help. Their options write to c. The first is
 // the relay, which has no word: it is what httpipe does.
-func commands(c *config) []command {
+func commands(c *Config) []command {
 	return []command{
 		{help: "run the relay", options: options(c),
 			run: func(ctx context.Context, _ []string, _, stderr io.Writer) error {
@@ -45,7 +45,7 @@ func commands(c *config) []command {
 }
 
 // pick returns the named options of the table, which write to c.
-func pick(c *config, names ...string) []option {
+func pick(c *Config, names ...string) []option {
 	return slices.DeleteFunc(options(c), func(o option) bool { return !slices.Contains(names, o.name) })
 }
 

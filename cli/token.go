@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 )
 
 // token makes one for the server that has the same secret. That server need not run, and keeps no list of them.
-func token(c *config) command {
+func token(c *Config) command {
 	var t access.Token
 	var lifetime time.Duration
 	return command{
@@ -30,7 +30,7 @@ func token(c *config) command {
 		},
 		run: func(_ context.Context, _ []string, stdout, _ io.Writer) error {
 			switch {
-			case c.authSecret == "":
+			case c.AuthSecret == "":
 				return errors.New("--auth-secret is missing: the token is signed with the secret of the server")
 			case t.Name == "":
 				return errors.New("--name is missing: the audit log calls the token's bearer by it")
@@ -39,7 +39,7 @@ func token(c *config) command {
 			case t.Channels == nil:
 				return errors.New("--channels is missing: which channels the token is for, such as 'jobs/*'; '*/*' is all")
 			}
-			secrets, err := access.ParseSecrets(c.authSecret)
+			secrets, err := access.ParseSecrets(c.AuthSecret)
 			if err != nil {
 				return err
 			}

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"errors"
@@ -12,7 +12,7 @@ import (
 )
 
 // parseConfig is parse for the relay.
-func parseConfig(args []string) (config, error) {
+func parseConfig(args []string) (Config, error) {
 	var c config
 	_, err := parse(&c, commands(&c)[0], args)
 	return c, err
@@ -20,21 +20,21 @@ func parseConfig(args []string) (config, error) {
 
 // defaults is what parseConfig returns when nobody says anything.
 func defaults() config {
-	return config{
-		port:         3000,
-		corsOrigin:   "*",
-		readAhead:    64 << 10,
-		stallTimeout: time.Minute,
-		drainTimeout: 30 * time.Second,
+	return Config{
+		Port:         3000,
+		CORSOrigin:   "*",
+		ReadAhead:    64 << 10,
+		StallTimeout: time.Minute,
+		DrainTimeout: 30 * time.Second,
 
-		maxWaitingPerChannel: 1000,
-		maxHeader:            32 << 10,
-		headerTimeout:        10 * time.Second,
+		MaxWaitingPerChannel: 1000,
+		MaxHeader:            32 << 10,
+		HeaderTimeout:        10 * time.Second,
 
-		auditDB:   "httpipe.db",
-		audit:     auditRequired,
-		logFormat: "text",
-		logLevel:  slog.LevelInfo,
+		AuditDB:   "httpipe.db",
+		Audit:     AuditRequired,
+		LogFormat: "text",
+		LogLevel:  slog.LevelInfo,
 	}
 }
 
@@ -42,7 +42,7 @@ func defaults() config {
 // ones of the machine do not disturb.
 func noEnvironment(t *testing.T) {
 	t.Helper()
-	for _, o := range options(&config{}) {
+	for _, o := range options(&Config{}) {
 		for _, name := range o.variables() {
 			t.Setenv(name, "") // so that the test's end restores it
 			if err := os.Unsetenv(name); err != nil {
@@ -64,7 +64,7 @@ func writeFile(t *testing.T, text string) string {
 
 // parseWith runs parseConfig with these variables and, unless it is empty, this
 // config file.
-func parseWith(t *testing.T, env map[string]string, file string, args []string) (config, error) {
+func parseWith(t *testing.T, env map[string]string, file string, args []string) (Config, error) {
 	t.Helper()
 	noEnvironment(t)
 	for name, value := range env {
@@ -74,7 +74,7 @@ func parseWith(t *testing.T, env map[string]string, file string, args []string) 
 		args = append([]string{"--config", writeFile(t, file)}, args...)
 	}
 	c, err := parseConfig(args)
-	c.configFile = "" // a temporary name
+	c.ConfigFile = "" // a temporary name
 	return c, err
 }
 
@@ -82,38 +82,38 @@ func parseWith(t *testing.T, env map[string]string, file string, args []string) 
 // defaults.
 var examples = map[string]struct {
 	text string
-	want func(*config)
+	want func(*Config)
 }{
-	"port":                    {"8080", func(c *config) { c.port = 8080 }},
-	"host":                    {"127.0.0.1", func(c *config) { c.host = "127.0.0.1" }},
-	"require-https":           {"true", func(c *config) { c.requireHTTPS = true }},
-	"drop-to":                 {"65532:65533", func(c *config) { c.dropTo = account{"65532:65533", 65532, 65533} }},
-	"cors-origin":             {"https://a.example", func(c *config) { c.corsOrigin = "https://a.example" }},
-	"metrics-addr":            {"127.0.0.1:9091", func(c *config) { c.metricsAddr = "127.0.0.1:9091" }},
-	"request-timeout":         {"2.5", func(c *config) { c.requestTimeout = 2500 * time.Millisecond }},
-	"read-ahead":              {"1MiB", func(c *config) { c.readAhead = 1 << 20 }},
-	"max-body":                {"10MB", func(c *config) { c.maxBody = 10_000_000 }},
-	"stall-timeout":           {"off", func(c *config) { c.stallTimeout = 0 }},
-	"silence-timeout":         {"5m", func(c *config) { c.silenceTimeout = 5 * time.Minute }},
-	"drain-timeout":           {"0", func(c *config) { c.drainTimeout = 0 }},
-	"auth-secret":             {aSecret, func(c *config) { c.authSecret = aSecret }},
-	"anonymous":               {"produce:hooks/* look:a/b", func(c *config) { c.anonymous = "produce:hooks/* look:a/b" }},
-	"max-waiting":             {"50", func(c *config) { c.maxWaiting = 50 }},
-	"max-waiting-per-channel": {"off", func(c *config) { c.maxWaitingPerChannel = 0 }},
-	"max-waiting-per-client":  {"3", func(c *config) { c.maxWaitingPerClient = 3 }},
-	"rate-per-client":         {"60", func(c *config) { c.ratePerClient = 60 }},
-	"client-ip-header":        {"Fly-Client-IP", func(c *config) { c.clientIPHeader = "Fly-Client-IP" }},
-	"max-header":              {"64KiB", func(c *config) { c.maxHeader = 64 << 10 }},
-	"header-timeout":          {"3s", func(c *config) { c.headerTimeout = 3 * time.Second }},
-	"audit-db":                {"my books.db", func(c *config) { c.auditDB = "my books.db" }},
-	"audit":                   {"best-effort", func(c *config) { c.audit = auditBestEffort }},
-	"audit-retention":         {"90d", func(c *config) { c.auditRetention = 90 * 24 * time.Hour }},
-	"log-format":              {"json", func(c *config) { c.logFormat = "json" }},
-	"log-level":               {"debug", func(c *config) { c.logLevel = slog.LevelDebug }},
+	"port":                    {"8080", func(c *Config) { c.Port = 8080 }},
+	"host":                    {"127.0.0.1", func(c *Config) { c.Host = "127.0.0.1" }},
+	"require-https":           {"true", func(c *Config) { c.RequireHTTPS = true }},
+	"drop-to":                 {"65532:65533", func(c *Config) { c.DropTo = process.Account{"65532:65533", 65532, 65533} }},
+	"cors-origin":             {"https://a.example", func(c *Config) { c.CORSOrigin = "https://a.example" }},
+	"metrics-addr":            {"127.0.0.1:9091", func(c *Config) { c.MetricsAddr = "127.0.0.1:9091" }},
+	"request-timeout":         {"2.5", func(c *Config) { c.RequestTimeout = 2500 * time.Millisecond }},
+	"read-ahead":              {"1MiB", func(c *Config) { c.ReadAhead = 1 << 20 }},
+	"max-body":                {"10MB", func(c *Config) { c.MaxBody = 10_000_000 }},
+	"stall-timeout":           {"off", func(c *Config) { c.StallTimeout = 0 }},
+	"silence-timeout":         {"5m", func(c *Config) { c.SilenceTimeout = 5 * time.Minute }},
+	"drain-timeout":           {"0", func(c *Config) { c.DrainTimeout = 0 }},
+	"auth-secret":             {aSecret, func(c *Config) { c.AuthSecret = aSecret }},
+	"anonymous":               {"produce:hooks/* look:a/b", func(c *Config) { c.Anonymous = "produce:hooks/* look:a/b" }},
+	"max-waiting":             {"50", func(c *Config) { c.MaxWaiting = 50 }},
+	"max-waiting-per-channel": {"off", func(c *Config) { c.MaxWaitingPerChannel = 0 }},
+	"max-waiting-per-client":  {"3", func(c *Config) { c.MaxWaitingPerClient = 3 }},
+	"rate-per-client":         {"60", func(c *Config) { c.RatePerClient = 60 }},
+	"client-ip-header":        {"Fly-Client-IP", func(c *Config) { c.ClientIPHeader = "Fly-Client-IP" }},
+	"max-header":              {"64KiB", func(c *Config) { c.MaxHeader = 64 << 10 }},
+	"header-timeout":          {"3s", func(c *Config) { c.HeaderTimeout = 3 * time.Second }},
+	"audit-db":                {"my books.db", func(c *Config) { c.AuditDB = "my books.db" }},
+	"audit":                   {"best-effort", func(c *Config) { c.Audit = AuditBestEffort }},
+	"audit-retention":         {"90d", func(c *Config) { c.AuditRetention = 90 * 24 * time.Hour }},
+	"log-format":              {"json", func(c *Config) { c.LogFormat = "json" }},
+	"log-level":               {"debug", func(c *Config) { c.LogLevel = slog.LevelDebug }},
 }
 
 func TestEveryOptionFromEverySource(t *testing.T) {
-	for _, o := range options(&config{}) {
+	for _, o := range options(&Config{}) {
 		if o.name == "config" {
 			continue // TestConfigFile
 		}
@@ -187,7 +187,7 @@ func TestPrecedence(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			want := defaults()
-			want.port = tt.port
+			want.Port = tt.port
 			got, err := parseWith(t, tt.env, tt.file, strings.Fields(tt.args))
 			if err != nil || got != want {
 				t.Errorf("got  %+v, %v\nwant %+v", got, err, want)
@@ -251,7 +251,7 @@ func TestConfigErrors(t *testing.T) {
 
 func TestEmptyAuditDBIfOff(t *testing.T) {
 	got, err := parseWith(t, map[string]string{"HTTPIPE_AUDIT": "off"}, "", []string{"--audit-db="})
-	if err != nil || got.auditDB != "" || got.audit != auditOff {
+	if err != nil || got.AuditDB != "" || got.Audit != AuditOff {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }
@@ -261,7 +261,7 @@ func TestConfigFile(t *testing.T) {
 	path := writeFile(t, "# all of the format\r\n\n  --port 8080 # a comment\n\tp\t8081\t# another\n"+
 		"audit-db a b#c.db\n   # indented\nhost ::1")
 	want := defaults()
-	want.port, want.auditDB, want.host, want.configFile = 8081, "a b#c.db", "::1", path
+	want.Port, want.AuditDB, want.Host, want.ConfigFile = 8081, "a b#c.db", "::1", path
 
 	got, err := parseConfig([]string{"--config", path})
 	if err != nil || got != want {

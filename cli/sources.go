@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bufio"
@@ -96,7 +96,7 @@ func newSources(cmd command) *sources {
 			}
 		}
 	}
-	for _, o := range options(&config{}) { // the file is for all commands: each takes what is meant for it
+	for _, o := range options(&Config{}) { // the file is for all commands: each takes what is meant for it
 		s.names[o.name] = o.name
 		if o.short != "" {
 			s.names[o.short] = o.name

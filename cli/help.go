@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"cmp"
@@ -20,7 +20,7 @@ config file. A TIME is in seconds or has a unit (1.5, 30s, 12h, 90d), and so has
 )
 
 func printHelp(_ context.Context, _ []string, stdout, _ io.Writer) error {
-	table := commands(&config{})
+	table := commands(&Config{})
 	help(stdout, table, table[0])
 	return nil
 }

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bufio"
@@ -74,10 +74,10 @@ func (a *asked) kind(args []string) (*store.Kind, store.Filter, error) {
 }
 
 // withHistory calls f with the history of the log, until it returns or the process is told to stop, which is no error.
-func withHistory(ctx context.Context, c *config, f func(ctx context.Context, h *store.History) error) (err error) {
+func withHistory(ctx context.Context, c *Config, f func(ctx context.Context, h *store.History) error) (err error) {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	h, err := store.OpenHistory(c.auditDB)
+	h, err := store.OpenHistory(c.AuditDB)
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func withHistory(ctx context.Context, c *config, f func(ctx context.Context, h *
 	return nil
 }
 
-func auditList(c *config) command {
+func auditList(c *Config) command {
 	var a asked
 	return command{
 		name: "audit list", args: "[WHAT]", options: auditOptions(c),
@@ -117,7 +117,7 @@ func auditList(c *config) command {
 	}
 }
 
-func auditExport(c *config) command {
+func auditExport(c *Config) command {
 	var a asked
 	return command{
 		name: "audit export", args: "[WHAT]", options: auditOptions(c),
@@ -145,7 +145,7 @@ func auditExport(c *config) command {
 	}
 }
 
-func auditShow(c *config) command {
+func auditShow(c *Config) command {
 	var a asked
 	return command{
 		name: "audit show", args: "ID", options: auditOptions(c), flags: []option{a.withJSON()},
@@ -172,7 +172,7 @@ func auditShow(c *config) command {
 	}
 }
 
-func auditSummary(c *config) command {
+func auditSummary(c *Config) command {
 	var a asked
 	return command{
 		name: "audit summary", options: auditOptions(c),

@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"strings"
@@ -13,23 +13,23 @@ func TestWaitingLimit(t *testing.T) {
 		got   int // 0: refused
 	}{
 		{want: 0, files: 1024, got: 720},
-		{want: 0, files: 1 << 20, got: mostWaiting},
-		{want: 0, files: ownFiles + 4, got: 3},
-		{want: 0, files: ownFiles, got: 0},
+		{want: 0, files: 1 << 20, got: maxAutoWaiting},
+		{want: 0, files: reservedFiles + 4, got: 3},
+		{want: 0, files: reservedFiles, got: 0},
 		{want: 864, files: 1024, got: 864},
 		{want: 865, files: 1024, got: 0},
 		{want: 20_000, files: 1 << 20, got: 20_000},
 	} {
-		got, err := waitingLimitOf(test.want, test.files)
+		got, err := waitingLimit(test.want, test.files)
 		if got != test.got || (err == nil) != (test.got > 0) {
 			t.Errorf("%d waiters wanted with %d files: %d, %v; want %d", test.want, test.files, got, err, test.got)
 		}
 	}
-	_, err := waitingLimitOf(1000, 1024)
-	if err == nil || !strings.Contains(err.Error(), "--max-waiting 1000 needs 1176 open files, and this process may have 1024") {
+	_, err := waitingLimit(1000, 1024)
+	if err == nil || !strings.Contains(err.Error(), "--max-waiting 1000 needs 1176 open files, and this process may open 1024") {
 		t.Errorf("error %v", err)
 	}
-	if _, err := waitingLimitOf(1000, 1176); err != nil {
+	if _, err := waitingLimit(1000, 1176); err != nil {
 		t.Errorf("with the files that the error asks for: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -10,11 +10,11 @@ import (
 )
 
 // toolbox is a table with a command of each kind, which write what they were given to got.
-func toolbox(c *config, got *string) []command {
+func toolbox(c *Config, got *string) []command {
 	var name string
 	var loud bool
 	say := func(_ context.Context, args []string, _, _ io.Writer) error {
-		*got = fmt.Sprintf("%s %d %s %v %q", c.auditDB, c.port, name, loud, args)
+		*got = fmt.Sprintf("%s %d %s %v %q", c.AuditDB, c.Port, name, loud, args)
 		return nil
 	}
 	return []command{
@@ -87,7 +87,7 @@ func TestCommands(t *testing.T) {
 // TestCommandTable: what the table must be for the rest to work.
 func TestCommandTable(t *testing.T) {
 	t.Parallel()
-	table := commands(&config{})
+	table := commands(&Config{})
 	first := ""
 	var seen []string
 	for i, cmd := range table {
@@ -104,7 +104,7 @@ func TestCommandTable(t *testing.T) {
 			if own.group != "" || own.plain != "" {
 				t.Errorf("%s --%s has a group or a variable; only options of the table have", cmd.name, own.name)
 			}
-			if slices.ContainsFunc(options(&config{}), func(o option) bool {
+			if slices.ContainsFunc(options(&Config{}), func(o option) bool {
 				return o.name == own.name || o.name == own.short || o.short != "" && o.short == own.short
 			}) {
 				t.Errorf("%s --%s is an option of the table too", cmd.name, own.name)
@@ -116,7 +116,7 @@ func TestCommandTable(t *testing.T) {
 // TestCommandHelp: every command explains itself, in lines that fit a terminal.
 func TestCommandHelp(t *testing.T) {
 	noEnvironment(t)
-	for _, cmd := range commands(&config{}) {
+	for _, cmd := range commands(&Config{}) {
 		var b strings.Builder
 		if err := run(t.Context(), append(strings.Fields(cmd.name), "-h"), &b, nil); err != nil {
 			t.Errorf("httpipe %s -h: %v", cmd.name, err)
@@ -187,7 +187,7 @@ func TestHelp(t *testing.T) {
 			t.Errorf("the help lacks\n%s", entry)
 		}
 	}
-	for _, o := range options(&config{}) {
+	for _, o := range options(&Config{}) {
 		def := o.def
 		if def == "" {
 			def = "none"

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -20,7 +20,7 @@ const (
 	tailWindow = 1000
 )
 
-func auditTail(c *config) command {
+func auditTail(c *Config) command {
 	var a asked
 	flags := append(a.exchangeFilters(), a.withLimit("10"), a.withJSON(),
 		option{name: "follow", short: "f", help: "go on, and print each exchange when it has ended", set: into(&a.follow, parseBool)})

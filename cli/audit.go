@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -14,16 +14,16 @@ import (
 )
 
 // auditOptions are what every command about the audit log takes.
-func auditOptions(c *config) []option { return pick(c, "audit-db", "config") }
+func auditOptions(c *Config) []option { return pick(c, "audit-db", "config") }
 
-func auditBackup(c *config) command {
+func auditBackup(c *Config) command {
 	return command{
 		name: "audit backup", args: "FILE", options: auditOptions(c),
 		help: "copy the audit log to a new file; a server may run",
 		run: func(ctx context.Context, args []string, stdout, _ io.Writer) error {
 			ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM) // half a copy is removed
 			defer stop()
-			report, err := store.Backup(ctx, c.auditDB, args[0])
+			report, err := store.Backup(ctx, c.AuditDB, args[0])
 			if err != nil {
 				return err
 			}
@@ -33,12 +33,12 @@ func auditBackup(c *config) command {
 	}
 }
 
-func auditCheck(c *config) command {
+func auditCheck(c *Config) command {
 	return command{
 		name: "audit check", options: auditOptions(c),
 		help: "examine the audit log; exit with 0 if it is sound",
 		run: func(ctx context.Context, _ []string, stdout, _ io.Writer) error {
-			report, err := store.Check(ctx, c.auditDB)
+			report, err := store.Check(ctx, c.AuditDB)
 			if err != nil {
 				return err
 			}

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bufio"
@@ -17,7 +17,7 @@ import (
 const healthPatience = 5 * time.Second
 
 // healthcheck is for images without curl.
-func healthcheck(c *config) command {
+func healthcheck(c *Config) command {
 	return command{
 		name: "healthcheck", args: "[URL]", options: pick(c, "port", "host", "config"),
 		help: "ask /healthz; exit with 0 if it is well",
@@ -35,15 +35,15 @@ func healthcheck(c *config) command {
 }
 
 // healthURL is where a server with these options is asked for its health on the same machine.
-func (c *config) healthURL() (string, error) {
-	if c.port == 0 {
+func (c *Config) healthURL() (string, error) {
+	if c.Port == 0 {
 		return "", errors.New("which port the server took is not known (--port 0); give the URL of its /healthz")
 	}
-	host := c.host
+	host := c.Host
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	return "http://" + net.JoinHostPort(host, strconv.Itoa(c.port)) + "/healthz", nil
+	return "http://" + net.JoinHostPort(host, strconv.Itoa(c.Port)) + "/healthz", nil
 }
 
 // askHealth returns nil if the answer to a GET is 200. A redirect is not followed: what it leads to is

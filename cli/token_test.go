@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"io"
@@ -112,7 +112,7 @@ func TestAccessOptions(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			want := defaults()
-			want.anonymous = test.anonymous
+			want.Anonymous = test.anonymous
 			got, err := parseWith(t, test.env, test.file, strings.Fields(test.args))
 			if err != nil || got != want {
 				t.Errorf("got  %+v, %v\nwant %+v", got, err, want)
