@@ -29,9 +29,17 @@ func newGuard(c *config) (*access.Guard, error) {
 	return access.New(secrets, everyone), nil
 }
 
-// warnIfOpen says that the server has no control over who uses it, if others than this machine reach it.
-func warnIfOpen(logger *slog.Logger, guard *access.Guard, addr net.Addr) {
-	if tcp, ok := addr.(*net.TCPAddr); ok && guard == nil && !tcp.IP.IsLoopback() {
+// warnIfOpen says that the server has no control over who uses it, if other machines reach it: directly, or
+// through the proxy that an option speaks of.
+func warnIfOpen(c *config, logger *slog.Logger, guard *access.Guard, addr net.Addr) {
+	tcp, ok := addr.(*net.TCPAddr)
+	local := ok && tcp.IP.IsLoopback()
+	switch {
+	case guard != nil:
+	case local && (c.clientIPHeader != "" || c.requireHTTPS):
+		logger.Warn("any client that reaches the proxy may produce, consume and delete; --auth-secret limits this to clients that have a token",
+			"addr", addr.String())
+	case ok && !local:
 		logger.Warn("whoever reaches this address may produce, consume and delete; --auth-secret keeps it to those who have a token, --host 127.0.0.1 to this machine",
 			"addr", addr.String())
 	}

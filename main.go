@@ -109,7 +109,7 @@ func serve(ctx context.Context, c *config, logger *slog.Logger) (err error) {
 		return err
 	}
 	logger.Info("listening", append([]any{"addr", listener.Addr().String()}, listening...)...)
-	warnIfOpen(logger, guard, listener.Addr())
+	warnIfOpen(c, logger, guard, listener.Addr())
 
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()

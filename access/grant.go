@@ -48,6 +48,11 @@ func ParsePattern(text string) (Pattern, error) {
 		return Pattern{}, fmt.Errorf("%q is no pattern of channels; want namespace/channel, in which * is any part of a name, as in jobs/*; blanks separate several", text)
 	}
 	namespace, channel, _ := strings.Cut(text, "/")
+	for _, name := range []string{namespace, channel} {
+		if name == "." || name == ".." {
+			return Pattern{}, fmt.Errorf("%q names no channel: nothing is called %q", text, name)
+		}
+	}
 	return Pattern{namespace, channel}, nil
 }
 

@@ -1,10 +1,10 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -75,14 +75,22 @@ func parse(c *Config, cmd command, args []string) ([]string, error) {
 			}
 			s.text, s.source = o.def, "default"
 		}
+		if o.guarded && strings.TrimSpace(s.text) == "" {
+			return nil, empty(o.name, s)
+		}
 		if err := o.set(s.text); err != nil {
 			return nil, invalid(o.name, s, err)
 		}
 	}
-	if s := given["audit-db"]; s != nil && c.AuditDB == "" && c.Audit != AuditOff {
-		return nil, invalid("audit-db", s, errors.New("want a file name, unless --audit is off"))
+	if err := c.checkTogether(given); err != nil {
+		return nil, err
 	}
 	return args, nil
+}
+
+// empty is the error for a guarded option that is set but has no value.
+func empty(name string, s *setting) error {
+	return fmt.Errorf("--%s (%s) is set but empty: probably a variable that is not set (such as $SECRET) or a command that failed (such as $(cat FILE)); give it a value, or remove it", name, s.source)
 }
 
 // invalid is the error for an option whose text cannot be used.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -218,12 +219,10 @@ func TestConfigErrors(t *testing.T) {
 		{"wrong short line", nil, "p x", nil, `"x" for --port (file …httpipe.conf, line 1): want`},
 		{"unknown line", nil, "port 1\nprot 2\n", nil, `unknown option "prot" (file …httpipe.conf, line 2)`},
 		{"variable's name as a line", nil, "HTTPIPE_PORT 1", nil, `unknown option "HTTPIPE_PORT" (file …, line 1)`},
-		{"line without a value", nil, "audit\nhost # all", nil, `"" for --host (file …, line 2): want`},
+		{"line without a value", nil, "max-body\nport # any", nil, `"" for --port (file …, line 2): want`},
 		{"config in the file", nil, "config other.conf", nil, "--config cannot…(file …, line 1)"},
 		{"endless line", nil, strings.Repeat("x", 1<<17), nil, "file …httpipe.conf: …too long"},
 		{"empty flag", nil, "", []string{"--port="}, `invalid value "" for --port (command line)`},
-		{"empty host", nil, "", []string{"--host="}, `invalid value "" for --host (command line)`},
-		{"empty config", nil, "", []string{"--config="}, `invalid value "" for --config (command line)`},
 		{"empty audit-db", nil, "", []string{"--audit-db="}, `"" for --audit-db (command line): …--audit is off`},
 		{"unknown line with a value", nil, "auth-secret=" + aSecret, nil, `unknown option "auth-secret" (file`},
 		{"missing file", nil, "", []string{"--config", "/nope/x"}, "--config (command line): …/nope/x: no such file"},
@@ -246,6 +245,78 @@ func TestConfigErrors(t *testing.T) {
 				t.Errorf("error has several lines: %q", err)
 			}
 		})
+	}
+}
+
+// TestSetButEmpty: an empty text for an option whose default is more open than any value stops the start in every
+// source, and nothing of lower precedence hides it. For all other options an empty variable is none.
+func TestSetButEmpty(t *testing.T) {
+	guarded := []string{"auth-secret", "client-ip-header", "config", "cors-origin", "host", "require-https"}
+	for _, o := range options(&Config{}) {
+		if o.guarded != slices.Contains(guarded, o.name) {
+			t.Errorf("guarded is %t for --%s", o.guarded, o.name)
+		}
+		example := examples[o.name].text
+		for _, text := range []string{"", " ", "\t\n"} {
+			check := func(source string, env map[string]string, file string, args ...string) {
+				got, err := parseWith(t, env, file, args)
+				switch {
+				case o.guarded && (err == nil || !strings.HasPrefix(err.Error(), "--"+o.name+" ("+source) ||
+					!strings.Contains(err.Error(), ") is set but empty: probably a variable that is not set (such as $SECRET)") || strings.Contains(err.Error(), "\n")):
+					t.Errorf("--%s is %q by %s: %v", o.name, text, source, err)
+				case !o.guarded && text == "" && env != nil && (err != nil || got != defaults()):
+					t.Errorf("--%s is %q by %s: %+v, %v", o.name, text, source, got, err)
+				}
+			}
+			for _, name := range o.variables() {
+				check("variable "+name, map[string]string{name: text}, "")
+			}
+			if !o.guarded {
+				continue
+			}
+			check("command line", nil, "", "--"+o.name+"="+text)
+			if o.name == "config" {
+				continue
+			}
+			check("variable "+o.env(), map[string]string{o.env(): text}, o.name+" "+example+"\n")
+			if text != "\t\n" {
+				check("file ", nil, o.name+text+"\n")
+			}
+		}
+	}
+	if _, err := parseWith(t, map[string]string{"HTTPIPE_AUTH_SECRET": ""}, "", []string{"--auth-secret", aSecret}); err != nil {
+		t.Errorf("an empty variable that a flag overrides: %v", err)
+	}
+	t.Setenv("HTTPIPE_AUTH_SECRET", "")
+	var c config
+	if _, err := parse(&c, token(&c), nil); err == nil || !strings.HasPrefix(err.Error(), "--auth-secret (variable HTTPIPE_AUTH_SECRET) is set but empty") {
+		t.Errorf("httpipe token with an empty secret: %v", err)
+	}
+}
+
+// TestTogether: values that can have no effect beside others are refused, and a default never is.
+func TestTogether(t *testing.T) {
+	for _, test := range []struct{ args, want string }{
+		{"--audit off --audit-retention 90d", `invalid value "90d" for --audit-retention (command line): there is no log`},
+		{"--audit off --audit-retention off", ""},
+		{"--audit off --audit-db a.db", ""},
+		{"--max-waiting 50", ""},
+		{"--max-waiting 50 --max-waiting-per-channel 51", `"51" for --max-waiting-per-channel (command line): it is never reached`},
+		{"--max-waiting 50 --max-waiting-per-client 51", `"51" for --max-waiting-per-client (command line): it is never reached`},
+		{"--max-waiting 50 --max-waiting-per-client 50 --max-waiting-per-channel 50", ""},
+		{"--max-waiting-per-client 10001", `(auto: up to 10000)`},
+		{"--max-waiting 20000 --max-waiting-per-client 10001", ""},
+		{"--metrics-addr 127.0.0.1:3000", `"127.0.0.1:3000" for --metrics-addr (command line): the relay itself listens there`},
+		{"--metrics-addr :3000 --host 127.0.0.1", "the relay itself listens there"},
+		{"--metrics-addr 0.0.0.0:3000 --host 127.0.0.1", "the relay itself listens there"},
+		{"--metrics-addr [::1]:80 --port 80 --host ::1", "the relay itself listens there"},
+		{"--metrics-addr 127.0.0.2:3000 --host 127.0.0.1", ""},
+		{"--metrics-addr 127.0.0.1:0 --port 0", ""},
+	} {
+		_, err := parseWith(t, nil, "", strings.Fields(test.args))
+		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\n")) {
+			t.Errorf("%s: %v, want %q", test.args, err, test.want)
+		}
 	}
 }
 

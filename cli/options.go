@@ -20,6 +20,12 @@ type option struct {
 	list   bool // it can be given several times; the texts are joined by blanks
 	secret bool // its text is shown to nobody
 
+	// guarded marks an option whose default lets more clients in than any value does, or that names the file
+	// in which such options are. An empty text is then an error in every source: it comes from a $SECRET that is
+	// not set, or a $(cat FILE) that failed, and must not open the server. Of any other option an empty variable
+	// is the same as none.
+	guarded bool
+
 	set func(text string) error // parses text into the field of config
 }
 
@@ -49,16 +55,16 @@ func relayOptions(c *Config) []option {
 		{name: "port", short: "p", plain: "PORT", group: listening, arg: "N", def: "3000",
 			help: "port to listen on; 0 takes any free one",
 			set:  into(&c.Port, parsePort)},
-		{name: "host", group: listening, arg: "HOST",
+		{name: "host", group: listening, arg: "HOST", guarded: true,
 			help: "address to listen on, such as 127.0.0.1; none is all interfaces",
 			set:  into(&c.Host, parseHost)},
-		{name: "require-https", group: listening, def: "false",
+		{name: "require-https", group: listening, def: "false", guarded: true,
 			help: "refuse what came to the proxy by plain http (X-Forwarded-Proto)",
 			set:  into(&c.RequireHTTPS, parseBool)},
 		{name: "drop-to", group: listening, arg: "USER",
 			help: "whom a start as root becomes: NAME, UID or UID:GID",
 			set:  into(&c.DropTo, process.ParseAccount)},
-		{name: "cors-origin", group: listening, arg: "ORIGINS", def: "*",
+		{name: "cors-origin", group: listening, arg: "ORIGINS", def: "*", guarded: true,
 			help: "origins whose pages may call, separated by commas; * is any",
 			set:  into(&c.CORSOrigin, parseOrigins)},
 		{name: "metrics-addr", group: listening, arg: "ADDR", def: "off",
@@ -89,7 +95,7 @@ func relayOptions(c *Config) []option {
 func accessOptions(c *Config) []option {
 	const access = "Access"
 	return []option{
-		{name: "auth-secret", group: access, arg: "SECRET", secret: true,
+		{name: "auth-secret", group: access, arg: "SECRET", secret: true, guarded: true,
 			help: "lets only those in who have it, or a token signed with it",
 			set:  into(&c.AuthSecret, parseSecret)},
 		{name: "anonymous", group: access, arg: "GRANT", list: true,
@@ -113,7 +119,7 @@ func limitOptions(c *Config) []option {
 		{name: "rate-per-client", group: limits, arg: "N", def: "none",
 			help: "requests a minute of one address; 0 is no limit",
 			set:  into(&c.RatePerClient, orOff(parseCount))},
-		{name: "client-ip-header", group: limits, arg: "NAME",
+		{name: "client-ip-header", group: limits, arg: "NAME", guarded: true,
 			help: "where a trusted proxy puts the client's address: X-Real-IP",
 			set:  into(&c.ClientIPHeader, parseHeaderName)},
 		{name: "max-header", group: limits, arg: "SIZE", def: "32KiB",
@@ -144,7 +150,7 @@ func recordOptions(c *Config) []option {
 		{name: "log-level", group: logging, arg: "LEVEL", def: "info",
 			help: "least that is logged: debug, info, warn or error",
 			set:  into(&c.LogLevel, parseLevel)},
-		{name: "config", group: logging, arg: "FILE",
+		{name: "config", group: logging, arg: "FILE", guarded: true,
 			help: `file of more options, one "name value" on a line`,
 			set:  into(&c.ConfigFile, parseFileName)},
 	}

@@ -67,7 +67,11 @@ func readSources(cmd command, args []string) (map[string]*setting, []string, err
 	}
 	err = ff.Parse(s.flags, nil, ff.WithConfigFileFlag("config"), ff.WithConfigFileParser(s.parseFile))
 	if _, ok := errors.AsType[*fs.PathError](err); ok {
-		return nil, nil, fmt.Errorf("--config (%s): %w", s.given["config"].source, err)
+		file := s.given["config"]
+		if strings.TrimSpace(file.text) == "" {
+			return nil, nil, empty("config", file)
+		}
+		return nil, nil, fmt.Errorf("--config (%s): %w", file.source, err)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -122,12 +126,12 @@ func (s *sources) readArgs(args []string) (rest []string, err error) {
 }
 
 // readEnvironment takes each option from the first of its variables that is not
-// empty.
+// empty; the variable of a guarded option counts also if it is.
 func (s *sources) readEnvironment(opts []option) {
 	for _, o := range opts {
 		for _, name := range o.variables() {
-			text := os.Getenv(name)
-			if text == "" || fromKubernetes(name, text) {
+			text, found := os.LookupEnv(name)
+			if !found || text == "" && !o.guarded || fromKubernetes(name, text) {
 				continue
 			}
 			s.reading = "variable " + name

@@ -6,7 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
-	"net/url"
+	"net/http"
 	"regexp"
 	"strconv"
 	"strings"
@@ -115,12 +115,25 @@ func parseCount(text string) (int, error) {
 	return int(n), nil
 }
 
-// parseHeaderName takes what can be the name of an HTTP header.
+// parseHeaderName takes the name of an HTTP header that can hold a client's address.
 func parseHeaderName(text string) (string, error) {
 	if !headerName.MatchString(text) {
 		return "", errors.New("want the name of a header, such as X-Real-IP")
 	}
+	if why := noAddressIn[http.CanonicalHeaderKey(text)]; why != "" {
+		return "", errors.New(why + "; want a header that holds an address, such as X-Real-IP")
+	}
 	return text, nil
+}
+
+// noAddressIn are headers in which an address is never found, although proxies send them.
+var noAddressIn = map[string]string{
+	"Forwarded":         "Forwarded holds pairs such as for=192.0.2.1, which httpipe does not read",
+	"Host":              "Host holds the server's name",
+	"Authorization":     "Authorization holds the client's credentials",
+	"X-Forwarded-Host":  "X-Forwarded-Host holds the server's name",
+	"X-Forwarded-Port":  "X-Forwarded-Port holds the server's port",
+	"X-Forwarded-Proto": "X-Forwarded-Proto holds the scheme",
 }
 
 var headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
@@ -151,24 +164,11 @@ func parseAddr(text string) (string, error) {
 	return text, nil
 }
 
-// parseOrigins takes a list of origins as browsers spell them. One that is
-// spelled otherwise would never match, without anyone noticing.
-func parseOrigins(text string) (string, error) {
-	origins := strings.Split(text, ",")
-	for i, origin := range origins {
-		origin = strings.ToLower(strings.TrimSpace(origin))
-		u, err := url.Parse(origin)
-		isOrigin := err == nil && u.Scheme != "" && u.Host != "" && origin == u.Scheme+"://"+u.Host
-		if origin != "*" && !isOrigin {
-			return "", errors.New("want * or origins such as https://example.com, separated by commas")
-		}
-		origins[i] = origin
-	}
-	return strings.Join(origins, ","), nil
-}
-
 func parseSecret(text string) (string, error) {
 	_, err := access.ParseSecrets(text)
+	if newer, older, two := strings.Cut(text, ","); err == nil && two && strings.TrimSpace(newer) == strings.TrimSpace(older) {
+		err = errors.New("the two secrets are the same")
+	}
 	return text, err
 }
 

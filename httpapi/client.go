@@ -22,19 +22,40 @@ func (s *Server) client(r *http.Request) pipe.Client {
 	return c
 }
 
-// clientAddr is the address of the client: what the trusted header says, if there is one, or else the
-// other end of the connection. Of a list the last entry counts: that is what our own proxy saw, and all
-// before it is what somebody has told it.
+// clientAddr is the address of the client: the one in the trusted header, if there is one, or else the
+// other end of the connection. Of a list the last entry counts: our own proxy has added it, and a client can have
+// sent all entries before it. A header that holds no address is logged once: without a word each client
+// would count as the proxy.
 func (s *Server) clientAddr(r *http.Request) string {
-	if name := s.config.ClientIPHeader; name != "" {
-		if addr, err := netip.ParseAddr(lastOf(r.Header.Values(name))); err == nil {
-			return addr.Unmap().WithZone("").String()
+	name := s.config.ClientIPHeader
+	if values := r.Header.Values(name); len(values) > 0 {
+		text := lastOf(values)
+		if addr, ok := parseClient(text); ok {
+			return addr
 		}
+		s.noAddress.Do(func() {
+			s.config.Logger.Warn("--client-ip-header names a header that holds no IP address; the address of the connection counts instead (logged once)",
+				"header", name, "value", text[:min(len(text), 100)], "connection", r.RemoteAddr)
+		})
 	}
 	if c := connOf(r); c != nil {
 		return c.client
 	}
 	return addressOf(r.RemoteAddr)
+}
+
+// parseClient reads an address that may have a port and, if it is of IPv6, brackets.
+func parseClient(text string) (addr string, ok bool) {
+	ip, err := netip.ParseAddr(text)
+	if err != nil {
+		var end netip.AddrPort
+		if strings.HasSuffix(text, "]") {
+			text += ":0"
+		}
+		end, err = netip.ParseAddrPort(text)
+		ip = end.Addr()
+	}
+	return ip.Unmap().WithZone("").String(), err == nil
 }
 
 // addressOf returns the address of an end of a connection, without its port.

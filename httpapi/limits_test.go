@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -106,17 +107,46 @@ func TestClientAddr(t *testing.T) {
 		{"", []string{"192.0.2.1"}, "198.51.100.7"},
 		{"X-Real-IP", nil, "198.51.100.7"},
 		{"X-Real-IP", []string{"192.0.2.1"}, "192.0.2.1"},
-		{"X-Real-IP", []string{"nonsense"}, "198.51.100.7"},
-		{"X-Real-IP", []string{""}, "198.51.100.7"},
 		{"X-Real-IP", []string{"203.0.113.9, 192.0.2.1"}, "192.0.2.1"},
 		{"X-Real-IP", []string{"203.0.113.9", " 192.0.2.1 "}, "192.0.2.1"},
 		{"X-Real-IP", []string{"2001:db8::1"}, "2001:db8::1"},
 		{"X-Real-IP", []string{"::ffff:192.0.2.1"}, "192.0.2.1"},
+		{"X-Real-IP", []string{"203.0.113.7:51234"}, "203.0.113.7"},
+		{"X-Real-IP", []string{"[2001:db8::1]:443"}, "2001:db8::1"},
+		{"X-Real-IP", []string{"[2001:db8::1]"}, "2001:db8::1"},
+		{"X-Real-IP", []string{"[2001:db8::9]:443, [2001:db8::1]:443"}, "2001:db8::1"},
+		{"X-Real-IP", []string{"[::ffff:192.0.2.1]:443"}, "192.0.2.1"},
+		{"X-Real-IP", []string{"fe80::1%eth0"}, "fe80::1"},
+		{"X-Real-IP", []string{"[fe80::1%25eth0]:443"}, "fe80::1"},
+		{"X-Real-IP", []string{"[fe80::1%eth0]"}, "fe80::1"},
 	} {
-		s := &Server{config: Config{ClientIPHeader: test.header}}
+		s := &Server{config: Config{ClientIPHeader: test.header}} // it has no logger: none of these is logged
 		r := &http.Request{RemoteAddr: "198.51.100.7:4321", Header: http.Header{"X-Real-Ip": test.values}}
 		if got := s.clientAddr(r); got != test.want {
 			t.Errorf("trusting %q, given %q: %s, want %s", test.header, test.values, got, test.want)
+		}
+	}
+}
+
+// TestNoClientAddr: a header that holds no address is logged, once however many requests bring it, and in bounds;
+// the address of the connection counts.
+func TestNoClientAddr(t *testing.T) {
+	for _, value := range []string{"nonsense", "", "unknown", "203.0.113.7:", "203.0.113.7:65536", "203.0.113.7:http", "[2001:db8::1", "[203.0.113.7]:80",
+		"[203.0.113.7]", "[]", "[]:80", "]", "for=203.0.113.7", "relay.example.com", "192.0.2.1,", "x\xff\" level=ERROR " + strings.Repeat("x", 8<<10)} {
+		var log strings.Builder
+		s := &Server{config: Config{ClientIPHeader: "X-Real-IP", Logger: slog.New(slog.NewTextHandler(&log, nil))}}
+		for range 2 {
+			r := &http.Request{RemoteAddr: "198.51.100.7:4321", Header: http.Header{"X-Real-Ip": {value}}}
+			if got := s.clientAddr(r); got != "198.51.100.7" {
+				t.Errorf("given %.20q: %s", value, got)
+			}
+		}
+		shown := lastOf([]string{value})
+		shown = strconv.Quote(shown[:min(len(shown), 20)])
+		logged := log.String()
+		if strings.Count(logged, "\n") != 1 || len(logged) > 500 || !strings.Contains(logged, "level=WARN") || !strings.Contains(logged, " header=X-Real-IP value=") ||
+			!strings.Contains(logged, " value="+shown[:len(shown)-1]) && !strings.Contains(logged, " value="+strings.Trim(shown, `"`)) {
+			t.Errorf("given %.20q, it logs %q", value, logged)
 		}
 	}
 }

@@ -69,16 +69,17 @@ type Config struct {
 
 // A Server is the relay behind a listener.
 type Server struct {
-	config   Config
-	broker   *pipe.Broker
-	http     *http.Server
-	routes   map[string]methods
-	watch    *watcher
-	live     *live
-	rates    *rates         // nil without a limit
-	failures *rates         // of tokens
-	flood    *flood         // nil without a log
-	taken    sync.WaitGroup // handlers of requests that were taken over, of which net/http knows nothing
+	config    Config
+	broker    *pipe.Broker
+	http      *http.Server
+	routes    map[string]methods
+	watch     *watcher
+	live      *live
+	rates     *rates         // nil without a limit
+	failures  *rates         // of tokens
+	flood     *flood         // nil without a log
+	noAddress sync.Once      // for the log line about a ClientIPHeader that holds no address
+	taken     sync.WaitGroup // handlers of requests that were taken over, of which net/http knows nothing
 }
 
 // Ids of exchanges are made under the broker's lock, which should not wait for the kernel's random
