@@ -9,13 +9,14 @@ import (
 	"net/http"
 	"time"
 
+	"httpipe/cli"
 	"httpipe/metrics"
 )
 
 // serveMetrics answers GET /metrics on an address of its own, until stop. The address that it returns is the one
 // that it got.
-func serveMetrics(ctx context.Context, c *config, m *metrics.Metrics, logger *slog.Logger) (addr string, stop func(), err error) {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.metricsAddr)
+func serveMetrics(ctx context.Context, c *cli.Config, m *metrics.Metrics, logger *slog.Logger) (addr string, stop func(), err error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.MetricsAddr)
 	if err != nil {
 		return "", nil, fmt.Errorf("cannot listen for scrapes (--metrics-addr): %w", err)
 	}

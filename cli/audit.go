@@ -13,15 +13,19 @@ import (
 	"httpipe/store"
 )
 
-// auditOptions are what every command about the audit log takes.
-func auditOptions(c *Config) []option { return pick(c, "audit-db", "config") }
+// auditOptions returns what every command about the audit log takes.
+func auditOptions(c *Config) []option {
+	picked := pick(c, "audit-db", "config")
+	picked[0].help = "SQLite file of the audit log, which must exist"
+	return picked
+}
 
 func auditBackup(c *Config) command {
 	return command{
 		name: "audit backup", args: "FILE", options: auditOptions(c),
-		help: "copy the audit log to a new file; a server may run",
+		help: "copy the audit log to a new file, also while a server runs",
 		run: func(ctx context.Context, args []string, stdout, _ io.Writer) error {
-			ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM) // half a copy is removed
+			ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM) // an incomplete copy is removed
 			defer stop()
 			report, err := store.Backup(ctx, c.AuditDB, args[0])
 			if err != nil {
@@ -36,7 +40,7 @@ func auditBackup(c *Config) command {
 func auditCheck(c *Config) command {
 	return command{
 		name: "audit check", options: auditOptions(c),
-		help: "examine the audit log; exit with 0 if it is sound",
+		help: "check the audit log; exit with 0 if it is sound",
 		run: func(ctx context.Context, _ []string, stdout, _ io.Writer) error {
 			report, err := store.Check(ctx, c.AuditDB)
 			if err != nil {
@@ -55,7 +59,7 @@ func auditCheck(c *Config) command {
 	}
 }
 
-// printReport says what a log is and what it holds. A damaged one holds what nobody can count.
+// printReport prints which log a report is about, and its counts, which a damaged log does not have.
 func printReport(w io.Writer, r store.Report) {
 	inUse := ""
 	if r.InUse {

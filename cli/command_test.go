@@ -68,7 +68,7 @@ func TestCommands(t *testing.T) {
 		{args: "box -h", err: `unknown command "box" (commands: box open, box close)`},
 		{args: "knok there", err: `unknown command "knok" (commands: box, knock; no command runs the relay)`},
 	} {
-		var c config
+		var c Config
 		var got string
 		table := toolbox(&c, &got)
 		cmd, args, err := find(table, strings.Fields(tt.args))
@@ -133,7 +133,7 @@ func TestCommandHelp(t *testing.T) {
 		}
 	}
 
-	var c config
+	var c Config
 	var b strings.Builder
 	table := toolbox(&c, new(string))
 	help(&b, table, table[1])

@@ -6,10 +6,11 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"httpipe/process"
 )
 
-// config is everything a run of the program can be told. There is one field per
-// option; options describes each, and parse fills it in.
+// A Config has a field for each option of the relay, which options describes and parse fills in.
 type Config struct {
 	Host           string // empty: every interface
 	Port           int    // 0: any free port
@@ -24,10 +25,10 @@ type Config struct {
 	SilenceTimeout time.Duration // 0: off
 	DrainTimeout   time.Duration
 
-	AuthSecret string // as access.ParseSecrets takes it; empty: everybody may do everything
-	Anonymous  string // as access.ParseGrants takes it; empty: nobody may do anything without a token
+	AuthSecret string // as access.ParseSecrets reads it; empty: no token is needed
+	Anonymous  string // as access.ParseGrants reads it; empty: everything needs a token
 
-	MaxWaiting           int // 0: as many as the process may have files for; see waitingLimit
+	MaxWaiting           int // 0: see process.WaitingLimit
 	MaxWaitingPerChannel int // 0: no limit
 	MaxWaitingPerClient  int // 0: no limit
 	RatePerClient        int // requests a minute; 0: no limit
@@ -37,36 +38,36 @@ type Config struct {
 
 	AuditDB        string // empty only if audit is AuditOff
 	Audit          AuditMode
-	AuditRetention time.Duration // 0: rows are kept for ever
+	AuditRetention time.Duration // 0: rows are never removed
 
 	LogFormat  string // "text" or "json"
 	LogLevel   slog.Level
 	ConfigFile string // empty: none was read
 }
 
-// AuditMode says how much the relay insists on its audit log.
+// An AuditMode says what the relay does about exchanges that it cannot record.
 type AuditMode string
 
 const (
-	AuditStrict     AuditMode = "strict"      // no byte passes before its match is on disk
-	AuditRequired   AuditMode = "required"    // no 200 before the record is on disk
-	AuditBestEffort AuditMode = "best-effort" // relay anyway, count what went unrecorded
-	AuditOff        AuditMode = "off"         // no log at all
+	AuditStrict     AuditMode = "strict"      // relay no byte before the match is on disk
+	AuditRequired   AuditMode = "required"    // answer no 200 before the record is on disk
+	AuditBestEffort AuditMode = "best-effort" // relay anyway, and count unrecorded exchanges
+	AuditOff        AuditMode = "off"         // keep no log
 )
 
-// parse gathers the command's options from the command line, the environment, the
-// config file and the defaults, in this order of precedence, which fills in c, and
-// returns the arguments. Only the text that wins is parsed, so garbage that
-// something overrides does not stop the start. The error is one line; for -h and
-// --help it wraps flag.ErrHelp.
-func parse(c *Config, cmd command, args []string) ([]string, error) {
-	given, args, err := readSources(cmd, args)
+// parse fills in c from the command's options: from the flags, the environment, the config file and the defaults, in
+// this order of precedence. args is the end of the typed words that ffcli has left, and s has the flags before it. parse
+// parses only the text that wins, so that a wrong value that something overrides stops nothing. It returns the
+// arguments. The error is one line; for -h and --help it is flag.ErrHelp.
+func parse(c *Config, cmd command, s *sources, typed, args []string) ([]string, error) {
+	args, err := s.read(typed, args)
 	if err != nil {
 		return nil, err
 	}
 	if err := cmd.checkArgs(args); err != nil {
 		return nil, err
 	}
+	given := s.given
 	for _, o := range slices.Concat(cmd.options, cmd.flags) {
 		s := given[o.name]
 		if s.source == "" {
@@ -90,13 +91,14 @@ func parse(c *Config, cmd command, args []string) ([]string, error) {
 
 // empty is the error for a guarded option that is set but has no value.
 func empty(name string, s *setting) error {
-	return fmt.Errorf("--%s (%s) is set but empty: probably a variable that is not set (such as $SECRET) or a command that failed (such as $(cat FILE)); give it a value, or remove it", name, s.source)
+	return s.blame(fmt.Errorf("--%s (%s) is set but empty: probably a variable that is not set (such as $SECRET) or a command that failed (such as $(cat FILE)); give it a value, or remove it", name, s.source))
 }
 
 // invalid is the error for an option whose text cannot be used.
 func invalid(name string, s *setting, err error) error {
+	text := fmt.Sprintf(" %q", s.text)
 	if s.secret {
-		return fmt.Errorf("invalid value for --%s (%s): %w", name, s.source, err)
+		text = ""
 	}
-	return fmt.Errorf("invalid value %q for --%s (%s): %w", s.text, name, s.source, err)
+	return s.blame(fmt.Errorf("invalid value%s for --%s (%s): %w", text, name, s.source, err))
 }

@@ -1,8 +1,9 @@
 package cli
 
 import (
+	"context"
 	"errors"
-	"flag"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -12,15 +13,27 @@ import (
 	"time"
 )
 
-// parseConfig is parse for the relay.
-func parseConfig(args []string) (Config, error) {
-	var c config
-	_, err := parse(&c, commands(&c)[0], args)
-	return c, err
+// parseConfig returns what the relay is started with.
+func parseConfig(args []string) (got Config, err error) {
+	p := Program{Stdout: io.Discard, Stderr: io.Discard, Serve: func(_ context.Context, c *Config, _ io.Writer) error {
+		got = *c
+		return nil
+	}}
+	err = p.Run(context.Background(), args)
+	return got, err
+}
+
+// runWith runs a command, and returns what it prints on both outputs.
+func runWith(t *testing.T, args string) (output string, err error) {
+	t.Helper()
+	var b strings.Builder
+	p := Program{Version: "v1.2.3", Stdout: &b, Stderr: &b, Serve: func(context.Context, *Config, io.Writer) error { return nil }}
+	err = p.Run(t.Context(), strings.Fields(args))
+	return b.String(), err
 }
 
 // defaults is what parseConfig returns when nobody says anything.
-func defaults() config {
+func defaults() Config {
 	return Config{
 		Port:         3000,
 		CORSOrigin:   "*",
@@ -88,7 +101,7 @@ var examples = map[string]struct {
 	"port":                    {"8080", func(c *Config) { c.Port = 8080 }},
 	"host":                    {"127.0.0.1", func(c *Config) { c.Host = "127.0.0.1" }},
 	"require-https":           {"true", func(c *Config) { c.RequireHTTPS = true }},
-	"drop-to":                 {"65532:65533", func(c *Config) { c.DropTo = process.Account{"65532:65533", 65532, 65533} }},
+	"drop-to":                 {"65532:65533", func(c *Config) { c.DropTo = process.Account{Given: "65532:65533", UID: 65532, GID: 65533} }},
 	"cors-origin":             {"https://a.example", func(c *Config) { c.CORSOrigin = "https://a.example" }},
 	"metrics-addr":            {"127.0.0.1:9091", func(c *Config) { c.MetricsAddr = "127.0.0.1:9091" }},
 	"request-timeout":         {"2.5", func(c *Config) { c.RequestTimeout = 2500 * time.Millisecond }},
@@ -288,7 +301,7 @@ func TestSetButEmpty(t *testing.T) {
 		t.Errorf("an empty variable that a flag overrides: %v", err)
 	}
 	t.Setenv("HTTPIPE_AUTH_SECRET", "")
-	var c config
+	var c Config
 	if _, err := parse(&c, token(&c), nil); err == nil || !strings.HasPrefix(err.Error(), "--auth-secret (variable HTTPIPE_AUTH_SECRET) is set but empty") {
 		t.Errorf("httpipe token with an empty secret: %v", err)
 	}

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -13,57 +12,97 @@ const (
 	purpose = "httpipe is an HTTP server through which one client pipes data to another."
 
 	sourcesHelp = `
-An option is taken from its flag, else from its environment variable, else from its line in the
-config file. A TIME is in seconds or has a unit (1.5, 30s, 12h, 90d), and so has a SIZE (65536,
-64KiB, 10MB).
+An option that has a variable is taken from its flag, else from the environment, else from the config
+file, a line of which is a name and a value.
+`
+	unitsHelp = `
+A TIME is in seconds or has a unit (1.5, 30s, 12h, 90d), and so has a SIZE (65536, 64KiB, 10MB).
 `
 )
 
-func printHelp(_ context.Context, _ []string, stdout, _ io.Writer) error {
-	table := commands(&Config{})
-	help(stdout, table, table[0])
+// printHelp explains the command of these words, or all of them.
+func (p Program) printHelp(words []string, stdout io.Writer) error {
+	table := p.commands(&Config{})
+	cmd, err := find(table, words)
+	if err != nil {
+		return err
+	}
+	if len(words) == 0 {
+		cmd = table[0]
+	}
+	help(stdout, table, cmd)
 	return nil
 }
 
-// help explains the command in at most 100 columns: how it is typed, and its options with their defaults
-// and environment variables. The relay's help lists the other commands too.
+// help explains a command in at most 100 columns: how it is typed, and its options with their defaults and
+// variables. A group, and the relay, list commands too.
 func help(w io.Writer, table []command, cmd command) {
-	listed := []command{cmd}
-	fmt.Fprintln(w, purpose)
-	if cmd.name == "" {
-		listed = table
+	fmt.Fprintf(w, "%s\n\nUsage:\n", purpose)
+	var lines [][2]string
+	switch {
+	case cmd.name == serveName:
+		for _, other := range members(table, "") {
+			lines = append(lines, [2]string{other.usage(), other.help})
+		}
+	case cmd.run == nil:
+		for _, other := range members(table, cmd.name) {
+			lines = append(lines, [2]string{other.usage(), other.help})
+		}
+	default:
+		lines = append(lines, [2]string{cmd.usage(), cmd.help})
 	}
-	fmt.Fprint(w, "\nUsage:\n")
-	width := 0
-	for _, other := range listed {
-		width = max(width, len(other.usage()))
+	columns(w, lines)
+	if cmd.more != "" {
+		fmt.Fprintf(w, "\n%s\n", cmd.more)
 	}
-	for _, other := range listed {
-		fmt.Fprintf(w, "  %-*s  %s\n", width, other.usage(), other.help)
-	}
+	all := slices.Concat(cmd.flags, cmd.options)
 	if len(cmd.options) > 0 {
 		fmt.Fprint(w, sourcesHelp)
 	}
-	all := slices.Concat(cmd.flags, cmd.options)
-	width = 0
-	for _, o := range all {
-		width = max(width, len(spelling(o)))
+	if slices.ContainsFunc(all, func(o option) bool { return o.arg == "TIME" || o.arg == "SIZE" }) {
+		fmt.Fprint(w, unitsHelp)
 	}
-	group := ""
-	for i, o := range all {
-		if i == 0 || o.group != group {
-			group = o.group
-			fmt.Fprintf(w, "\n%s:\n", cmp.Or(group, "Options"))
+	for len(all) > 0 {
+		group := all[0].group
+		n := slices.IndexFunc(all, func(o option) bool { return o.group != group })
+		if n < 0 {
+			n = len(all)
 		}
-		fmt.Fprintf(w, "  %-*s  %s\n", width, spelling(o), o.help)
-		if group != "" || o.def != "" {
-			fmt.Fprintf(w, "  %-*s  %s\n", width, "", origin(o))
+		fmt.Fprintf(w, "\n%s:\n", cmp.Or(group, "Options"))
+		optionLines(w, all[:n])
+		all = all[n:]
+	}
+	if cmd.run == nil || cmd.name == serveName {
+		fmt.Fprintf(w, "\nA command's own help: %s COMMAND -h\n", cmd.command())
+	}
+}
+
+// optionColumn is the width of an option as it is typed, in the help.
+const optionColumn = 31
+
+// optionLines explains options, each in one or two lines.
+func optionLines(w io.Writer, all []option) {
+	for _, o := range all {
+		fmt.Fprintf(w, "  %-*s  %s\n", optionColumn, spelling(o), o.help)
+		if o.group != "" || o.def != "" {
+			fmt.Fprintf(w, "  %-*s  %s\n", optionColumn, "", origin(o))
 		}
 	}
 }
 
-// origin is where an option's value comes from without its flag: "default 3000; HTTPIPE_PORT, PORT". A
-// command's own flags, which have no group, are in no variable.
+// columns writes pairs in two columns.
+func columns(w io.Writer, lines [][2]string) {
+	width := 0
+	for _, line := range lines {
+		width = max(width, len(line[0]))
+	}
+	for _, line := range lines {
+		fmt.Fprintf(w, "  %-*s  %s\n", width, line[0], line[1])
+	}
+}
+
+// origin says where an option's value comes from without its flag: "default 3000; HTTPIPE_PORT, PORT". A command's own
+// options, which have no group, have no variables.
 func origin(o option) string {
 	text := "default " + cmp.Or(o.def, "none")
 	if o.group == "" {

@@ -8,26 +8,31 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/peterbourgon/ff/v3"
 )
 
-// setting is the text that an option was given, and where. As a flag.Value it
-// takes any text: what wins is parsed when all sources have been read.
+// commandLine is the source of what was typed.
+const commandLine = "command line"
+
+// A setting is the text that an option was given, and the source of it. As a flag.Value it takes any text: the text
+// that wins is parsed when all sources have been read, so that a wrong text of lower precedence stops nothing, and
+// package flag prints no secret.
 type setting struct {
 	text    string
-	source  string // "command line", "variable PORT", "file x, line 3"; empty: not given
-	yesOrNo bool   // the flag alone, without a value, is "true"
-	list    bool   // what one source gives more than once counts together
-	secret  bool   // text is for nobody's eyes
+	source  string // commandLine, "variable PORT", "file x, line 3", "default"; empty: not given
+	isBool  bool   // the flag alone, without a value, is "true"
+	list    bool   // the texts of one source are joined by blanks
+	secret  bool   // text must not be printed
 	reading *string
 }
 
 func (s *setting) String() string { return s.text }
 
-func (s *setting) IsBoolFlag() bool { return s.yesOrNo }
+func (s *setting) IsBoolFlag() bool { return s.isBool }
 
 func (s *setting) Set(text string) error {
 	if s.list && place(s.source) == place(*s.reading) {
@@ -43,55 +48,30 @@ func place(source string) string {
 	return place
 }
 
-// sources reads the places in which an option can be given.
+// sources collects the settings of one command: first ffcli parses the flags that precede the arguments, then read
+// does the rest.
 type sources struct {
+	cmd     command
 	flags   *flag.FlagSet
-	names   map[string]string   // every spelling of an option → its name
-	given   map[string]*setting // by name
+	names   map[string]string   // the names in a config file → the option's name
+	given   map[string]*setting // by the option's name
 	reading string              // the source that is being read now
-}
-
-// readSources returns the settings of the command's options and flags, by name, and its arguments.
-//
-// The environment comes first: ff counts a flag that is set before it parses as
-// given, so the command line still overrides it and the file does not. ff is not
-// asked to read the environment itself, because it knows one variable per flag
-// and would take P for -p; nor the command line, because it takes no flags behind
-// an argument.
-func readSources(cmd command, args []string) (map[string]*setting, []string, error) {
-	s := newSources(cmd)
-	s.readEnvironment(cmd.options)
-	args, err := s.readArgs(args)
-	if err != nil {
-		return nil, nil, fmt.Errorf("command line: %w", err)
-	}
-	err = ff.Parse(s.flags, nil, ff.WithConfigFileFlag("config"), ff.WithConfigFileParser(s.parseFile))
-	if _, ok := errors.AsType[*fs.PathError](err); ok {
-		file := s.given["config"]
-		if strings.TrimSpace(file.text) == "" {
-			return nil, nil, empty("config", file)
-		}
-		return nil, nil, fmt.Errorf("--config (%s): %w", file.source, err)
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	return s.given, args, nil
 }
 
 func newSources(cmd command) *sources {
 	s := &sources{
-		flags: flag.NewFlagSet("httpipe", flag.ContinueOnError),
-		names: map[string]string{},
-		given: map[string]*setting{},
+		cmd:     cmd,
+		flags:   quietFlags(),
+		names:   map[string]string{},
+		given:   map[string]*setting{},
+		reading: commandLine,
 	}
-	s.flags.SetOutput(io.Discard) // errors and help are for the caller to print
 	for _, o := range slices.Concat(cmd.options, cmd.flags) {
-		s.given[o.name] = &setting{yesOrNo: o.arg == "", list: o.list, secret: o.secret, reading: &s.reading}
+		s.given[o.name] = &setting{isBool: o.arg == "", list: o.list, secret: o.secret, reading: &s.reading}
 		s.flags.Var(s.given[o.name], o.name, "")
 		if o.short != "" {
-			// Setting the long flag, not only its value, tells ff that the
-			// option was given; otherwise the file would override -p.
+			// ff would take a second flag with the same value for another option, and let the file override it. So the
+			// short flag sets the long one.
 			set := func(text string) error { return s.flags.Set(o.name, text) }
 			if o.arg == "" {
 				s.flags.BoolFunc(o.short, "", set)
@@ -100,7 +80,7 @@ func newSources(cmd command) *sources {
 			}
 		}
 	}
-	for _, o := range options(&Config{}) { // the file is for all commands: each takes what is meant for it
+	for _, o := range options(&Config{}) { // one file serves all commands, and each takes its own options from it
 		s.names[o.name] = o.name
 		if o.short != "" {
 			s.names[o.short] = o.name
@@ -109,26 +89,69 @@ func newSources(cmd command) *sources {
 	return s
 }
 
-// readArgs reads the flags of the command line, which may stand before, between and behind the arguments,
-// and returns the arguments. What follows "--" are arguments only.
-func (s *sources) readArgs(args []string) (rest []string, err error) {
-	s.reading = "command line"
-	for {
+// read reads the sources in their order of precedence: the flags behind and between the arguments, the environment,
+// the config file. args is the end of the typed words that ffcli has left. It returns the arguments.
+//
+// ff counts a flag that was set before it parses as given, and then the file does not override it.
+func (s *sources) read(typed, args []string) ([]string, error) {
+	args, err := s.readArgs(typed, args)
+	if errors.Is(err, flag.ErrHelp) {
+		return nil, err
+	}
+	if err != nil {
+		return nil, s.cmd.flagError(err)
+	}
+	s.readEnvironment()
+	err = ff.Parse(s.flags, nil, ff.WithConfigFileFlag("config"), ff.WithConfigFileParser(s.parseFile))
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
+		file := s.given["config"]
+		if strings.TrimSpace(file.text) == "" {
+			return nil, empty("config", file)
+		}
+		err = file.blame(fmt.Errorf("--config (%s): %w", file.source, err))
+	}
+	return args, err
+}
+
+// blame returns err as a usageError if the setting comes from the command line.
+func (s *setting) blame(err error) error {
+	if s.source == commandLine {
+		return usageError{err}
+	}
+	return err
+}
+
+// readArgs returns the arguments, and reads the flags among them: package flag, and so ff and ffcli, stop at the
+// first argument. All that follows "--" is arguments, also when ffcli has taken the "--".
+func (s *sources) readArgs(typed, args []string) (rest []string, err error) {
+	if before := len(typed) - len(args) - 1; before >= 0 && typed[before] == "--" {
+		return args, nil
+	}
+	for len(args) > 0 {
+		rest = append(rest, args[0])
+		args = args[1:]
 		if err := s.flags.Parse(args); err != nil {
 			return nil, err
 		}
 		parsed := len(args) - s.flags.NArg()
-		if s.flags.NArg() == 0 || parsed > 0 && args[parsed-1] == "--" {
+		if parsed > 0 && args[parsed-1] == "--" {
 			return append(rest, s.flags.Args()...), nil
 		}
-		rest, args = append(rest, s.flags.Arg(0)), s.flags.Args()[1:]
+		args = s.flags.Args()
 	}
+	return rest, nil
 }
 
-// readEnvironment takes each option from the first of its variables that is not
-// empty; the variable of a guarded option counts also if it is.
-func (s *sources) readEnvironment(opts []option) {
-	for _, o := range opts {
+// readEnvironment gives each option that has no flag the value of its first variable that is not empty; for a guarded
+// option an empty one counts.
+//
+// ff's own reading of the environment knows one variable for a flag, takes HTTPIPE_P for -p, and skips empty
+// variables. It would save a loop, and need another to set PORT and to find what Kubernetes or an empty secret set.
+func (s *sources) readEnvironment() {
+	for _, o := range s.cmd.options {
+		if s.given[o.name].source != "" {
+			continue
+		}
 		for _, name := range o.variables() {
 			text, found := os.LookupEnv(name)
 			if !found || text == "" && !o.guarded || fromKubernetes(name, text) {
@@ -141,18 +164,37 @@ func (s *sources) readEnvironment(opts []option) {
 	}
 }
 
-// fromKubernetes reports whether a variable is not meant for us: Kubernetes sets
-// HTTPIPE_PORT=tcp://… in every pod beside a service that is called httpipe.
+// fromKubernetes reports whether a variable is not meant for httpipe: in each pod Kubernetes describes a service that
+// is called httpipe by HTTPIPE_PORT=tcp://… and the variables of kubernetesName.
 func fromKubernetes(name, text string) bool {
 	return name == "HTTPIPE_PORT" && strings.HasPrefix(text, "tcp://")
 }
 
-// parseFile reads a config file in the format of ff.PlainParser: a line is a
-// name and a value, # begins a comment. Unlike that, it knows the line of an
-// error, takes tabs, reports a failed read, and does not read a missing value
-// as "true".
+var kubernetesName = regexp.MustCompile(`^HTTPIPE_(SERVICE_(HOST|PORT)|PORT_\d+_(TCP|UDP|SCTP))(_|$)`)
+
+// UnknownVariables returns a sentence for each variable of the environment ("NAME=value") that looks like an option
+// of httpipe and is none.
+func UnknownVariables(environment []string) (warnings []string) {
+	var known []string
+	for _, o := range options(&Config{}) {
+		known = append(known, o.variables()...)
+	}
+	for _, entry := range environment {
+		name, _, _ := strings.Cut(entry, "=") // the value may be a secret
+		if strings.HasPrefix(name, "HTTPIPE_") && !slices.Contains(known, name) && !kubernetesName.MatchString(name) {
+			warnings = append(warnings, fmt.Sprintf("variable %s is ignored: there is no such option%s", name, suggest(name, known)))
+		}
+	}
+	return warnings
+}
+
+// parseFile reads a config file in the format of ff.PlainParser: a line is a name and a value, # begins a comment.
+//
+// PlainParser knows no line numbers, does not separate by tabs, hides a failed read, takes a missing value for
+// "true", and lets the last of two lines with one name win.
 func (s *sources) parseFile(r io.Reader, set func(name, value string) error) error {
 	file := fmt.Sprintf("file %s", s.given["config"].text)
+	lines := map[string]int{} // the option's name → the line that gives it
 	scanner := bufio.NewScanner(r)
 	for line := 1; scanner.Scan(); line++ {
 		s.reading = fmt.Sprintf("%s, line %d", file, line)
@@ -162,18 +204,18 @@ func (s *sources) parseFile(r io.Reader, set func(name, value string) error) err
 		if word == "" {
 			continue
 		}
-		name, ok := s.names[strings.TrimLeft(word, "-")]
-		if !ok {
-			word, _, _ = strings.Cut(word, "=") // behind which a secret may stand
-			return fmt.Errorf("unknown option %q (%s)", word, s.reading)
+		o, err := s.fileOption(strings.TrimLeft(word, "-"))
+		if err != nil {
+			return err
 		}
-		if name == "config" {
-			return fmt.Errorf("--config cannot be given in a config file (%s)", s.reading)
+		if first := lines[o.name]; first > 0 && !o.list {
+			return fmt.Errorf("option %q is given twice (%s, lines %d and %d)", o.name, file, first, line)
 		}
-		if s.flags.Lookup(name) == nil {
+		lines[o.name] = line
+		if s.flags.Lookup(o.name) == nil {
 			continue // an option of other commands
 		}
-		if err := set(name, strings.TrimSpace(value)); err != nil {
+		if err := set(o.name, strings.TrimSpace(value)); err != nil {
 			return err
 		}
 	}
@@ -181,4 +223,21 @@ func (s *sources) parseFile(r io.Reader, set func(name, value string) error) err
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	return nil
+}
+
+// fileOption returns the option that a config file calls by that word. Its error does not show what stands behind a
+// "=", which may be a secret.
+func (s *sources) fileOption(word string) (option, error) {
+	word, _, hasValue := strings.Cut(word, "=")
+	name, known := s.names[word]
+	switch {
+	case !known:
+		return option{}, fmt.Errorf("unknown option %q (%s)%s", word, s.reading, suggest(word, optionNames()))
+	case hasValue:
+		return option{}, fmt.Errorf(`%s: write a blank, not "=", between an option and its value: "%s VALUE"`, s.reading, word)
+	case name == "config":
+		return option{}, fmt.Errorf("--config cannot be given in a config file (%s)", s.reading)
+	}
+	all := options(&Config{})
+	return all[slices.IndexFunc(all, func(o option) bool { return o.name == name })], nil
 }

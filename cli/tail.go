@@ -9,39 +9,49 @@ import (
 	"slices"
 	"time"
 
-	"httpipe/httpapi"
 	"httpipe/store"
 )
 
 const (
-	// tailEvery is how often tail -f looks for news.
-	tailEvery = 500 * time.Millisecond
-	// tailWindow is how many of the newest exchanges tail -f looks through for those that run when it begins.
+	// tailInterval is how often tail -f looks for news.
+	tailInterval = 500 * time.Millisecond
+	// tailWindow is how many of the newest exchanges tail -f searches for running ones when it begins.
 	tailWindow = 1000
+	// tailSlack is by how much a row may be older than one with a smaller id: an id is made a moment before its match,
+	// and a row that stands for the refusals of a minute is written at its end.
+	tailSlack = 2 * time.Minute
 )
 
 func auditTail(c *Config) command {
-	var a asked
-	flags := append(a.exchangeFilters(), a.withLimit("10"), a.withJSON(),
-		option{name: "follow", short: "f", help: "go on, and print each exchange when it has ended", set: into(&a.follow, parseBool)})
+	var q question
+	flags := append(q.filters(), q.limitFlag("10"), q.jsonFlag(),
+		option{name: "follow", short: "f", help: "continue, and print each exchange when it ends, or request when it is refused", set: into(&q.follow, parseBool)})
 	return command{
-		name: "audit tail", options: auditOptions(c), flags: flags,
-		help: "print the last exchanges, the newest last",
-		run: func(ctx context.Context, _ []string, stdout, _ io.Writer) error {
-			_, filter, err := a.kind(nil)
+		name: "audit tail", args: "[WHAT]", words: []string{store.Exchanges.Name, store.Requests.Name}, options: auditOptions(c), flags: flags,
+		help: "print the latest exchanges or requests, newest last",
+		more: "WHAT is exchanges (default) or requests, which are those that were never matched.\n" + whenHelp,
+		run: func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+			k, filter, err := q.kind(args)
 			if err != nil {
 				return err
 			}
 			return withHistory(ctx, c, func(ctx context.Context, h *store.History) error {
-				t := &tail{history: h, filter: filter, print: printTail(stdout, a.json), running: make(map[string]bool)}
-				if err := t.begin(ctx, a.limit, a.follow); err != nil || !a.follow {
+				t := &tail{history: h, kind: k, filter: filter, print: q.printer(stdout, k), running: make(map[string]bool)}
+				found, err := t.begin(ctx, q.limit, q.follow)
+				if err != nil {
 					return err
+				}
+				if !found {
+					q.sayNone(stderr, k.Name)
+				}
+				if !q.follow {
+					return nil
 				}
 				for {
 					select {
 					case <-ctx.Done():
 						return nil
-					case <-time.After(tailEvery):
+					case <-time.After(tailInterval):
 					}
 					if err := t.look(ctx); err != nil {
 						return err
@@ -52,22 +62,33 @@ func auditTail(c *Config) command {
 	}
 }
 
-// A tail follows a log: it remembers how far it has come, and what had not ended by then.
+// A tail follows the rows of one kind: it remembers the newest row that it has seen, and which exchanges it has seen
+// running.
 type tail struct {
 	history *store.History
+	kind    *store.Kind
 	filter  store.Filter
 	print   func(store.Page) error
-	last    string          // the newest id that has been seen
-	since   time.Time       // what has not been seen was matched later, so nothing older is looked through for it
-	running map[string]bool // ids of exchanges that are to be printed when they end
+	last    string          // the key of the newest row that it has seen
+	since   time.Time       // rows that it has not seen are not older, so it does not search what is
+	running map[string]bool // ids of exchanges to print when they end
 }
 
-// begin prints the newest ones, and if they are followed, first notes where that begins: what comes in between, look will print.
-func (t *tail) begin(ctx context.Context, limit int, follow bool) error {
+// key returns the id of a row as a text that ascends with the ids.
+func key(page store.Page, i int) string {
+	if n, ok := page.Value(i, "id").(int64); ok {
+		return fmt.Sprintf("%019d", n)
+	}
+	return page.Value(i, "id").(string)
+}
+
+// begin prints the newest rows, and reports whether there are any. To follow, it first notes where that begins: look
+// prints what comes in between.
+func (t *tail) begin(ctx context.Context, limit int, follow bool) (found bool, err error) {
 	if follow {
 		window, err := t.newest(ctx, t.unended(), max(limit, tailWindow), "")
 		if err != nil {
-			return err
+			return false, err
 		}
 		for i := range window.Rows {
 			t.note(window, i)
@@ -75,35 +96,37 @@ func (t *tail) begin(ctx context.Context, limit int, follow bool) error {
 	}
 	shown, err := t.newest(ctx, t.filter, limit, "")
 	if err != nil {
-		return err
+		return false, err
 	}
 	for i := range shown.Rows {
-		if follow && shown.Value(i, "id").(string) > t.last {
+		if follow && key(shown, i) > t.last {
 			shown.Rows = shown.Rows[:i]
 			break
 		}
 		t.note(shown, i)
 	}
-	return t.print(shown)
+	return len(shown.Rows) > 0, t.print(shown)
 }
 
-// unended returns the filter for what may come to have the outcome that is asked for.
+// unended returns the filter for rows that have, or may come to have, the outcome that the filter asks for.
 func (t *tail) unended() store.Filter {
 	f := t.filter
-	f.Outcome = ""
+	if t.kind == store.Exchanges {
+		f.Outcome = ""
+	}
 	if t.since.After(f.From) {
 		f.From = t.since
 	}
 	return f
 }
 
-// newest returns up to limit exchanges that are newer than the id, the oldest first.
+// newest returns up to limit rows that are newer than the key, oldest first.
 func (t *tail) newest(ctx context.Context, f store.Filter, limit int, than string) (all store.Page, err error) {
 	reached := errors.New("reached")
-	err = t.history.Each(ctx, store.Exchanges, f, "", limit, func(page store.Page) error {
+	err = t.history.Each(ctx, t.kind, f, "", limit, func(page store.Page) error {
 		all.Columns = page.Columns
 		for i, row := range page.Rows {
-			if page.Value(i, "id").(string) <= than {
+			if key(page, i) <= than {
 				return reached
 			}
 			all.Rows = append(all.Rows, row)
@@ -117,11 +140,11 @@ func (t *tail) newest(ctx context.Context, f store.Filter, limit int, than strin
 	return all, err
 }
 
-// note remembers an exchange as seen, and returns whether it has ended.
+// note remembers a row as seen, and returns whether it will not change any more: requests never do.
 func (t *tail) note(page store.Page, i int) (ended bool) {
-	id := page.Value(i, "id").(string)
+	id := key(page, i)
 	t.last = max(t.last, id)
-	if page.Value(i, "outcome") == store.StillOpen {
+	if t.kind == store.Exchanges && page.Value(i, "outcome") == store.StillOpen {
 		t.running[id] = true
 		return false
 	}
@@ -131,19 +154,11 @@ func (t *tail) note(page store.Page, i int) (ended bool) {
 
 // look prints what has ended since the last look.
 func (t *tail) look(ctx context.Context) error {
-	news := store.Page{}
-	for _, id := range slices.Sorted(maps.Keys(t.running)) {
-		page, err := t.history.Exchange(ctx, id)
-		if err != nil {
-			return err
-		}
-		if len(page.Rows) == 0 {
-			delete(t.running, id) // retention has removed it
-		} else if t.note(page, 0) {
-			news.Columns, news.Rows = page.Columns, append(news.Rows, page.Rows[0])
-		}
+	news, err := t.ended(ctx)
+	if err != nil {
+		return err
 	}
-	newest, err := t.newest(ctx, store.Filter{}, 1, "") // of all, before what the filter asks for
+	newest, err := t.newest(ctx, store.Filter{}, 1, "") // of all rows; before those that the filter asks for
 	if err != nil {
 		return err
 	}
@@ -152,11 +167,15 @@ func (t *tail) look(ctx context.Context) error {
 		return err
 	}
 	if len(newest.Rows) > 0 {
-		at, err := time.Parse(time.RFC3339, newest.Value(0, "matched_at").(string))
+		column := "matched_at"
+		if t.kind == store.Requests {
+			column = "ended_at"
+		}
+		at, err := time.Parse(time.RFC3339, newest.Value(0, column).(string))
 		if err != nil {
 			return err
 		}
-		t.since = at.Add(-time.Second) // to spare: an id is a little older than its match
+		t.since = at.Add(-tailSlack)
 	}
 	for i, row := range page.Rows {
 		if t.note(page, i) {
@@ -175,38 +194,18 @@ func (t *tail) look(ctx context.Context) error {
 	return t.print(news)
 }
 
-// printTail returns what prints exchanges, in columns that stay the same however long it takes.
-func printTail(w io.Writer, json bool) func(store.Page) error {
-	if json {
-		return httpapi.NewNDJSON(w).Page
-	}
-	return func(page store.Page) error {
-		for i := range page.Rows {
-			c := cellsOf(page, i, "matched_at", "outcome", "bytes", "duration_ms", "namespace", "channel", "id")
-			if _, err := fmt.Fprintf(w, "%s  %-13s  %10s B  %8s ms  %s/%s  %s\n", c[0], c[1], c[2], c[3], c[4], c[5], c[6]); err != nil {
-				return err
-			}
+// ended returns those of the running exchanges that have ended.
+func (t *tail) ended(ctx context.Context) (news store.Page, err error) {
+	for _, id := range slices.Sorted(maps.Keys(t.running)) {
+		page, err := t.history.Exchange(ctx, id)
+		if err != nil {
+			return news, err
 		}
-		return nil
+		if len(page.Rows) == 0 {
+			delete(t.running, id) // retention has removed it
+		} else if t.note(page, 0) {
+			news.Columns, news.Rows = page.Columns, append(news.Rows, page.Rows[0])
+		}
 	}
-}
-
-// printSummary prints counts as tables: all outcomes, then time by time.
-func printSummary(w io.Writer, s *store.Summary) error {
-	const layout = "2006-01-02T15:04:05Z"
-	fmt.Fprintf(w, "from %s to %s: exchanges %d, bytes %d\n", s.From.Format(layout), s.To.Format(layout), s.Total.Exchanges, s.Total.Bytes)
-	for _, outcome := range slices.Sorted(maps.Keys(s.Total.Outcomes)) {
-		fmt.Fprintf(w, "  %-13s  %d\n", outcome, s.Total.Outcomes[outcome])
-	}
-	if len(s.Buckets) == 0 {
-		return nil
-	}
-	table := newTable(w)
-	fmt.Fprintln(table, "\nFROM\tEXCHANGES\tDELIVERED\tBYTES\tPRODUCERS WAITED MS (95 %)\tCONSUMERS WAITED MS (95 %)")
-	for i := range s.Buckets {
-		b := &s.Buckets[i]
-		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d (%d)\t%d (%d)\n", b.From.Format(layout), b.Exchanges, b.Outcomes[store.Delivered], b.Bytes,
-			b.Producers.Quantile(0.5), b.Producers.Quantile(0.95), b.Consumers.Quantile(0.5), b.Consumers.Quantile(0.95))
-	}
-	return table.Flush()
+	return news, nil
 }

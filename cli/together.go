@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+
+	"httpipe/process"
 )
 
 // checkTogether returns an error of one line if the value that an option was given can have no effect beside
@@ -25,7 +27,7 @@ func (c *Config) checkTogether(given map[string]*setting) error {
 	}
 	total, auto := c.MaxWaiting, ""
 	if total == 0 {
-		total, auto = mostWaiting, "auto: up to "
+		total, auto = process.MaxAutoWaiting, "auto: up to "
 	}
 	for name, limit := range map[string]int{"max-waiting-per-channel": c.MaxWaitingPerChannel, "max-waiting-per-client": c.MaxWaitingPerClient} {
 		if s, ok := explicit(name); ok && limit > total {

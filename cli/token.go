@@ -11,33 +11,38 @@ import (
 	"httpipe/access"
 )
 
-// token makes one for the server that has the same secret. That server need not run, and keeps no list of them.
+// permissions are what a token can allow.
+var permissions = []string{"produce", "consume", "delete", "look", "audit"}
+
+// token signs a token for the server that has the same secret. That server need not run, and keeps no list of tokens.
 func token(c *Config) command {
 	var t access.Token
 	var lifetime time.Duration
+	picked := pick(c, "auth-secret", "config")
+	picked[0].help = "the server's secret, which signs the token"
 	return command{
-		name: "token", options: pick(c, "auth-secret", "config"),
-		help: "print a token, signed with the secret of the server",
+		name: "token", options: picked,
+		help: "print a token, signed with the server's secret",
 		flags: []option{
-			{name: "name", arg: "NAME", help: "whose it is, for the audit log",
+			{name: "name", arg: "NAME", help: "name of the token's holder in the audit log",
 				set: into(&t.Name, anyText)},
-			{name: "allow", arg: "PERMISSIONS", list: true, help: "of produce, consume, delete, look and audit; with commas",
+			{name: "allow", arg: "PERMISSIONS", list: true, help: "of " + strings.Join(permissions, ", ") + "; separated by commas", words: permissions,
 				set: into(&t.Allow, parsePermissions)},
-			{name: "channels", arg: "PATTERN", list: true, help: "for which channels: jobs/*; repeatable",
+			{name: "channels", arg: "PATTERN", list: true, help: "channels that the token is for, such as jobs/*; repeatable",
 				set: into(&t.Channels, parsePatterns)},
-			{name: "expires", arg: "TIME", help: "for how long it is good; none is for ever", def: "30d",
+			{name: "expires", arg: "TIME", help: "how long the token is valid, such as 12h; none: never expires", def: "30d",
 				set: into(&lifetime, orOff(parseAge))},
 		},
 		run: func(_ context.Context, _ []string, stdout, _ io.Writer) error {
 			switch {
 			case c.AuthSecret == "":
-				return errors.New("--auth-secret is missing: the token is signed with the secret of the server")
+				return usageErrorf("--auth-secret is missing: it signs the token, and must be the secret of the server")
 			case t.Name == "":
-				return errors.New("--name is missing: the audit log calls the token's bearer by it")
+				return usageErrorf("--name is missing: it names the token's holder in the audit log")
 			case t.Allow == nil:
-				return errors.New("--allow is missing: what the token is for, such as produce or consume,look")
+				return usageErrorf("--allow is missing: it lists what the token permits, such as produce or consume,look")
 			case t.Channels == nil:
-				return errors.New("--channels is missing: which channels the token is for, such as 'jobs/*'; '*/*' is all")
+				return usageErrorf("--channels is missing: it lists the channels that the token is for, such as 'jobs/*'; '*/*' is all")
 			}
 			secrets, err := access.ParseSecrets(c.AuthSecret)
 			if err != nil {
@@ -57,7 +62,7 @@ func token(c *Config) command {
 	}
 }
 
-// parsePermissions takes permissions with commas or blanks between them.
+// parsePermissions reads permissions separated by commas or blanks.
 func parsePermissions(text string) ([]access.Permission, error) {
 	var all []access.Permission
 	for name := range strings.FieldsFuncSeq(text, func(c rune) bool { return c == ',' || c == ' ' }) {
@@ -73,7 +78,7 @@ func parsePermissions(text string) ([]access.Permission, error) {
 	return all, nil
 }
 
-// parsePatterns takes patterns with blanks between them, but no commas, which names may contain.
+// parsePatterns reads patterns separated by blanks; a name may contain commas.
 func parsePatterns(text string) ([]string, error) {
 	patterns := strings.Fields(text)
 	for _, pattern := range patterns {
@@ -82,7 +87,7 @@ func parsePatterns(text string) ([]string, error) {
 		}
 	}
 	if len(patterns) == 0 {
-		return nil, errors.New("want namespace/channel, in which * is any part of a name")
+		return nil, errors.New("want namespace/channel, where * matches any part of a name")
 	}
 	return patterns, nil
 }

@@ -17,7 +17,7 @@ type parsing struct {
 
 func TestParseWords(t *testing.T) {
 	t.Parallel()
-	var c config
+	var c Config
 	checkParsing(t, options(&c), []parsing{
 		{"port", "0", &c.Port, 0},
 		{"port", "65535", &c.Port, 65535},
@@ -54,7 +54,7 @@ func TestParseWords(t *testing.T) {
 
 func TestParseLimits(t *testing.T) {
 	t.Parallel()
-	var c config
+	var c Config
 	checkParsing(t, options(&c), []parsing{
 		{"max-waiting", "auto", &c.MaxWaiting, 0},
 		{"max-waiting", "1", &c.MaxWaiting, 1},
@@ -78,7 +78,7 @@ func TestParseLimits(t *testing.T) {
 
 func TestParseAccess(t *testing.T) {
 	t.Parallel()
-	var c config
+	var c Config
 	checkParsing(t, options(&c), []parsing{
 		{"auth-secret", aSecret, &c.AuthSecret, aSecret},
 		{"auth-secret", aSecret + "," + aSecret + "2", &c.AuthSecret, aSecret + "," + aSecret + "2"},
@@ -98,7 +98,7 @@ func TestParseAccess(t *testing.T) {
 
 func TestParseTimes(t *testing.T) {
 	t.Parallel()
-	var c config
+	var c Config
 	checkParsing(t, options(&c), []parsing{
 		{"request-timeout", "30", &c.RequestTimeout, 30 * time.Second},
 		{"request-timeout", ".25", &c.RequestTimeout, 250 * time.Millisecond},
@@ -130,7 +130,7 @@ func TestParseTimes(t *testing.T) {
 
 func TestParseSizes(t *testing.T) {
 	t.Parallel()
-	var c config
+	var c Config
 	checkParsing(t, options(&c), []parsing{
 		{"read-ahead", "1024", &c.ReadAhead, int64(1024)},
 		{"read-ahead", "16 MiB", &c.ReadAhead, int64(16 << 20)},

@@ -16,21 +16,21 @@ import (
 )
 
 // Drop makes a process that was started as root run as an ordinary user, for good. Call it before the process opens
-// or listens on anything. It first gives that user the audit log at path log, unless log is empty. With the zero
-// Account it does nothing.
+// or listens on anything. It first makes that user the owner of the files that exist and of their directory, which is
+// one for all of them. With the zero Account it does nothing.
 //
 // On success as root it does not return: it executes the program again, which then runs as that user. Only so do all
 // threads have no_new_privs, which is a thread's own attribute, and nothing of root's memory or descriptors remains.
 // In a process that already runs as that user it checks that the process cannot regain root's rights.
-func Drop(to Account, log string) error {
+func Drop(to Account, files ...string) error {
 	if to.Given == "" {
 		return nil
 	}
 	drop := become
 	if os.Geteuid() != 0 {
 		drop = checkDropped
-	} else if log != "" {
-		if err := giveLog(log, to); err != nil {
+	} else if len(files) > 0 {
+		if err := give(files, to); err != nil {
 			return err
 		}
 	}
@@ -91,21 +91,23 @@ func checkDropped(want Account) error {
 	return nil
 }
 
-// giveLog makes the account the owner of the audit log: of its directory, and of the files that exist. It follows no
-// links: once the user owns the directory, an attacker who has taken over the server could place links there for the
-// next start.
-func giveLog(log string, to Account) error {
-	path, err := filepath.Abs(log)
+// give makes the account the owner of the files that exist, and of their directory. It follows no links: once the user
+// owns the directory, an attacker who has taken over the server could place links there for the next start. Its errors
+// name the first file, which is the audit log.
+func give(paths []string, to Account) error {
+	path, err := filepath.Abs(paths[0])
 	if err != nil {
-		return fmt.Errorf("audit log %s: %w", log, err)
+		return fmt.Errorf("audit log %s: %w", paths[0], err)
 	}
 	dir, err := os.OpenFile(filepath.Dir(path), unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return fmt.Errorf("audit log %s: %w; its directory must exist and must not be a link", path, err)
 	}
 	defer dir.Close()
-	name := filepath.Base(path)
-	files := []string{name, name + "-wal", name + "-shm", name + "-journal"}
+	var files []string
+	for _, path := range paths {
+		files = append(files, filepath.Base(path))
+	}
 	for _, file := range files {
 		if err := giveFile(dir, file, to); err != nil {
 			return fmt.Errorf("audit log %s: cannot make user %d the owner of %s: %w", path, to.UID, file, err)

@@ -52,11 +52,12 @@ func gidOfNobody(t *testing.T) int {
 	return gid
 }
 
-// TestGiveLog: Drop gives away only a log's own files, in a directory of its own.
-func TestGiveLog(t *testing.T) {
+// TestGive: Drop gives away only a log's own files, in a directory of its own.
+func TestGive(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can give files away")
 	}
+	logFiles := func(log string) []string { return []string{log, log + "-wal", log + "-shm"} }
 	to := Account{UID: 65532, GID: 65533}
 	elsewhere := filepath.Join(t.TempDir(), "shadow")
 	if err := os.WriteFile(elsewhere, nil, 0o600); err != nil {
@@ -83,7 +84,7 @@ func TestGiveLog(t *testing.T) {
 		if err := test.prepare(dir); err != nil {
 			t.Fatal(err)
 		}
-		err := giveLog(filepath.Join(dir, test.log), to)
+		err := give(logFiles(filepath.Join(dir, test.log)), to)
 		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %s", test.name, err, test.want)
 		}
@@ -94,7 +95,7 @@ func TestGiveLog(t *testing.T) {
 		}
 		wantOwner(t, 0, 0, elsewhere)
 	}
-	if err := giveLog("/httpipe-test.db", to); err == nil || !strings.Contains(err.Error(), "contains other files") {
+	if err := give(logFiles("/httpipe-test.db"), to); err == nil || !strings.Contains(err.Error(), "contains other files") {
 		t.Errorf("the root directory: %v", err)
 	}
 }

@@ -10,8 +10,8 @@ const (
 	// reservedFiles is how many descriptors the process needs besides the clients': the log and its side files,
 	// the listener, epoll, the output.
 	reservedFiles = 64
-	// maxAutoWaiting caps --max-waiting=auto: that many waiters take about 250 MB of memory.
-	maxAutoWaiting = 10_000
+	// MaxAutoWaiting caps --max-waiting=auto: that many waiters take about 250 MB of memory.
+	MaxAutoWaiting = 10_000
 )
 
 // WaitingLimit returns how many requests may wait: want or, if want is 0, what the limit on open files
@@ -38,5 +38,5 @@ func waitingLimit(want int, files int64) (int, error) {
 	if want > 0 {
 		return want, nil
 	}
-	return int(min(usable*3/4, maxAutoWaiting)), nil
+	return int(min(usable*3/4, MaxAutoWaiting)), nil
 }

@@ -13,7 +13,7 @@ func TestWaitingLimit(t *testing.T) {
 		got   int // 0: refused
 	}{
 		{want: 0, files: 1024, got: 720},
-		{want: 0, files: 1 << 20, got: maxAutoWaiting},
+		{want: 0, files: 1 << 20, got: MaxAutoWaiting},
 		{want: 0, files: reservedFiles + 4, got: 3},
 		{want: 0, files: reservedFiles, got: 0},
 		{want: 864, files: 1024, got: 864},

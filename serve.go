@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"httpipe/access"
+	"httpipe/cli"
+	"httpipe/httpapi"
+	"httpipe/metrics"
+	"httpipe/pipe"
+	proc "httpipe/process"
+	"httpipe/store"
+)
+
+// serve runs the relay. What is started first is stopped last: the audit log outlives the server, whose
+// last answers depend on it, and the metrics show the server stop.
+//
+//	SIGTERM ──▶ waiters get 503 ──▶ exchanges end, or are cut ──▶ answers go out ──▶ log is closed
+func serve(ctx context.Context, c *cli.Config, stderr io.Writer) (err error) {
+	logger := newLogger(c, stderr)
+	if err := proc.Drop(c.DropTo, logFiles(c)...); err != nil {
+		return err
+	}
+	stop, stopped := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stopped()
+
+	for _, warning := range cli.UnknownVariables(os.Environ()) {
+		logger.Warn(warning)
+	}
+	proc.TuneMemory(logger)
+	waiting, err := proc.WaitingLimit(c.MaxWaiting)
+	if err != nil {
+		return err
+	}
+	guard, err := newGuard(c)
+	if err != nil {
+		return err
+	}
+	var log *store.Log
+	listening := []any{"version", buildVersion(), "audit", string(c.Audit)}
+	if c.Audit != cli.AuditOff {
+		proc.TuneProcessors()
+		if log, err = openLog(c, logger); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, log.Close()) }()
+		listening = append(listening, "audit_db", c.AuditDB)
+	}
+	config := serverConfig(c, log, guard, waiting, logger)
+	server, err := httpapi.New(config)
+	if err != nil {
+		return err
+	}
+	if config.Metrics != nil {
+		addr, stopMetrics, err := serveMetrics(ctx, c, config.Metrics, logger)
+		if err != nil {
+			return err
+		}
+		defer stopMetrics()
+		listening = append(listening, "metrics_addr", addr)
+	}
+	listener, err := listen(ctx, c)
+	if err != nil {
+		return err
+	}
+	logger.Info("listening", append([]any{"addr", listener.Addr().String()}, listening...)...)
+	warnIfOpen(c, logger, guard, listener.Addr())
+	if cli.IsTerminal(stderr) {
+		fmt.Fprintf(stderr, "\n  %s  the page to try it; Ctrl-C stops the server\n\n", browserURL(c, listener.Addr()))
+	}
+
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	select {
+	case err = <-served:
+		err = fmt.Errorf("cannot accept connections: %w", err)
+	case <-stop.Done():
+	}
+	drain(ctx, c, server, logger)
+	return err
+}
+
+// drain stops the server. Running exchanges have --drain-timeout to end.
+func drain(ctx context.Context, c *cli.Config, server *httpapi.Server, logger *slog.Logger) {
+	logger.Info("stopping", "drain_timeout", c.DrainTimeout.String())
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.DrainTimeout)
+	defer cancel()
+	ctx, cut := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM) // a second signal cuts at once
+	defer cut()
+	if err := server.Shutdown(ctx); err != nil {
+		logger.Warn("did not shut down cleanly", "error", err)
+	}
+}
+
+// logFiles returns the files of the audit log, whether they exist or not, or nothing if there is to be no log.
+func logFiles(c *cli.Config) []string {
+	if c.Audit == cli.AuditOff {
+		return nil
+	}
+	return []string{c.AuditDB, c.AuditDB + "-wal", c.AuditDB + "-shm", c.AuditDB + "-journal"}
+}
+
+func openLog(c *cli.Config, logger *slog.Logger) (*store.Log, error) {
+	return store.Open(store.Config{
+		Path:       c.AuditDB,
+		Version:    buildVersion(),
+		BestEffort: c.Audit == cli.AuditBestEffort,
+		Retention:  c.AuditRetention,
+		Logger:     logger,
+	})
+}
+
+func serverConfig(c *cli.Config, log *store.Log, guard *access.Guard, waiting int, logger *slog.Logger) httpapi.Config {
+	var counts *metrics.Metrics
+	if c.MetricsAddr != "" {
+		counts = metrics.New()
+	}
+	return httpapi.Config{
+		Log:            log,
+		Metrics:        counts,
+		Strict:         c.Audit == cli.AuditStrict,
+		BestEffort:     c.Audit == cli.AuditBestEffort,
+		Guard:          guard,
+		RequestTimeout: c.RequestTimeout,
+		ReadAhead:      int(c.ReadAhead),
+		MaxBody:        c.MaxBody,
+		StallTimeout:   c.StallTimeout,
+		SilenceTimeout: c.SilenceTimeout,
+		Limits:         pipe.Limits{Waiting: waiting, PerChannel: c.MaxWaitingPerChannel, PerClient: c.MaxWaitingPerClient},
+		RatePerClient:  c.RatePerClient,
+		ClientIPHeader: c.ClientIPHeader,
+		MaxHeader:      int(c.MaxHeader),
+		HeaderTimeout:  c.HeaderTimeout,
+		RequireHTTPS:   c.RequireHTTPS,
+		CORSOrigins:    strings.Split(c.CORSOrigin, ","),
+		Logger:         logger,
+	}
+}
+
+// listen opens the port. Keep-alive probes find clients whose host has vanished within a minute.
+func listen(ctx context.Context, c *cli.Config) (net.Listener, error) {
+	config := net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{
+		Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 3,
+	}}
+	listener, err := config.Listen(ctx, "tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("port %d is in use by another program; choose one with --port (0: any free one)", c.Port)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on port %d: %w", c.Port, err)
+	}
+	return listener, nil
+}
+
+func newLogger(c *cli.Config, w io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: c.LogLevel}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// browserURL returns the address at which a browser on this machine finds the server.
+func browserURL(c *cli.Config, addr net.Addr) string {
+	host := c.Host
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok {
+		return addr.String()
+	}
+	if host == "" || tcp.IP.IsUnspecified() {
+		host = "localhost"
+	}
+	return "http://" + net.JoinHostPort(host, strconv.Itoa(tcp.Port)) + "/"
+}
