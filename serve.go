@@ -19,7 +19,7 @@ import (
 	"httpipe/httpapi"
 	"httpipe/metrics"
 	"httpipe/pipe"
-	proc "httpipe/process"
+	"httpipe/process"
 	"httpipe/store"
 )
 
@@ -29,7 +29,7 @@ import (
 //	SIGTERM ──▶ waiters get 503 ──▶ exchanges end, or are cut ──▶ answers go out ──▶ log is closed
 func serve(ctx context.Context, c *cli.Config, stderr io.Writer) (err error) {
 	logger := newLogger(c, stderr)
-	if err := proc.Drop(c.DropTo, logFiles(c)...); err != nil {
+	if err := process.Drop(c.DropTo, logFiles(c)...); err != nil {
 		return err
 	}
 	stop, stopped := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
@@ -38,8 +38,8 @@ func serve(ctx context.Context, c *cli.Config, stderr io.Writer) (err error) {
 	for _, warning := range cli.UnknownVariables(os.Environ()) {
 		logger.Warn(warning)
 	}
-	proc.TuneMemory(logger)
-	waiting, err := proc.WaitingLimit(c.MaxWaiting)
+	process.TuneMemory(logger)
+	waiting, err := process.WaitingLimit(c.MaxWaiting)
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func serve(ctx context.Context, c *cli.Config, stderr io.Writer) (err error) {
 	var log *store.Log
 	listening := []any{"version", buildVersion(), "audit", string(c.Audit)}
 	if c.Audit != cli.AuditOff {
-		proc.TuneProcessors()
+		process.TuneProcessors()
 		if log, err = openLog(c, logger); err != nil {
 			return err
 		}

@@ -58,9 +58,13 @@ func ExitCode(err error) int {
 // command that is the relay. The error is one line.
 func (p Program) Run(ctx context.Context, args []string) error {
 	var c Config
-	table := p.commands(&c)
+	return p.runOf(ctx, p.commands(&c), &c, args)
+}
+
+// runOf runs a command of the table.
+func (p Program) runOf(ctx context.Context, table []command, c *Config, args []string) error {
 	args = withCommand(args)
-	t := newTree(table, &c, p, args)
+	t := newTree(table, c, p, args)
 	err := t.root.Parse(args)
 	if err == nil {
 		err = t.root.Run(ctx)

@@ -93,7 +93,7 @@ func find(table []command, words []string) (command, error) {
 				_, word := other.split()
 				names = append(names, word)
 			}
-			return cmd, usageErrorf("unknown command %q%s; see httpipe %s", name, suggest(words[0], names), strings.TrimSpace("help "+group))
+			return cmd, usageErrorf("unknown command %q%s; see httpipe %s", name, suggest(words[0], "", names), strings.TrimSpace("help "+group))
 		}
 		cmd, words = table[i], words[1:]
 		if cmd.run != nil {
@@ -113,7 +113,7 @@ func (cmd command) checkArgs(args []string) error {
 		return usageErrorf("%s is missing; usage: %s", names[len(args)], cmd.usage())
 	}
 	if len(args) > 0 && cmd.words != nil && !slices.Contains(cmd.words, args[0]) {
-		return usageErrorf("unknown %q%s; want one of %s", args[0], suggest(args[0], cmd.words), strings.Join(cmd.words, ", "))
+		return usageErrorf("unknown %q%s; want one of %s", args[0], suggest(args[0], "", cmd.words), strings.Join(cmd.words, ", "))
 	}
 	return nil
 }
@@ -125,7 +125,7 @@ func (cmd command) flagError(err error) error {
 		for _, o := range slices.Concat(cmd.flags, cmd.options) {
 			names = append(names, dashes(o.name))
 		}
-		return usageErrorf("unknown option %s%s; see %s -h", dashes(name), suggest(dashes(name), names), cmd.command())
+		return usageErrorf("unknown option %s%s; see %s -h", dashes(name), suggest(dashes(name), "--", names), cmd.command())
 	}
 	if _, name, ok := strings.Cut(err.Error(), "flag needs an argument: -"); ok {
 		return usageErrorf("option %s needs a value; see %s -h", dashes(name), cmd.command())

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"os"
@@ -11,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"httpipe/process"
 )
 
 // parseConfig returns what the relay is started with.
@@ -183,8 +184,6 @@ func TestPrecedence(t *testing.T) {
 		{"own variable over plain and file", env{"HTTPIPE_PORT": "2", "PORT": "3"}, "port 4", "", 2},
 		{"plain variable over file", env{"PORT": "3"}, "p 4", "", 3},
 		{"file over default", nil, "port 4", "", 4},
-		{"last line, short", nil, "port 4\np 5", "", 5},
-		{"last line, long", nil, "p 5\nport 4", "", 4},
 		{"default typed as a flag", env{"PORT": "3"}, "port 4", "-p 3000", 3000},
 
 		{"empty own variable", env{"HTTPIPE_PORT": "", "PORT": "3"}, "port 4", "", 3},
@@ -219,10 +218,10 @@ func TestConfigErrors(t *testing.T) {
 		args []string
 		want string // a part of the error, words separated by …
 	}{
-		{"unknown flag", nil, "", []string{"--prot", "1"}, "command line…-prot"},
-		{"flag without a value", nil, "", []string{"--host", "::1", "--port"}, "command line…needs an argument…-port"},
-		{"short flag without a value", nil, "", []string{"-p"}, "command line…needs an argument…-p"},
-		{"stray argument", nil, "", []string{"-p", "1", "serve"}, `unexpected argument "serve" (command line)`},
+		{"unknown flag", nil, "", []string{"--prot", "1"}, "unknown option --prot (did you mean --port?)…"},
+		{"flag without a value", nil, "", []string{"--host", "::1", "--port"}, "--port needs a value"},
+		{"short flag without a value", nil, "", []string{"-p"}, "-p needs a value"},
+		{"stray argument", nil, "", []string{"-p", "1", "serve"}, `unexpected argument "serve"; usage: httpipe [options]`},
 		{"wrong flag", nil, "", []string{"--port=x"}, `invalid value "x" for --port (command line): want a number`},
 		{"wrong short flag", nil, "", []string{"-r", "-1"}, `invalid value "-1" for --request-timeout (command line)`},
 		{"wrong flag over good sources", env{"PORT": "1"}, "port 2", []string{"-p", "x"}, "(command line)"},
@@ -230,14 +229,18 @@ func TestConfigErrors(t *testing.T) {
 		{"wrong plain variable", env{"PORT": "tcp://x"}, "", nil, `"tcp://x" for --port (variable PORT)`},
 		{"wrong line", nil, "# mine\n\nport x", nil, `"x" for --port (file …httpipe.conf, line 3): want`},
 		{"wrong short line", nil, "p x", nil, `"x" for --port (file …httpipe.conf, line 1): want`},
-		{"unknown line", nil, "port 1\nprot 2\n", nil, `unknown option "prot" (file …httpipe.conf, line 2)`},
+		{"unknown line", nil, "port 1\nprot 2\n", nil, `unknown option "prot" (file …httpipe.conf, line 2) (did you mean port?)`},
 		{"variable's name as a line", nil, "HTTPIPE_PORT 1", nil, `unknown option "HTTPIPE_PORT" (file …, line 1)`},
 		{"line without a value", nil, "max-body\nport # any", nil, `"" for --port (file …, line 2): want`},
+		{"line with =", nil, "host ::1\nport=42020", nil, `httpipe.conf, line 2: write a blank, not "=", between an option and its value: "port VALUE"`},
+		{"unknown line with =", nil, "hots=::1", nil, `unknown option "hots" (file …httpipe.conf, line 1) (did you mean host?)`},
+		{"line given twice", nil, "port 1\n# and\nport 1", nil, `option "port" is given twice (file …httpipe.conf, lines 1 and 3)`},
+		{"short and long line", nil, "port 1\np 1", nil, `option "port" is given twice (file …, lines 1 and 2)`},
 		{"config in the file", nil, "config other.conf", nil, "--config cannot…(file …, line 1)"},
 		{"endless line", nil, strings.Repeat("x", 1<<17), nil, "file …httpipe.conf: …too long"},
 		{"empty flag", nil, "", []string{"--port="}, `invalid value "" for --port (command line)`},
 		{"empty audit-db", nil, "", []string{"--audit-db="}, `"" for --audit-db (command line): …--audit is off`},
-		{"unknown line with a value", nil, "auth-secret=" + aSecret, nil, `unknown option "auth-secret" (file`},
+		{"unknown line with a value", nil, "auth-secret=" + aSecret, nil, `httpipe.conf, line 1: write a blank, not "=", between an option and its value: "auth-secret VALUE"`},
 		{"missing file", nil, "", []string{"--config", "/nope/x"}, "--config (command line): …/nope/x: no such file"},
 		{"missing file by variable", env{"HTTPIPE_CONFIG": "/nope/y"}, "", nil, "(variable HTTPIPE_CONFIG): …/nope/y"},
 	} {
@@ -301,8 +304,7 @@ func TestSetButEmpty(t *testing.T) {
 		t.Errorf("an empty variable that a flag overrides: %v", err)
 	}
 	t.Setenv("HTTPIPE_AUTH_SECRET", "")
-	var c Config
-	if _, err := parse(&c, token(&c), nil); err == nil || !strings.HasPrefix(err.Error(), "--auth-secret (variable HTTPIPE_AUTH_SECRET) is set but empty") {
+	if _, err := runWith(t, "token"); err == nil || !strings.HasPrefix(err.Error(), "--auth-secret (variable HTTPIPE_AUTH_SECRET) is set but empty") {
 		t.Errorf("httpipe token with an empty secret: %v", err)
 	}
 }
@@ -342,10 +344,10 @@ func TestEmptyAuditDBIfOff(t *testing.T) {
 
 func TestConfigFile(t *testing.T) {
 	noEnvironment(t)
-	path := writeFile(t, "# all of the format\r\n\n  --port 8080 # a comment\n\tp\t8081\t# another\n"+
+	path := writeFile(t, "# all of the format\r\n\n  --read-ahead 32KiB # a comment\n\tp\t8081\t# another\n"+
 		"audit-db a b#c.db\n   # indented\nhost ::1")
 	want := defaults()
-	want.Port, want.AuditDB, want.Host, want.ConfigFile = 8081, "a b#c.db", "::1", path
+	want.Port, want.AuditDB, want.Host, want.ConfigFile, want.ReadAhead = 8081, "a b#c.db", "::1", path, 32<<10
 
 	got, err := parseConfig([]string{"--config", path})
 	if err != nil || got != want {
@@ -358,11 +360,13 @@ func TestConfigFile(t *testing.T) {
 	}
 }
 
-func TestHelpIsErrHelp(t *testing.T) {
-	for _, arg := range []string{"-h", "--help", "-help"} {
-		_, err := parseWith(t, map[string]string{"PORT": "garbage"}, "", []string{"-p", "1", arg})
-		if !errors.Is(err, flag.ErrHelp) {
-			t.Errorf("%s: got %v, want flag.ErrHelp", arg, err)
+// A wrong value elsewhere does not keep the help from being printed.
+func TestHelpDespiteErrors(t *testing.T) {
+	noEnvironment(t)
+	t.Setenv("PORT", "garbage")
+	for _, args := range []string{"-h", "--help", "-help", "-p x -h"} {
+		if output, err := runWith(t, args); err != nil || !strings.Contains(output, "--stall-timeout") {
+			t.Errorf("%s: %v, printed %q", args, err, output)
 		}
 	}
 }
@@ -378,12 +382,35 @@ func TestParsePrintsNothing(t *testing.T) {
 	os.Stderr = out
 	defer func() { os.Stderr = stderr }()
 	for _, arg := range []string{"-h", "--prot", "--port"} {
-		if _, err := parseWith(t, nil, "", []string{arg}); err == nil {
-			t.Errorf("%s: no error", arg)
+		if _, err := parseWith(t, nil, "", []string{arg}); (err == nil) != (arg == "-h") {
+			t.Errorf("%s: %v", arg, err)
 		}
 	}
 	printed, err := os.ReadFile(out.Name())
 	if err != nil || len(printed) > 0 {
 		t.Errorf("printed %q, %v", printed, err)
+	}
+}
+
+func TestUnknownVariables(t *testing.T) {
+	for entry, want := range map[string]string{
+		"HTTPIPE_PORT=80":                         "",
+		"HTTPIPE_AUTH_SECRET=x":                   "",
+		"PORT=80":                                 "",
+		"PATH=/bin":                               "",
+		"HTTPIPE_PORT=tcp://10.0.0.1:80":          "",
+		"HTTPIPE_PORT_3000_TCP=tcp://10.0.0.1:80": "",
+		"HTTPIPE_PORT_3000_TCP_ADDR=10.0.0.1":     "",
+		"HTTPIPE_SERVICE_HOST=10.0.0.1":           "",
+		"HTTPIPE_SERVICE_PORT_HTTP=80":            "",
+		"HTTPIPE_PROT=80":                         "variable HTTPIPE_PROT is ignored: there is no such option (did you mean HTTPIPE_PORT?)",
+		"HTTPIPE_P=80":                            "variable HTTPIPE_P is ignored: there is no such option",
+		"HTTPIPE_=hunter2":                        "variable HTTPIPE_ is ignored: there is no such option",
+		"HTTPIPE_AUTH_SECRETS=hunter2":            "variable HTTPIPE_AUTH_SECRETS is ignored: there is no such option (did you mean HTTPIPE_AUTH_SECRET?)",
+		"HTTPIPE_TOKEN=hunter2":                   "variable HTTPIPE_TOKEN is ignored: there is no such option",
+	} {
+		if got := strings.Join(UnknownVariables([]string{entry}), "|"); got != want {
+			t.Errorf("%s: %s, want %s", entry, got, want)
+		}
 	}
 }

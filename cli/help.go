@@ -12,8 +12,8 @@ const (
 	purpose = "httpipe is an HTTP server through which one client pipes data to another."
 
 	sourcesHelp = `
-An option that has a variable is taken from its flag, else from the environment, else from the config
-file, a line of which is a name and a value.
+An option that has a variable is taken from its flag, else from the environment, else from the
+config file, a line of which is a name and a value.
 `
 	unitsHelp = `
 A TIME is in seconds or has a unit (1.5, 30s, 12h, 90d), and so has a SIZE (65536, 64KiB, 10MB).

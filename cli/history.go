@@ -296,14 +296,15 @@ var listed = map[*store.Kind][]column{
 		{"EXCHANGES", "", "exchanges"}, {"BYTES", "SIZE", "bytes"}},
 }
 
-// printer returns what prints pages of a kind: as a table whose head comes with the first rows, or as JSON.
+// printer returns what prints pages of a kind: as a table, or as JSON. At a terminal the head of the table
+// comes with the first rows.
 func (q *question) printer(w io.Writer, k *store.Kind) func(store.Page) error {
 	if q.json {
 		return httpapi.NewNDJSON(w).Page
 	}
 	s, t, headed := styleOf(w), table{w: w}, false
 	return func(page store.Page) error {
-		if len(page.Rows) > 0 && !headed {
+		if !headed && (len(page.Rows) > 0 || !s.human) {
 			headed = true
 			t.add(s.heads(k)...)
 		}

@@ -182,7 +182,7 @@ func UnknownVariables(environment []string) (warnings []string) {
 	for _, entry := range environment {
 		name, _, _ := strings.Cut(entry, "=") // the value may be a secret
 		if strings.HasPrefix(name, "HTTPIPE_") && !slices.Contains(known, name) && !kubernetesName.MatchString(name) {
-			warnings = append(warnings, fmt.Sprintf("variable %s is ignored: there is no such option%s", name, suggest(name, known)))
+			warnings = append(warnings, fmt.Sprintf("variable %s is ignored: there is no such option%s", name, suggest(name, "HTTPIPE_", known)))
 		}
 	}
 	return warnings
@@ -232,7 +232,7 @@ func (s *sources) fileOption(word string) (option, error) {
 	name, known := s.names[word]
 	switch {
 	case !known:
-		return option{}, fmt.Errorf("unknown option %q (%s)%s", word, s.reading, suggest(word, optionNames()))
+		return option{}, fmt.Errorf("unknown option %q (%s)%s", word, s.reading, suggest(word, "", optionNames()))
 	case hasValue:
 		return option{}, fmt.Errorf(`%s: write a blank, not "=", between an option and its value: "%s VALUE"`, s.reading, word)
 	case name == "config":

@@ -2,9 +2,10 @@ package cli
 
 import "fmt"
 
-// suggest returns " (did you mean --port?)" for the word that text most likely stands for, or "" if none is close.
-func suggest(text string, words []string) string {
-	best, least := "", max(len(text)/3, 1)+1
+// suggest returns " (did you mean --port?)" for the word that text most likely stands for, or "" if none is close. A
+// third of the letters may be wrong, not counting the prefix that all words share.
+func suggest(text, prefix string, words []string) string {
+	best, least := "", max((len(text)-len(prefix))/3, 1)+1
 	for _, word := range words {
 		if d := distance(text, word); d < least {
 			best, least = word, d

@@ -25,7 +25,7 @@ const (
 func auditTail(c *Config) command {
 	var q question
 	flags := append(q.filters(), q.limitFlag("10"), q.jsonFlag(),
-		option{name: "follow", short: "f", help: "continue, and print each exchange when it ends, or request when it is refused", set: into(&q.follow, parseBool)})
+		option{name: "follow", short: "f", help: "continue, and print what ends from now on", set: into(&q.follow, parseBool)})
 	return command{
 		name: "audit tail", args: "[WHAT]", words: []string{store.Exchanges.Name, store.Requests.Name}, options: auditOptions(c), flags: flags,
 		help: "print the latest exchanges or requests, newest last",

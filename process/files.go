@@ -22,11 +22,11 @@ func WaitingLimit(want int) (int, error) {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
 		return 0, fmt.Errorf("cannot read the limit on open files: %w", err)
 	}
-	return waitingLimit(want, int64(min(files.Cur, 1<<30)))
+	return WaitingLimitOf(want, int64(min(files.Cur, 1<<30)))
 }
 
-// waitingLimit is WaitingLimit for a process that may open that many files.
-func waitingLimit(want int, files int64) (int, error) {
+// WaitingLimitOf is WaitingLimit for a process that may open that many files.
+func WaitingLimitOf(want int, files int64) (int, error) {
 	usable := files - reservedFiles
 	if want == 0 && usable < 2 {
 		return 0, fmt.Errorf("this process may open %d files and needs at least %d; raise the limit (ulimit -n)", files, reservedFiles+2)

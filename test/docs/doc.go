@@ -1,0 +1,2 @@
+// Package docs runs what the documentation shows: transcripts, queries, loops, and the tables of options and metrics.
+package docs

@@ -1,0 +1,112 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"httpipe/test/kit"
+)
+
+// TestDropTo: of a server that root has started, on a log that root has written before, everything is the
+// ordinary user's, and it does its work.
+func TestDropTo(t *testing.T) {
+	kit.NeedRoot(t)
+	dir := kit.PublicDir(t)
+	p := kit.Start(t, dir)
+	p.Process.Kill() // which leaves a WAL
+	<-p.Exited
+	log := filepath.Join(dir, "httpipe.db")
+	kit.WantOwner(t, 0, 0, dir, log, log+"-wal", log+"-shm")
+	if err := os.Mkdir(filepath.Join(dir, "lost+found"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+
+	p = kit.Start(t, dir, "--drop-to", "65532:65533")
+	kit.WantStuck(t, p.Process.Pid)
+	consumer := kit.Curl(p.URL + "/channels/v1/a")
+	if got := <-kit.Curl("-d", "hello", p.URL+"/channels/v1/a") + <-consumer; got != "hello" {
+		t.Errorf("the two got %q", got)
+	}
+	kit.WantStuck(t, p.Process.Pid)
+	kit.WantOwner(t, kit.DroppedUser, kit.DroppedGroup, dir, log, log+"-wal", log+"-shm")
+	kit.WantOwner(t, 0, 0, filepath.Join(dir, "lost+found"))
+
+	// What root does with the log leaves it the server's.
+	if code, output := kit.Run(t, dir, "audit", "check"); code != 0 {
+		t.Errorf("root's check: exit %d, %s", code, output)
+	}
+	p.Stop(t)
+	if code, output := kit.Run(t, dir, "audit", "check"); code != 0 {
+		t.Errorf("root's check of the stopped log: exit %d, %s", code, output)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "backup.db"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p = kit.Start(t, dir, "--drop-to", "65532:65533") // the directory is the user's by now, whatever else it holds
+	kit.WantOwner(t, 0, 0, filepath.Join(dir, "backup.db"))
+	p.Stop(t)
+	if got := p.SQLite(t, "select count(*), count(*) filter (where outcome = 'delivered') from runs left join exchanges on runs.id = 1"); got != "3|1" {
+		t.Errorf("runs and exchanges: %s", got)
+	}
+}
+
+// TestDropToKeepsItsName: in the list of processes, where the user can execute it by its name.
+func TestDropToKeepsItsName(t *testing.T) {
+	kit.NeedRoot(t)
+	dir := kit.PublicDir(t)
+	cmd := exec.Command(kit.PublicBinary(t, dir), "--drop-to", "65532:65533", "--port", "0", "--host", "127.0.0.1", "--log-format", "json")
+	cmd.Dir = dir
+	p := kit.StartCommand(t, cmd)
+	kit.WantStuck(t, p.Process.Pid)
+	comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", p.Process.Pid))
+	if err != nil || string(comm) != "httpipe\n" {
+		t.Errorf("it is called %q, %v", comm, err)
+	}
+}
+
+// TestDropToUnprivileged: who is no root can only stay what he is.
+func TestDropToUnprivileged(t *testing.T) {
+	kit.NeedRoot(t)
+	dir := kit.PublicDir(t)
+	if err := os.Chown(dir, kit.DroppedUser, kit.DroppedGroup); err != nil {
+		t.Fatal(err)
+	}
+	public := kit.PublicBinary(t, dir)
+	as := func(options ...string) []string {
+		return append([]string{"setpriv", "--reuid=65532", "--regid=65533", "--clear-groups"}, options...)
+	}
+	for _, test := range []struct {
+		by   []string
+		to   string
+		want string
+	}{
+		{as(), "1234", "--drop-to 1234: this process is user 65532, group 65533, and only root can switch"},
+		{as(), "65532", "--drop-to 65532: this process is user 65532, group 65533, and only root can switch"},
+		{as("--inh-caps=+setuid", "--ambient-caps=+setuid"), "65532:65533", "--drop-to 65532:65533: user 65532 has capabilities that belong to root"},
+	} {
+		code, output := kit.Execute(t, dir, append(test.by, public, "--drop-to", test.to, "--port", "0", "--host", "127.0.0.1")...)
+		if code != 1 || !strings.HasPrefix(output, "httpipe: "+test.want) || strings.Count(output, "\n") != 1 {
+			t.Errorf("exit %d, %s\nwant %s", code, output, test.want)
+		}
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+		t.Errorf("a start that was refused left %v, %v", entries, err)
+	}
+	by := as(public, "--drop-to", "65532:65533", "--port", "0", "--host", "127.0.0.1", "--log-format", "json")
+	cmd := exec.Command(by[0], by[1:]...)
+	cmd.Dir = dir
+	p := kit.StartCommand(t, cmd)
+	resp, err := http.Get(p.URL + "/healthz")
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("health: %v %v", resp, err)
+	}
+	io.Copy(io.Discard, resp.Body)
+	resp.Body.Close()
+	p.Stop(t)
+}

@@ -1,0 +1,33 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"httpipe/test/kit"
+)
+
+// TestUnwritableDirectory: what is wrong, and how to mend it, in one line.
+func TestUnwritableDirectory(t *testing.T) {
+	kit.NeedRoot(t)
+	dir := kit.PublicDir(t)
+	public := kit.PublicBinary(t, dir)
+	try := func(want string) {
+		t.Helper()
+		code, output := kit.Execute(t, dir, "setpriv", "--reuid=65532", "--regid=65533", "--clear-groups", public, "--port", "0", "--host", "127.0.0.1")
+		if want = "httpipe: audit log " + dir + "/httpipe.db: " + want; code != 1 || !strings.HasPrefix(output, want) || strings.Count(output, "\n") != 1 {
+			t.Errorf("exit %d, %s\nwant %s", code, output, want)
+		}
+	}
+	try("user 65532 may not read and write " + dir + "; change its owner or mode")
+	if err := os.WriteFile(filepath.Join(dir, "httpipe.db"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	try("user 65532 may not read and write " + dir + "/httpipe.db; change its owner or mode")
+	if err := os.Chown(filepath.Join(dir, "httpipe.db"), 65532, 65533); err != nil {
+		t.Fatal(err)
+	}
+	try("SQLite must be able to make files beside it, and " + dir + " is not writable")
+}

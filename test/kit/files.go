@@ -1,0 +1,50 @@
+package kit
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// WriteFile writes a file that only its owner can read, and returns its path.
+func WriteFile(t *testing.T, path, text string) string {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Deployed returns a file of deploy/ with the given replacements (from, to, from, to…), each of which
+// must find its place.
+func Deployed(t *testing.T, name string, replacements ...string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("deploy", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(replacements); i += 2 {
+		if !strings.Contains(string(text), replacements[i]) {
+			t.Fatalf("deploy/%s has no %q to replace", name, replacements[i])
+		}
+	}
+	return strings.NewReplacer(replacements...).Replace(string(text))
+}
+
+// Smoke runs scripts/smoke, which must find nothing.
+func Smoke(t *testing.T, args ...string) {
+	t.Helper()
+	if out, err := exec.Command("scripts/smoke", args...).CombinedOutput(); err != nil {
+		t.Errorf("scripts/smoke %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
+
+// Zeros is an endless body.
+type Zeros struct{}
+
+func (Zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}

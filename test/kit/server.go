@@ -1,0 +1,165 @@
+package kit
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A Server is a running httpipe.
+type Server struct {
+	*exec.Cmd
+	URL     string // http://127.0.0.1:…
+	Metrics string // where they can be scraped; empty without --metrics-addr
+	Dir     string // where it runs, and has its log
+
+	// Exited is closed when the process has; ExitErr is then what Wait returned, and Log all that it logged.
+	Exited  chan struct{}
+	ExitErr error
+	Log     bytes.Buffer
+}
+
+// Start runs the binary in dir on a free port, and returns when it listens. It is killed at the test's
+// end if it still runs.
+func Start(t *testing.T, dir string, args ...string) *Server {
+	t.Helper()
+	return StartBy(t, dir, nil, args...)
+}
+
+// StartBy is Start through a command that executes what stands behind it.
+func StartBy(t *testing.T, dir string, by []string, args ...string) *Server {
+	t.Helper()
+	command := slices.Concat(by, []string{Binary(t)}, OnFreePort, args)
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Dir = dir
+	return StartCommand(t, cmd)
+}
+
+// OnFreePort are the options with which a process tells where it listens.
+var OnFreePort = []string{"--port", "0", "--host", "127.0.0.1", "--log-format", "json"}
+
+// StartCommand is Start for a command that is a httpipe which logs in JSON.
+func StartCommand(t *testing.T, cmd *exec.Cmd) *Server {
+	t.Helper()
+	p := &Server{Cmd: cmd, Dir: cmd.Dir, Exited: make(chan struct{})}
+	stderr, err := p.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewReader(io.TeeReader(stderr, &p.Log))
+	p.URL, p.Metrics = Listening(t, lines)
+	go func() {
+		defer close(p.Exited)
+		io.Copy(io.Discard, lines)
+		p.ExitErr = p.Wait()
+	}()
+	t.Cleanup(func() {
+		p.Process.Kill()
+		<-p.Exited
+	})
+	return p
+}
+
+// Listening reads the log until the line that gives the addresses, and returns their URLs.
+func Listening(t *testing.T, log *bufio.Reader) (url, metrics string) {
+	t.Helper()
+	for {
+		line, err := log.ReadString('\n')
+		if err != nil {
+			t.Fatalf("the server did not start: %s%v", line, err)
+		}
+		var entry struct {
+			Msg, Addr string
+			Metrics   string `json:"metrics_addr"`
+		}
+		if json.Unmarshal([]byte(line), &entry) != nil || entry.Msg != "listening" {
+			continue
+		}
+		if entry.Metrics != "" {
+			metrics = "http://" + entry.Metrics + "/metrics"
+		}
+		return "http://" + entry.Addr, metrics
+	}
+}
+
+// Stop sends SIGTERM and requires a clean exit.
+func (p *Server) Stop(t *testing.T) {
+	t.Helper()
+	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	<-p.Exited
+	if p.ExitErr != nil {
+		t.Fatalf("after SIGTERM: %v", p.ExitErr)
+	}
+}
+
+// WaitFor polls until the server says so of a channel, which only a kernel and a scheduler decide.
+func (p *Server) WaitFor(t *testing.T, channel string, producers, consumers string) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		resp, err := http.Head(p.URL + "/channels/" + channel)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.Header.Get("Httpipe-Producers") == producers && resp.Header.Get("Httpipe-Consumers") == consumers {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: still %s producers and %s consumers", channel, resp.Header.Get("Httpipe-Producers"), resp.Header.Get("Httpipe-Consumers"))
+		}
+	}
+}
+
+// Execute runs a command in dir, and returns its exit code and all that it printed.
+func Execute(t *testing.T, dir string, command ...string) (code int, output string) {
+	t.Helper()
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), string(out)
+}
+
+// SQLite runs a query with the sqlite3 command on the server's log, and returns what that prints.
+func (p *Server) SQLite(t *testing.T, query string) string {
+	t.Helper()
+	return SQLite(t, filepath.Join(p.Dir, "httpipe.db"), query, "-readonly")
+}
+
+// SQLite is Server.SQLite for a file that need not be a server's.
+func SQLite(t *testing.T, path, query string, options ...string) string {
+	t.Helper()
+	out, err := exec.Command("sqlite3", append(options, path, query)...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("sqlite3 %q: %v\n%s", query, err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// WaitForRow polls until the query finds something.
+func (p *Server) WaitForRow(t *testing.T, query string) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); p.SQLite(t, query) == ""; {
+		if time.Now().After(deadline) {
+			t.Fatalf("still nothing: %s", query)
+		}
+	}
+}

@@ -1,0 +1,95 @@
+package kit
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// DroppedUser and DroppedGroup are those of an ordinary user whom no machine knows.
+const DroppedUser, DroppedGroup = 65532, 65533
+
+// WantOwner checks that each of the files is the user's whom the server has become.
+func WantOwner(t *testing.T, uid, gid uint32, paths ...string) {
+	t.Helper()
+	for _, path := range paths {
+		info, err := os.Lstat(path)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if is := info.Sys().(*syscall.Stat_t); is.Uid != uid || is.Gid != gid {
+			t.Errorf("%s belongs to %d:%d, want %d:%d", path, is.Uid, is.Gid, uid, gid)
+		}
+	}
+}
+
+// WantStuck checks that every thread of a process is the ordinary user's and can never be another's.
+func WantStuck(t *testing.T, pid int) {
+	t.Helper()
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	if err != nil || len(threads) < 2 {
+		t.Fatalf("the threads are %v, %v", threads, err)
+	}
+	for _, thread := range threads {
+		status, err := os.ReadFile(thread)
+		if err != nil {
+			continue // it has ended
+		}
+		for field, want := range map[string]string{
+			"Uid":        "65532 65532 65532 65532",
+			"Gid":        "65533 65533 65533 65533",
+			"Groups":     "",
+			"CapPrm":     "0000000000000000",
+			"CapEff":     "0000000000000000",
+			"CapAmb":     "0000000000000000",
+			"NoNewPrivs": "1",
+		} {
+			line := regexp.MustCompile("(?m)^" + field + ":(.*)$").FindStringSubmatch(string(status))
+			if line == nil || strings.Join(strings.Fields(line[1]), " ") != want {
+				t.Errorf("%s: %s is %q, want %q", thread, field, line, want)
+			}
+		}
+	}
+}
+
+// NeedRoot skips a test that only root can run.
+func NeedRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can become another user")
+	}
+}
+
+// PublicDir returns a directory of root's to which everybody can get, unlike t.TempDir.
+func PublicDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "httpipe-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	data := filepath.Join(dir, "data")
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// PublicBinary returns a copy of the binary, beside a public directory, that everybody can execute.
+func PublicBinary(t *testing.T, dir string) string {
+	t.Helper()
+	public := filepath.Join(filepath.Dir(dir), "httpipe")
+	if out, err := exec.Command("cp", Binary(t), public).CombinedOutput(); err != nil {
+		t.Fatalf("cp: %s", out)
+	}
+	return public
+}

@@ -1,0 +1,64 @@
+//go:build linux
+
+package soak
+
+import (
+	"flag"
+	"slices"
+	"testing"
+
+	"httpipe/test/kit"
+)
+
+var plantedFlag = flag.Bool("soak.planted", false, "let TestSoakFindsPlantedBugs build servers with bugs, to see whether the soak finds them")
+
+// TestSoakFindsPlantedBugs: a checker that never finds anything is worth nothing. Each of these bugs is planted into a build
+// of the server, never into the tree, and the short form of the soak has to find it (in three attempts, since some take luck
+// to be hit) by one of the invariants named.
+func TestSoakFindsPlantedBugs(t *testing.T) {
+	if !*plantedFlag {
+		t.Skip("without -soak.planted")
+	}
+	for _, bug := range []struct {
+		name   string
+		source string
+		change []string // old and new text
+		found  []string // by which invariants it may be found
+	}{
+		// Neither by the watch nor at the match: one of them finds almost everybody whom the other would.
+		{"LivenessNotChecked", "httpapi/watch_linux.go", []string{
+			"				c.hungUp()\n", "				_ = c\n", "none = err != nil || n == 0", "none = err != nil || n >= 0"}, []string{"gone"}},
+		{"AcknowledgedBeforeCommit", "pipe/exchange.go", []string{
+			"if err := x.ended.Wait(); err != nil {", "if err := error(nil); err != nil {"}, []string{"truth"}},
+		{"NextPairBeforeLastByteIsWritten", "pipe/channel.go", []string{
+			"for c.running == nil {", "for c.running == nil || c.running.Producer.body.handedOut() {"}, []string{"single"}},
+		{"HalfABodyLooksWhole", "httpapi/consume.go", []string{
+			"	default:\n		breakOff()\n", "	default:\n"}, []string{"whole"}},
+		{"LastComeFirstServed", "pipe/queue.go", []string{
+			"r.places[q.kind].previous = q.tail\n	if q.tail == nil {\n		q.head = r\n	} else {\n		q.tail.places[q.kind].next = r\n	}\n	q.tail = r\n",
+			"r.places[q.kind].next = q.head\n	if q.head == nil {\n		q.tail = r\n	} else {\n		q.head.places[q.kind].previous = r\n	}\n	q.head = r\n"}, []string{"order"}},
+		{"TimeoutsNotRecorded", "pipe/lifecycle.go", []string{
+			"	b.recorder.RequestGone(r)\n", "	if o != TimedOut {\n		b.recorder.RequestGone(r)\n	}\n"}, []string{"books"}},
+		{"ConnectionsLeak", "httpapi/conn.go", []string{
+			"	return c.TCPConn.Close()", "	if c.gone {\n		return c.CloseWrite()\n	}\n	return c.TCPConn.Close()"}, []string{"leaks"}},
+	} {
+		t.Run(bug.name, func(t *testing.T) {
+			program := kit.Variant(t, bug.source, bug.change...)
+			for range 3 {
+				s := newStorm(t, program)
+				s.run(shortSoak)
+				found := 0
+				for name, n := range s.findings.count {
+					t.Logf("%s: %d violations, such as\n\t%s", name, n, s.findings.texts[name][0])
+					if slices.Contains(bug.found, name) {
+						found += n
+					}
+				}
+				if found > 0 {
+					return
+				}
+			}
+			t.Errorf("nothing was found that breaks %v", bug.found)
+		})
+	}
+}

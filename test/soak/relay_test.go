@@ -1,0 +1,262 @@
+//go:build linux
+
+package soak
+
+import (
+	"bufio"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A relay is the server in the soak: one process after another, on the same port and the same log. What is done
+// to them is written down, since it excuses some of what clients see.
+type relay struct {
+	t        *testing.T
+	findings *findings
+	program  string
+	addr     string
+	dir      string // has the log
+	small    bool   // dir is a file system of its own, which can be made full
+	reigns   []*reign
+	outages  []span // in which the disk was full
+
+	generation atomic.Int64 // how many processes there have been
+}
+
+// A reign is a process of the relay.
+type reign struct {
+	cmd      *exec.Cmd
+	started  time.Time
+	ready    time.Time // when it answered
+	stopping time.Time // before it was sent the first signal
+	killed   bool
+	dark     time.Time // of what happened from here on rows may be missing, if it was killed
+	ended    time.Time
+	exited   chan struct{}
+	err      error // then what Wait returned
+
+	descriptors int      // when it had just begun, which tells something only without clients
+	complaints  []string // what it has said of bugs; constant once exited
+}
+
+// A span is a time in which something was so.
+type span struct{ began, over time.Time }
+
+func (s span) overlaps(from, to time.Time) bool { return s.began.Before(to) && s.over.After(from) }
+
+func newRelay(t *testing.T, program string, f *findings) *relay {
+	t.Helper()
+	r := &relay{t: t, findings: f, program: program, dir: t.TempDir()}
+	if err := unix.Mount("httpipe-soak", r.dir, "tmpfs", 0, "size=4g"); err != nil {
+		t.Logf("the disk never gets full here, which takes leave to mount a file system: %v", err)
+	} else {
+		r.small = true
+		t.Cleanup(func() {
+			if err := unix.Unmount(r.dir, 0); err != nil {
+				t.Errorf("umount: %v", err)
+			}
+		})
+	}
+	// Not a port that the kernel may give to a client while nobody listens.
+	for r.addr == "" {
+		addr := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000))
+		if l, err := net.Listen("tcp", addr); err == nil {
+			l.Close()
+			r.addr = addr
+		}
+	}
+	return r
+}
+
+func (r *relay) reign() *reign { return r.reigns[len(r.reigns)-1] }
+
+// start begins a reign, and returns when it listens.
+func (r *relay) start() {
+	r.t.Helper()
+	_, port, _ := strings.Cut(r.addr, ":")
+	s := &reign{exited: make(chan struct{})}
+	s.cmd = exec.Command(r.program, "--host", "127.0.0.1", "--port", port, "--log-format", "json",
+		"--request-timeout", waitLimit.String(), "--stall-timeout", stallLimit.String(),
+		"--silence-timeout", silenceLimit.String(), "--drain-timeout", drainLimit.String(), "--max-body", strconv.Itoa(sizeLimit),
+		"--auth-secret", soakSecret)
+	s.cmd.Dir = r.dir
+	stderr, err := s.cmd.StderrPipe()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	s.started = time.Now()
+	if err := s.cmd.Start(); err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() {
+		s.cmd.Process.Kill()
+		<-s.exited
+	})
+	go func() {
+		defer close(s.exited)
+		s.listen(stderr)
+		s.err = s.cmd.Wait()
+		s.ended = time.Now()
+	}()
+	r.reigns = append(r.reigns, s)
+	if err := s.answers(r.addr); err != nil {
+		r.t.Fatalf("the server did not start: %v %q", err, s.complaints)
+	}
+	s.ready = time.Now()
+	r.generation.Add(1)
+	s.descriptors = s.openDescriptors()
+}
+
+// listen keeps what the process says that it should not have to.
+func (s *reign) listen(stderr io.Reader) {
+	for lines := bufio.NewScanner(stderr); lines.Scan(); {
+		line := lines.Text()
+		orderly := json.Valid([]byte(line)) && !strings.Contains(line, "bug") && !strings.Contains(line, "panic")
+		if !orderly && len(s.complaints) < 20 {
+			s.complaints = append(s.complaints, line)
+		}
+	}
+}
+
+// answers blocks until the process answers.
+func (s *reign) answers(addr string) error {
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for {
+		if resp, err := client.Get("http://" + addr + "/healthz"); err == nil {
+			resp.Body.Close()
+			return nil
+		}
+		if isClosed(s.exited) {
+			return errors.New("it exited")
+		}
+	}
+}
+
+// terminate ends the reign in order, or at once with a second signal.
+func (r *relay) terminate(impatient bool) {
+	s := r.reign()
+	s.stopping = time.Now()
+	s.cmd.Process.Signal(syscall.SIGTERM)
+	if impatient {
+		s.cmd.Process.Signal(syscall.SIGTERM)
+	}
+	select {
+	case <-s.exited:
+	case <-time.After(drainLimit + 20*time.Second):
+		r.findings.add("runs", "it does not stop: %v", s)
+		s.cmd.Process.Signal(syscall.SIGQUIT)
+		<-s.exited
+	}
+}
+
+// commitTime is how long a row may take to be on disk, on a busy machine.
+const commitTime = 2 * time.Second
+
+// kill ends the reign with SIGKILL. Rows may be missing of what has happened just before, or since the disk was full.
+func (r *relay) kill(full time.Time) {
+	s := r.reign()
+	s.stopping, s.killed = time.Now(), true
+	s.cmd.Process.Kill()
+	<-s.exited
+	if s.dark = s.stopping.Add(-commitTime); !full.IsZero() && full.Before(s.dark) {
+		s.dark = full
+	}
+}
+
+// fill makes the disk full, and blocks until the server has noticed. It returns since when. The server has
+// room left in its files; so the WAL is emptied first, as anybody can do who may write to the log.
+func (r *relay) fill() (began time.Time) {
+	log, err := sql.Open("sqlite3", filepath.Join(r.dir, "httpipe.db")+"?_busy_timeout=1000")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer log.Close()
+	if _, err := log.Exec("PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
+		r.t.Logf("the WAL could not be emptied: %v", err)
+	}
+	began = time.Now()
+	var fs unix.Statfs_t
+	for {
+		if err := unix.Statfs(r.dir, &fs); err != nil {
+			r.t.Fatal(err)
+		}
+		size := fmt.Sprintf("size=%d", int64(fs.Blocks-fs.Bfree)*fs.Bsize)
+		if unix.Mount("httpipe-soak", r.dir, "tmpfs", unix.MS_REMOUNT, size) == nil {
+			break // and else it has just grown
+		}
+	}
+	r.health(http.StatusServiceUnavailable, 5*time.Second)
+	return began
+}
+
+// free gives the disk its room back.
+func (r *relay) free() {
+	if err := unix.Mount("httpipe-soak", r.dir, "tmpfs", unix.MS_REMOUNT, "size=4g"); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// recovered blocks until the server is well again, after the disk was full.
+func (r *relay) recovered(began time.Time) {
+	if !r.health(http.StatusOK, 10*time.Second) {
+		r.findings.add("runs", "it does not recover from a full disk: %v", r.reign())
+	}
+	r.outages = append(r.outages, span{began, time.Now()})
+}
+
+// health reports whether /healthz answered with that status in the time given.
+func (r *relay) health(status int, within time.Duration) bool {
+	for deadline := time.Now().Add(within); time.Now().Before(deadline); {
+		resp, err := http.Get("http://" + r.addr + "/healthz")
+		if err != nil {
+			continue
+		}
+		resp.Body.Close()
+		if resp.StatusCode == status {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *reign) openDescriptors() int {
+	entries, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.cmd.Process.Pid))
+	return len(entries)
+}
+
+// memory is what the process holds that is nobody else's and in no file, in bytes.
+func (s *reign) memory() int64 {
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	_, after, _ := strings.Cut(string(status), "RssAnon:")
+	var kilobytes int64
+	fmt.Sscan(after, &kilobytes)
+	return kilobytes << 10
+}
+
+func (s *reign) String() string {
+	how := "runs"
+	switch {
+	case s.killed:
+		how = "killed " + clock(s.stopping)
+	case !s.stopping.IsZero():
+		how = "SIGTERM " + clock(s.stopping)
+	}
+	return fmt.Sprintf("process %d (from %s, %s)", s.cmd.Process.Pid, clock(s.started), how)
+}
