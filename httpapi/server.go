@@ -21,6 +21,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -78,6 +79,7 @@ type Server struct {
 	rates     *rates         // nil without a limit
 	failures  *rates         // of tokens
 	flood     *flood         // nil without a log
+	used      atomic.Bool    // an exchange has ended, and was logged at info
 	noAddress sync.Once      // for the log line about a ClientIPHeader that holds no address
 	taken     sync.WaitGroup // handlers of requests that were taken over, of which net/http knows nothing
 }
@@ -289,9 +291,14 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
-// logEnd writes the one line of an exchange that has ended.
+// logEnd writes the one line of an exchange that has ended. The first one is logged at info, so that a person who tries
+// the server sees that it works.
 func (s *Server) logEnd(x *pipe.Exchange, outcome pipe.Outcome, cause error) {
 	level := slog.LevelDebug
+	first := !s.used.Load() && s.used.CompareAndSwap(false, true)
+	if first {
+		level = slog.LevelInfo
+	}
 	if outcome == pipe.Unrecorded {
 		level = slog.LevelError
 	}
@@ -307,6 +314,9 @@ func (s *Server) logEnd(x *pipe.Exchange, outcome pipe.Outcome, cause error) {
 	}
 	if cause != nil {
 		attrs = append(attrs, slog.String("cause", strings.ReplaceAll(cause.Error(), "\n", " ")))
+	}
+	if first {
+		attrs = append(attrs, slog.String("note", "the first one; --log-level debug logs all"))
 	}
 	s.config.Logger.LogAttrs(context.Background(), level, "exchange ended", attrs...)
 }

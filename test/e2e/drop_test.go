@@ -86,8 +86,8 @@ func TestDropToUnprivileged(t *testing.T) {
 		to   string
 		want string
 	}{
-		{as(), "1234", "--drop-to 1234: this process is user 65532, group 65533, and only root can switch"},
-		{as(), "65532", "--drop-to 65532: this process is user 65532, group 65533, and only root can switch"},
+		{as(), "1234", "--drop-to 1234: this process runs as user 65532, group 65533, and only root can switch"},
+		{as(), "65532", "--drop-to 65532: this process runs as user 65532, group 65533, and only root can switch"},
 		{as("--inh-caps=+setuid", "--ambient-caps=+setuid"), "65532:65533", "--drop-to 65532:65533: user 65532 has capabilities that belong to root"},
 	} {
 		code, output := kit.Execute(t, dir, append(test.by, public, "--drop-to", test.to, "--port", "0", "--host", "127.0.0.1")...)
