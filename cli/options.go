@@ -137,7 +137,7 @@ func recordOptions(c *Config) []option {
 			help: "SQLite file of the audit log, created if missing",
 			set:  into(&c.AuditDB, anyText)},
 		{name: "audit", group: auditing, arg: "MODE", def: string(AuditRequired), words: []string{"strict", "required", "best-effort", "off"},
-			help: "strict, required, best-effort or off; see the documentation",
+			help: "how strictly to record: strict, required, best-effort or off",
 			set:  into(&c.Audit, oneOf(AuditStrict, AuditRequired, AuditBestEffort, AuditOff))},
 		{name: "audit-retention", group: auditing, arg: "TIME", def: "off",
 			help: "age at which to remove rows, such as 90d; 0: never",
