@@ -23,8 +23,8 @@ import (
 	"httpipe/store"
 )
 
-// serve runs the relay. What is started first is stopped last: the audit log outlives the server, whose
-// last answers depend on it, and the metrics show the server stop.
+// serve runs the relay. It stops its parts in reverse order: the audit log outlives the server, whose last answers
+// depend on it, and the metrics show how the server stops.
 //
 //	SIGTERM ──▶ waiters get 503 ──▶ exchanges end, or are cut ──▶ answers go out ──▶ log is closed
 func serve(ctx context.Context, c *cli.Config, stderr io.Writer) (err error) {
@@ -148,14 +148,14 @@ func serverConfig(c *cli.Config, log *store.Log, guard *access.Guard, waiting in
 	}
 }
 
-// listen opens the port. Keep-alive probes find clients whose host has vanished within a minute.
+// listen opens the port. Keep-alive probes detect within a minute that a client's host has vanished.
 func listen(ctx context.Context, c *cli.Config) (net.Listener, error) {
 	config := net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{
 		Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 3,
 	}}
 	listener, err := config.Listen(ctx, "tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("port %d is in use by another program; choose one with --port (0: any free one)", c.Port)
+		return nil, fmt.Errorf("port %d is in use by another program; choose another with --port (0: any free port)", c.Port)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen on port %d: %w", c.Port, err)

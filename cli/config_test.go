@@ -33,7 +33,7 @@ func runWith(t *testing.T, args string) (output string, err error) {
 	return b.String(), err
 }
 
-// defaults is what parseConfig returns when nobody says anything.
+// defaults returns what parseConfig returns without flags, variables and file.
 func defaults() Config {
 	return Config{
 		Port:         3000,

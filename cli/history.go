@@ -125,7 +125,7 @@ func auditList(c *Config) command {
 	return command{
 		name: "audit list", args: "[WHAT]", words: kindWords, options: auditOptions(c),
 		help:  "list exchanges, requests or channels, newest first",
-		more:  "WHAT is exchanges (default), requests (that were never matched) or channels. " + "\n" + whenHelp,
+		more:  "WHAT is exchanges (default), requests (that were never matched) or channels.\n" + whenHelp,
 		flags: append(q.filters(), q.limitFlag("20"), q.jsonFlag()),
 		run: func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			k, filter, err := q.kind(args)
@@ -267,12 +267,12 @@ func printSummary(w io.Writer, s *store.Summary) error {
 		return err
 	}
 	fmt.Fprintln(w)
-	unit := " MS"
+	size, unit := "BYTES", " MS"
 	if style.human {
-		unit = ""
+		size, unit = "SIZE", ""
 	}
 	t := table{w: w}
-	t.add("FROM", "EXCHANGES", "DELIVERED", "BYTES", "PRODUCERS WAITED"+unit+" (95 %)", "CONSUMERS WAITED"+unit+" (95 %)")
+	t.add("FROM", "EXCHANGES", "DELIVERED", size, "PRODUCERS WAITED"+unit+" (95 %)", "CONSUMERS WAITED"+unit+" (95 %)")
 	waits := func(w *store.Waits) string {
 		return fmt.Sprintf("%s (%s)", style.duration(w.Quantile(0.5)), style.duration(w.Quantile(0.95)))
 	}

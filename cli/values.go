@@ -17,8 +17,8 @@ import (
 	"httpipe/access"
 )
 
-// maxDuration is the longest time that an option takes, a hundred years: more is
-// a slip, and close to what a time.Duration holds.
+// maxDuration is the longest time that an option accepts, a hundred years: a longer one is a typing error, and close to
+// the limit of a time.Duration.
 const maxDuration = 100 * 365 * 24 * time.Hour
 
 // into returns a function that parses a text and stores the result in field.
@@ -33,7 +33,7 @@ func into[T any](field *T, parse func(string) (T, error)) func(string) error {
 	}
 }
 
-// orOff lets parse take the words for nothing, too: "0", "off" and "none".
+// orOff returns a parser that also accepts "0", "off" and "none", for the zero value.
 func orOff[T any](parse func(string) (T, error)) func(string) (T, error) {
 	return func(text string) (T, error) {
 		switch text {
@@ -45,7 +45,7 @@ func orOff[T any](parse func(string) (T, error)) func(string) (T, error) {
 	}
 }
 
-// orWord lets parse take one more word, for the zero value.
+// orWord returns a parser that also accepts a word, for the zero value.
 func orWord[T any](word string, parse func(string) (T, error)) func(string) (T, error) {
 	return func(text string) (T, error) {
 		if text == word {
@@ -56,7 +56,7 @@ func orWord[T any](word string, parse func(string) (T, error)) func(string) (T, 
 	}
 }
 
-// positive refuses zero, which would not mean what it seems to.
+// positive returns a parser that rejects zero, for an option where zero does not mean "off".
 func positive[T int64 | time.Duration](parse func(string) (T, error)) func(string) (T, error) {
 	return func(text string) (T, error) {
 		value, err := parse(text)
@@ -67,7 +67,7 @@ func positive[T int64 | time.Duration](parse func(string) (T, error)) func(strin
 	}
 }
 
-// oneOf returns a parser that takes the given words only.
+// oneOf returns a parser that accepts only these words.
 func oneOf[T ~string](words ...T) func(string) (T, error) {
 	return func(text string) (T, error) {
 		names := make([]string, len(words))
@@ -106,7 +106,7 @@ func parsePort(text string) (int, error) {
 	return int(port), nil
 }
 
-// parseCount takes a number of things, of which there is at least one.
+// parseCount reads a whole number, 1 or more.
 func parseCount(text string) (int, error) {
 	n, err := strconv.ParseInt(text, 10, 32)
 	if err != nil || n < 1 {
@@ -115,7 +115,7 @@ func parseCount(text string) (int, error) {
 	return int(n), nil
 }
 
-// parseHeaderName takes the name of an HTTP header that can hold a client's address.
+// parseHeaderName reads the name of an HTTP header that can hold a client's address.
 func parseHeaderName(text string) (string, error) {
 	if !headerName.MatchString(text) {
 		return "", errors.New("want the name of a header, such as X-Real-IP")
@@ -126,7 +126,7 @@ func parseHeaderName(text string) (string, error) {
 	return text, nil
 }
 
-// noAddressIn are headers in which an address is never found, although proxies send them.
+// noAddressIn lists headers that proxies send and that never hold an address, with what they do hold.
 var noAddressIn = map[string]string{
 	"Forwarded":         "Forwarded holds pairs such as for=192.0.2.1, which httpipe does not read",
 	"Host":              "Host holds the server's name",
@@ -138,8 +138,8 @@ var noAddressIn = map[string]string{
 
 var headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
 
-// parseHost refuses what is certainly no host, such as a URL or a host with its
-// port; whether there is such a host is for the listener to find out.
+// parseHost rejects text that cannot be a host, such as a URL or a host with its port. Whether the host exists shows
+// when the listener opens.
 func parseHost(text string) (string, error) {
 	_, _, err := net.SplitHostPort(text)
 	hasPort := err == nil
@@ -149,7 +149,7 @@ func parseHost(text string) (string, error) {
 	return text, nil
 }
 
-// parseAddr takes an address to listen on with its port. Without a host it is all interfaces.
+// parseAddr reads an address to listen on, with its port. No host means all interfaces.
 func parseAddr(text string) (string, error) {
 	host, port, err := net.SplitHostPort(text)
 	if err == nil && host != "" {
@@ -177,9 +177,8 @@ func parseGrants(text string) (string, error) {
 	return text, err
 }
 
-// parseDuration takes seconds ("1.5"), days ("90d") or a Go duration ("1h30m").
-// A time that is not zero but less than a millisecond is refused: it is a slip,
-// and could be rounded to zero, which often means no limit.
+// parseDuration reads seconds ("1.5"), days ("90d") or a Go duration ("1h30m"). It rejects a time above zero and below a
+// millisecond: that is a typing error, and might be rounded to zero, which often means no limit.
 func parseDuration(text string) (time.Duration, error) {
 	number, unit := text, time.Second
 	if days, ok := strings.CutSuffix(text, "d"); ok {
@@ -199,7 +198,7 @@ func parseDuration(text string) (time.Duration, error) {
 	return time.Duration(math.Round(ns)), nil
 }
 
-// parseAge is parseDuration that insists on a unit: who writes 90 means days, and would lose the log.
+// parseAge is parseDuration, but requires a unit: a user who writes 90 means days, and would lose the log.
 func parseAge(text string) (time.Duration, error) {
 	if _, err := strconv.ParseFloat(text, 64); err == nil {
 		return 0, errors.New("want a time with its unit, such as 90d or 12h")
@@ -207,8 +206,8 @@ func parseAge(text string) (time.Duration, error) {
 	return parseDuration(text)
 }
 
-// parseSize takes a number of bytes, which may have a unit (KB, KiB, …). It does
-// not take humanize's thousands separator, which makes "1,5MB" fifteen megabytes.
+// parseSize reads a number of bytes, which may have a unit (KB, KiB, …). It rejects humanize's thousands separator, which
+// makes "1,5MB" fifteen megabytes.
 func parseSize(text string) (int64, error) {
 	n, err := humanize.ParseBytes(text)
 	if err != nil || n < 1 || n > math.MaxInt64 || strings.Contains(text, ",") {
@@ -217,7 +216,7 @@ func parseSize(text string) (int64, error) {
 	return int64(n), nil
 }
 
-// sizeBetween returns parseSize with limits, which the error calls by name.
+// sizeBetween returns parseSize with limits, which its error quotes.
 func sizeBetween(low, high int64, limits string) func(string) (int64, error) {
 	return func(text string) (int64, error) {
 		n, err := parseSize(text)
@@ -234,7 +233,7 @@ func sizeBetween(low, high int64, limits string) func(string) (int64, error) {
 func parseLevel(text string) (slog.Level, error) {
 	name, err := oneOf("debug", "info", "warn", "error")(text)
 	if err != nil {
-		return 0, err // slog itself would also take words such as INFO+2
+		return 0, err // slog itself also accepts words such as INFO+2
 	}
 	var level slog.Level
 	err = level.UnmarshalText([]byte(name))
