@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"httpipe/test/kit"
 )
 
 func TestParseAccount(t *testing.T) {
@@ -54,9 +56,7 @@ func gidOfNobody(t *testing.T) int {
 
 // TestGive: Drop gives away only a log's own files, in a directory of its own.
 func TestGive(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("only root can give files away")
-	}
+	kit.NeedRoot(t)
 	logFiles := func(log string) []string { return []string{log, log + "-wal", log + "-shm"} }
 	to := Account{UID: 65532, GID: 65533}
 	elsewhere := filepath.Join(t.TempDir(), "shadow")
@@ -89,28 +89,13 @@ func TestGive(t *testing.T) {
 			t.Errorf("%s: %v, want %s", test.name, err, test.want)
 		}
 		if test.want == "" {
-			wantOwner(t, 65532, 65533, dir)
+			kit.WantOwner(t, 65532, 65533, dir)
 		} else {
-			wantOwner(t, 0, 0, dir)
+			kit.WantOwner(t, 0, 0, dir)
 		}
-		wantOwner(t, 0, 0, elsewhere)
+		kit.WantOwner(t, 0, 0, elsewhere)
 	}
 	if err := give(logFiles("/httpipe-test.db"), to); err == nil || !strings.Contains(err.Error(), "contains other files") {
 		t.Errorf("the root directory: %v", err)
-	}
-}
-
-// wantOwner checks who owns the files.
-func wantOwner(t *testing.T, uid, gid uint32, paths ...string) {
-	t.Helper()
-	for _, path := range paths {
-		info, err := os.Lstat(path)
-		if err != nil {
-			t.Error(err)
-			continue
-		}
-		if is := info.Sys().(*syscall.Stat_t); is.Uid != uid || is.Gid != gid {
-			t.Errorf("%s belongs to %d:%d, want %d:%d", path, is.Uid, is.Gid, uid, gid)
-		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -129,15 +130,7 @@ func deleteRunning(t *testing.T, p *kit.Server, channel string) {
 
 // sorted returns the lines of a text in order.
 func sorted(text string) string {
-	lines := strings.Split(text, "\n")
-	for i := range lines {
-		for j := range i {
-			if lines[i] < lines[j] {
-				lines[i], lines[j] = lines[j], lines[i]
-			}
-		}
-	}
-	return strings.Join(lines, "\n")
+	return strings.Join(slices.Sorted(strings.SplitSeq(text, "\n")), "\n")
 }
 
 // TestShowByPrefix: the beginning of an id is enough if it is unique.
