@@ -45,12 +45,15 @@ func auditKey(c *config) command {
 	}
 }
 
+// keySuffix is what the file of an audit key is called by, behind the name of its log.
+const keySuffix = ".key"
+
 // keyPath returns the file of the audit key of a log: beside it, whatever links lead to it.
 func keyPath(log string) string {
 	if path, err := filepath.EvalSymlinks(log); err == nil {
 		log = path
 	}
-	return log + ".key"
+	return log + keySuffix
 }
 
 // tellAuditKey shows on a terminal the address that opens the audit log. The log of the server only says how to get the key:

@@ -111,7 +111,7 @@ func own(log string, to account) error {
 	}
 	defer dir.Close()
 	name := filepath.Base(path)
-	files := append(access.KeyFiles(keyPath(name)), name, name+"-wal", name+"-shm", name+"-journal")
+	files := append(access.KeyFiles(name+keySuffix), name, name+"-wal", name+"-shm", name+"-journal")
 	for _, file := range files {
 		if err := ownFile(dir, file, to); err != nil {
 			return fmt.Errorf("audit log %s: %s cannot be given to user %d: %w", path, file, to.uid, err)
