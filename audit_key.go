@@ -21,7 +21,7 @@ import (
 func auditKey(c *config) command {
 	return command{
 		name: "audit key", options: pick(c, "audit-db", "auth-secret", "config"),
-		help: "print the key that opens /audit, if the server has no secret",
+		help: "print the audit key, which opens /audit",
 		run: func(_ context.Context, _ []string, stdout, _ io.Writer) error {
 			if c.authSecret != "" {
 				return errors.New("with --auth-secret there is no audit key; " +

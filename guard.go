@@ -45,7 +45,7 @@ func openGuard(c *config) (guard *access.Guard, auditKey string, err error) {
 // warnIfOpen says that the server has no control over who uses it, if others than this machine reach it.
 func warnIfOpen(logger *slog.Logger, guard *access.Guard, addr net.Addr) {
 	if tcp, ok := addr.(*net.TCPAddr); ok && guard.Open() && !tcp.IP.IsLoopback() {
-		logger.Warn("whoever reaches this address may produce, consume and delete; --auth-secret keeps it to those who have a token, --host 127.0.0.1 to this machine",
+		logger.Warn("everybody who reaches this address may produce, consume, look and delete; --auth-secret keeps it to those who have a token, --host 127.0.0.1 to this machine",
 			"addr", addr.String())
 	}
 }
