@@ -73,7 +73,7 @@ func TestRunRefusesToStart(t *testing.T) {
 func TestImports(t *testing.T) {
 	const sqlite, uuid, unix, kit = "github.com/mattn/go-sqlite3", "github.com/google/uuid", "golang.org/x/sys/unix", "httpipe/test/kit"
 	for dir, allowed := range map[string][]string{
-		"./access":     {"github.com/golang-jwt/jwt/v5"},
+		"./access":     {"github.com/golang-jwt/jwt/v5", "github.com/hashicorp/golang-lru/v2"},
 		"./pipe":       {},
 		"./migrations": {},
 		"./store":      {"httpipe/migrations", sqlite, unix},

@@ -27,7 +27,7 @@ import (
 // depend on it, and the metrics show how the server stops.
 //
 //	SIGTERM ──▶ waiters get 503 ──▶ exchanges end, or are cut ──▶ answers go out ──▶ log is closed
-func serve(ctx context.Context, c *cli.Config, stderr io.Writer) (err error) {
+func serve(ctx context.Context, c *cli.Config, stdout, stderr io.Writer) (err error) {
 	logger := newLogger(c, stderr)
 	if err := process.Drop(c.DropTo, logFiles(c)...); err != nil {
 		return err
@@ -43,7 +43,7 @@ func serve(ctx context.Context, c *cli.Config, stderr io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	guard, err := newGuard(c)
+	guard, err := secretGuard(c)
 	if err != nil {
 		return err
 	}
@@ -56,6 +56,12 @@ func serve(ctx context.Context, c *cli.Config, stderr io.Writer) (err error) {
 		}
 		defer func() { err = errors.Join(err, log.Close()) }()
 		listening = append(listening, "audit_db", c.AuditDB)
+	}
+	key := ""
+	if guard == nil {
+		if guard, key, err = openGuard(c); err != nil {
+			return err
+		}
 	}
 	config := serverConfig(c, log, guard, waiting, logger)
 	server, err := httpapi.New(config)
@@ -76,19 +82,28 @@ func serve(ctx context.Context, c *cli.Config, stderr io.Writer) (err error) {
 	}
 	logger.Info("listening", append([]any{"addr", listener.Addr().String()}, listening...)...)
 	warnIfOpen(c, logger, guard, listener.Addr())
-	if cli.IsTerminal(stderr) {
-		fmt.Fprintf(stderr, "\n  %s  the page to try it; Ctrl-C stops the server\n\n", browserURL(c, listener.Addr()))
+	terminal := firstTerminal(stderr, stdout)
+	if guard.Open() {
+		announceKey(c, logger, terminal != nil)
 	}
+	if terminal != nil {
+		welcome(terminal, baseURL(c.Host, listener.Addr()), key)
+	}
+	err = accept(stop, server, listener)
+	drain(ctx, c, server, logger)
+	return err
+}
 
+// accept serves until stop is done, or the listener fails.
+func accept(stop context.Context, server *httpapi.Server, listener net.Listener) error {
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	select {
-	case err = <-served:
-		err = fmt.Errorf("cannot accept connections: %w", err)
+	case err := <-served:
+		return fmt.Errorf("cannot accept connections: %w", err)
 	case <-stop.Done():
+		return nil
 	}
-	drain(ctx, c, server, logger)
-	return err
 }
 
 // drain stops the server. Running exchanges have --drain-timeout to end.
@@ -103,12 +118,13 @@ func drain(ctx context.Context, c *cli.Config, server *httpapi.Server, logger *s
 	}
 }
 
-// logFiles returns the files of the audit log, whether they exist or not, or nothing if there is to be no log.
+// logFiles returns the files of the audit log and its key, whether they exist or not, or nothing if there is to be no log.
 func logFiles(c *cli.Config) []string {
 	if c.Audit == cli.AuditOff {
 		return nil
 	}
-	return []string{c.AuditDB, c.AuditDB + "-wal", c.AuditDB + "-shm", c.AuditDB + "-journal"}
+	files := []string{c.AuditDB, c.AuditDB + "-wal", c.AuditDB + "-shm", c.AuditDB + "-journal"}
+	return append(files, access.KeyFiles(cli.KeyPath(c.AuditDB))...)
 }
 
 func openLog(c *cli.Config, logger *slog.Logger) (*store.Log, error) {
@@ -171,15 +187,33 @@ func newLogger(c *cli.Config, w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, options))
 }
 
-// browserURL returns the address at which a browser on this machine finds the server.
-func browserURL(c *cli.Config, addr net.Addr) string {
-	host := c.Host
-	tcp, ok := addr.(*net.TCPAddr)
-	if !ok {
-		return addr.String()
+// baseURL returns the address at which a browser on this machine finds the server.
+func baseURL(host string, addr net.Addr) string {
+	port := 0
+	if tcp, ok := addr.(*net.TCPAddr); ok {
+		port = tcp.Port
+		if tcp.IP.IsUnspecified() {
+			host = "localhost"
+		}
 	}
-	if host == "" || tcp.IP.IsUnspecified() {
-		host = "localhost"
+	return "http://" + net.JoinHostPort(host, strconv.Itoa(port))
+}
+
+// firstTerminal returns the first of the outputs that is a terminal, or nil.
+func firstTerminal(outputs ...io.Writer) io.Writer {
+	for _, w := range outputs {
+		if cli.IsTerminal(w) {
+			return w
+		}
 	}
-	return "http://" + net.JoinHostPort(host, strconv.Itoa(tcp.Port)) + "/"
+	return nil
+}
+
+// welcome shows a person at a terminal what to open. key opens the audit log; with a secret there is none.
+func welcome(w io.Writer, url, key string) {
+	text := "\nTo try it, open " + url + "/\n"
+	if key != "" {
+		text += "The audit log:  " + url + "/audit#token=" + key + "\n"
+	}
+	fmt.Fprint(w, text+"Ctrl-C stops the server.\n\n")
 }

@@ -32,7 +32,7 @@ type Program struct {
 	Stdout, Stderr io.Writer
 
 	// Serve runs the relay until it has stopped. Its error is one line.
-	Serve func(ctx context.Context, c *Config, stderr io.Writer) error
+	Serve func(ctx context.Context, c *Config, stdout, stderr io.Writer) error
 }
 
 // A usageError is a mistake in the command line, in contrast to one in the environment, a file or the world.

@@ -32,7 +32,9 @@ const serveName = "serve"
 func (p Program) commands(c *Config) []command {
 	return []command{
 		{name: serveName, help: "run the relay", options: options(c),
-			run: func(ctx context.Context, _ []string, _, stderr io.Writer) error { return p.Serve(ctx, c, stderr) }},
+			run: func(ctx context.Context, _ []string, stdout, stderr io.Writer) error {
+				return p.Serve(ctx, c, stdout, stderr)
+			}},
 		{name: "audit", help: "read, check and copy the audit log"},
 		auditList(c),
 		auditShow(c),
@@ -41,6 +43,7 @@ func (p Program) commands(c *Config) []command {
 		auditExport(c),
 		auditBackup(c),
 		auditCheck(c),
+		auditKey(c),
 		token(c),
 		healthcheck(c),
 		p.completion(),

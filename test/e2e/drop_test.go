@@ -22,7 +22,7 @@ func TestDropTo(t *testing.T) {
 	p.Process.Kill() // which leaves a WAL
 	<-p.Exited
 	log := filepath.Join(dir, "httpipe.db")
-	kit.WantOwner(t, 0, 0, dir, log, log+"-wal", log+"-shm")
+	kit.WantOwner(t, 0, 0, dir, log, log+".key", log+"-wal", log+"-shm")
 	if err := os.Mkdir(filepath.Join(dir, "lost+found"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +34,10 @@ func TestDropTo(t *testing.T) {
 		t.Errorf("the two got %q", got)
 	}
 	kit.WantStuck(t, p.Process.Pid)
-	kit.WantOwner(t, kit.DroppedUser, kit.DroppedGroup, dir, log, log+"-wal", log+"-shm")
+	kit.WantOwner(t, kit.DroppedUser, kit.DroppedGroup, dir, log, log+".key", log+"-wal", log+"-shm")
+	if got := kit.Status(t, p.URL+"/audit/exchanges", p.AuditKey(t)); got != 200 { // root reads the key
+		t.Errorf("with the key: %d", got)
+	}
 	kit.WantOwner(t, 0, 0, filepath.Join(dir, "lost+found"))
 
 	// What root does with the log leaves it the server's.

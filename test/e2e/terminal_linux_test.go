@@ -25,8 +25,8 @@ func onTerminal(t *testing.T, dir string, env []string, args ...string) *kit.Ter
 // no option is warned of, without its value.
 func TestStartAtTerminal(t *testing.T) {
 	screen := onTerminal(t, t.TempDir(), []string{"HTTPIPE_PROT=hunter2"}, "--port", "0", "--host", "127.0.0.1")
-	shown := screen.WaitFor("Ctrl-C stops the server\n")
-	url := regexp.MustCompile(`(?m)^  (http://127\.0\.0\.1:\d+)/  `).FindStringSubmatch(shown)
+	shown := screen.WaitFor("Ctrl-C stops the server.\n")
+	url := regexp.MustCompile(`(?m)^To try it, open (http://127\.0\.0\.1:\d+)/$`).FindStringSubmatch(shown)
 	if url == nil {
 		t.Fatalf("no URL in\n%s", shown)
 	}
