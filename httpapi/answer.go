@@ -10,7 +10,9 @@ import (
 
 // fail answers with f.
 func fail(w http.ResponseWriter, r *http.Request, f *reply.Error) {
-	f.Response(reply.WantsJSON(r.Header["Accept"])).Write(w)
+	response := f.Response(reply.WantsJSON(r.Header["Accept"]))
+	response.NoLength = r.Method == http.MethodGet && !fromFirstByte(r.Header)
+	response.Write(w)
 }
 
 // refuse answers with f a request whose body has not been read, and ends the connection: net/http would

@@ -44,17 +44,14 @@ func (s *Server) state(w http.ResponseWriter, r *http.Request, _ pipe.Key) {
 }
 
 func (s *Server) listNamespaces(w http.ResponseWriter, r *http.Request, _ pipe.Key) {
-	namespaces := s.broker.Namespaces()
-	if s.config.Guard != nil {
-		namespaces = slices.DeleteFunc(namespaces, func(namespace string) bool {
-			return len(visible(r, namespace, s.broker.Channels(namespace))) == 0
-		})
-	}
+	namespaces := slices.DeleteFunc(s.broker.Namespaces(), func(namespace string) bool {
+		return len(s.visible(r, namespace, s.broker.Channels(namespace))) == 0
+	})
 	reply.JSON(http.StatusOK, namespaces).Write(w)
 }
 
 func (s *Server) listChannels(w http.ResponseWriter, r *http.Request, key pipe.Key) {
-	channels := visible(r, key.Namespace, s.broker.Channels(key.Namespace))
+	channels := s.visible(r, key.Namespace, s.broker.Channels(key.Namespace))
 	if len(channels) == 0 {
 		fail(w, r, noNamespace(key))
 		return
@@ -89,10 +86,17 @@ func (s *Server) unavailable() error {
 	return s.config.Log.Err()
 }
 
-// compressed lets the JSON that the server itself makes be compressed for clients that ask for it.
+// compressed lets what the server itself says be compressed for clients that accept gzip, and like nothing
+// better. Not deflate: gorilla sends raw DEFLATE data, and the name means the zlib format (RFC 9110 8.4.1.2).
 func compressed(h handler) handler {
 	return func(w http.ResponseWriter, r *http.Request, key pipe.Key) {
 		inner := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h(w, r, key) })
+		encodings := r.Header["Accept-Encoding"]
+		if gzip := reply.Quality(encodings, "gzip", "x-gzip"); gzip > 0 && gzip >= reply.Quality(encodings, "identity") {
+			r.Header.Set("Accept-Encoding", "gzip")
+		} else {
+			r.Header.Del("Accept-Encoding")
+		}
 		handlers.CompressHandler(inner).ServeHTTP(w, r)
 	}
 }

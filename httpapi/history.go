@@ -205,8 +205,7 @@ func (s *Server) unreadable(w http.ResponseWriter, r *http.Request, err error) {
 
 // formatOf returns the first format that r accepts, or JSON if it names none.
 func formatOf(r *http.Request) audit.Format {
-	named := reply.Negotiate(r.Header["Accept"], string(audit.JSON), string(audit.NDJSON), string(audit.CSV))
-	return cmp.Or(audit.Format(named), audit.JSON)
+	return audit.Format(reply.Negotiate(r.Header["Accept"], string(audit.JSON), string(audit.JSON), string(audit.NDJSON), string(audit.CSV)))
 }
 
 // writeText answers with a text in a format.

@@ -36,7 +36,7 @@ var assetTypes = map[string]string{
 // home tells how this server is used.
 func (s *Server) home(w http.ResponseWriter, r *http.Request, _ pipe.Key) {
 	w.Header().Add("Vary", "Accept")
-	if reply.Negotiate(r.Header["Accept"], "text/html") != "" {
+	if reply.WantsHTML(r.Header["Accept"]) {
 		writePage(w, "page/index.html")
 		return
 	}

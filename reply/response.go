@@ -12,6 +12,10 @@ type Response struct {
 	Status int
 	Header []Field // without Content-Length, which follows from Body
 	Body   string
+
+	// NoLength leaves Content-Length out, for a client that resumes a download: curl -C - takes any response, even an
+	// error, that is as long as the part that it has for proof that it has the whole file.
+	NoLength bool
 }
 
 // A Field is one header field.
@@ -41,7 +45,12 @@ func (r Response) Write(w http.ResponseWriter) {
 	for _, f := range r.Header {
 		h.Set(f.Name, f.Value)
 	}
-	h.Set("Content-Length", strconv.Itoa(len(r.Body)))
+	if !r.NoLength {
+		h.Set("Content-Length", strconv.Itoa(len(r.Body)))
+	}
 	w.WriteHeader(r.Status)
+	if r.NoLength {
+		http.NewResponseController(w).Flush() // before net/http knows the length
+	}
 	io.WriteString(w, r.Body)
 }

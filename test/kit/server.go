@@ -29,17 +29,27 @@ type Server struct {
 	Log     bytes.Buffer
 }
 
-// Start runs the binary in dir on a free port, and returns when it listens. It is killed at the test's
-// end if it still runs.
+// Start runs the binary in dir on a free port, and returns when it listens. The end of the test kills it if it still
+// runs.
 func Start(t *testing.T, dir string, args ...string) *Server {
 	t.Helper()
 	return StartBy(t, dir, nil, args...)
 }
 
-// StartBy is Start through a command that executes what stands behind it.
+// StartBy is Start through a command that executes the command line that is appended to it.
 func StartBy(t *testing.T, dir string, by []string, args ...string) *Server {
 	t.Helper()
-	command := slices.Concat(by, []string{Binary(t)}, OnFreePort, args)
+	return startIn(t, dir, slices.Concat(by, []string{Binary(t)}, OnFreePort, args))
+}
+
+// StartPlain is Start for PlainBinary.
+func StartPlain(t *testing.T, dir string, args ...string) *Server {
+	t.Helper()
+	return startIn(t, dir, slices.Concat([]string{PlainBinary(t)}, OnFreePort, args))
+}
+
+func startIn(t *testing.T, dir string, command []string) *Server {
+	t.Helper()
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Dir = dir
 	return StartCommand(t, cmd)
@@ -52,6 +62,7 @@ var OnFreePort = []string{"--port", "0", "--host", "127.0.0.1", "--log-format", 
 func StartCommand(t *testing.T, cmd *exec.Cmd) *Server {
 	t.Helper()
 	p := &Server{Cmd: cmd, Dir: cmd.Dir, Exited: make(chan struct{})}
+	endWithTest(cmd)
 	stderr, err := p.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
