@@ -1,4 +1,4 @@
-package httpapi
+package relay
 
 import (
 	"fmt"
@@ -13,7 +13,7 @@ import (
 
 // wait returns how long the request waits for its exchange: what the client asks for, or the server's
 // own limit, whichever is smaller.
-func (s *Server) wait(r *http.Request) (time.Duration, *reply.Error) {
+func (l *Relay) wait(r *Request) (time.Duration, *reply.Error) {
 	wait, err := queryWait(r.URL.RawQuery)
 	if err != nil {
 		return 0, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeBadWait, Text: err.Error()}
@@ -21,7 +21,7 @@ func (s *Server) wait(r *http.Request) (time.Duration, *reply.Error) {
 	if wait == pipe.Forever {
 		wait = preferredWait(r.Header["Prefer"])
 	}
-	if limit := s.config.RequestTimeout; limit > 0 && (wait == pipe.Forever || limit < wait) {
+	if limit := l.config.RequestTimeout; limit > 0 && (wait == pipe.Forever || limit < wait) {
 		wait = limit
 	}
 	return wait, nil

@@ -1,4 +1,4 @@
-package httpapi
+package relay
 
 import (
 	"sync/atomic"
@@ -19,7 +19,7 @@ type stallClock struct {
 
 	// Set by start.
 	exchange *pipe.Exchange
-	conn     *conn // nil if unknown
+	conn     *Conn // nil if unknown
 	timeout  time.Duration
 	timer    *time.Timer // of the first look; nil: there is no limit
 
@@ -29,7 +29,7 @@ type stallClock struct {
 }
 
 // start lets the clock run until stop. A timeout of 0 is none.
-func (s *stallClock) start(x *pipe.Exchange, c *conn, timeout time.Duration) {
+func (s *stallClock) start(x *pipe.Exchange, c *Conn, timeout time.Duration) {
 	if timeout <= 0 {
 		return
 	}

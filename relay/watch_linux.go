@@ -1,6 +1,6 @@
 //go:build linux && !noepoll
 
-package httpapi
+package relay
 
 import (
 	"cmp"
@@ -13,16 +13,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A watcher tells connections that their clients have hung up. It holds one epoll set for all of them,
-// each entered once, when it is accepted, edge-triggered: a keep-alive connection costs nothing more
-// however many requests it carries. The set itself is waited for by Go's own poller, so no thread blocks.
+// A watcher tells connections that their clients have hung up. It has one epoll set for all of them. Each connection is
+// added once, when it is accepted, and edge-triggered, so a keep-alive connection costs nothing more however many requests
+// it carries. Go's own poller waits for the set, so no thread blocks.
 type watcher struct {
 	epoll *os.File
-	raw   syscall.RawConn // epoll's
+	raw   syscall.RawConn // of epoll
 
 	mu    sync.Mutex // guards the rest
-	conns map[uint64]*conn
-	last  uint64 // token; never used again, unlike a file descriptor
+	conns map[uint64]*Conn
+	last  uint64 // token; tokens are never reused, unlike file descriptors
 }
 
 func newWatcher() (*watcher, error) {
@@ -33,7 +33,7 @@ func newWatcher() (*watcher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot watch connections: epoll: %w", err)
 	}
-	w := &watcher{epoll: os.NewFile(uintptr(fd), "epoll"), conns: make(map[uint64]*conn)}
+	w := &watcher{epoll: os.NewFile(uintptr(fd), "epoll"), conns: make(map[uint64]*Conn)}
 	if w.raw, err = w.epoll.SyscallConn(); err != nil {
 		return nil, fmt.Errorf("cannot watch connections: epoll: %w", err)
 	}
@@ -44,11 +44,11 @@ func newWatcher() (*watcher, error) {
 // close ends the watch.
 func (w *watcher) close() { w.epoll.Close() }
 
-// works reports whether this system tells of hang-ups.
+// works reports whether this system reports hang-ups.
 func (w *watcher) works() bool { return true }
 
 // add watches c, or returns why it cannot: the system may watch no more of them.
-func (w *watcher) add(c *conn) error {
+func (w *watcher) add(c *Conn) error {
 	w.mu.Lock()
 	w.last++
 	c.token = w.last
@@ -67,30 +67,37 @@ func (w *watcher) add(c *conn) error {
 	return cmp.Or(failed, err)
 }
 
-// remove forgets c, which is about to be closed; that takes it out of the epoll set.
-func (w *watcher) remove(c *conn) {
+// remove forgets c, which is about to be closed. Closing it removes it from the epoll set.
+func (w *watcher) remove(c *Conn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.conns, c.token)
 }
 
-// shed closes some connections that are of no use now, and reports whether there were any. One that has
-// not said anything yet has so long to do so.
-func (w *watcher) shed(grace time.Duration) bool {
+// count returns how many connections are watched.
+func (w *watcher) count() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.conns)
+}
+
+// closeUnused closes some connections that carry no request, and reports whether there were any. A connection has the
+// grace to send its first request.
+func (w *watcher) closeUnused(grace time.Duration) bool {
 	const some = 16
 	now := time.Now()
-	var useless []*conn
+	var unused []*Conn
 	w.mu.Lock()
 	for _, c := range w.conns {
-		if len(useless) < some && c.useless(now, grace) {
-			useless = append(useless, c)
+		if len(unused) < some && c.unused(now, grace) {
+			unused = append(unused, c)
 		}
 	}
 	w.mu.Unlock()
-	for _, c := range useless {
+	for _, c := range unused {
 		c.Close()
 	}
-	return len(useless) > 0
+	return len(unused) > 0
 }
 
 // run waits for hang-ups until close.
@@ -110,38 +117,51 @@ func (w *watcher) run() {
 			c := w.conns[uint64(uint32(e.Fd))|uint64(uint32(e.Pad))<<32]
 			w.mu.Unlock()
 			if c != nil {
-				c.hungUp()
+				c.noteHangUp()
 			}
 		}
 	}
 }
 
 // alive asks the kernel, without waiting, whether the client is still connected.
-func (c *conn) alive() bool { return c.nothing(unix.POLLRDHUP) }
+func (c *Conn) alive() bool { return c.nothing(unix.POLLRDHUP) }
 
-// quiet is alive, and more: that nothing waits to be read behind the request in hand.
-func (c *conn) quiet() bool { return c.nothing(unix.POLLRDHUP | unix.POLLIN) }
+// quiet reports whether the client is connected and nothing waits to be read behind the current request.
+func (c *Conn) quiet() bool { return c.nothing(unix.POLLRDHUP | unix.POLLIN) }
 
-// nothing reports whether none of the events has happened to the connection, its end included.
-func (c *conn) nothing(events int16) bool {
-	none := false
-	c.raw.Control(func(fd uintptr) {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: events}}, 0)
-		none = err != nil || n == 0
-	})
-	return none
+// nothing reports whether none of the events has happened on the connection, nor its end.
+func (c *Conn) nothing(events int16) bool {
+	p := &c.probe
+	if p.poll == nil {
+		p.poll = func(fd uintptr) {
+			p.fds[0].Fd = int32(fd)
+			n, err := unix.Poll(p.fds[:], 0)
+			p.none = err != nil || n == 0
+		}
+	}
+	p.none, p.fds[0].Events = false, events
+	c.raw.Control(p.poll)
+	return p.none
+}
+
+// A probe is what nothing needs, kept with the connection so that a match does not allocate it. No two calls run at the same
+// time: while a request waits, the broker asks, with its lock held; then the goroutine that reads the body, or writes it.
+type probe struct {
+	fds  [1]unix.PollFd
+	poll func(fd uintptr)
+	none bool
 }
 
 // clogged reports whether so much waits to be read that a FIN behind it might not get through.
-func (c *conn) clogged() bool {
+func (c *Conn) clogged() bool {
 	const much = 64 << 10 // well below the smallest receive window
 	unread := 0
 	c.raw.Control(func(fd uintptr) { unread, _ = unix.IoctlGetInt(int(fd), unix.SIOCINQ) })
 	return unread >= much
 }
 
-// acknowledged returns how many bytes the client's kernel has acknowledged, and whether ours tells.
-func (c *conn) acknowledged() (n int64, ok bool) {
+// acknowledged returns how many bytes the client's kernel has acknowledged, and whether this system knows.
+func (c *Conn) acknowledged() (n int64, ok bool) {
 	c.raw.Control(func(fd uintptr) {
 		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
 			n, ok = int64(info.Bytes_acked), true

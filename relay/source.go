@@ -1,4 +1,4 @@
-package httpapi
+package relay
 
 import (
 	"errors"

@@ -1,4 +1,4 @@
-package httpapi
+package relay
 
 import (
 	"bufio"
@@ -17,9 +17,8 @@ import (
 
 // takesOver reports whether the body of r has to be read by us. Where connections are not watched it is
 // net/http that notices a client that hung up, so there it keeps them.
-func takesOver(r *http.Request) bool {
-	c := connOf(r)
-	return len(r.TransferEncoding) > 0 && r.ProtoAtLeast(1, 1) && c != nil && c.watch.works()
+func takesOver(r *Request) bool {
+	return len(r.TransferEncoding) > 0 && r.ProtoAtLeast(1, 1) && r.Conn != nil && r.Conn.watcher.works()
 }
 
 // A takenOver is the response to a request that was taken over, as an http.ResponseWriter. Owned by the
@@ -33,7 +32,7 @@ type takenOver struct {
 }
 
 // takeOver takes w and r, which it changes, over from net/http. The caller must close what it returns.
-func takeOver(w http.ResponseWriter, r *http.Request) (*takenOver, error) {
+func takeOver(w http.ResponseWriter, r *Request) (*takenOver, error) {
 	conn, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return nil, err

@@ -1,8 +1,7 @@
-package httpapi
+package relay
 
 import (
 	"mime"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -12,10 +11,14 @@ import (
 
 // disposition returns the Content-Disposition with which the consumer that sent r gets a message: the
 // producer's, unless a browser must save the message instead of showing it.
-func disposition(r *http.Request, head *pipe.Head) string {
-	kind, _, err := mime.ParseMediaType(head.ContentDisposition)
-	switch v := visitorOf(r); {
-	case v != nil && v.inURL && !(err == nil && kind == "attachment"):
+func disposition(r *Request, head *pipe.Head) string {
+	var kind string
+	var err error
+	if head.ContentDisposition != "" {
+		kind, _, err = mime.ParseMediaType(head.ContentDisposition)
+	}
+	switch {
+	case r.TokenInURL && (err != nil || kind != "attachment"):
 		return "attachment" // a page can give away its own address, and here a token is in it
 	case kind == "" && navigates(r) && needsPlayer(head.ContentType):
 		return "attachment"
@@ -25,7 +28,7 @@ func disposition(r *http.Request, head *pipe.Head) string {
 
 // navigates reports whether a browser means to show what it gets, in a window or a frame. Browsers say so in
 // Sec-Fetch-Dest over TLS and on the same machine only, so elsewhere what they accept has to tell.
-func navigates(r *http.Request) bool {
+func navigates(r *Request) bool {
 	if dest := r.Header["Sec-Fetch-Dest"]; len(dest) > 0 {
 		return says(r.Header, "Sec-Fetch-Dest", "document", "iframe", "frame", "fencedframe", "embed", "object")
 	}
