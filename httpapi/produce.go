@@ -1,7 +1,9 @@
 package httpapi
 
 import (
+	"maps"
 	"net/http"
+	"strings"
 	"time"
 
 	"httpipe/pipe"
@@ -96,9 +98,27 @@ func (s *Server) producer(w http.ResponseWriter, r *http.Request, key pipe.Key) 
 	if r.ProtoAtLeast(1, 1) && r.Header.Get("Expect") != "" {
 		// A client that asked for 100 Continue takes more of them. A dead one answers with a reset, which
 		// its connection's watch sees even behind a full window.
-		arrival.Probe = func() { w.WriteHeader(http.StatusContinue) }
+		arrival.Probe = func() { sendContinue(w) }
+		arrival.MaxProbes = maxContinues(r.UserAgent())
 	}
 	return arrival, source, nil
+}
+
+// sendContinue sends an interim response without the headers that are set for the final one: a client counts
+// every byte of them.
+func sendContinue(w http.ResponseWriter) {
+	final := maps.Clone(w.Header())
+	clear(w.Header())
+	w.WriteHeader(http.StatusContinue)
+	maps.Copy(w.Header(), final)
+}
+
+// maxContinues returns how often a client is sent 100 Continue again: it must not give up because of that.
+func maxContinues(agent string) int {
+	if strings.HasPrefix(agent, "Go-http-client") {
+		return 4 // before Go 1.24 the sixth interim response is an error, and the first was sent already
+	}
+	return 12_000 // curl takes up to 300 KB of heads, at 25 bytes each
 }
 
 // arrival makes what both roles have in common of r, or says why it may not come in.

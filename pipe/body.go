@@ -13,8 +13,8 @@ const (
 	growth       = 4         // how much larger a buffer gets when it is too small
 
 	// probeEvery is how often a producer whose body waits outside a full buffer is asked whether it
-	// still lives.
-	probeEvery = time.Second
+	// still lives. It leaves a second of the five within which a dead one must be noticed.
+	probeEvery = 4 * time.Second
 )
 
 // A body is what a producer sends, on its way through. While the producer waits, its own goroutine
@@ -28,6 +28,7 @@ type body struct {
 	src   io.Reader   // read by fill until it has stepped aside, then by next
 	alive func() bool // the producer's Alive
 	probe func()      // called by fill while the buffer is full; nil for a client that must not be asked
+	asks  int         // how often probe may still be called; owned by fill
 
 	room chan struct{} // signalled when fill may go on: the exchange began, or the body was stopped; never closed
 	data chan struct{} // signalled when next may go on: bytes or an end came, or fill returned; never closed
@@ -53,6 +54,7 @@ func newBody(a *Arrival) *body {
 		src:    a.Body,
 		alive:  a.alive,
 		probe:  a.Probe,
+		asks:   a.MaxProbes,
 		room:   make(chan struct{}, 1),
 		data:   make(chan struct{}, 1),
 		buffer: make([]byte, min(size, limit)),
@@ -113,13 +115,14 @@ func (b *body) space() []byte {
 		if !full {
 			return space
 		}
-		if b.probe == nil {
+		if b.probe == nil || b.asks == 0 {
 			<-b.room
 			continue
 		}
 		select {
 		case <-b.room:
 		case <-time.After(probeEvery):
+			b.asks--
 			b.probe()
 		}
 	}

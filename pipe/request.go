@@ -57,9 +57,11 @@ type Arrival struct {
 	// ReadAhead is how many bytes of Body, at the most, are held in memory while the producer waits; one
 	// is needed, so less than 1 is 1.
 	ReadAhead int
-	// Probe, if not nil, is called every second, without the lock, by the goroutine in Fill, while more
+	// Probe, if not nil, is called every 4 seconds, without the lock, by the goroutine in Fill, while more
 	// of Body waits outside than ReadAhead holds: a chance to find out whether the client still lives.
 	Probe func()
+	// MaxProbes is how often Probe is called at most.
+	MaxProbes int
 	// Message is whatever the consumer's side should know of the body; this package only carries it.
 	Message any
 }
