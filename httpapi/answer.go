@@ -139,18 +139,27 @@ func wantsJSON(r *http.Request) bool {
 // accepts reports whether the client names one of these types among what it accepts. A wildcard does not
 // count: every curl sends one.
 func accepts(r *http.Request, types ...string) bool {
-	for _, list := range r.Header["Accept"] {
+	return quality(r.Header["Accept"], types...) > 0
+}
+
+// quality returns the highest weight (RFC 9110 12.4.2) that the fields of an Accept header or its like give
+// to one of these names: 0 if they name none, or only as refused.
+func quality(fields []string, names ...string) float64 {
+	highest := 0.0
+	for _, list := range fields {
 		for item := range strings.SplitSeq(list, ",") {
-			kind, params, err := mime.ParseMediaType(item)
-			if err != nil || !slices.Contains(types, kind) {
+			name, params, err := mime.ParseMediaType(item)
+			if err != nil || !slices.Contains(names, name) {
 				continue
 			}
-			if q, err := strconv.ParseFloat(params["q"], 64); err != nil || q > 0 {
-				return true
+			q, err := strconv.ParseFloat(params["q"], 64)
+			if err != nil {
+				q = 1
 			}
+			highest = max(highest, q)
 		}
 	}
-	return false
+	return highest
 }
 
 // breakOff ends a consumer's response so that nobody can take it for whole: no final chunk, too few

@@ -99,10 +99,17 @@ func (s *Server) unavailable() error {
 	return s.config.Log.Err()
 }
 
-// compressed lets the JSON that the server itself makes be compressed for clients that ask for it.
+// compressed lets what the server itself says be compressed for clients that accept gzip, and like nothing
+// better. Not deflate: gorilla sends raw DEFLATE data, and the name means the zlib format (RFC 9110 8.4.1.2).
 func compressed(h handler) handler {
 	return func(w http.ResponseWriter, r *http.Request, key pipe.Key) {
 		inner := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h(w, r, key) })
+		encodings := r.Header["Accept-Encoding"]
+		if gzip := quality(encodings, "gzip", "x-gzip"); gzip > 0 && gzip >= quality(encodings, "identity") {
+			r.Header.Set("Accept-Encoding", "gzip")
+		} else {
+			r.Header.Del("Accept-Encoding")
+		}
 		handlers.CompressHandler(inner).ServeHTTP(w, r)
 	}
 }
