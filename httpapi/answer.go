@@ -79,6 +79,9 @@ func (f failure) to(role pipe.Role) *failure {
 
 // fail answers with f.
 func fail(w http.ResponseWriter, r *http.Request, f *failure) {
+	if !fromFirstByte(r.Header) {
+		w = unsized{w}
+	}
 	h := w.Header()
 	h.Set(headerError, f.code)
 	if f.retryAfter > 0 {

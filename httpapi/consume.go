@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"httpipe/pipe"
@@ -25,9 +24,8 @@ var relayed = http.Header{
 // consume receives one producer's body. The exchange's relay runs here, in the goroutine that owns the
 // response, and returns as soon as the last byte is out: no consumer waits for a commit.
 func (s *Server) consume(w http.ResponseWriter, r *http.Request, key pipe.Key) {
-	if prefetch(r.Header) {
-		fail(w, r, &failure{status: http.StatusBadRequest, code: codeNotAConsumer,
-			text: "a GET here takes a message, and a prefetch or a service worker's script would lose it"})
+	if advice := notAConsumer(r.Header); advice != "" {
+		refuse(w, r, &failure{status: http.StatusBadRequest, code: codeNotAConsumer, text: advice})
 		return
 	}
 	control := http.NewResponseController(w)
@@ -101,19 +99,6 @@ func (s *Server) dropBody(control *http.ResponseController, r *http.Request) err
 	defer control.SetReadDeadline(time.Time{})
 	_, err := io.Copy(io.Discard, r.Body)
 	return err
-}
-
-// prefetch reports whether a GET is made for other reasons than to have what it gets.
-func prefetch(h http.Header) bool {
-	if h.Get("Service-Worker") == "script" {
-		return true
-	}
-	for _, name := range [...]string{"Sec-Purpose", "Purpose", "X-Moz"} {
-		if strings.Contains(strings.ToLower(h.Get(name)), "prefetch") {
-			return true
-		}
-	}
-	return false
 }
 
 // sink is a consumer's response as the relay writes it. It begins with the first byte, or with the
