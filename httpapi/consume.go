@@ -57,32 +57,36 @@ func (s *Server) consume(w http.ResponseWriter, r *http.Request, key pipe.Key) {
 		fail(w, r, told(request, request.Outcome()))
 		return
 	}
-	whole := endByReset(r, exchange)
+	endInOrder := endByReset(r, exchange)
 	sink := &sink{w: w, r: r, control: control, exchange: exchange}
 	sink.stall.start(exchange, connOf(r), s.config.StallTimeout)
 	outcome := exchange.Relay(sink)
 	sink.stall.stop()
 	switch {
 	case outcome == pipe.Delivered:
-		whole()
+		endInOrder()
 		if exchange.WasCut() {
 			control.SetWriteDeadline(time.Time{}) // the cut came too late; what is left is the final chunk
 		}
 	case outcome == pipe.Unrecorded && !sink.begun:
-		whole()
+		endInOrder()
 		w.Header().Set(headerExchange, exchange.ID)
 		fail(w, r, ending(outcome, pipe.Consumer))
 	default:
+		if r.ProtoAtLeast(1, 1) && !sink.inChunk {
+			endInOrder() // the last chunk is missing, which every client sees, and what was sent may still arrive
+		}
 		breakOff()
 	}
 }
 
-// endByReset makes the connection end with a reset until whole is called, if its end is the end of the
-// body: HTTP/1.0 without a length. This comes first, because others may close it at any time: net/http
-// does so when a write fails, the kernel when the process is killed.
-func endByReset(r *http.Request, x *pipe.Exchange) (whole func()) {
+// endByReset makes the connection end with a reset until endInOrder is called, if its mere end could be taken
+// for the end of the body: in HTTP/1.0 without a length, and in the middle of a chunk, where GNU wget reports
+// success. This comes first, because others may close it at any time: net/http does so when a write fails, the
+// kernel when the process is killed.
+func endByReset(r *http.Request, x *pipe.Exchange) (endInOrder func()) {
 	c := connOf(r)
-	if c == nil || r.ProtoAtLeast(1, 1) || x.Producer.Message.(*message).length >= 0 {
+	if c == nil || x.Producer.Message.(*message).length >= 0 {
 		return func() {}
 	}
 	c.SetLinger(0)
@@ -110,6 +114,7 @@ type sink struct {
 	exchange *pipe.Exchange
 	stall    stallClock
 	begun    bool
+	inChunk  bool // a write has begun, and it is not known that all of it has left
 }
 
 func (s *sink) Write(p []byte) (int, error) {
@@ -120,6 +125,7 @@ func (s *sink) Write(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	s.inChunk = true
 	s.stall.writing.Store(true)
 	defer s.stall.writing.Store(false)
 	return s.w.Write(p)
@@ -128,7 +134,9 @@ func (s *sink) Write(p []byte) (int, error) {
 func (s *sink) Flush() error {
 	s.stall.writing.Store(true)
 	defer s.stall.writing.Store(false)
-	return s.control.Flush()
+	err := s.control.Flush()
+	s.inChunk = s.inChunk && err != nil
+	return err
 }
 
 // begin sets the response's headers.
