@@ -149,7 +149,7 @@ func (s *sink) begin() {
 		h.Set("Content-Length", strconv.FormatInt(m.length, 10))
 	}
 	for _, optional := range [...]struct{ name, value string }{
-		{"Content-Disposition", disposition(s.r, m.disposition)}, {"Content-Encoding", m.encoding}, {"Content-Language", m.language},
+		{"Content-Disposition", disposition(s.r, m)}, {"Content-Encoding", m.encoding}, {"Content-Language", m.language},
 	} {
 		if optional.value != "" {
 			h.Set(optional.name, optional.value)

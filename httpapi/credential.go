@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"encoding/base64"
-	"mime"
 	"net/http"
 	"net/url"
 	"strings"
@@ -98,16 +97,4 @@ func cutTokens(query string) (rest string, tokens []string) {
 		tokens = append(tokens, token)
 	}
 	return strings.Join(others, "&"), tokens
-}
-
-// disposition returns how a message is offered to the consumer who sent r. A page that a browser shows can give away
-// its own address, so what was asked for with a token in that is only for saving.
-func disposition(r *http.Request, producers string) string {
-	if v := visitorOf(r); v == nil || !v.inURL {
-		return producers
-	}
-	if kind, _, err := mime.ParseMediaType(producers); err == nil && kind == "attachment" {
-		return producers
-	}
-	return "attachment"
 }
