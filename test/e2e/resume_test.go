@@ -226,7 +226,7 @@ func TestPartialFilesAreNotContinued(t *testing.T) {
 		for _, size := range []int{1000, len(refusal)} {
 			t.Run(fmt.Sprint(tool, "/", size), func(t *testing.T) {
 				sent := kit.Curl("-w", "%{http_code}", "-d", message, url)
-				server.waitFor(t, "torn/partial", "1", "0")
+				server.WaitFor(t, "torn/partial", "1", "0")
 				startDownload(t, downloaders[tool], url, strings.Repeat("1", size)).wholeOrNothing(t, url, message)
 				if status := <-sent; status != "200" {
 					t.Errorf("the producer got %s", status)
