@@ -83,7 +83,7 @@ func TestImports(t *testing.T) {
 		"./process": {"github.com/KimMachineGun/automemlimit/memlimit", unix},
 		"./cli":     {"httpipe/access", "httpipe/httpapi", "httpipe/pipe", "httpipe/process", "httpipe/store", "github.com/dustin/go-humanize", "github.com/peterbourgon/ff/v3", "github.com/peterbourgon/ff/v3/ffcli", "golang.org/x/term"},
 
-		"./test/kit":     {},
+		"./test/kit":     {unix},
 		"./test/e2e":     {kit, unix, "httpipe/process"},
 		"./test/docs":    {kit, "httpipe/access"},
 		"./test/proxies": {kit},
