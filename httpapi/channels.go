@@ -54,17 +54,14 @@ func (s *Server) state(w http.ResponseWriter, r *http.Request, _ pipe.Key) {
 }
 
 func (s *Server) listNamespaces(w http.ResponseWriter, r *http.Request, _ pipe.Key) {
-	namespaces := s.broker.Namespaces()
-	if s.config.Guard != nil {
-		namespaces = slices.DeleteFunc(namespaces, func(namespace string) bool {
-			return len(visible(r, namespace, s.broker.Channels(namespace))) == 0
-		})
-	}
+	namespaces := slices.DeleteFunc(s.broker.Namespaces(), func(namespace string) bool {
+		return len(s.visible(r, namespace, s.broker.Channels(namespace))) == 0
+	})
 	writeJSON(w, http.StatusOK, namespaces)
 }
 
 func (s *Server) listChannels(w http.ResponseWriter, r *http.Request, key pipe.Key) {
-	channels := visible(r, key.Namespace, s.broker.Channels(key.Namespace))
+	channels := s.visible(r, key.Namespace, s.broker.Channels(key.Namespace))
 	if len(channels) == 0 {
 		fail(w, r, noNamespace(key))
 		return

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"httpipe/access"
 )
 
 // FuzzRequest: whatever a client sends, the answer is one of ours, an error explains itself in one line,
@@ -26,7 +28,7 @@ func FuzzRequest(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
-	s, err := New(Config{ReadAhead: 1 << 10, MaxBody: 1 << 16, MaxHeader: 32 << 10, HeaderTimeout: time.Second, RequestTimeout: 1,
+	s, err := New(Config{Guard: access.Open(auditKey), ReadAhead: 1 << 10, MaxBody: 1 << 16, MaxHeader: 32 << 10, HeaderTimeout: time.Second, RequestTimeout: 1,
 		ClientIPHeader: "X-Real-IP", CORSOrigins: []string{"*"}, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		f.Fatal(err)

@@ -2,7 +2,7 @@
 // comes of them into responses.
 //
 // A request loses its credentials (credential.go), is routed (server.go, path.go), let in if its sender
-// may do this (access.go), becomes an arrival (produce.go, consume.go), waits while its connection is
+// may do this (access.go, cors.go), becomes an arrival (produce.go, consume.go), waits while its connection is
 // watched (conn.go, watch_linux.go), and is answered from one table of outcomes (answer.go). What happens
 // on the way goes into the audit log through books.go, and is shown to whoever looks on (live.go, view.go).
 // Who wants to know what this is gets a page or a manual (page.go). The package holds no state of its own:
@@ -18,13 +18,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/gorilla/handlers"
 
 	"httpipe/access"
 	"httpipe/metrics"
@@ -47,7 +45,7 @@ type Config struct {
 	BestEffort bool             // --audit=best-effort
 	Metrics    *metrics.Metrics // of this server; nil: nothing is counted
 
-	Guard *access.Guard // who may do what; nil: everybody may do everything
+	Guard *access.Guard // who may do what; must be set
 
 	RequestTimeout time.Duration // how long the server lets a request wait
 	ReadAhead      int           // bytes of a waiting producer's body held in memory; must be set
@@ -63,7 +61,7 @@ type Config struct {
 
 	RequireHTTPS bool // refuse what a proxy in front says to have got by plain http
 
-	CORSOrigins []string // origins that a browser may come from; "*" is any
+	CORSOrigins []string // origins whose pages may use the API; of "*", any, they may produce and consume
 	Logger      *slog.Logger
 }
 
@@ -182,31 +180,10 @@ func (s *Server) table() map[string]methods {
 
 // handler is the routes with what goes around all of them.
 func (s *Server) handler() http.Handler {
-	relay := s.countErrors(s.serve)
-	// gorilla's CORS leaves the ResponseWriter as it is, so it may stand around the relay path.
-	cors := handlers.CORS(
-		handlers.AllowedOrigins(s.config.CORSOrigins),
-		handlers.AllowedMethods([]string{"GET", "HEAD", "POST", "PUT", "DELETE"}),
-		handlers.AllowedHeaders([]string{"Authorization", "Content-Disposition", "Content-Encoding", "Content-Type", "Prefer"}),
-		handlers.ExposedHeaders([]string{headerExchange, headerError, headerProducers, headerConsumers,
-			"Content-Disposition", "Content-Encoding", "Retry-After"}),
-		handlers.OptionStatusCode(http.StatusNoContent),
-		handlers.MaxAge(600),
-	)(relay)
-	anyOrigin := slices.Contains(s.config.CORSOrigins, "*")
+	serve := s.countErrors(s.serve)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.config.Guard != nil {
-			r = announce(r)
-		}
 		w.Header().Set("Cache-Control", "no-store")
-		if !anyOrigin {
-			w.Header().Set("Vary", "Origin")
-		}
-		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") == "" {
-			relay(w, r) // no preflight, so no browser's business
-			return
-		}
-		cors.ServeHTTP(w, r)
+		serve(w, announce(r))
 	})
 }
 
@@ -224,7 +201,11 @@ func (s *Server) countErrors(h http.HandlerFunc) http.HandlerFunc {
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
-	methods, key, f := s.find(rawPath(r))
+	route, key, f := find(rawPath(r))
+	methods := s.routes[route]
+	if s.cross(w, r, route) && preflight(w, r) {
+		return
+	}
 	if f == nil {
 		f = s.overPlainHTTP(r, key)
 	}
