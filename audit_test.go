@@ -97,7 +97,7 @@ func TestAuditCommands(t *testing.T) {
 		{"audit backup --audit-db " + log, 1, "httpipe: FILE is missing: httpipe audit backup [options] FILE\n"},
 		{"audit check --audit-db none.db", 1, "httpipe: audit log …/none.db: there is no such file; say where the log is (--audit-db)\n"},
 		{"audit check copy.db", 1, "httpipe: unexpected argument \"copy.db\" (command line)\n"},
-		{"audit chek", 1, "httpipe: unknown command \"audit chek\" (commands: audit list, audit show, audit summary, audit tail, audit export, audit backup, audit check)\n"},
+		{"audit chek", 1, "httpipe: unknown command \"audit chek\" (commands: audit list, audit show, audit summary, audit tail, audit export, audit backup, audit check, audit key)\n"},
 	} {
 		code, output := httpipe(t, elsewhere, strings.Fields(test.args)...)
 		before, after, _ := strings.Cut(test.want, "…")
@@ -105,7 +105,7 @@ func TestAuditCommands(t *testing.T) {
 			t.Errorf("httpipe %s: exit %d\n%s\nwant exit %d\n%s", test.args, code, output, test.code, test.want)
 		}
 	}
-	if out, err := os.ReadDir(p.dir); err != nil || len(out) != 1 {
+	if out, err := os.ReadDir(p.dir); err != nil || len(out) != 2 { // the other one is the audit key
 		t.Errorf("beside the log there is something: %v %v", out, err)
 	}
 

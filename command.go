@@ -27,8 +27,8 @@ type command struct {
 func commands(c *config) []command {
 	return []command{
 		{help: "run the relay", options: options(c),
-			run: func(ctx context.Context, _ []string, _, stderr io.Writer) error {
-				return serve(ctx, c, newLogger(c, stderr))
+			run: func(ctx context.Context, _ []string, stdout, stderr io.Writer) error {
+				return serve(ctx, c, stdout, stderr)
 			}},
 		auditList(c),
 		auditShow(c),
@@ -37,6 +37,7 @@ func commands(c *config) []command {
 		auditExport(c),
 		auditBackup(c),
 		auditCheck(c),
+		auditKey(c),
 		healthcheck(c),
 		token(c),
 		{name: "version", help: "print the version (also --version)", run: printVersion},

@@ -140,7 +140,7 @@ func TestEmptyRootAsRoot(t *testing.T) {
 	smoke(t, "--audit-db", filepath.Join(data, "httpipe.db"), p.url)
 	wantStuck(t, p.Process.Pid)
 	wantOwner(t, droppedUser, droppedGroup, data, filepath.Join(data, "httpipe.db"), filepath.Join(data, "httpipe.db-wal"))
-	for _, args := range [][]string{{"healthcheck", p.url + "/healthz"}, {"audit", "backup", "/data/backup.db"}, {"audit", "check"}} {
+	for _, args := range [][]string{{"healthcheck", p.url + "/healthz"}, {"audit", "backup", "/data/backup.db"}, {"audit", "check"}, {"audit", "key"}} {
 		if out, err := in(args...).CombinedOutput(); err != nil {
 			t.Errorf("httpipe %s: %v\n%s", strings.Join(args, " "), err, out)
 		}

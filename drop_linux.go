@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"httpipe/access"
 )
 
 // drop makes a process that was started as root an ordinary user's, for good, before it opens anything or
@@ -95,7 +97,7 @@ func stuck(want account) error {
 	return nil
 }
 
-// own gives the audit log to the user: its directory, and its files as far as there are any. It follows no
+// own gives the audit log to the user: its directory, and its files as far as there are any, with that of the audit key. It follows no
 // links, for as soon as the directory is the user's, anybody who has taken over the server may put links
 // there for the next start.
 func own(log string, to account) error {
@@ -109,7 +111,7 @@ func own(log string, to account) error {
 	}
 	defer dir.Close()
 	name := filepath.Base(path)
-	files := []string{name, name + "-wal", name + "-shm", name + "-journal"}
+	files := append(access.KeyFiles(name+keySuffix), name, name+"-wal", name+"-shm", name+"-journal")
 	for _, file := range files {
 		if err := ownFile(dir, file, to); err != nil {
 			return fmt.Errorf("audit log %s: %s cannot be given to user %d: %w", path, file, to.uid, err)

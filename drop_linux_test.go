@@ -111,7 +111,7 @@ func TestDropTo(t *testing.T) {
 	p.Process.Kill() // which leaves a WAL
 	<-p.exited
 	log := filepath.Join(dir, "httpipe.db")
-	wantOwner(t, 0, 0, dir, log, log+"-wal", log+"-shm")
+	wantOwner(t, 0, 0, dir, log, log+".key", log+"-wal", log+"-shm")
 	if err := os.Mkdir(filepath.Join(dir, "lost+found"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,10 @@ func TestDropTo(t *testing.T) {
 		t.Errorf("the two got %q", got)
 	}
 	wantStuck(t, p.Process.Pid)
-	wantOwner(t, droppedUser, droppedGroup, dir, log, log+"-wal", log+"-shm")
+	wantOwner(t, droppedUser, droppedGroup, dir, log, log+".key", log+"-wal", log+"-shm")
+	if got := statusOf(t, p.url+"/audit/exchanges", p.auditKey(t)); got != 200 { // which root reads
+		t.Errorf("with the key: %d", got)
+	}
 	wantOwner(t, 0, 0, filepath.Join(dir, "lost+found"))
 
 	// What root does with the log leaves it the server's.

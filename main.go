@@ -65,7 +65,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 // last answers depend on it, and the metrics show the server stop.
 //
 //	SIGTERM ──▶ waiters get 503 ──▶ exchanges end, or are cut ──▶ answers go out ──▶ log is closed
-func serve(ctx context.Context, c *config, logger *slog.Logger) (err error) {
+func serve(ctx context.Context, c *config, stdout, stderr io.Writer) (err error) {
+	logger := newLogger(c, stderr)
 	if err := drop(c); err != nil {
 		return err
 	}
@@ -77,7 +78,7 @@ func serve(ctx context.Context, c *config, logger *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	guard, err := newGuard(c)
+	guard, err := secretGuard(c)
 	if err != nil {
 		return err
 	}
@@ -90,6 +91,12 @@ func serve(ctx context.Context, c *config, logger *slog.Logger) (err error) {
 		}
 		defer func() { err = errors.Join(err, log.Close()) }()
 		listening = append(listening, "audit_db", c.auditDB)
+	}
+	key := ""
+	if guard == nil {
+		if guard, key, err = openGuard(c); err != nil {
+			return err
+		}
 	}
 	config := serverConfig(c, log, guard, waiting, logger)
 	server, err := httpapi.New(config)
@@ -110,16 +117,24 @@ func serve(ctx context.Context, c *config, logger *slog.Logger) (err error) {
 	}
 	logger.Info("listening", append([]any{"addr", listener.Addr().String()}, listening...)...)
 	warnIfOpen(logger, guard, listener.Addr())
+	if guard.Open() {
+		tellAuditKey(c, key, listener.Addr(), logger, terminal(stderr, stdout))
+	}
+	err = accept(stop, server, listener)
+	drain(ctx, c, server, logger)
+	return err
+}
 
+// accept serves until stop is done, or connections cannot be accepted any more.
+func accept(stop context.Context, server *httpapi.Server, listener net.Listener) error {
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	select {
-	case err = <-served:
-		err = fmt.Errorf("cannot accept connections: %w", err)
+	case err := <-served:
+		return fmt.Errorf("cannot accept connections: %w", err)
 	case <-stop.Done():
+		return nil
 	}
-	drain(ctx, c, server, logger)
-	return err
 }
 
 // drain stops the server. What runs has --drain-timeout to end.

@@ -372,7 +372,7 @@ func TestSecondSignal(t *testing.T) {
 // TestImports keeps the direction of the packages' dependencies.
 func TestImports(t *testing.T) {
 	for dir, allowed := range map[string][]string{
-		"./access":            {"github.com/golang-jwt/jwt/v5"},
+		"./access":            {"github.com/golang-jwt/jwt/v5", "github.com/hashicorp/golang-lru/v2"},
 		"./pipe":              {},
 		"./migrations":        {},
 		"./store":             {"httpipe/migrations", "github.com/mattn/go-sqlite3", "golang.org/x/sys/unix"},

@@ -59,7 +59,7 @@ func relayOptions(c *config) []option {
 			help: "whom a start as root becomes: NAME, UID or UID:GID",
 			set:  into(&c.dropTo, parseAccount)},
 		{name: "cors-origin", group: listening, arg: "ORIGINS", def: "*",
-			help: "origins whose pages may call, separated by commas; * is any",
+			help: "origins whose pages may call, with commas; * may send and receive",
 			set:  into(&c.corsOrigin, parseOrigins)},
 		{name: "metrics-addr", group: listening, arg: "ADDR", def: "off",
 			help: "where /metrics can be scraped, such as 127.0.0.1:9091; 0 is off",
