@@ -93,37 +93,37 @@ var (
 	assignment = regexp.MustCompile(`^(export )?\w+=`)
 )
 
-// transcript makes a script of a block's commands, and returns it with what it should print. Where a
-// person's slowness would do it, the script waits: for a command in the background to have arrived, and
-// before a look into the log for everything to have ended.
+// transcript makes a script of a block's commands, and returns it with what it should print. Where a person would be slow
+// enough, the script waits: for a command in the background to have arrived, and for the log to have all rows.
 func transcript(block, url string) (script, want string) {
-	for line := range strings.Lines(block) {
-		command, isCommand := strings.CutPrefix(line, "$ ")
-		if !isCommand {
-			want += line
-			continue
+	for _, part := range strings.Split("\n"+strings.TrimSuffix(block, "\n"), "\n$ ")[1:] {
+		command, printed, any := strings.Cut(part, "\n")
+		if any {
+			want += printed + "\n"
 		}
 		if strings.HasPrefix(command, "go run .") {
 			continue // the test has started it
 		}
-		if strings.HasPrefix(command, "sqlite3") || strings.HasPrefix(command, "httpipe audit") || strings.Contains(command, "/audit/exchanges") {
-			script += "wait\n"
-		}
+		look := strings.HasPrefix(command, "sqlite3") || strings.HasPrefix(command, "httpipe audit") || strings.Contains(command, "/audit/exchanges")
 		command = strings.ReplaceAll(command, "localhost:3000", url)
-		switch background := strings.HasSuffix(command, "&\n"); {
+		switch background := strings.HasSuffix(command, "&"); {
 		case background && strings.HasPrefix(command, "httpipe"):
-			script += command + "trap \"kill $!\" EXIT; disown\n"
+			script += command + "\ntrap \"kill $!\" EXIT; disown\n"
 			script += fmt.Sprintf("until curl -sf -o /dev/null %s/healthz; do :; done\n", url)
 		case background:
-			script += command
+			script += command + "\n"
 			for _, route := range aRoute.FindAllString(command, -1) {
 				script += fmt.Sprintf("until curl -sfI -u \":$HTTPIPE_AUTH_SECRET\" -o /dev/null %s/%s; do :; done\n", url, route)
 			}
 		case assignment.MatchString(command):
-			script += command
+			script += command + "\n"
+		case look:
+			// The row of a refusal is committed soon after the answer. So the look is repeated while it prints too few lines.
+			script += fmt.Sprintf("wait\nfor _ in {1..100}; do seen=$(%s)\n[ $(echo \"$seen\" | wc -l) -lt %d ] || break; sleep 0.05; done; echo \"$seen\"\n",
+				command, strings.Count(strings.TrimSpace(printed), "\n")+1)
 		default:
 			// A shell's next prompt would stand behind a message that ends without a newline.
-			script += strings.TrimSuffix(command, "\n") + ` | sed '$a\'` + "\n"
+			script += command + ` | sed '$a\'` + "\n"
 		}
 	}
 	return script + "wait\n", want

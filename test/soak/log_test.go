@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// These are the soak's invariants of the audit log: it is in order, complete, agrees with what clients were told, and has
-// a cause for everything.
+// Invariants of the audit log: it is in order and complete, it agrees with what clients were told, and each outcome has a
+// cause.
 
-// order: of two in one role on one channel, who came first is matched first.
+// order: of two requests in one role on one channel, the older one is matched first.
 func (h *history) order(report func(string, ...any)) {
 	queues := make(map[string][]*note)
 	for _, n := range h.notes {
@@ -21,23 +21,23 @@ func (h *history) order(report func(string, ...any)) {
 		}
 	}
 	for _, queue := range queues {
-		// As the log has it.
+		// By the times of the log.
 		h.inQueue(queue, (*note).arrived, (*note).arrived, resolution, report)
-		// As the clients have it, who do not know when a request that was written has come in.
+		// By the times of the clients, which do not know when the server got the request.
 		h.inQueue(queue, func(n *note) time.Time { return n.asked }, func(n *note) time.Time { return n.begun }, busy, report)
 	}
 	for _, n := range h.notes {
 		if at := n.arrived(); !at.IsZero() && (at.Before(n.begun.Add(-resolution)) || at.After(n.done.Add(resolution)) && n.status > 0) {
-			report("the log has it arrive at another time: %v", n)
+			report("the log has another time of arrival: %v", n)
 		}
 	}
 }
 
-// inQueue reports who was matched while somebody still waited who had come in more than a margin before he came.
+// inQueue reports requests that were matched while one still waited that had arrived more than the margin before.
 func (h *history) inQueue(queue []*note, in, comes func(*note) time.Time, margin time.Duration, report func(string, ...any)) {
 	early := slices.SortedFunc(slices.Values(queue), func(a, b *note) int { return in(a).Compare(in(b)) })
 	late := slices.SortedFunc(slices.Values(queue), func(a, b *note) int { return comes(a).Compare(comes(b)) })
-	var longest *note // among those who were in
+	var longest *note // of those that were in the queue
 	for _, n := range late {
 		for len(early) > 0 && in(early[0]).Add(margin).Before(comes(n)) {
 			if longest == nil || early[0].waitedUntil().After(longest.waitedUntil()) {
@@ -47,12 +47,12 @@ func (h *history) inQueue(queue []*note, in, comes func(*note) time.Time, margin
 		}
 		if len(n.exchanges) > 0 && longest != nil && longest.waitedUntil().After(n.waitedUntil().Add(resolution)) &&
 			(margin < busy || !h.late(longest.asked, n.begun)) {
-			report("matched before one that had come before: %v\n\t%v", n, longest)
+			report("matched before an older one: %v\n\t%v", n, longest)
 		}
 	}
 }
 
-// single: in a life of a channel an exchange begins when the last has ended, by the log and by what clients saw.
+// single: a channel has one exchange at a time, by the log and by what clients saw.
 func (h *history) single(report func(string, ...any)) {
 	lives := make(map[int64][]*exchangeRow)
 	for _, x := range h.exchanges {
@@ -67,17 +67,17 @@ func (h *history) single(report func(string, ...any)) {
 			if x.ended.IsZero() || next.matched.Before(x.ended) {
 				report("two at once: %v\n\t%v", x, next)
 			}
-			// A consumer has heard of the next, and a producer has yet to send the end of this one.
+			// The consumer of the next must not get its response before the producer of this one has sent its last byte.
 			sent, heard := x.side[0].last, next.side[1].first
 			if x.outcome == "delivered" && next.side[1].status == 200 && heard.Before(sent) {
-				report("two at once, as their clients saw it: %v\n\t%v\n\t%v", x, x.side[0], next.side[1])
+				report("two at once, by what their clients saw: %v\n\t%v\n\t%v", x, x.side[0], next.side[1])
 			}
 		}
 	}
 }
 
-// books: each request that has come in has one ending in the log, and none has two.
-func (h *history) books(report func(string, ...any)) {
+// recorded: each request has exactly one ending in the log.
+func (h *history) recorded(report func(string, ...any)) {
 	for _, n := range h.notes {
 		endings := len(n.exchanges) + len(n.requests)
 		unrecorded := n.code == "audit_unavailable" && n.exchange == ""
@@ -86,21 +86,21 @@ func (h *history) books(report func(string, ...any)) {
 		case endings > 1:
 			report("%d endings: %v", endings, n)
 		case unrecorded && endings > 0:
-			report("refused for want of a log, and in the log: %v", n)
+			report("refused because the log was unavailable, and in the log: %v", n)
 		case unrecorded && !h.full(n.begun, n.done):
-			report("refused for want of a log that was there: %v", n)
+			report("refused because of the log, which was available: %v", n)
 		case endings == 0 && !unrecorded && (n.status > 0 || patient && !h.late(n.asked, n.done)) && !h.killed(n):
 			report("no ending: %v", n)
 		}
 	}
 	for _, x := range h.exchanges {
 		if x.outcome == "open" {
-			report("open, and nobody is left: %v", x)
+			report("still open after all clients have left: %v", x)
 		}
 	}
 }
 
-// agreement: what clients were told is what the log says.
+// agreement: the log says what the clients were told.
 func (h *history) agreement(report func(string, ...any)) {
 	for _, n := range h.notes {
 		outcome := n.outcome()
@@ -108,14 +108,14 @@ func (h *history) agreement(report func(string, ...any)) {
 			continue
 		}
 		if len(n.exchanges) == 1 && n.exchange != n.exchanges[0].id && n.status != 0 {
-			report("the id of another exchange: %v", n)
+			report("the client was told the id of another exchange: %v", n)
 		}
 		agrees := n.code == outcome || n.malformed && n.code == "bad_request" && outcome == "producer_left"
 		switch {
 		case outcome == "interrupted" && h.killed(n) && (n.status != 200 || n.role == "consumer"):
 			agrees = true
 		case n.code == "audit_unavailable":
-			// A commit that was running when it was given up may have worked.
+			// The commit may have succeeded although the server gave up waiting for it.
 			agrees = outcome == "unrecorded" || outcome == "delivered" && h.full(n.begun, n.done)
 		case n.role == "producer" && n.status == 200:
 			agrees = outcome == "delivered"
@@ -132,7 +132,7 @@ func (h *history) agreement(report func(string, ...any)) {
 	}
 }
 
-// partners is whom else the log has in the exchange of n.
+// partners describes the other side of the exchange of n.
 func partners(n *note) (text string) {
 	for _, x := range n.exchanges {
 		for _, other := range x.side {
@@ -144,7 +144,7 @@ func partners(n *note) (text string) {
 	return text
 }
 
-// causes: no ending without its cause.
+// causes: no outcome without its cause.
 func (h *history) causes(report func(string, ...any)) {
 	for _, x := range h.exchanges {
 		producer, consumer := x.side[0], x.side[1]
@@ -165,11 +165,11 @@ func (h *history) causes(report func(string, ...any)) {
 		case "unrecorded":
 			because = h.full(x.matched, x.ended.Add(commitTime))
 		case "interrupted":
-			// One side may have left long before: the exchange goes on while the other reads what is in hand.
+			// One side may have left long before: the exchange continues while the other reads what is buffered.
 			because = h.killed(producer) || h.killed(consumer)
 		}
 		if !because {
-			report("nothing happened that is %s: %v\n\t%v", x.outcome, producer, consumer)
+			report("no cause for the outcome %s: %v\n\t%v", x.outcome, producer, consumer)
 		}
 	}
 	for _, r := range h.requests {
@@ -194,12 +194,12 @@ func (h *history) causes(report func(string, ...any)) {
 			because = h.stopping(r.arrived, r.ended.Add(resolution))
 		}
 		if !because {
-			report("nothing happened that is %s: %v", r.outcome, r.note)
+			report("no cause for the outcome %s: %v", r.outcome, r.note)
 		}
 	}
 }
 
-// ownFault reports whether a producer has earned that outcome.
+// ownFault reports whether the producer caused that outcome.
 func (h *history) ownFault(n *note, outcome string) bool {
 	if outcome == "silent" {
 		return n.pause > silenceLimit
@@ -218,7 +218,7 @@ func (h *history) deleted(channel string, from, to time.Time) bool {
 	})
 }
 
-// deletes: after a DELETE nobody is matched who waited before it, and what ran does not go on.
+// deletes: a DELETE ends the exchange of the channel, and no request that waited before it is matched afterwards.
 func (h *history) deletes(report func(string, ...any)) {
 	for _, d := range h.deletions {
 		for _, x := range h.exchanges {
@@ -232,13 +232,13 @@ func (h *history) deletes(report func(string, ...any)) {
 			}
 			if x.matched.Before(d.asked.Add(-resolution)) && x.ended.After(d.answered.Add(busy)) && x.outcome != "interrupted" &&
 				!h.late(d.asked, x.ended) {
-				report("goes on after it was deleted at %s: %v", clock(d.answered), x)
+				report("continues after it was deleted at %s: %v", clock(d.answered), x)
 			}
 		}
 	}
 }
 
-// addUp: the lives of a channel follow one another, and each has as many exchanges and bytes as it says.
+// addUp: the lives of a channel do not overlap, and the totals of each are those of its exchanges.
 func (h *history) addUp(report func(string, ...any)) {
 	exchanges, bytes := make(map[int64]int64), make(map[int64]int64)
 	for _, x := range h.exchanges {
@@ -248,7 +248,7 @@ func (h *history) addUp(report func(string, ...any)) {
 	last := make(map[string]*lifeRow)
 	for _, l := range h.lives {
 		if l.closed.IsZero() {
-			report("nobody is left, and it is not closed: %v", l)
+			report("still open after all clients have left: %v", l)
 		}
 		if l.exchanges != exchanges[l.id] || l.bytes != bytes[l.id] {
 			report("%d exchanges and %d bytes are in the log: %v", exchanges[l.id], bytes[l.id], l)
