@@ -58,15 +58,3 @@ func warnIfOpen(c *cli.Config, logger *slog.Logger, guard *access.Guard, addr ne
 			"addr", addr.String())
 	}
 }
-
-// announceKey logs how to get the audit key, which the log itself must not contain: others may read it. A terminal shows
-// the key; see welcome.
-func announceKey(c *cli.Config, logger *slog.Logger, atTerminal bool) {
-	switch {
-	case atTerminal:
-	case c.Audit == cli.AuditOff:
-		logger.Info("nobody can open /audit/live: only a terminal shows its key, and there is none; with --auth-secret the secret opens it")
-	default:
-		logger.Info("the audit key opens /audit; \"httpipe audit key\" prints it", "audit_key_file", cli.KeyPath(c.AuditDB))
-	}
-}

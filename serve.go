@@ -32,12 +32,12 @@ func serve(ctx context.Context, c *cli.Config, stdout, stderr io.Writer) (err er
 	if err := process.Drop(c.DropTo, logFiles(c)...); err != nil {
 		return err
 	}
-	stop, stopped := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	defer stopped()
-
 	for _, warning := range cli.UnknownVariables(os.Environ()) {
 		logger.Warn(warning)
 	}
+	stop, stopped := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stopped()
+
 	process.TuneMemory(logger)
 	waiting, err := process.WaitingLimit(c.MaxWaiting)
 	if err != nil {
@@ -82,13 +82,7 @@ func serve(ctx context.Context, c *cli.Config, stdout, stderr io.Writer) (err er
 	}
 	logger.Info("listening", append([]any{"addr", listener.Addr().String()}, listening...)...)
 	warnIfOpen(c, logger, guard, listener.Addr())
-	terminal := firstTerminal(stderr, stdout)
-	if guard.Open() {
-		announceKey(c, logger, terminal != nil)
-	}
-	if terminal != nil {
-		welcome(terminal, baseURL(c.Host, listener.Addr()), key)
-	}
+	announce(c, logger, listener.Addr(), key, firstTerminal(stderr, stdout))
 	err = accept(stop, server, listener)
 	drain(ctx, c, server, logger)
 	return err
@@ -208,11 +202,21 @@ func firstTerminal(outputs ...io.Writer) io.Writer {
 	return nil
 }
 
-// welcome shows a person at a terminal what to open. key opens the audit log; with a secret there is none.
-func welcome(w io.Writer, url, key string) {
-	text := "\nTo try it, open " + url + "/\n"
-	if key != "" {
-		text += "The audit log:  " + url + "/audit#token=" + key + "\n"
+// announce shows what to open. A terminal, if there is one, shows the audit key too; the log must not contain it, since
+// others may read the log. With a secret there is no key.
+func announce(c *cli.Config, logger *slog.Logger, addr net.Addr, key string, terminal io.Writer) {
+	url := baseURL(c.Host, addr)
+	switch {
+	case terminal != nil:
+		text := "\nTo try it, open " + url + "/\n"
+		if key != "" {
+			text += "The audit log:  " + url + "/audit#token=" + key + "\n"
+		}
+		fmt.Fprint(terminal, text+"Ctrl-C stops the server.\n\n")
+	case key == "":
+	case c.Audit == cli.AuditOff:
+		logger.Info("nobody can open /audit/live: only a terminal shows its key, and there is none; with --auth-secret the secret opens it")
+	default:
+		logger.Info("the audit key opens /audit; \"httpipe audit key\" prints it", "audit_key_file", cli.KeyPath(c.AuditDB))
 	}
-	fmt.Fprint(w, text+"Ctrl-C stops the server.\n\n")
 }

@@ -8,7 +8,7 @@
 //	sources.go    options from the command line, the environment and the config file
 //	options.go    the table of the relay's options; config.go, values.go, origins.go, together.go: what they may be
 //	help.go       help, man.go the manual page, completion.go what a shell completes
-//	history.go    audit list, show, summary, export; tail.go, audit.go, token.go, healthcheck.go: other commands
+//	history.go    audit list, show, summary, export; tail.go, audit.go, key.go, token.go, healthcheck.go: other commands
 //	terminal.go   tables, and values as a person reads them
 //
 // ff and ffcli parse flags, select commands and open the config file. Where this package does such a thing itself,

@@ -64,7 +64,7 @@ func relayOptions(c *Config) []option {
 			help: "user to switch to when started as root: NAME, UID or UID:GID",
 			set:  into(&c.DropTo, process.ParseAccount)},
 		{name: "cors-origin", group: listening, arg: "ORIGINS", def: "*", guarded: true,
-			help: "origins whose pages may call; *: to send and receive only",
+			help: "origins whose pages may call, with commas; *: send and receive",
 			set:  into(&c.CORSOrigin, parseOrigins)},
 		{name: "metrics-addr", group: listening, arg: "ADDR", def: "off",
 			help: "address to serve /metrics on, such as 127.0.0.1:9091; 0: off",

@@ -1,2 +1,2 @@
-// Package docs runs what the documentation shows: transcripts, queries, loops, and the tables of options and metrics.
+// Package docs checks the documentation: it executes transcripts, queries and loops, and compares tables with the program.
 package docs

@@ -212,6 +212,30 @@ func tear(t *testing.T, breakage breakage) {
 	}
 }
 
+// TestPartialFilesAreNotContinued has downloaders meet a message with a part of another one in their file: also
+// with as many bytes as the refusal has, which curl would take for proof that it has the whole.
+func TestPartialFilesAreNotContinued(t *testing.T) {
+	server := kit.Start(t, t.TempDir())
+	url := server.URL + "/channels/torn/partial"
+	refusal := <-kit.Curl("-r", "1-", url)
+	if !strings.HasPrefix(refusal, "not_a_consumer: ") {
+		t.Fatalf("a client that resumes is told %q", refusal)
+	}
+	message := strings.Repeat("2", 3000)
+	for _, tool := range []string{"wget-c", "curl-C", "curl-C-retry", "aria2c-c"} { // the others begin a new file
+		for _, size := range []int{1000, len(refusal)} {
+			t.Run(fmt.Sprint(tool, "/", size), func(t *testing.T) {
+				sent := kit.Curl("-w", "%{http_code}", "-d", message, url)
+				server.WaitFor(t, "torn/partial", "1", "0")
+				startDownload(t, downloaders[tool], url, strings.Repeat("1", size)).wholeOrNothing(t, url, message)
+				if status := <-sent; status != "200" {
+					t.Errorf("the producer got %s", status)
+				}
+			})
+		}
+	}
+}
+
 // A sender is a producer that sends a message in pieces.
 type sender struct {
 	net.Conn

@@ -158,14 +158,14 @@ func must(t *testing.T, build func() (string, error)) string {
 	return path
 }
 
-// Run runs a command of the binary in dir, and returns its exit code and all that it printed.
+// Run runs a command of httpipe in dir, and returns its exit code with its output and error output.
 func Run(t *testing.T, dir string, args ...string) (code int, output string) {
 	t.Helper()
 	return Execute(t, dir, append([]string{Binary(t)}, args...)...)
 }
 
-// Variant builds the program with changes to one source file, each of an old text into a new, and returns its path. The
-// tree stays as it is.
+// Variant builds the program with changes to one source file (old, new, old, new, …), and returns its path. The source tree
+// stays as it is. The file must have each of the old texts exactly once.
 func Variant(t *testing.T, source string, changes ...string) string {
 	t.Helper()
 	dir := t.TempDir()
