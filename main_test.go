@@ -78,10 +78,12 @@ func TestImports(t *testing.T) {
 		"./migrations": {},
 		"./store":      {"httpipe/migrations", sqlite, unix},
 		"./metrics":    {"httpipe/pipe", "httpipe/store", "github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_golang/prometheus/collectors", "github.com/prometheus/client_golang/prometheus/promhttp"},
-		"./httpapi":    {"httpipe/access", "httpipe/metrics", "httpipe/pipe", "httpipe/store", uuid, "github.com/gorilla/handlers", "github.com/hashicorp/golang-lru/v2/simplelru", unix, "golang.org/x/time/rate"},
+		"./audit":      {"httpipe/pipe", "httpipe/reply", "httpipe/store"},
+		"./reply":      {"httpipe/pipe"},
+		"./httpapi":    {"httpipe/access", "httpipe/audit", "httpipe/reply", "httpipe/metrics", "httpipe/pipe", "httpipe/store", uuid, "github.com/gorilla/handlers", "github.com/hashicorp/golang-lru/v2/simplelru", unix, "golang.org/x/time/rate"},
 
 		"./process": {"github.com/KimMachineGun/automemlimit/memlimit", unix},
-		"./cli":     {"httpipe/access", "httpipe/httpapi", "httpipe/pipe", "httpipe/process", "httpipe/store", "github.com/dustin/go-humanize", "github.com/peterbourgon/ff/v3", "github.com/peterbourgon/ff/v3/ffcli", "golang.org/x/term"},
+		"./cli":     {"httpipe/access", "httpipe/audit", "httpipe/pipe", "httpipe/process", "httpipe/store", "github.com/dustin/go-humanize", "github.com/peterbourgon/ff/v3", "github.com/peterbourgon/ff/v3/ffcli", "golang.org/x/term"},
 
 		"./test/kit":     {unix},
 		"./test/e2e":     {kit, unix, "httpipe/process"},

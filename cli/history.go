@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"time"
 
-	"httpipe/httpapi"
+	"httpipe/audit"
 	"httpipe/pipe"
 	"httpipe/store"
 )
@@ -77,7 +77,7 @@ func (q *question) kind(args []string) (*store.Kind, store.Filter, error) {
 	if len(args) > 0 {
 		k = store.KindOf(args[0])
 	}
-	f, err := httpapi.ParseFilter(k, q.query, time.Now())
+	f, err := audit.ParseFilter(k, q.query, time.Now())
 	if err != nil {
 		err = usageError{err}
 	}
@@ -154,9 +154,9 @@ func auditExport(c *Config) command {
 				return err
 			}
 			out := bufio.NewWriter(stdout)
-			lines := httpapi.NewCSV(out)
+			lines := audit.NewRows(out, audit.CSV)
 			if q.format == "ndjson" {
-				lines = httpapi.NewNDJSON(out)
+				lines = audit.NewRows(out, audit.NDJSON)
 			}
 			err = withHistory(ctx, c, func(ctx context.Context, h *store.History) error {
 				if err := q.each(ctx, h, k, filter, stderr, lines.Page); err != nil {
@@ -182,7 +182,7 @@ func auditShow(c *Config) command {
 					return err
 				}
 				if q.json {
-					return httpapi.NewNDJSON(stdout).Page(page)
+					return audit.NewRows(stdout, audit.NDJSON).Page(page)
 				}
 				s, t := styleOf(stdout), table{w: stdout}
 				for _, column := range page.Columns {
@@ -247,7 +247,7 @@ func auditSummary(c *Config) command {
 					q.sayNone(stderr, store.Exchanges.Name)
 				}
 				if q.json {
-					_, err := io.WriteString(stdout, httpapi.SummaryJSON(summary))
+					_, err := io.WriteString(stdout, audit.SummaryText(audit.JSON, summary))
 					return err
 				}
 				return printSummary(stdout, summary)
@@ -300,7 +300,7 @@ var listed = map[*store.Kind][]column{
 // comes with the first rows.
 func (q *question) printer(w io.Writer, k *store.Kind) func(store.Page) error {
 	if q.json {
-		return httpapi.NewNDJSON(w).Page
+		return audit.NewRows(w, audit.NDJSON).Page
 	}
 	s, t, headed := styleOf(w), table{w: w}, false
 	return func(page store.Page) error {

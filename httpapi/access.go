@@ -9,6 +9,7 @@ import (
 
 	"httpipe/access"
 	"httpipe/pipe"
+	"httpipe/reply"
 )
 
 // failuresPerMinute is how many tokens of one client may be wrong in a minute. After that only those are looked at
@@ -98,8 +99,18 @@ func suffices(b *access.Bearer, p access.Permission, key pipe.Key) bool {
 	}
 }
 
+// recordRefusal puts on record that r was turned away before it came to the broker.
+func (s *Server) recordRefusal(r *http.Request, key pipe.Key, role pipe.Role, reason string) {
+	s.config.Metrics.CountRefused(role)
+	if s.audit == nil {
+		return
+	}
+	client := s.client(r)
+	s.audit.RecordRefusal(key, role, reason, client, group(client.Addr))
+}
+
 // denial is what somebody is told who may not.
-func (s *Server) denial(why error, p access.Permission, key pipe.Key) *failure {
+func (s *Server) denial(why error, p access.Permission, key pipe.Key) *reply.Error {
 	what := string(p) + " on " + key.String()
 	switch {
 	case key.Namespace == "" && p == access.Audit:
@@ -111,40 +122,40 @@ func (s *Server) denial(why error, p access.Permission, key pipe.Key) *failure {
 	case key.Channel == "":
 		what = string(p) + " on any channel of " + key.Namespace
 	}
-	f := failure{status: http.StatusUnauthorized, code: codeUnauthorized, challenge: challengeInvalid}
+	f := reply.Error{Status: http.StatusUnauthorized, Code: reply.CodeUnauthorized, Challenge: challengeInvalid}
 	const howToGetKey = "on the machine of the server \"httpipe audit key\" prints it"
 	open := s.config.Guard.Open()
 	switch why {
 	case access.NoToken:
-		f.challenge = challenge
+		f.Challenge = challenge
 		if open {
-			f.text = what + " takes the audit key; " + howToGetKey
+			f.Text = what + " takes the audit key; " + howToGetKey
 			break
 		}
-		f.text = what + " takes a token; send one as Authorization: Bearer, or by curl -u :TOKEN"
+		f.Text = what + " takes a token; send one as Authorization: Bearer, or by curl -u :TOKEN"
 	case access.NotGranted:
-		f = failure{status: http.StatusForbidden, code: codeForbidden, text: "the token is not for " + what}
+		f = reply.Error{Status: http.StatusForbidden, Code: reply.CodeForbidden, Text: "the token is not for " + what}
 	case access.SeveralTokens:
-		f.text = what + ": several tokens came, and which of them counts should not be a guess"
+		f.Text = what + ": several tokens came, and which of them counts should not be a guess"
 	case access.Expired:
-		f.text = what + ": the token has expired"
+		f.Text = what + ": the token has expired"
 	case access.NotYetValid:
-		f.text = what + ": the token is not valid yet"
+		f.Text = what + ": the token is not valid yet"
 	case access.Critical:
-		f.text = what + ": the token has crit in its header, and with it asks for an extension that is not known here"
+		f.Text = what + ": the token has crit in its header, and with it asks for an extension that is not known here"
 	case access.Foreign:
 		if open {
-			f.text = what + ": what came is not the audit key; " + howToGetKey
+			f.Text = what + ": what came is not the audit key; " + howToGetKey
 			break
 		}
-		f.text = what + ": the token is not signed with this server's secret"
+		f.Text = what + ": the token is not signed with this server's secret"
 	case access.TooManyWrong:
-		f = failure{status: http.StatusTooManyRequests, code: string(pipe.Refused), retryAfter: 60 / failuresPerMinute,
-			text: fmt.Sprintf("more than %d wrong tokens a minute came from your address", failuresPerMinute)}
+		f = reply.Error{Status: http.StatusTooManyRequests, Code: string(pipe.Refused), RetryAfter: 60 / failuresPerMinute,
+			Text: fmt.Sprintf("more than %d wrong tokens a minute came from your address", failuresPerMinute)}
 	default:
-		f.text = what + ": what came is no token; it is empty, cut off or something else"
+		f.Text = what + ": what came is no token; it is empty, cut off or something else"
 	}
-	return f.to(roleOf(p))
+	return f.To(roleOf(p))
 }
 
 // roleOf returns the role of those who use a permission, "" if they have none.

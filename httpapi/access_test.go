@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"httpipe/access"
+	"httpipe/reply"
 )
 
 // Who may do what, where there is a secret.
@@ -168,7 +169,7 @@ func (route guardedRoute) check(t *testing.T, name string, a *answer, status int
 	if status == 0 {
 		status, code, what = route.status, route.code, ""
 	}
-	if got := a.Header.Get(headerError); a.StatusCode != status || got != code {
+	if got := a.Header.Get(reply.HeaderError); a.StatusCode != status || got != code {
 		t.Errorf("%s: %d %s %q, want %d %s", name, a.StatusCode, got, a.body, status, code)
 	}
 	if challenged := a.Header.Get("WWW-Authenticate"); strings.HasPrefix(challenged, challenge) != (status == 401) {
@@ -367,7 +368,8 @@ func TestAccessIsOnRecord(t *testing.T) {
 	for range 50 {
 		r.dial().get(here, bearer("guess"), "X-Real-IP: 192.0.2.9").answer()
 	}
-	r.flood.tally()
+	r.audit.Flush()
+	const refusalRows = 10 // of one client in a minute
 	got = r.rows(refusalRows+1, "SELECT count FROM requests WHERE addr = '192.0.2.9' ORDER BY id")
 	if got[refusalRows] != fmt.Sprint(50-refusalRows) {
 		t.Errorf("50 refusals are on record as %q", got)

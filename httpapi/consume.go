@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"httpipe/pipe"
+	"httpipe/reply"
 )
 
 // relayed are the headers of every body that is relayed: nobody on the way keeps it, changes it or holds it
@@ -25,12 +26,12 @@ var relayed = http.Header{
 // response, and returns as soon as the last byte is out: no consumer waits for a commit.
 func (s *Server) consume(w http.ResponseWriter, r *http.Request, key pipe.Key) {
 	if advice := notAConsumer(r.Header); advice != "" {
-		refuse(w, r, &failure{status: http.StatusBadRequest, code: codeNotAConsumer, text: advice})
+		refuse(w, r, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeNotAConsumer, Text: advice})
 		return
 	}
 	control := http.NewResponseController(w)
 	if err := s.dropBody(control, r); err != nil {
-		refuse(w, r, &failure{status: http.StatusBadRequest, code: codeBadRequest, text: "a GET's body, which means nothing here, is malformed or did not come"})
+		refuse(w, r, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeBadRequest, Text: "a GET's body, which means nothing here, is malformed or did not come"})
 		return
 	}
 	arrival, f := s.arrival(r, key, pipe.Consumer)
@@ -52,7 +53,7 @@ func (s *Server) consume(w http.ResponseWriter, r *http.Request, key pipe.Key) {
 		if request.Outcome() == pipe.Left {
 			hangUp()
 		}
-		fail(w, r, told(request, request.Outcome()))
+		fail(w, r, reply.ForRequest(request, request.Outcome()))
 		return
 	}
 	endInOrder := endByReset(r, exchange)
@@ -68,8 +69,8 @@ func (s *Server) consume(w http.ResponseWriter, r *http.Request, key pipe.Key) {
 		}
 	case outcome == pipe.Unrecorded && !sink.begun:
 		endInOrder()
-		w.Header().Set(headerExchange, exchange.ID)
-		fail(w, r, ending(outcome, pipe.Consumer))
+		w.Header().Set(reply.HeaderExchange, exchange.ID)
+		fail(w, r, reply.ForOutcome(outcome, pipe.Consumer))
 	default:
 		if r.ProtoAtLeast(1, 1) && !sink.inChunk {
 			endInOrder() // the last chunk is missing, which every client sees, and what was sent may still arrive
@@ -142,7 +143,7 @@ func (s *sink) begin() {
 	producer := s.exchange.Producer
 	head := producer.Head
 	h := s.w.Header()
-	h.Set(headerExchange, s.exchange.ID)
+	h.Set(reply.HeaderExchange, s.exchange.ID)
 	h.Set("Content-Type", head.ContentType)
 	if producer.Length >= 0 {
 		h.Set("Content-Length", strconv.FormatInt(producer.Length, 10))

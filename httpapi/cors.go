@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"httpipe/reply"
 )
 
 // What pages of other origins may do (CORS). This is our own because gorilla/handlers' CORS knows neither routes nor an
@@ -19,7 +21,7 @@ var forAnyPage = map[string][]string{
 }
 
 // exposed are the headers of responses that pages may read, beside those that they always may.
-var exposed = strings.Join([]string{headerExchange, headerError, headerProducers, headerConsumers,
+var exposed = strings.Join([]string{reply.HeaderExchange, reply.HeaderError, reply.HeaderProducers, reply.HeaderConsumers,
 	"Content-Disposition", "Content-Encoding", "Retry-After"}, ", ")
 
 // never are the headers that no page may send: cookies, which are not used here, and those that are for one connection

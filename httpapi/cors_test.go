@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"httpipe/reply"
 )
 
 // Browsers, and what they must not do.
@@ -63,7 +65,7 @@ func TestWhatPagesMayDo(t *testing.T) {
 				t.Errorf("from %s to %v: the origin that may read is %q, want %q", test.from, test.origins, got, want)
 			}
 			exposed := strings.Split(a.Header.Get("Access-Control-Expose-Headers"), ", ")
-			for _, name := range []string{headerExchange, headerError, headerProducers, headerConsumers} {
+			for _, name := range []string{reply.HeaderExchange, reply.HeaderError, reply.HeaderProducers, reply.HeaderConsumers} {
 				if slices.Contains(exposed, name) != (want != "") {
 					t.Errorf("from %s to %v: exposed is %v", test.from, test.origins, exposed)
 				}

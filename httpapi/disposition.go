@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"httpipe/pipe"
+	"httpipe/reply"
 )
 
 // disposition returns the Content-Disposition with which the consumer that sent r gets a message: the
@@ -28,7 +29,7 @@ func navigates(r *http.Request) bool {
 	if dest := r.Header["Sec-Fetch-Dest"]; len(dest) > 0 {
 		return says(r.Header, "Sec-Fetch-Dest", "document", "iframe", "frame", "fencedframe", "embed", "object")
 	}
-	return accepts(r, "text/html")
+	return reply.WantsHTML(r.Header["Accept"])
 }
 
 // playedTypes are the types, but for audio/* and video/*, that browsers hand to their player.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"httpipe/access"
+	"httpipe/reply"
 )
 
 // FuzzRequest: whatever a client sends, the answer is one of ours, an error explains itself in one line,
@@ -41,7 +42,7 @@ func FuzzRequest(f *testing.F) {
 		r.RemoteAddr = "192.0.2.1:1234"
 		w := httptest.NewRecorder()
 		serveOrAbort(t, s.handler(), w, r)
-		code, text := w.Header().Get(headerError), w.Body.String()
+		code, text := w.Header().Get(reply.HeaderError), w.Body.String()
 		switch {
 		case w.Code < 400 && code != "":
 			t.Errorf("%d with the error %q", w.Code, code)

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"httpipe/pipe"
+	"httpipe/reply"
 )
 
 // What can be asked of the audit log.
@@ -19,7 +20,7 @@ func (a *audited) deliver(channel, body string, headers ...string) string {
 	a.t.Helper()
 	p := a.dial().post(channel, body, headers...)
 	a.dial().get(channel).answer().got(body)
-	return p.answer().is(200).Header.Get(headerExchange)
+	return p.answer().is(200).Header.Get(reply.HeaderExchange)
 }
 
 // page asks for a page.
@@ -222,7 +223,7 @@ func TestShowExchangeAndReceipt(t *testing.T) {
 	// While it runs, also before its record is on disk.
 	unlock := r.lock()
 	p := r.dial().request("POST", here, chunked).say(chunk("hello"))
-	running := r.dial().get(here).head().Header.Get(headerExchange)
+	running := r.dial().get(here).head().Header.Get(reply.HeaderExchange)
 	asking := r.dial().get("/exchanges/" + running)
 	asking.unanswered()
 	unlock()
@@ -243,7 +244,16 @@ func TestSummary(t *testing.T) {
 	r.deliver("/channels/n/a", "hello")
 	r.deliver("/channels/m/b", "you")
 	r.config.Log.Sync()
-	var s summaryJSON
+	var s struct {
+		From, Since string
+		Complete    bool
+		Step        float64 `json:"step_s"`
+		Total       struct {
+			Exchanges, Bytes int64
+			Outcomes         map[string]int64
+		}
+		Buckets []any
+	}
 	a := r.dial().get("/audit/summary", withKey).answer().is(200)
 	if err := json.Unmarshal([]byte(a.body), &s); err != nil {
 		t.Fatal(err)

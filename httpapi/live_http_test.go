@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"httpipe/pipe"
+	"httpipe/reply"
 )
 
 // count is how many look on.
@@ -95,7 +96,7 @@ func TestLiveOverHTTP(t *testing.T) {
 		t.Errorf("of an exchange there is %+v", v)
 	}
 	p.say("hello, hello, o")
-	if id := p.answer().is(200).Header.Get(headerExchange); id != x.ID {
+	if id := p.answer().is(200).Header.Get(reply.HeaderExchange); id != x.ID {
 		t.Errorf("shown is exchange %s, and it is %s", x.ID, id)
 	}
 	viewer.until(func(v view) bool { return v.Exchanges == 0 && len(v.Running) == 0 })

@@ -83,17 +83,3 @@ func fromFirstByte(h http.Header) bool {
 	field := strings.TrimSpace(strings.Join(h["Range"], ","))
 	return field == "" || wholeOrBeginning.MatchString(field)
 }
-
-// An unsized response has no Content-Length. curl -C - takes any response, an error too, that is as long as the
-// part of a file that it has for proof that it has the whole file.
-type unsized struct{ http.ResponseWriter }
-
-// WriteHeader sends the head at once, before net/http can know the length.
-func (u unsized) WriteHeader(status int) {
-	u.Header().Del("Content-Length")
-	u.ResponseWriter.WriteHeader(status)
-	http.NewResponseController(u.ResponseWriter).Flush()
-}
-
-// Unwrap lets http.ResponseController work.
-func (u unsized) Unwrap() http.ResponseWriter { return u.ResponseWriter }

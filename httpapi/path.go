@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"httpipe/pipe"
+	"httpipe/reply"
 )
 
 // A handler answers a request whose path named key, in as far as it did.
@@ -32,7 +33,7 @@ func rawPath(r *http.Request) string {
 
 // find returns the route that path takes, and the names in it. One trailing slash is ignored. Names that cannot be are
 // a failure on the route that others take.
-func find(path string) (route string, key pipe.Key, f *failure) {
+func find(path string) (route string, key pipe.Key, f *reply.Error) {
 	if path == routeHome {
 		return routeHome, key, nil
 	}
@@ -51,8 +52,8 @@ func find(path string) (route string, key pipe.Key, f *failure) {
 	}
 	names, ok := strings.CutPrefix(path, "/channels/")
 	if !ok {
-		return "", key, &failure{status: http.StatusNotFound, code: codeNotFound,
-			text: "nothing is here; channels are at " + routeChannel + ", and a manual is at " + routeHome}
+		return "", key, &reply.Error{Status: http.StatusNotFound, Code: reply.CodeNotFound,
+			Text: "nothing is here; channels are at " + routeChannel + ", and a manual is at " + routeHome}
 	}
 	var inner bool
 	key.Namespace, key.Channel, inner = strings.Cut(names, "/")
@@ -68,7 +69,7 @@ func find(path string) (route string, key pipe.Key, f *failure) {
 		err = pipe.CheckName("channel", key.Channel)
 	}
 	if err != nil {
-		return route, key, &failure{status: http.StatusBadRequest, code: codeBadName, text: err.Error()}
+		return route, key, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeBadName, Text: err.Error()}
 	}
 	return route, key, nil
 }

@@ -26,8 +26,10 @@ import (
 	"github.com/google/uuid"
 
 	"httpipe/access"
+	"httpipe/audit"
 	"httpipe/metrics"
 	"httpipe/pipe"
+	"httpipe/reply"
 	"httpipe/store"
 )
 
@@ -74,12 +76,12 @@ type Server struct {
 	routes    map[string]methods
 	watch     *watcher
 	live      *live
-	rates     *rates         // nil without a limit
-	failures  *rates         // of tokens
-	flood     *flood         // nil without a log
-	used      atomic.Bool    // an exchange has ended, and was logged at info
-	noAddress sync.Once      // for the log line about a ClientIPHeader that holds no address
-	taken     sync.WaitGroup // handlers of requests that were taken over, of which net/http knows nothing
+	rates     *rates          // nil without a limit
+	failures  *rates          // of tokens
+	audit     *audit.Recorder // nil without a log
+	used      atomic.Bool     // an exchange has ended, and was logged at info
+	noAddress sync.Once       // for the log line about a ClientIPHeader that holds no address
+	taken     sync.WaitGroup  // handlers of requests that were taken over, of which net/http knows nothing
 }
 
 // Ids of exchanges are made under the broker's lock, which should not wait for the kernel's random
@@ -100,8 +102,8 @@ func New(config Config) (*Server, error) {
 		Limits:         config.Limits,
 	}
 	if config.Log != nil {
-		s.flood = &flood{record: config.Log.RequestGone}
-		brokerConfig.Recorder = books{log: config.Log, flood: s.flood, bestEffort: config.BestEffort}
+		s.audit = audit.NewRecorder(config.Log, config.BestEffort)
+		brokerConfig.Recorder = s.audit
 	}
 	brokerConfig.Recorder = config.Metrics.Recorder(brokerConfig.Recorder)
 	s.broker = pipe.New(brokerConfig)
@@ -197,7 +199,7 @@ func (s *Server) countErrors(h http.HandlerFunc) http.HandlerFunc {
 	}
 	return func(w http.ResponseWriter, r *http.Request) {
 		h(w, r)
-		if code := w.Header().Get(headerError); code != "" {
+		if code := w.Header().Get(reply.HeaderError); code != "" {
 			s.config.Metrics.CountError(code)
 		}
 	}
@@ -229,8 +231,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	refuse(w, r, &failure{status: http.StatusMethodNotAllowed, code: codeMethod,
-		text: r.Method + " is not possible here; " + methods.allow() + " are"})
+	refuse(w, r, &reply.Error{Status: http.StatusMethodNotAllowed, Code: reply.CodeMethod,
+		Text: r.Method + " is not possible here; " + methods.allow() + " are"})
 }
 
 // Serve answers requests from ln, which it closes, until Shutdown; then it returns nil.
@@ -248,8 +250,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.live.stop()
 	s.broker.Shutdown(ctx)
 	defer s.watch.close()
-	if s.flood != nil {
-		defer s.flood.tally()
+	if s.audit != nil {
+		defer s.audit.Flush()
 	}
 	for s.watch.shed(0) { // net/http would wait for connections that have not said anything yet
 	}
