@@ -18,14 +18,14 @@ import (
 var sideFiles = []string{"-wal", "-shm", "-journal"}
 
 // copying are the constants of Backup in a form that tests can change.
-type copying struct {
+type copyParams struct {
 	pages     int    // that are copied between two fsyncs
 	walGrowth int64  // bytes by which the log's WAL may grow meanwhile
 	spare     int64  // bytes that stay free on the disk of the log
 	between   func() // called after each fsync but the last
 }
 
-var standardCopying = copying{
+var standardCopyParams = copyParams{
 	pages:     1024, // 4 MiB, so that a server's own fsync never waits for more than that
 	walGrowth: 512 << 20,
 	spare:     64 << 20,
@@ -44,16 +44,16 @@ var standardCopying = copying{
 // the copying only, and is given up when the WAL has grown too far. After every few megabytes the copy is synced, because the
 // server's commits would else wait for all of it.
 func Backup(ctx context.Context, path, target string) (Report, error) {
-	return backup(ctx, path, target, standardCopying)
+	return backup(ctx, path, target, standardCopyParams)
 }
 
-func backup(ctx context.Context, path, target string, how copying) (report Report, err error) {
+func backup(ctx context.Context, path, target string, how copyParams) (report Report, err error) {
 	source, err := openReader(path)
 	if err != nil {
 		return Report{}, err
 	}
 	defer source.close()
-	if err := vacant(target); err != nil {
+	if err := checkVacant(target); err != nil {
 		return Report{}, err
 	}
 	// The name says whose it is, if the machine dies before it has a better one.
@@ -70,7 +70,7 @@ func backup(ctx context.Context, path, target string, how copying) (report Repor
 	if err := source.copyTo(ctx, file, how); err != nil {
 		return Report{}, fmt.Errorf("backup %s: %w", target, err)
 	}
-	if err := source.unchanged(); err != nil {
+	if err := source.checkUnchanged(); err != nil {
 		return Report{}, fmt.Errorf("backup %s: %w", target, err)
 	}
 	source.close() // the server may empty its WAL again
@@ -82,7 +82,7 @@ func backup(ctx context.Context, path, target string, how copying) (report Repor
 }
 
 // vacant returns an error unless nothing is at the path. A WAL that was left there would become a part of the copy.
-func vacant(target string) error {
+func checkVacant(target string) error {
 	for _, suffix := range append([]string{""}, sideFiles...) {
 		_, err := os.Lstat(target + suffix)
 		switch {
@@ -96,15 +96,15 @@ func vacant(target string) error {
 }
 
 // copyTo copies the log into an empty file, and returns when it is on disk.
-func (r *reader) copyTo(ctx context.Context, file *os.File, how copying) error {
+func (r *reader) copyTo(ctx context.Context, file *os.File, how copyParams) error {
 	if _, err := r.conn.ExecContext(ctx, "BEGIN"); err != nil {
 		return r.explain("cannot be read", err)
 	}
 	var pages, pageSize int64 // reading them begins the snapshot
-	if err := r.row(ctx, "SELECT page_count, page_size FROM pragma_page_count, pragma_page_size", &pages, &pageSize); err != nil {
+	if err := r.queryRow(ctx, "SELECT page_count, page_size FROM pragma_page_count, pragma_page_size", &pages, &pageSize); err != nil {
 		return err
 	}
-	if err := r.roomFor(pages*pageSize, file, how.spare); err != nil {
+	if err := r.checkSpace(pages*pageSize, file, how.spare); err != nil {
 		return err
 	}
 	db, err := sql.Open("sqlite3", dsn(file.Name(), "rw", 0))
@@ -113,7 +113,7 @@ func (r *reader) copyTo(ctx context.Context, file *os.File, how copying) error {
 	}
 	defer db.Close()
 	db.SetMaxOpenConns(1)
-	to, err := db.Conn(always)
+	to, err := db.Conn(context.Background())
 	if err != nil {
 		return err
 	}
@@ -140,7 +140,7 @@ func (r *reader) copyTo(ctx context.Context, file *os.File, how copying) error {
 }
 
 // copyPages copies page after page, and waits for the disk now and then.
-func (r *reader) copyPages(ctx context.Context, to, from *sqlite3.SQLiteConn, file *os.File, pageSize int64, how copying) (err error) {
+func (r *reader) copyPages(ctx context.Context, to, from *sqlite3.SQLiteConn, file *os.File, pageSize int64, how copyParams) (err error) {
 	pages, err := to.Backup("main", from, "main")
 	if err != nil {
 		return err
@@ -167,7 +167,7 @@ func (r *reader) copyPages(ctx context.Context, to, from *sqlite3.SQLiteConn, fi
 		if grown := r.walSize() - before; grown > how.walGrowth {
 			return fmt.Errorf("the log grew by %d MB while it was copied; choose a faster disk for the copy, or a quieter time", grown>>20)
 		}
-		if err := r.roomFor(int64(pages.Remaining())*pageSize, file, how.spare); err != nil {
+		if err := r.checkSpace(int64(pages.Remaining())*pageSize, file, how.spare); err != nil {
 			return err
 		}
 	}
@@ -184,7 +184,7 @@ func (l *logFile) walSize() int64 {
 
 // roomFor returns an error if the copy does not fit. A server that finds its disk full serves nobody, so on the log's own
 // disk something has to be left for that.
-func (r *reader) roomFor(size int64, file *os.File, spare int64) error {
+func (r *reader) checkSpace(size int64, file *os.File, spare int64) error {
 	var disk unix.Statfs_t
 	var log, there unix.Stat_t
 	if err := errors.Join(unix.Fstatfs(int(file.Fd()), &disk), unix.Stat(r.path, &log), unix.Fstat(int(file.Fd()), &there)); err != nil {
@@ -219,7 +219,7 @@ func inspectCopy(ctx context.Context, path string) (Report, error) {
 // publish gives the file its name, unless that is taken, and returns when that is on disk.
 func publish(file *os.File, target string) error {
 	if err := os.Link(file.Name(), target); errors.Is(err, fs.ErrExist) {
-		return vacant(target)
+		return checkVacant(target)
 	} else if err != nil {
 		return fmt.Errorf("backup %s: cannot be given its name: %w", target, err)
 	}

@@ -1,6 +1,9 @@
 package store
 
-import "database/sql"
+import (
+	"context"
+	"database/sql"
+)
 
 // blocks keeps the index of exchanges by namespace and channel, which is made in blocks of them: see
 // migrations/0004_indexes.sql. It belongs to the writer, and lives as long as a session.
@@ -14,10 +17,10 @@ type blocks struct {
 // prepare begins a session.
 func (b *blocks) prepare(conn *sql.Conn, size int) (err error) {
 	b.size = size
-	if err := conn.QueryRowContext(always, "SELECT coalesce(max(last), '') FROM block").Scan(&b.last); err != nil {
+	if err := conn.QueryRowContext(context.Background(), "SELECT coalesce(max(last), '') FROM block").Scan(&b.last); err != nil {
 		return err
 	}
-	b.add, err = conn.PrepareContext(always, "INSERT INTO block_entry SELECT id, ?2, ?3, ?1 FROM block WHERE last >= ?1 ORDER BY last LIMIT 1")
+	b.add, err = conn.PrepareContext(context.Background(), "INSERT INTO block_entry SELECT id, ?2, ?3, ?1 FROM block WHERE last >= ?1 ORDER BY last LIMIT 1")
 	return err
 }
 
@@ -38,12 +41,12 @@ func (b *blocks) recorded(m *Match) error {
 
 // step makes a block if there are enough exchanges for one, and returns true if there may be enough for another. One of standard
 // size takes some 15 ms.
-func (b *blocks) step(d *disk) (more bool, err error) {
+func (b *blocks) step(s *session) (more bool, err error) {
 	if b.due > 0 {
 		return false, nil
 	}
 	var outside int
-	err = d.conn.QueryRowContext(always, "SELECT count(*) FROM (SELECT 1 FROM exchange WHERE id > ? LIMIT ?)", b.last, b.size).Scan(&outside)
+	err = s.conn.QueryRowContext(context.Background(), "SELECT count(*) FROM (SELECT 1 FROM exchange WHERE id > ? LIMIT ?)", b.last, b.size).Scan(&outside)
 	if err != nil {
 		return false, err
 	}
@@ -51,15 +54,15 @@ func (b *blocks) step(d *disk) (more bool, err error) {
 		return false, nil
 	}
 	var last string
-	err = d.conn.QueryRowContext(always, "SELECT id FROM exchange WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?", b.last, b.size-1).Scan(&last)
+	err = s.conn.QueryRowContext(context.Background(), "SELECT id FROM exchange WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?", b.last, b.size-1).Scan(&last)
 	if err != nil {
 		return false, err
 	}
-	err = d.transaction(func() error {
-		if err := d.exec("INSERT INTO block SELECT coalesce(max(id), 0) + 1, ? FROM block", last); err != nil {
+	err = s.transaction(func() error {
+		if err := s.exec("INSERT INTO block SELECT coalesce(max(id), 0) + 1, ? FROM block", last); err != nil {
 			return err
 		}
-		return d.exec(`INSERT INTO block_entry SELECT (SELECT max(id) FROM block), namespace, channel, id
+		return s.exec(`INSERT INTO block_entry SELECT (SELECT max(id) FROM block), namespace, channel, id
 			FROM exchange WHERE id > ? AND id <= ? ORDER BY namespace, channel, id`, b.last, last)
 	})
 	if err != nil {
@@ -70,6 +73,6 @@ func (b *blocks) step(d *disk) (more bool, err error) {
 }
 
 // prune deletes the blocks of which no exchange is left, but the newest.
-func (b *blocks) prune(d *disk) error {
-	return d.exec("DELETE FROM block WHERE last < (SELECT min(id) FROM exchange) AND id < (SELECT max(id) FROM block)")
+func (b *blocks) prune(s *session) error {
+	return s.exec("DELETE FROM block WHERE last < (SELECT min(id) FROM exchange) AND id < (SELECT max(id) FROM block)")
 }

@@ -31,7 +31,7 @@ type Report struct {
 }
 
 // mostProblems bounds how many problems of one kind are listed.
-const mostProblems = 20
+const maxProblems = 20
 
 // Check examines the audit log at path: the file's integrity, its schema, and that everything that began has ended, but for what
 // the server that has the log open is doing now. It changes nothing. It blocks for seconds per gigabyte, and while it does so,
@@ -45,7 +45,7 @@ func Check(ctx context.Context, path string) (Report, error) {
 	}
 	defer r.close()
 	report, err := r.examineAll(ctx)
-	if changed := r.unchanged(); changed != nil {
+	if changed := r.checkUnchanged(); changed != nil {
 		err = changed
 	}
 	return report, err
@@ -60,16 +60,16 @@ func (r *reader) examineAll(ctx context.Context) (Report, error) {
 	if err := r.count(ctx, &report); err != nil {
 		return report, err
 	}
-	return report, r.checkBooks(ctx, &report)
+	return report, r.checkConsistency(ctx, &report)
 }
 
 // examine looks at integrity and schema.
 func (r *reader) examine(ctx context.Context) (Report, error) {
 	report := Report{Path: r.path, Bytes: r.info.Size(), InUse: r.inUse}
-	if err := r.row(ctx, "PRAGMA user_version", &report.Schema); err != nil {
+	if err := r.queryRow(ctx, "PRAGMA user_version", &report.Schema); err != nil {
 		return report, err
 	}
-	damage, err := texts(ctx, r.conn, fmt.Sprintf("PRAGMA integrity_check(%d)", mostProblems))
+	damage, err := queryStrings(ctx, r.conn, fmt.Sprintf("PRAGMA integrity_check(%d)", maxProblems))
 	switch code, _ := sqliteCode(err); {
 	case code == sqlite3.ErrCorrupt, code == sqlite3.ErrNotADB:
 		damage = append(damage, err.Error())
@@ -78,7 +78,7 @@ func (r *reader) examine(ctx context.Context) (Report, error) {
 	}
 	if !slices.Equal(damage, []string{"ok"}) {
 		for _, text := range damage {
-			report.Problems = append(report.Problems, "integrity: "+oneLine(text))
+			report.Problems = append(report.Problems, "integrity: "+joinLines(text))
 		}
 		return report, nil // what else there is to say of such a file nobody can know
 	}
@@ -148,20 +148,20 @@ func schema(ctx context.Context, conn *sql.Conn) (map[string]string, error) {
 }
 
 // current is the run that is going on, if one is: the newest, without an end.
-const current = "(SELECT r.id FROM run r WHERE r.id = (SELECT max(id) FROM run) AND NOT EXISTS (SELECT 1 FROM run_end x WHERE x.id = r.id))"
+const currentRun = "(SELECT r.id FROM run r WHERE r.id = (SELECT max(id) FROM run) AND NOT EXISTS (SELECT 1 FROM run_end x WHERE x.id = r.id))"
 
 // rules are queries that find nothing in sound books: what is counted, and one of them.
-var rules = []struct{ problem, find string }{
+var consistencyRules = []struct{ problem, find string }{
 	{"exchanges have no end, though their run is over", `
 		SELECT count(*), min(e.id) FROM exchange e LEFT JOIN exchange_end x ON x.id = e.id
-		WHERE e.ended_at IS NULL AND x.id IS NULL AND e.life >> 32 IS NOT ` + current},
+		WHERE e.ended_at IS NULL AND x.id IS NULL AND e.life >> 32 IS NOT ` + currentRun},
 	{"exchanges have two ends", `
 		SELECT count(*), min(e.id) FROM exchange_end x JOIN exchange e ON e.id = x.id WHERE e.ended_at IS NOT NULL`},
 	{"ends of exchanges have no beginning", `
 		SELECT count(*), min(x.id) FROM exchange_end x LEFT JOIN exchange e ON e.id = x.id WHERE e.id IS NULL`},
 	{"lives of channels have no end, though their run is over", `
 		SELECT count(*), min(l.id) FROM life l LEFT JOIN life_end x ON x.id = l.id
-		WHERE l.closed_at IS NULL AND x.id IS NULL AND l.id >> 32 IS NOT ` + current},
+		WHERE l.closed_at IS NULL AND x.id IS NULL AND l.id >> 32 IS NOT ` + currentRun},
 	{"lives of channels have two ends", `
 		SELECT count(*), min(l.id) FROM life_end x JOIN life l ON l.id = x.id WHERE l.closed_at IS NOT NULL`},
 	{"ends of channels' lives have no beginning", `
@@ -177,14 +177,14 @@ func (r *reader) count(ctx context.Context, report *Report) error {
 		query string
 		dest  []any
 	}{
-		{"SELECT count(*), count(*) - count(x.id), coalesce(sum(x.lost), 0), " + current + " IS NOT NULL FROM run r LEFT JOIN run_end x ON x.id = r.id",
+		{"SELECT count(*), count(*) - count(x.id), coalesce(sum(x.lost), 0), " + currentRun + " IS NOT NULL FROM run r LEFT JOIN run_end x ON x.id = r.id",
 			[]any{&report.Runs, &report.Unclean, &report.Lost, &going}},
-		{"SELECT count(*), count(*) FILTER (WHERE e.ended_at IS NULL AND x.id IS NULL AND e.life >> 32 IS " + current + ") FROM exchange e LEFT JOIN exchange_end x ON x.id = e.id",
+		{"SELECT count(*), count(*) FILTER (WHERE e.ended_at IS NULL AND x.id IS NULL AND e.life >> 32 IS " + currentRun + ") FROM exchange e LEFT JOIN exchange_end x ON x.id = e.id",
 			[]any{&report.Exchanges, &report.Open}},
 		{"SELECT count(*) FROM request", []any{&report.Requests}},
 		{"SELECT count(*) FROM life", []any{&report.Channels}},
 	} {
-		if err := r.row(ctx, c.query, c.dest...); err != nil {
+		if err := r.queryRow(ctx, c.query, c.dest...); err != nil {
 			return err
 		}
 	}
@@ -195,11 +195,11 @@ func (r *reader) count(ctx context.Context, report *Report) error {
 }
 
 // checkBooks looks for what does not belong together.
-func (r *reader) checkBooks(ctx context.Context, report *Report) error {
-	for _, rule := range rules {
+func (r *reader) checkConsistency(ctx context.Context, report *Report) error {
+	for _, rule := range consistencyRules {
 		var count int64
 		var example sql.NullString
-		if err := r.row(ctx, rule.find, &count, &example); err != nil {
+		if err := r.queryRow(ctx, rule.find, &count, &example); err != nil {
 			return err
 		}
 		if count > 0 {
@@ -224,7 +224,7 @@ const blocksSince = 4
 // checkBlocks compares how many exchanges should be found by their channel with how many can be.
 func (r *reader) checkBlocks(ctx context.Context, report *Report) error {
 	var exchanges, entries int64
-	err := r.row(ctx, `SELECT (SELECT count(*) FROM exchange WHERE id <= (SELECT max(last) FROM block)), (SELECT count(*) FROM block_entry)`, &exchanges, &entries)
+	err := r.queryRow(ctx, `SELECT (SELECT count(*) FROM exchange WHERE id <= (SELECT max(last) FROM block)), (SELECT count(*) FROM block_entry)`, &exchanges, &entries)
 	if err == nil && exchanges != entries {
 		report.Problems = append(report.Problems, fmt.Sprintf("books: %d exchanges are in blocks, which have %d entries", exchanges, entries))
 	}
@@ -232,7 +232,7 @@ func (r *reader) checkBlocks(ctx context.Context, report *Report) error {
 }
 
 // row scans the only row of a query.
-func (r *reader) row(ctx context.Context, query string, dest ...any) error {
+func (r *reader) queryRow(ctx context.Context, query string, dest ...any) error {
 	if err := r.conn.QueryRowContext(ctx, query).Scan(dest...); err != nil {
 		return r.explain("cannot be read", err)
 	}
@@ -240,7 +240,7 @@ func (r *reader) row(ctx context.Context, query string, dest ...any) error {
 }
 
 // texts returns the rows of a query that has one column, also those that came before an error.
-func texts(ctx context.Context, conn *sql.Conn, query string) (all []string, err error) {
+func queryStrings(ctx context.Context, conn *sql.Conn, query string) (all []string, err error) {
 	rows, err := conn.QueryContext(ctx, query)
 	if err != nil {
 		return nil, err

@@ -40,7 +40,7 @@ func TestCheckSound(t *testing.T) {
 	for range 3 {
 		f.exchange("delivered")
 	}
-	f.RequestGone(store.Request{Namespace: "v1", Channel: "work", Role: "consumer", Outcome: "left", Arrived: noon, Ended: noon})
+	f.RequestUnmatched(store.Request{Namespace: "v1", Channel: "work", Role: "consumer", Outcome: "left", Arrived: noon, Ended: noon})
 	wait(t, f.ExchangeMatched(match(newID())))
 	got := wantProblems(t, f.path)
 	want := store.Report{Path: f.path, Bytes: got.Bytes, InUse: true, Schema: len(migrations.Steps()), Runs: 1, Exchanges: 4, Open: 1, Requests: 1, Channels: 1}

@@ -53,59 +53,59 @@ type logFile struct {
 
 // held is the audit log's file, opened and locked by this process from before SQLite first sees it until after SQLite has closed it.
 // No other descriptor of the file may be closed in between: that would drop SQLite's locks.
-type held struct {
+type lockedFile struct {
 	logFile
-	file *os.File // locked; closed after SQLite has closed the file
-	side *os.File // has the lock where file cannot; else nil
+	file     *os.File // locked; closed after SQLite has closed the file
+	lockFile *os.File // has the lock where file cannot; else nil
 
-	seen    sighting                // owned by the writer; empty before the first session
-	size    atomic.Int64            // of seen
-	copying atomic.Bool             // a checkpoint beside the writer is changing the file
-	run     run                     // the current one; empty until it is recorded
-	spoiled atomic.Pointer[refusal] // what another program did to the content; nil while it did nothing
+	lastSeen      fingerprint               // owned by the writer; empty before the first session
+	lastSize      atomic.Int64              // of seen
+	checkpointing atomic.Bool               // a checkpoint beside the writer is changing the file
+	run           run                       // the current one; empty until it is recorded
+	damage        atomic.Pointer[fileError] // what another program did to the content; nil while it did nothing
 }
 
 // hold opens the file, creating it empty if it is not there, and locks it.
-func hold(path string) (_ *held, err error) {
+func openLocked(path string) (_ *lockedFile, err error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("audit log %s: %w", path, err)
 	}
 	file, err := os.OpenFile(abs, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, openingError(abs, err)
+		return nil, explainOpen(abs, err)
 	}
-	h := &held{logFile: logFile{path: abs}, file: file}
+	f := &lockedFile{logFile: logFile{path: abs}, file: file}
 	defer func() {
 		if err != nil {
-			h.release()
+			f.release()
 		}
 	}()
-	if h.path, err = filepath.EvalSymlinks(abs); err != nil {
+	if f.path, err = filepath.EvalSymlinks(abs); err != nil {
 		return nil, fmt.Errorf("audit log %s: %w", abs, err)
 	}
-	if h.info, err = file.Stat(); err != nil {
+	if f.info, err = file.Stat(); err != nil {
 		return nil, fmt.Errorf("audit log %s: %w", abs, err)
 	}
-	if !h.info.Mode().IsRegular() {
+	if !f.info.Mode().IsRegular() {
 		return nil, fmt.Errorf("audit log %s: not a regular file; give the path of a file", abs)
 	}
-	if err := writableDir(h.path); err != nil {
-		return nil, fmt.Errorf("audit log %s: SQLite must be able to make files beside it, and %s is not writable (%w); allow it, or choose another directory", abs, filepath.Dir(h.path), err)
+	if err := writableDir(f.path); err != nil {
+		return nil, fmt.Errorf("audit log %s: SQLite must be able to make files beside it, and %s is not writable (%w); allow it, or choose another directory", abs, filepath.Dir(f.path), err)
 	}
 	locked, side, err := lock(file)
-	h.side = side
+	f.lockFile = side
 	if err != nil {
 		return nil, fmt.Errorf("audit log %s: cannot be locked: %w", abs, err)
 	}
 	if !locked {
 		return nil, fmt.Errorf("audit log %s: another httpipe is using it; stop that one, or give this one a file of its own", abs)
 	}
-	return h, nil
+	return f, nil
 }
 
 // openingError explains why a file could not be opened for reading and writing.
-func openingError(path string, err error) error {
+func explainOpen(path string, err error) error {
 	var cause *fs.PathError
 	if errors.As(err, &cause) {
 		err = cause.Err // the rest of it is said below
@@ -128,39 +128,39 @@ func openingError(path string, err error) error {
 }
 
 // release closes the file, which unlocks it.
-func (h *held) release() {
-	h.file.Close()
-	if h.side != nil {
-		h.side.Close()
+func (f *lockedFile) release() {
+	f.file.Close()
+	if f.lockFile != nil {
+		f.lockFile.Close()
 	}
 }
 
 // inspect looks at the file without changing it, and returns an error unless it is empty or a sound audit log that this
 // program can use. A foreign file never gets as far as SQLite.
-func (h *held) inspect(logger *slog.Logger) error {
-	header, err := h.header(h.file)
+func (f *lockedFile) checkBeforeOpen(logger *slog.Logger) error {
+	header, err := f.readHeader(f.file)
 	switch {
 	case err != nil:
 		return err
 	case len(header) == 0:
-		return h.begun()
-	case h.hasJournal() && bytes.Equal(header, make([]byte, headerSize)):
-		return h.check() // the power failed during the first commit ever, and only its later pages are there
+		return f.checkNeverUsed()
+	case f.hasJournal() && bytes.Equal(header, make([]byte, headerSize)):
+		return f.checkThroughSQLite() // the power failed during the first commit ever, and only its later pages are there
 	}
-	if err := h.recognise(header); err != nil {
+	if err := f.checkHeader(header); err != nil {
 		return err
 	}
-	if err := h.ownWAL(header); err != nil {
+	if err := f.checkWAL(header); err != nil {
 		return err
 	}
-	if h.info.Size() > bigFile {
-		logger.Info("checking the audit log; this takes a while", "file", h.path, "megabytes", h.info.Size()>>20)
+	if f.info.Size() > bigFile {
+		logger.Info("checking the audit log; this takes a while", "file", f.path, "megabytes", f.info.Size()>>20)
 	}
-	return h.check()
+	return f.checkThroughSQLite()
 }
 
 // header reads the first bytes of the file, fewer than headerSize if it has no more.
-func (l *logFile) header(file io.ReaderAt) ([]byte, error) {
+func (l *logFile) readHeader(file io.ReaderAt) ([]byte, error) {
 	header := make([]byte, headerSize)
 	n, err := io.ReadFull(io.NewSectionReader(file, 0, headerSize), header)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -170,14 +170,14 @@ func (l *logFile) header(file io.ReaderAt) ([]byte, error) {
 }
 
 // recognise returns an error unless the header is that of an audit log whose version this program knows.
-func (l *logFile) recognise(header []byte) error {
+func (l *logFile) checkHeader(header []byte) error {
 	if len(header) < headerSize || string(header[:len(magic)]) != magic {
-		return l.foreign("it is not an SQLite file")
+		return l.notALog("it is not an SQLite file")
 	}
 	// A newer header than this one may be in the WAL, but an audit log has its application id from its first commit on,
 	// which is made before it has a WAL.
 	if id := binary.BigEndian.Uint32(header[68:]); id != applicationID {
-		return l.foreign(fmt.Sprintf("it is an SQLite file of another program (application id %#x)", id))
+		return l.notALog(fmt.Sprintf("it is an SQLite file of another program (application id %#x)", id))
 	}
 	if version := int(binary.BigEndian.Uint32(header[60:])); version > len(migrations.Steps()) {
 		return l.newer(version)
@@ -191,8 +191,8 @@ func (l *logFile) recognise(header []byte) error {
 // opens the file: at the start, because the last run may have met a failing disk, and after an I/O error.
 //
 // Nobody else must write to the log meanwhile. Other servers are locked out, and whoever else has it open only reads.
-func (h *held) rewriteWAL() error {
-	wal, err := os.OpenFile(h.path+"-wal", os.O_RDWR, 0)
+func (f *lockedFile) rewriteWAL() error {
+	wal, err := os.OpenFile(f.path+"-wal", os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -217,8 +217,8 @@ func (h *held) rewriteWAL() error {
 }
 
 // syncDir waits until the names of the file and its WAL are on disk. SQLite does so too, but takes no notice of a failure.
-func (h *held) syncDir() error {
-	dir, err := os.Open(filepath.Dir(h.path))
+func (f *lockedFile) syncDir() error {
+	dir, err := os.Open(filepath.Dir(f.path))
 	if err != nil {
 		return err
 	}
@@ -234,71 +234,71 @@ func (l *logFile) hasJournal() bool {
 
 // check looks at the file through SQLite, which sees what the WAL adds. It uses a connection that cannot write: one that
 // can would fold the WAL into the file on closing, and a file that is refused has to stay as it is.
-func (h *held) check() error {
+func (f *lockedFile) checkThroughSQLite() error {
 	mode := "ro"
-	if h.hasJournal() {
+	if f.hasJournal() {
 		mode = "rw" // it has to be rolled back before anything can be read
 	}
-	db, err := sql.Open("sqlite3", dsn(h.path, mode, standardLimits.busy))
+	db, err := sql.Open("sqlite3", dsn(f.path, mode, standardLimits.busyTimeout))
 	if err != nil {
-		return h.explain("cannot be opened", err)
+		return f.explain("cannot be opened", err)
 	}
 	defer db.Close()
 	db.SetMaxOpenConns(1)
 
 	var version int
 	if err := db.QueryRowContext(context.Background(), "PRAGMA user_version").Scan(&version); err != nil {
-		return h.explain("cannot be read", err)
+		return f.explain("cannot be read", err)
 	}
 	if version > len(migrations.Steps()) {
-		return h.newer(version)
+		return f.newer(version)
 	}
 	var verdict string
 	if err := db.QueryRowContext(context.Background(), "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
-		return h.explain("cannot be read", err)
+		return f.explain("cannot be read", err)
 	}
 	if verdict != "ok" {
-		if h.walSize() > 0 && h.soundAlone() {
-			return h.strangeWAL("the file is sound, and with its -wal it is corrupt")
+		if f.walSize() > 0 && f.soundWithoutWAL() {
+			return f.wrongWAL("the file is sound, and with its -wal it is corrupt")
 		}
-		return h.corrupt(oneLine(verdict))
+		return f.corrupt(joinLines(verdict))
 	}
-	if version > 0 && h.walSize() > 0 {
-		return h.ownRuns(db)
+	if version > 0 && f.walSize() > 0 {
+		return f.checkRuns(db)
 	}
 	return nil
 }
 
 // oneLine makes one line of what SQLite says of a damaged file.
-func oneLine(verdict string) string {
+func joinLines(verdict string) string {
 	return strings.ReplaceAll(strings.TrimPrefix(verdict, "*** in database main ***\n"), "\n", "; ")
 }
 
 // refusal is an error that already names the file and says what to do.
-type refusal string
+type fileError string
 
-func (r refusal) Error() string { return string(r) }
+func (r fileError) Error() string { return string(r) }
 
-func (l *logFile) foreign(why string) error {
-	return refusalf("audit log %s: not an httpipe audit log: %s; nothing was changed; choose another path", l.path, why)
+func (l *logFile) notALog(why string) error {
+	return fileErrorf("audit log %s: not an httpipe audit log: %s; nothing was changed; choose another path", l.path, why)
 }
 
 func (l *logFile) newer(version int) error {
-	return refusalf("audit log %s: made by a newer httpipe (schema %d, this one knows %d); nothing was changed; use that version, or another file",
+	return fileErrorf("audit log %s: made by a newer httpipe (schema %d, this one knows %d); nothing was changed; use that version, or another file",
 		l.path, version, len(migrations.Steps()))
 }
 
 func (l *logFile) corrupt(detail string) error {
-	return refusalf("audit log %s: the file is corrupt (%s); nothing was changed; move it and its -wal away, or restore a backup", l.path, detail)
+	return fileErrorf("audit log %s: the file is corrupt (%s); nothing was changed; move it and its -wal away, or restore a backup", l.path, detail)
 }
 
-func refusalf(format string, args ...any) refusal {
-	return refusal(fmt.Sprintf(format, args...))
+func fileErrorf(format string, args ...any) fileError {
+	return fileError(fmt.Sprintf(format, args...))
 }
 
 // explain adds to an error of SQLite which file it is about and what to do about it.
 func (l *logFile) explain(what string, err error) error {
-	var r refusal
+	var r fileError
 	if errors.As(err, &r) {
 		return r
 	}

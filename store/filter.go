@@ -101,18 +101,18 @@ func KindOf(name string) *Kind {
 }
 
 // anID is what a cursor among exchanges is.
-var anID = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
+var idPattern = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 
 // CheckCursor returns an error unless a page of this kind can have had such a cursor.
 func (k *Kind) CheckCursor(cursor string) error {
-	_, err := k.parse(cursor)
+	_, err := k.parseCursor(cursor)
 	return err
 }
 
 // parse returns the id that a cursor says.
-func (k *Kind) parse(cursor string) (any, error) {
+func (k *Kind) parseCursor(cursor string) (any, error) {
 	if k.textID {
-		if !anID.MatchString(cursor) {
+		if !idPattern.MatchString(cursor) {
 			return nil, fmt.Errorf("no cursor among %s: %q", k.Name, cursor)
 		}
 		return cursor, nil

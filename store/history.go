@@ -14,25 +14,25 @@ import (
 
 const (
 	// readers is how many connections a History reads through. One that exports everything leaves one for the others.
-	readers = 2
+	maxReaders = 2
 	// readerIdle is how long a connection stays open that nobody uses.
-	readerIdle = time.Minute
+	readerIdleTime = time.Minute
 	// readPatience bounds what one question may take, the wait for a connection included. It is far more than any should
 	// take, and keeps a disk that has stopped answering from holding everybody who asks.
-	readPatience = 10 * time.Second
+	readTimeout = 10 * time.Second
 )
 
 // A History answers questions about what is on record. It has connections of its own, which cannot write, and reads in
 // transactions of some milliseconds, so that it neither holds up the writer nor keeps the WAL from being emptied. Its
 // methods may be called from any goroutine.
 type History struct {
-	file    *logFile
-	check   func() error // returns an error if what the file says is not to be believed; called before and after each question
-	db      *sql.DB
-	asking  sync.RWMutex    // held for reading while a connection is in use
-	running func() []string // the ids of the exchanges that run; nil if that can only be found out by looking
-	close   func() error
-	pace    pace
+	file      *logFile
+	check     func() error // returns an error if what the file says is not to be believed; called before and after each question
+	db        *sql.DB
+	questions sync.RWMutex    // held for reading while a connection is in use
+	running   func() []string // the ids of the exchanges that run; nil if that can only be found out by looking
+	close     func() error
+	pace      pace
 }
 
 // History returns the history of this log, as far as it is committed. It is usable until Close, also in an outage as long as
@@ -40,23 +40,23 @@ type History struct {
 func (l *Log) History() *History { return l.history }
 
 // newHistory returns the history of a log that this process writes. It opens nothing before it is asked.
-func newHistory(h *held, running func() []string) (*History, error) {
-	db, err := sql.Open("sqlite3", dsn(h.path, "ro", standardLimits.busy)+"&_query_only=1")
+func newHistory(f *lockedFile, running func() []string) (*History, error) {
+	db, err := sql.Open("sqlite3", dsn(f.path, "ro", standardLimits.busyTimeout)+"&_query_only=1")
 	if err != nil {
 		return nil, err
 	}
-	db.SetMaxOpenConns(readers)
-	db.SetMaxIdleConns(readers)
-	db.SetConnMaxIdleTime(readerIdle)
-	return &History{file: &h.logFile, check: h.readable, db: db, running: running, close: db.Close, pace: standardPace}, nil
+	db.SetMaxOpenConns(maxReaders)
+	db.SetMaxIdleConns(maxReaders)
+	db.SetConnMaxIdleTime(readerIdleTime)
+	return &History{file: &f.logFile, check: f.checkReadable, db: db, running: running, close: db.Close, pace: standardPace}, nil
 }
 
 // pause waits for the questions that are being answered, closes all connections, and calls f before the next question.
 func (h *History) pause(f func()) {
-	h.asking.Lock()
-	defer h.asking.Unlock()
+	h.questions.Lock()
+	defer h.questions.Unlock()
 	h.db.SetMaxIdleConns(0)
-	h.db.SetMaxIdleConns(readers)
+	h.db.SetMaxIdleConns(maxReaders)
 	f()
 }
 
@@ -68,7 +68,7 @@ func OpenHistory(path string) (*History, error) {
 		return nil, err
 	}
 	var version int
-	if err := r.row(always, "PRAGMA user_version", &version); err != nil {
+	if err := r.queryRow(context.Background(), "PRAGMA user_version", &version); err != nil {
 		r.close()
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func OpenHistory(path string) (*History, error) {
 		return nil, r.explain("cannot be read", err)
 	}
 	r.conn = nil
-	return &History{file: &r.logFile, check: r.unchanged, db: r.db, close: r.close, pace: standardPace}, nil
+	return &History{file: &r.logFile, check: r.checkUnchanged, db: r.db, close: r.close, pace: standardPace}, nil
 }
 
 // Close ends the reading of a history that was opened by OpenHistory.
@@ -92,7 +92,7 @@ func (h *History) Close() error { return h.close() }
 
 // with calls f with a connection, and explains its error.
 func (h *History) with(ctx context.Context, f func(ctx context.Context, conn *sql.Conn) error) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, readPatience, fmt.Errorf("no answer within %v", readPatience))
+	ctx, cancel := context.WithTimeoutCause(ctx, readTimeout, fmt.Errorf("no answer within %v", readTimeout))
 	defer cancel()
 	err := h.check()
 	if err == nil {
@@ -114,8 +114,8 @@ func (h *History) with(ctx context.Context, f func(ctx context.Context, conn *sq
 }
 
 func (h *History) withConn(ctx context.Context, f func(ctx context.Context, conn *sql.Conn) error) error {
-	h.asking.RLock()
-	defer h.asking.RUnlock()
+	h.questions.RLock()
+	defer h.questions.RUnlock()
 	conn, err := h.db.Conn(ctx)
 	if err != nil {
 		return err
@@ -167,11 +167,11 @@ func (h *History) Exchange(ctx context.Context, id string) (page Page, err error
 }
 
 // idBeginning is what the id of an exchange can begin with.
-var idBeginning = regexp.MustCompile(`^[0-9a-f-]+$`)
+var idPrefixPattern = regexp.MustCompile(`^[0-9a-f-]+$`)
 
 // ExchangesWith returns exchanges whose ids begin with prefix, at most limit, newest first.
-func (h *History) ExchangesWith(ctx context.Context, prefix string, limit int) (page Page, err error) {
-	if !idBeginning.MatchString(prefix) {
+func (h *History) ExchangesByPrefix(ctx context.Context, prefix string, limit int) (page Page, err error) {
+	if !idPrefixPattern.MatchString(prefix) {
 		return page, nil
 	}
 	err = h.with(ctx, func(ctx context.Context, conn *sql.Conn) error {

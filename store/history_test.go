@@ -38,15 +38,15 @@ func record(t testing.TB, f fixture) {
 			}
 		}
 		if outcome := outcomes[rng.IntN(len(outcomes))]; outcome != store.StillOpen {
-			f.ExchangeEnded(store.End{ID: m.ID, At: at.Add(time.Minute), Outcome: outcome, Bytes: rng.Int64N(1000)})
+			f.ExchangeEnded(store.ExchangeEnd{ID: m.ID, At: at.Add(time.Minute), Outcome: outcome, Bytes: rng.Int64N(1000)})
 		}
-		f.RequestGone(store.Request{Namespace: m.Namespace, Channel: m.Channel, Role: pick("producer", "consumer", "consumer"),
+		f.RequestUnmatched(store.Request{Namespace: m.Namespace, Channel: m.Channel, Role: pick("producer", "consumer", "consumer"),
 			Outcome: pick("left", "timed_out", "refused"), Arrived: at.Add(-time.Minute), Ended: at})
 		if i == 60 { // one that is recorded late, behind younger ones, as the refusals of a minute are
 			for range 7 {
-				f.RequestGone(store.Request{Namespace: "v1", Channel: "a", Role: "producer", Outcome: "left", Arrived: at, Ended: at.Add(30 * time.Second)})
+				f.RequestUnmatched(store.Request{Namespace: "v1", Channel: "a", Role: "producer", Outcome: "left", Arrived: at, Ended: at.Add(30 * time.Second)})
 			}
-			f.RequestGone(store.Request{Namespace: "v1", Channel: "a", Role: "producer", Outcome: "stalled", Arrived: at, Ended: at})
+			f.RequestUnmatched(store.Request{Namespace: "v1", Channel: "a", Role: "producer", Outcome: "stalled", Arrived: at, Ended: at})
 		}
 		f.ChannelOpened(store.Life{ID: int64(i + 1), Namespace: m.Namespace, Channel: m.Channel, At: at})
 		if rng.IntN(2) == 0 {
@@ -392,7 +392,7 @@ func TestExchangesWith(t *testing.T) {
 	f := open(t)
 	record(t, f)
 	for name, h := range histories(t, f) {
-		all, err := h.ExchangesWith(t.Context(), "0", 1000)
+		all, err := h.ExchangesByPrefix(t.Context(), "0", 1000)
 		if err != nil || len(all.Rows) != pastRows {
 			t.Fatalf("%s: %d of all exchanges, %v", name, len(all.Rows), err)
 		}
@@ -411,7 +411,7 @@ func TestExchangesWith(t *testing.T) {
 						want = append(want, other)
 					}
 				}
-				page, err := h.ExchangesWith(t.Context(), id[:n], 3)
+				page, err := h.ExchangesByPrefix(t.Context(), id[:n], 3)
 				var got []string
 				for i := range page.Rows {
 					got = append(got, page.Value(i, "id").(string))
@@ -422,7 +422,7 @@ func TestExchangesWith(t *testing.T) {
 			}
 		}
 		for _, none := range []string{"", "%", "0_", "ffff", "g", ids[0] + "0"} {
-			if page, err := h.ExchangesWith(t.Context(), none, 3); err != nil || len(page.Rows) > 0 {
+			if page, err := h.ExchangesByPrefix(t.Context(), none, 3); err != nil || len(page.Rows) > 0 {
 				t.Errorf("%s, %q: %v, %v", name, none, page.Rows, err)
 			}
 		}

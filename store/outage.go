@@ -18,17 +18,17 @@ func (l *Log) settle() {
 	l.batch = nil
 	wasOut := l.err != nil
 	l.err = nil
-	since, lost := l.outSince, l.lost-l.outLost
+	since, lost := l.outageSince, l.lost-l.lostBefore
 	l.mu.Unlock()
 	if wasOut {
-		l.cfg.Logger.Info("the audit log can be written again", "file", l.held.path,
+		l.cfg.Logger.Info("the audit log can be written again", "file", l.file.path,
 			"after", time.Since(since).Round(time.Millisecond).String(), "rows_written", written, "rows_lost", lost)
 	}
 }
 
 // fail begins an outage, or goes on with it: whoever waits for a row is told at once.
 func (l *Log) fail(err error) {
-	err = l.held.explain("cannot be written", err)
+	err = l.file.explain("cannot be written", err)
 	l.mu.Lock()
 	began := l.failLocked(err)
 	l.mu.Unlock()
@@ -43,14 +43,14 @@ func (l *Log) fail(err error) {
 func (l *Log) watchdog() {
 	l.mu.Lock()
 	began := false
-	err := fmt.Errorf("audit log %s: a commit took over %v; look after the disk, or who holds a lock on the file", l.held.path, l.limits.commit)
-	l.watched = false
+	err := fmt.Errorf("audit log %s: a commit took over %v; look after the disk, or who holds a lock on the file", l.file.path, l.limits.commitTimeout)
+	l.watchdogSet = false
 	if oldest := l.oldestLocked(); oldest != nil {
 		wait := time.Until(oldest.commit.deadline)
 		if wait <= 0 {
 			began = l.failLocked(err)
 		} else {
-			l.watched = true
+			l.watchdogSet = true
 			time.AfterFunc(wait, l.watchdog)
 		}
 	}
@@ -77,7 +77,7 @@ func (l *Log) oldestLocked() *row {
 func (l *Log) failLocked(err error) bool {
 	began := l.err == nil
 	if began {
-		l.outSince, l.outLost = time.Now(), l.lost
+		l.outageSince, l.lostBefore = time.Now(), l.lost
 	}
 	l.err = err
 	l.failures++

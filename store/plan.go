@@ -22,7 +22,7 @@ type plan struct {
 	args    []any    // what else it needs, from ?3 on
 	order   string   // which has the newest first
 	columns []string // of the filter, which need not be looked at any more
-	list    bool     // to find the rows, list the ids first: there is no index for the rows themselves
+	listIDs bool     // to find the rows, list the ids first: there is no index for the rows themselves
 }
 
 const byID = "id DESC"
@@ -31,7 +31,7 @@ const byID = "id DESC"
 func (k *Kind) plans(f *Filter, running func() []string) []plan {
 	var found []plan
 	for _, i := range k.indexes {
-		if conditions, args := f.conditions(i.columns); conditions != "" && !finds(found, i.columns[0]) {
+		if conditions, args := f.conditions(i.columns); conditions != "" && !coversColumn(found, i.columns[0]) {
 			query := fmt.Sprintf("SELECT id FROM %s INDEXED BY %s WHERE id >= ?1 AND id < ?2%s", k.table, i.name, conditions)
 			found = append(found, plan{query: query, args: args, order: byID, columns: i.columns})
 		}
@@ -46,7 +46,7 @@ func (k *Kind) plans(f *Filter, running func() []string) []plan {
 }
 
 // finds reports whether one of the plans goes by that column.
-func finds(plans []plan, column string) bool {
+func coversColumn(plans []plan, column string) bool {
 	return slices.ContainsFunc(plans, func(p plan) bool { return slices.Contains(p.columns, column) })
 }
 
@@ -86,7 +86,7 @@ func byBlock(f *Filter) []plan {
 		args:    args,
 		order:   "block DESC, id DESC",
 		columns: columns,
-		list:    true,
+		listIDs: true,
 	}}
 }
 
@@ -98,19 +98,19 @@ func byOutcome(outcome string, running func() []string) []plan {
 		return nil
 	case outcome == StillOpen:
 		return []plan{{
-			query: "SELECT id FROM (SELECT value AS id FROM json_each(?3)) WHERE id >= ?1 AND id < ?2",
-			args:  []any{jsonArray(running())},
-			order: byID,
-			list:  true,
+			query:   "SELECT id FROM (SELECT value AS id FROM json_each(?3)) WHERE id >= ?1 AND id < ?2",
+			args:    []any{jsonArray(running())},
+			order:   byID,
+			listIDs: true,
 		}}
 	}
 	return []plan{{
 		query: `SELECT id FROM exchange INDEXED BY exchange_outcome WHERE id >= ?1 AND id < ?2 AND outcome <> 'delivered' AND outcome = ?3
 			UNION ALL
 			SELECT id FROM exchange_end INDEXED BY exchange_end_outcome WHERE id >= ?1 AND id < ?2 AND outcome <> 'delivered' AND outcome = ?3`,
-		args:  []any{outcome},
-		order: byID,
-		list:  true,
+		args:    []any{outcome},
+		order:   byID,
+		listIDs: true,
 	}}
 }
 
@@ -118,11 +118,11 @@ func byOutcome(outcome string, running func() []string) []plan {
 type span struct{ low, high any }
 
 // in returns the args of the plan's query for a span.
-func (p *plan) in(s span) []any { return append([]any{s.low, s.high}, p.args...) }
+func (p *plan) argsFor(s span) []any { return append([]any{s.low, s.high}, p.args...) }
 
 // nth returns a query for the nth id of a span, where the 0th is the newest, and its args.
-func (p *plan) nth(s span, n int) (query string, args []any) {
-	return "SELECT id FROM (" + p.query + " ORDER BY " + p.order + " LIMIT 1 OFFSET ?)", append(p.in(s), n)
+func (p *plan) nthQuery(s span, n int) (query string, args []any) {
+	return "SELECT id FROM (" + p.query + " ORDER BY " + p.order + " LIMIT 1 OFFSET ?)", append(p.argsFor(s), n)
 }
 
 // where returns the condition for the rows of the view in a span, which must come first in its query. A column with a + is
@@ -130,12 +130,12 @@ func (p *plan) nth(s span, n int) (query string, args []any) {
 func (k *Kind) where(p *plan, f *Filter, s span) (condition string, args []any) {
 	conditions := []string{"id >= ?", "id < ?"}
 	args = []any{s.low, s.high}
-	if p.list {
-		conditions, args = []string{"id IN (SELECT id FROM (" + p.query + "))"}, p.in(s)
+	if p.listIDs {
+		conditions, args = []string{"id IN (SELECT id FROM (" + p.query + "))"}, p.argsFor(s)
 	}
 	for _, column := range k.Filters {
 		if value := f.value(column); value != "" {
-			if p.list || !slices.Contains(p.columns, column) {
+			if p.listIDs || !slices.Contains(p.columns, column) {
 				column = "+" + column
 			}
 			conditions, args = append(conditions, column+" = ?"), append(args, value)
@@ -154,32 +154,32 @@ func (k *Kind) where(p *plan, f *Filter, s span) (condition string, args []any) 
 func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
 // choose takes the plan with the fewest ids to visit: the one that gets furthest back in time with the same number of them.
-func (w *walk) choose(ctx context.Context, plans []plan) error {
-	w.plan = plans[0]
+func (sc *scan) choosePlan(ctx context.Context, plans []plan) error {
+	sc.plan = plans[0]
 	if len(plans) == 1 {
 		return nil
 	}
 	var oldest any
 	for _, p := range plans {
-		id, err := w.nth(ctx, &p, w.pace.sample)
+		id, err := sc.nthID(ctx, &p, sc.pace.sample)
 		if err != nil {
 			return err
 		}
 		if id == nil {
-			w.plan = p // it has not even that many
+			sc.plan = p // it has not even that many
 			return nil
 		}
 		if oldest == nil || compareIDs(id, oldest) < 0 {
-			w.plan, oldest = p, id
+			sc.plan, oldest = p, id
 		}
 	}
 	return nil
 }
 
 // nth returns the id behind which the plan has n-1 newer ones among the rest, or nil.
-func (w *walk) nth(ctx context.Context, p *plan, n int) (id any, err error) {
-	query, args := p.nth(w.rest, n-1)
-	err = w.conn.QueryRowContext(ctx, query, args...).Scan(&id)
+func (sc *scan) nthID(ctx context.Context, p *plan, n int) (id any, err error) {
+	query, args := p.nthQuery(sc.remaining, n-1)
+	err = sc.conn.QueryRowContext(ctx, query, args...).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}

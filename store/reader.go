@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -16,10 +17,10 @@ import (
 // A reader looks at an audit log, which a server may have open, and changes nothing in it.
 type reader struct {
 	logFile
-	inUse  bool // a server had it when the reader was opened
-	frozen bool // SQLite takes no locks and looks at no WAL; see how
-	db     *sql.DB
-	conn   *sql.Conn // the only connection of db
+	inUse     bool // a server had it when the reader was opened
+	immutable bool // SQLite takes no locks and looks at no WAL; see how
+	db        *sql.DB
+	conn      *sql.Conn // the only connection of db
 }
 
 // openReader opens the audit log at path. Its errors name the file and say what to do.
@@ -31,7 +32,7 @@ func openReader(path string) (_ *reader, err error) {
 	if r.inUse, err = inUse(r.path); err != nil {
 		return nil, fmt.Errorf("audit log %s: cannot find out whether a server uses it: %w", r.path, err)
 	}
-	how, err := r.how()
+	how, err := r.chooseDSN()
 	if err != nil {
 		return nil, err
 	}
@@ -44,11 +45,11 @@ func openReader(path string) (_ *reader, err error) {
 			r.close()
 		}
 	}()
-	if r.conn, err = r.db.Conn(always); err != nil {
+	if r.conn, err = r.db.Conn(context.Background()); err != nil {
 		return nil, r.explain("cannot be read", err)
 	}
 	var version int
-	if err := r.conn.QueryRowContext(always, "PRAGMA user_version").Scan(&version); err != nil {
+	if err := r.conn.QueryRowContext(context.Background(), "PRAGMA user_version").Scan(&version); err != nil {
 		return nil, r.explain("cannot be read", err)
 	}
 	if version > len(migrations.Steps()) {
@@ -64,28 +65,28 @@ func openReader(path string) (_ *reader, err error) {
 //
 // Where no side files can be made, those of a server or of a crash serve, if they can be read. A log that was closed needs none: SQLite
 // is told that it does not change, and unchanged looks after that.
-func (r *reader) how() (string, error) {
+func (r *reader) chooseDSN() (string, error) {
 	const readOnly = "&_query_only=1"
 	_, err := os.Stat(r.path + "-wal")
 	hasWAL := !errors.Is(err, fs.ErrNotExist)
 	writable := unix.Access(r.path, unix.W_OK) == nil && writableDir(r.path) == nil
 	switch {
 	case writable && !hasWAL:
-		return dsn(r.path, "rw", standardLimits.busy) + readOnly, nil
+		return dsn(r.path, "rw", standardLimits.busyTimeout) + readOnly, nil
 	case !writable && !r.inUse && r.walSize() == 0:
-		r.frozen = true
-		return dsn(r.path, "ro", standardLimits.busy) + readOnly + "&immutable=1", nil
+		r.immutable = true
+		return dsn(r.path, "ro", standardLimits.busyTimeout) + readOnly + "&immutable=1", nil
 	case !writable:
-		if err := r.sideFiles(); err != nil {
+		if err := r.checkSideFiles(); err != nil {
 			return "", err
 		}
 	}
-	return dsn(r.path, "ro", standardLimits.busy) + readOnly, nil
+	return dsn(r.path, "ro", standardLimits.busyTimeout) + readOnly, nil
 }
 
 // sideFiles returns an error if the log cannot be read as it is because one of its side files is missing or cannot be read. What the
 // file holds without them is what it was some time ago.
-func (r *reader) sideFiles() error {
+func (r *reader) checkSideFiles() error {
 	for _, suffix := range []string{"-wal", "-shm"} {
 		err := unix.Access(r.path+suffix, unix.R_OK)
 		switch {
@@ -105,13 +106,13 @@ func (r *reader) sideFiles() error {
 
 // unchanged returns an error unless what was read is what the file says: it is still at its path, and where SQLite has taken no
 // locks, no server has begun to write to it.
-func (r *reader) unchanged() error {
-	info, err := r.stat()
-	if err != nil || !r.frozen {
+func (r *reader) checkUnchanged() error {
+	info, err := r.checkPath()
+	if err != nil || !r.immutable {
 		return err
 	}
 	if info.Size() != r.info.Size() || !info.ModTime().Equal(r.info.ModTime()) || r.walSize() > 0 {
-		return refusalf("audit log %s: a server has begun to write to it; do this again", r.path)
+		return fileErrorf("audit log %s: a server has begun to write to it; do this again", r.path)
 	}
 	return nil
 }
@@ -124,7 +125,7 @@ func (r *reader) locate(path string) error {
 	}
 	r.path = abs
 	if r.info, err = os.Stat(abs); err != nil {
-		return readingError(abs, err)
+		return explainRead(abs, err)
 	}
 	if !r.info.Mode().IsRegular() { // which includes what would block when it is opened
 		return fmt.Errorf("audit log %s: not a regular file; give the path of the log (--audit-db)", abs)
@@ -134,29 +135,29 @@ func (r *reader) locate(path string) error {
 	}
 	file, err := os.Open(r.path)
 	if err != nil {
-		return readingError(abs, err)
+		return explainRead(abs, err)
 	}
 	defer file.Close()
-	header, err := r.header(file)
+	header, err := r.readHeader(file)
 	if err != nil {
 		return err
 	}
 	if len(header) == 0 {
-		if err := r.begun(); err != nil {
+		if err := r.checkNeverUsed(); err != nil {
 			return err
 		}
 	}
 	if len(header) == 0 || r.hasJournal() {
 		return fmt.Errorf("audit log %s: its first start was cut short, and nothing is recorded in it; start the server", r.path)
 	}
-	if err := r.recognise(header); err != nil {
+	if err := r.checkHeader(header); err != nil {
 		return err
 	}
-	return r.ownWAL(header)
+	return r.checkWAL(header)
 }
 
 // readingError explains why a file could not be opened for reading.
-func readingError(path string, err error) error {
+func explainRead(path string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("audit log %s: there is no such file; say where the log is (--audit-db)", path)

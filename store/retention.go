@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 	"log/slog"
@@ -8,13 +9,13 @@ import (
 )
 
 // pruneRows is how many rows a step of retention looks at and may delete: few enough that nobody notices the pause.
-const pruneRows = 1000
+const pruneBatch = 1000
 
 // retention removes what ended too long ago, in rounds that are made of short steps. It belongs to the writer.
 type retention struct {
-	keep  time.Duration // 0: everything
-	every time.Duration // between rounds
-	due   time.Time     // when the next round begins
+	retain   time.Duration // 0: everything
+	interval time.Duration // between rounds
+	due      time.Time     // when the next round begins
 
 	// The round that is going on.
 	cutoff  int64 // what ended before goes; 0 if there is no round
@@ -47,19 +48,19 @@ func newRetention(keep, every time.Duration) retention {
 	if every == 0 {
 		every = min(max(keep/100, time.Minute), time.Hour)
 	}
-	return retention{keep: keep, every: every}
+	return retention{retain: keep, interval: every}
 }
 
 // step does a little of the work, and returns true if there is more to do at once.
-func (r *retention) step(d *disk, now time.Time, logger *slog.Logger) (more bool, err error) {
+func (r *retention) step(s *session, now time.Time, logger *slog.Logger) (more bool, err error) {
 	if r.cutoff == 0 {
-		if r.keep <= 0 || now.Before(r.due) {
+		if r.retain <= 0 || now.Before(r.due) {
 			return false, nil
 		}
-		r.due = now.Add(r.every)
-		r.cutoff, r.table, r.cursor, r.removed = now.Add(-r.keep).UnixMilli(), 0, nil, 0
+		r.due = now.Add(r.interval)
+		r.cutoff, r.table, r.cursor, r.removed = now.Add(-r.retain).UnixMilli(), 0, nil, 0
 	}
-	done, err := r.stepTable(d, prunables[r.table], now)
+	done, err := r.stepTable(s, prunables[r.table], now)
 	if err != nil || !done {
 		return !done, err
 	}
@@ -67,10 +68,10 @@ func (r *retention) step(d *disk, now time.Time, logger *slog.Logger) (more bool
 		return true, nil
 	}
 	if r.removed > 0 {
-		if err := d.blocks.prune(d); err != nil {
+		if err := s.blocks.prune(s); err != nil {
 			return false, err
 		}
-		logger.Info("removed old rows from the audit log", "file", d.held.path,
+		logger.Info("removed old rows from the audit log", "file", s.file.path,
 			"ended_before", time.UnixMilli(r.cutoff).UTC().Format(time.RFC3339), "rows", r.removed)
 	}
 	r.cutoff = 0
@@ -78,7 +79,7 @@ func (r *retention) step(d *disk, now time.Time, logger *slog.Logger) (more bool
 }
 
 // stepTable removes what is too old among the next rows of the table, and returns true if there can be no more.
-func (r *retention) stepTable(d *disk, p prunable, now time.Time) (done bool, err error) {
+func (r *retention) stepTable(s *session, p prunable, now time.Time) (done bool, err error) {
 	if r.cursor == nil {
 		r.cursor = p.first
 	}
@@ -86,7 +87,7 @@ func (r *retention) stepTable(d *disk, p prunable, now time.Time) (done bool, er
 	var began sql.NullInt64
 	var last any
 	query := fmt.Sprintf("SELECT count(*), max(id), min(began), coalesce(sum(ended < ?3), 0) FROM (%s)", p.window)
-	err = d.conn.QueryRowContext(always, query, r.cursor, pruneRows, r.cutoff).Scan(&rows, &last, &began, &old)
+	err = s.conn.QueryRowContext(context.Background(), query, r.cursor, pruneBatch, r.cutoff).Scan(&rows, &last, &began, &old)
 	if err != nil {
 		return false, err
 	}
@@ -94,22 +95,22 @@ func (r *retention) stepTable(d *disk, p prunable, now time.Time) (done bool, er
 		return true, nil
 	}
 	if old > 0 {
-		if err := r.remove(d, p, now); err != nil {
+		if err := r.remove(s, p, now); err != nil {
 			return false, err
 		}
 		r.removed += old
 	}
 	r.cursor = last
-	return rows < pruneRows, nil
+	return rows < pruneBatch, nil
 }
 
 // remove deletes what is too old among the next rows of the table. The cutoff that allows it goes first, once a round.
-func (r *retention) remove(d *disk, p prunable, now time.Time) error {
-	return d.transaction(func() error {
-		err := d.exec(`INSERT INTO cutoff SELECT ?1, ?2 WHERE ?1 > (SELECT coalesce(max(ended_before), 0) FROM cutoff)`, r.cutoff, now.UnixMilli())
+func (r *retention) remove(s *session, p prunable, now time.Time) error {
+	return s.transaction(func() error {
+		err := s.exec(`INSERT INTO cutoff SELECT ?1, ?2 WHERE ?1 > (SELECT coalesce(max(ended_before), 0) FROM cutoff)`, r.cutoff, now.UnixMilli())
 		if err != nil {
 			return err
 		}
-		return d.exec(fmt.Sprintf("DELETE FROM %s WHERE id IN (SELECT id FROM (%s) WHERE ended < ?3)", p.table, p.window), r.cursor, pruneRows, r.cutoff)
+		return s.exec(fmt.Sprintf("DELETE FROM %s WHERE id IN (SELECT id FROM (%s) WHERE ended < ?3)", p.table, p.window), r.cursor, pruneBatch, r.cutoff)
 	})
 }

@@ -42,7 +42,7 @@ type Match struct {
 }
 
 // End is the ending of an exchange.
-type End struct {
+type ExchangeEnd struct {
 	ID      string // its Match
 	At      time.Time
 	Outcome string
@@ -67,9 +67,9 @@ const maxText = 256
 
 // row is what has been handed in and not yet settled.
 type row struct {
-	entry   any  // Life, LifeEnd, numberedRequest, Match or End; never changed
-	refused bool // by the database, for its content; owned by the writer
-	commit  Commit
+	entry    any  // Life, LifeEnd, numberedRequest, Match or End; never changed
+	rejected bool // by the database, for its content; owned by the writer
+	commit   Commit
 }
 
 // numberedRequest is a Request with the number that becomes part of its id.
@@ -79,7 +79,7 @@ type numberedRequest struct {
 }
 
 // orphan names a thing whose beginning is not in the file: an exchange by its id, or a life.
-type orphan struct {
+type key struct {
 	exchange string
 	life     int64
 }
@@ -124,44 +124,44 @@ func (c *Commit) settleLocked(err error) {
 
 // ChannelOpened records that a channel came to be. Like the other four it never blocks on the disk.
 func (l *Log) ChannelOpened(life Life) {
-	life.Namespace, life.Channel = clean(life.Namespace), clean(life.Channel)
+	life.Namespace, life.Channel = validUTF8(life.Namespace), validUTF8(life.Channel)
 	l.add(&row{entry: life})
 }
 
 // ChannelClosed records that a channel is no more.
 func (l *Log) ChannelClosed(end LifeEnd) {
-	end.Reason = clean(end.Reason)
+	end.Reason = validUTF8(end.Reason)
 	l.add(&row{entry: end})
 }
 
 // RequestGone records a request that was never matched. When rows are piling up, these are the first to be lost.
-func (l *Log) RequestGone(request Request) {
-	request.Namespace, request.Channel = clean(request.Namespace), clean(request.Channel)
-	request.Role, request.Outcome, request.Reason = clean(request.Role), clean(request.Outcome), clean(request.Reason)
+func (l *Log) RequestUnmatched(request Request) {
+	request.Namespace, request.Channel = validUTF8(request.Namespace), validUTF8(request.Channel)
+	request.Role, request.Outcome, request.Reason = validUTF8(request.Role), validUTF8(request.Outcome), validUTF8(request.Reason)
 	request.Client = cleanClient(request.Client)
 	l.add(&row{entry: numberedRequest{Request: request}})
 }
 
 // ExchangeMatched records that an exchange begins. The Commit need not be waited for.
 func (l *Log) ExchangeMatched(match Match) *Commit {
-	match.ID = clean(match.ID)
-	match.Namespace, match.Channel = clean(match.Namespace), clean(match.Channel)
-	match.ContentType = cut(clean(match.ContentType))
+	match.ID = validUTF8(match.ID)
+	match.Namespace, match.Channel = validUTF8(match.Namespace), validUTF8(match.Channel)
+	match.ContentType = truncateText(validUTF8(match.ContentType))
 	match.Producer, match.Consumer = cleanClient(match.Producer), cleanClient(match.Consumer)
 	return l.add(&row{entry: match})
 }
 
 // ExchangeEnded records how an exchange has ended. The Commit need not be waited for, except before anybody is told that
 // it was delivered. An exchange ends once: a second ending is refused by the database.
-func (l *Log) ExchangeEnded(end End) *Commit {
-	end.ID, end.Outcome, end.OutcomeIfFailed = clean(end.ID), clean(end.Outcome), clean(end.OutcomeIfFailed)
+func (l *Log) ExchangeEnded(end ExchangeEnd) *Commit {
+	end.ID, end.Outcome, end.OutcomeIfFailed = validUTF8(end.ID), validUTF8(end.Outcome), validUTF8(end.OutcomeIfFailed)
 	return l.add(&row{entry: end})
 }
 
 // add queues the row, or loses it.
 func (l *Log) add(r *row) *Commit {
 	r.commit.log = l
-	r.commit.deadline = time.Now().Add(l.limits.commit)
+	r.commit.deadline = time.Now().Add(l.limits.commitTimeout)
 
 	l.mu.Lock()
 	err := l.admitLocked(r)
@@ -172,9 +172,9 @@ func (l *Log) add(r *row) *Commit {
 		l.queue = append(l.queue, r)
 		if l.err != nil {
 			r.commit.settleLocked(l.err)
-		} else if !l.watched {
-			l.watched = true
-			time.AfterFunc(l.limits.commit, l.watchdog)
+		} else if !l.watchdogSet {
+			l.watchdogSet = true
+			time.AfterFunc(l.limits.commitTimeout, l.watchdog)
 		}
 	}
 	first := err == nil && len(l.queue) == 1
@@ -195,28 +195,28 @@ func (l *Log) admitLocked(r *row) error {
 	switch e := r.entry.(type) {
 	case Life:
 		if err != nil {
-			l.orphans[orphan{life: e.ID}] = true
+			l.beginningLost[key{life: e.ID}] = true
 			return err
 		}
-		l.lives++
+		l.openLives++
 	case LifeEnd:
-		if o := (orphan{life: e.ID}); l.orphans[o] {
-			delete(l.orphans, o)
-			return fmt.Errorf("audit log %s: the opening of channel life %d was lost, and so is its closing", l.held.path, e.ID)
+		if o := (key{life: e.ID}); l.beginningLost[o] {
+			delete(l.beginningLost, o)
+			return fmt.Errorf("audit log %s: the opening of channel life %d was lost, and so is its closing", l.file.path, e.ID)
 		}
 		if err == nil {
-			l.lives--
+			l.openLives--
 		}
 	case Match:
 		if err != nil {
-			l.orphans[orphan{exchange: e.ID}] = true
+			l.beginningLost[key{exchange: e.ID}] = true
 			return err
 		}
 		l.running[e.ID] = true
-	case End:
-		if o := (orphan{exchange: e.ID}); l.orphans[o] {
-			delete(l.orphans, o)
-			return fmt.Errorf("audit log %s: the beginning of exchange %s was lost, and so is its ending", l.held.path, e.ID)
+	case ExchangeEnd:
+		if o := (key{exchange: e.ID}); l.beginningLost[o] {
+			delete(l.beginningLost, o)
+			return fmt.Errorf("audit log %s: the beginning of exchange %s was lost, and so is its ending", l.file.path, e.ID)
 		}
 		if err == nil {
 			delete(l.running, e.ID)
@@ -235,23 +235,23 @@ func (l *Log) roomLocked(entry any) error {
 	if l.closed {
 		return errClosed
 	}
-	room := l.limits.queued
+	room := l.limits.maxRows
 	if _, ok := entry.(numberedRequest); ok {
 		room /= 2
 	}
 	if len(l.batch)+len(l.queue) >= room {
-		return fmt.Errorf("audit log %s: %d rows wait to be written and there is no room for more", l.held.path, len(l.batch)+len(l.queue))
+		return fmt.Errorf("audit log %s: %d rows wait to be written and there is no room for more", l.file.path, len(l.batch)+len(l.queue))
 	}
 	return nil
 }
 
 // clean returns s as valid UTF-8.
-func clean(s string) string {
+func validUTF8(s string) string {
 	return strings.ToValidUTF8(s, "\uFFFD")
 }
 
 // cut returns the first maxText bytes of s, which is valid UTF-8, without half a character at the end.
-func cut(s string) string {
+func truncateText(s string) string {
 	if len(s) <= maxText {
 		return s
 	}
@@ -263,5 +263,5 @@ func cut(s string) string {
 }
 
 func cleanClient(c Client) Client {
-	return Client{Addr: cut(clean(c.Addr)), Agent: cut(clean(c.Agent)), RequestID: cut(clean(c.RequestID)), Subject: cut(clean(c.Subject))}
+	return Client{Addr: truncateText(validUTF8(c.Addr)), Agent: truncateText(validUTF8(c.Agent)), RequestID: truncateText(validUTF8(c.RequestID)), Subject: truncateText(validUTF8(c.Subject))}
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 
@@ -31,7 +32,7 @@ func (s *statements) prepare(conn *sql.Conn) error {
 		{&s.hasExchange, "SELECT coalesce(e.ended_at, x.ended_at) IS NOT NULL FROM exchange e LEFT JOIN exchange_end x ON x.id = e.id WHERE e.id = ?"},
 		{&s.hasRequest, "SELECT 1 FROM request WHERE id = ?"},
 	} {
-		stmt, err := conn.PrepareContext(always, p.sql)
+		stmt, err := conn.PrepareContext(context.Background(), p.sql)
 		if err != nil {
 			return err
 		}
@@ -58,9 +59,9 @@ const (
 )
 
 // ask runs one of the questions.
-func ask(question *sql.Stmt, id any) (presence, error) {
+func lookUp(question *sql.Stmt, id any) (presence, error) {
 	var ended bool
-	switch err := question.QueryRowContext(always, id).Scan(&ended); {
+	switch err := question.QueryRowContext(context.Background(), id).Scan(&ended); {
 	case errors.Is(err, sql.ErrNoRows):
 		return absent, nil
 	case err != nil:
@@ -78,7 +79,7 @@ type change struct {
 	life    *Life
 	lifeEnd *LifeEnd
 	match   *Match
-	end     *End
+	end     *ExchangeEnd
 	request *numberedRequest
 }
 
@@ -102,7 +103,7 @@ func (s *statements) writeLife(life *Life, end *LifeEnd, run int64, doubtful boo
 		id = inRun(run, end.ID)
 	}
 	if doubtful {
-		has, err := ask(s.hasLife, id)
+		has, err := lookUp(s.hasLife, id)
 		if err != nil || has == complete {
 			return err
 		}
@@ -122,7 +123,7 @@ func (s *statements) writeLife(life *Life, end *LifeEnd, run int64, doubtful boo
 	}
 }
 
-func (s *statements) writeExchange(match *Match, end *End, run int64, doubtful bool) error {
+func (s *statements) writeExchange(match *Match, end *ExchangeEnd, run int64, doubtful bool) error {
 	id := ""
 	if match != nil {
 		id = match.ID
@@ -130,7 +131,7 @@ func (s *statements) writeExchange(match *Match, end *End, run int64, doubtful b
 		id = end.ID
 	}
 	if doubtful {
-		has, err := ask(s.hasExchange, id)
+		has, err := lookUp(s.hasExchange, id)
 		if err != nil || has == complete {
 			return err
 		}
@@ -161,7 +162,7 @@ func (s *statements) writeExchange(match *Match, end *End, run int64, doubtful b
 func (s *statements) writeRequest(r *numberedRequest, run int64, doubtful bool) error {
 	id := inRun(run, r.number)
 	if doubtful {
-		if has, err := ask(s.hasRequest, id); err != nil || has != absent {
+		if has, err := lookUp(s.hasRequest, id); err != nil || has != absent {
 			return err
 		}
 	}
@@ -176,13 +177,13 @@ func inRun(run, number int64) int64 {
 
 // insert runs one of the inserts.
 func insert(stmt *sql.Stmt, args ...any) error {
-	_, err := stmt.ExecContext(always, args...)
+	_, err := stmt.ExecContext(context.Background(), args...)
 	return err
 }
 
 // contentRefused reports whether err is about the row itself, so that writing it again can never succeed. SQLite has then
 // undone that one statement, and the transaction goes on.
-func contentRefused(err error) bool {
+func rejectedForContent(err error) bool {
 	code, _ := sqliteCode(err)
 	switch code {
 	case sqlite3.ErrConstraint, sqlite3.ErrMismatch, sqlite3.ErrTooBig, sqlite3.ErrRange:

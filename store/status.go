@@ -17,7 +17,7 @@ func (l *Log) Status() Status {
 	l.mu.Lock()
 	s := Status{Err: l.errLocked(), Waiting: len(l.batch) + len(l.queue), Lost: l.lost}
 	l.mu.Unlock()
-	s.File, s.WAL = size(l.held.path), size(l.held.path+"-wal")
+	s.File, s.WAL = size(l.file.path), size(l.file.path+"-wal")
 	return s
 }
 

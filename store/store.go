@@ -26,51 +26,51 @@ type Config struct {
 
 // limits are the constants of this package in a form that tests can make smaller.
 type limits struct {
-	commit     time.Duration // how long a row may take to be durable
-	silence    time.Duration // how long Close waits for a writer that is stuck in the disk
-	busy       time.Duration // how long the writer waits for another process's lock
-	retryBusy  time.Duration // the same during an outage, when nobody waits for the row any more
-	backoffMin time.Duration // between the first two attempts of an outage; then it doubles
-	backoffMax time.Duration
-	idle       time.Duration // how often an idle writer looks after the file
-	pruneEvery time.Duration // 0: a hundredth of the retention, within bounds
-	queued     int           // rows in memory
-	block      int           // exchanges in a block of the index by channel
-	walCheck   int64         // bytes of WAL from which on a checkpoint is made beside the writer
-	walReset   int64         // bytes of WAL from which on the writer stops for a checkpoint that truncates it
+	commitTimeout     time.Duration // how long a row may take to be durable
+	closeTimeout      time.Duration // how long Close waits for a writer that is stuck in the disk
+	busyTimeout       time.Duration // how long the writer waits for another process's lock
+	outageBusyTimeout time.Duration // the same during an outage, when nobody waits for the row any more
+	backoffMin        time.Duration // between the first two attempts of an outage; then it doubles
+	backoffMax        time.Duration
+	idleInterval      time.Duration // how often an idle writer looks after the file
+	pruneEvery        time.Duration // 0: a hundredth of the retention, within bounds
+	maxRows           int           // rows in memory
+	blockSize         int           // exchanges in a block of the index by channel
+	walCheckpointSize int64         // bytes of WAL from which on a checkpoint is made beside the writer
+	walTruncateSize   int64         // bytes of WAL from which on the writer stops for a checkpoint that truncates it
 
 	// at is called by the writer at two moments of each transaction, so that tests can do what then must not go wrong.
-	at func(moment)
+	hook func(hookPoint)
 }
 
 // moment is a point in the life of a transaction.
-type moment int
+type hookPoint int
 
 const (
-	inserted   moment = iota // all rows are inserted
-	committing               // all checks are made; the next thing is COMMIT
+	inserted   hookPoint = iota // all rows are inserted
+	committing                  // all checks are made; the next thing is COMMIT
 )
 
 const (
 	// commitTimeout is how long a row may take from being handed in to being durable; after that it counts as failed.
 	commitTimeout = 5 * time.Second
 	// maxQueued bounds the rows kept in memory, which are about 500 bytes each.
-	maxQueued = 20_000
+	maxRows = 20_000
 )
 
 var standardLimits = limits{
-	commit:     commitTimeout,
-	silence:    6 * commitTimeout,
-	busy:       commitTimeout,
-	retryBusy:  100 * time.Millisecond,
-	backoffMin: 250 * time.Millisecond,
-	backoffMax: time.Second,
-	idle:       time.Second,
-	queued:     maxQueued,
-	block:      4096,
-	walCheck:   4 << 20,
-	walReset:   64 << 20,
-	at:         func(moment) {},
+	commitTimeout:     commitTimeout,
+	closeTimeout:      6 * commitTimeout,
+	busyTimeout:       commitTimeout,
+	outageBusyTimeout: 100 * time.Millisecond,
+	backoffMin:        250 * time.Millisecond,
+	backoffMax:        time.Second,
+	idleInterval:      time.Second,
+	maxRows:           maxRows,
+	blockSize:         4096,
+	walCheckpointSize: 4 << 20,
+	walTruncateSize:   64 << 20,
+	hook:              func(hookPoint) {},
 }
 
 var errClosed = errors.New("the audit log is closed")
@@ -81,7 +81,7 @@ type Log struct {
 
 	cfg    Config
 	limits limits
-	held   *held
+	file   *lockedFile
 	run    int64 // this run's id
 
 	history *History
@@ -92,29 +92,29 @@ type Log struct {
 
 	// Owned by the writer.
 
-	disk      *disk // nil during an outage
-	suspect   bool  // an I/O error has left the WAL in doubt; see resume
-	retention retention
-	committed time.Time // when the last commit was done
-	changed   int       // the changes that it made
+	session     *session // nil during an outage
+	walSuspect  bool     // an I/O error has left the WAL in doubt; see resume
+	retention   retention
+	lastCommit  time.Time // when the last commit was done
+	lastChanges int       // the changes that it made
 
 	// mu guards what follows. It is held for moments only: never while the disk or the logger is at work. What a row's Commit has
 	// been told changes only under it, which is why the log and the producer cannot be told different things.
-	mu       sync.Mutex
-	queue    []*row          // handed in, not yet taken by the writer, in order
-	batch    []*row          // taken by the writer and not yet durable; all older than the queue
-	err      error           // why the log cannot be written; nil while it can
-	outSince time.Time       // when err became non-nil
-	outLost  int64           // what lost was then
-	watched  bool            // a timer for watchdog is set
-	failures int             // how often pending rows have been told that they failed
-	closed   bool            // no more rows
-	lost     int64           // rows that are not and will not be in the file
-	requests int64           // requests handed in so far; the number in their ids
-	running  map[string]bool // the ids of exchanges that are recorded as matched and not yet as ended
-	lives    int64           // recorded as opened and not yet as closed
-	orphans  map[orphan]bool // whose beginning was lost and whose ending is therefore to be lost too
-	closeErr error           // set before finished is closed
+	mu            sync.Mutex
+	queue         []*row          // handed in, not yet taken by the writer, in order
+	batch         []*row          // taken by the writer and not yet durable; all older than the queue
+	err           error           // why the log cannot be written; nil while it can
+	outageSince   time.Time       // when err became non-nil
+	lostBefore    int64           // what lost was then
+	watchdogSet   bool            // a timer for watchdog is set
+	failures      int             // how often pending rows have been told that they failed
+	closed        bool            // no more rows
+	lost          int64           // rows that are not and will not be in the file
+	requests      int64           // requests handed in so far; the number in their ids
+	running       map[string]bool // the ids of exchanges that are recorded as matched and not yet as ended
+	openLives     int64           // recorded as opened and not yet as closed
+	beginningLost map[key]bool    // whose beginning was lost and whose ending is therefore to be lost too
+	closeErr      error           // set before finished is closed
 }
 
 // Open opens the audit log at cfg.Path, creating or migrating it as needed, records what a crashed run left open as Interrupted,
@@ -135,48 +135,48 @@ func open(cfg Config, limits limits) (_ *Log, err error) {
 	if err := checkLibrary(); err != nil {
 		return nil, err
 	}
-	held, err := hold(cfg.Path)
+	file, err := openLocked(cfg.Path)
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			held.release()
+			file.release()
 		}
 	}()
-	if err := held.inspect(cfg.Logger); err != nil {
+	if err := file.checkBeforeOpen(cfg.Logger); err != nil {
 		return nil, err
 	}
-	if err := held.rewriteWAL(); err != nil {
-		return nil, held.explain("cannot be written", err)
+	if err := file.rewriteWAL(); err != nil {
+		return nil, file.explain("cannot be written", err)
 	}
-	disk, err := openDisk(held, limits, limits.busy, cfg.Logger)
+	session, err := openSession(file, limits, limits.busyTimeout, cfg.Logger)
 	if err != nil {
-		return nil, held.explain("cannot be opened", err)
+		return nil, file.explain("cannot be opened", err)
 	}
-	held.run, err = disk.startRun(cfg.Version, time.Now(), cfg.Logger)
+	file.run, err = session.startRun(cfg.Version, time.Now(), cfg.Logger)
 	if err != nil {
-		disk.close()
-		return nil, held.explain("cannot be written", err)
+		session.close()
+		return nil, file.explain("cannot be written", err)
 	}
 	l := &Log{
-		cfg:       cfg,
-		limits:    limits,
-		held:      held,
-		run:       held.run.id,
-		wake:      make(chan struct{}, 1),
-		closing:   make(chan struct{}),
-		finished:  make(chan struct{}),
-		disk:      disk,
-		retention: newRetention(cfg.Retention, limits.pruneEvery),
-		running:   make(map[string]bool),
-		orphans:   make(map[orphan]bool),
+		cfg:           cfg,
+		limits:        limits,
+		file:          file,
+		run:           file.run.id,
+		wake:          make(chan struct{}, 1),
+		closing:       make(chan struct{}),
+		finished:      make(chan struct{}),
+		session:       session,
+		retention:     newRetention(cfg.Retention, limits.pruneEvery),
+		running:       make(map[string]bool),
+		beginningLost: make(map[key]bool),
 	}
-	if l.history, err = newHistory(held, l.runningIDs); err != nil {
-		disk.close()
+	if l.history, err = newHistory(file, l.runningIDs); err != nil {
+		session.close()
 		return nil, err
 	}
-	go l.write()
+	go l.runWriter()
 	return l, nil
 }
 
@@ -193,13 +193,13 @@ func (l *Log) Close() error {
 	l.history.Close() // so that the writer's connection is the last, and leaves no side files
 
 	// The writer bounds its own attempts; this is for a disk that does not answer at all.
-	silence := time.NewTimer(l.limits.silence)
+	silence := time.NewTimer(l.limits.closeTimeout)
 	defer silence.Stop()
 	select {
 	case <-l.finished:
 		return l.closeErr
 	case <-silence.C:
-		return fmt.Errorf("audit log %s: the disk does not answer; rows that were not yet committed are lost", l.held.path)
+		return fmt.Errorf("audit log %s: the disk does not answer; rows that were not yet committed are lost", l.file.path)
 	}
 }
 

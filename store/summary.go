@@ -25,18 +25,18 @@ func (s *Summary) Complete() bool { return s.Since.Equal(s.From) }
 
 // A Bucket counts the exchanges that were matched within a time.
 type Bucket struct {
-	From      time.Time // its beginning, a multiple of Step; those of the total are From and To of the Summary
-	Exchanges int64
-	Bytes     int64
-	Outcomes  map[string]int64
-	Producers Waits
-	Consumers Waits
+	From          time.Time // its beginning, a multiple of Step; those of the total are From and To of the Summary
+	Exchanges     int64
+	Bytes         int64
+	Outcomes      map[string]int64
+	ProducerWaits WaitTimes
+	ConsumerWaits WaitTimes
 }
 
 // Waits tells how long one side had waited when it was matched. Times are exact below a second, and else to three digits.
-type Waits struct{ counts map[int64]int64 } // by milliseconds
+type WaitTimes struct{ counts map[int64]int64 } // by milliseconds
 
-func (w *Waits) add(ms, n int64) {
+func (w *WaitTimes) add(ms, n int64) {
 	if w.counts == nil {
 		w.counts = make(map[int64]int64)
 	}
@@ -48,7 +48,7 @@ func (w *Waits) add(ms, n int64) {
 }
 
 // addAll adds times with commas between them.
-func (w *Waits) addAll(list string) error {
+func (w *WaitTimes) addAll(list string) error {
 	for text := range strings.SplitSeq(list, ",") {
 		ms, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {
@@ -60,7 +60,7 @@ func (w *Waits) addAll(list string) error {
 }
 
 // Quantile returns how many milliseconds that part of all, from 0 to 1, had waited at the most. Without any it is 0.
-func (w *Waits) Quantile(part float64) int64 {
+func (w *WaitTimes) Quantile(part float64) int64 {
 	var all, seen int64
 	for _, n := range w.counts {
 		all += n
@@ -79,17 +79,17 @@ var steps = []time.Duration{
 	time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour, 7 * 24 * time.Hour,
 }
 
-const mostBuckets = 120
+const maxBuckets = 120
 
 // stepFor returns the shortest step that makes few enough buckets of that time.
 func stepFor(d time.Duration) time.Duration {
 	for _, step := range steps {
-		if d <= mostBuckets*step {
+		if d <= maxBuckets*step {
 			return step
 		}
 	}
 	const day = 24 * time.Hour
-	return (d/mostBuckets + day).Truncate(day)
+	return (d/maxBuckets + day).Truncate(day)
 }
 
 // Summarize counts the exchanges that the filter asks for, from the newest on, until all are counted or patience is over; 0 is
@@ -151,15 +151,15 @@ type tally struct {
 func (t *tally) count(ctx context.Context, h *History, conn *sql.Conn) error {
 	rest := t.filter
 	rest.To = t.since
-	w, err := h.walk(ctx, conn, Exchanges, rest, "")
+	sc, err := h.newScan(ctx, conn, Exchanges, rest, "")
 	if err != nil {
 		return err
 	}
-	w.filter.From, w.filter.To = time.Time{}, time.Time{} // the times in the ids will do
+	sc.filter.From, sc.filter.To = time.Time{}, time.Time{} // the times in the ids will do
 	for began := time.Now(); t.since.After(t.filter.From); {
 		step := time.Now()
-		w.rest = span{idFloor(t.filter.From.UnixMilli()), idFloor(t.since.UnixMilli())}
-		newest, err := w.nth(ctx, &w.plan, 1)
+		sc.remaining = span{idFloor(t.filter.From.UnixMilli()), idFloor(t.since.UnixMilli())}
+		newest, err := sc.nthID(ctx, &sc.plan, 1)
 		if err != nil {
 			return err
 		}
@@ -171,39 +171,39 @@ func (t *tally) count(ctx context.Context, h *History, conn *sql.Conn) error {
 		if from.Before(t.filter.From) {
 			from = t.filter.From
 		}
-		w.rest.low = idFloor(from.UnixMilli())
-		s, last, err := w.next(ctx)
+		sc.remaining.low = idFloor(from.UnixMilli())
+		s, last, err := sc.next(ctx)
 		if err != nil {
 			return err
 		}
 		if !last {
-			from = time.UnixMilli(wholeMilliseconds(&s)).UTC()
+			from = time.UnixMilli(alignToMillisecond(&s)).UTC()
 		}
-		if err := t.add(ctx, w, s, from.Truncate(t.step)); err != nil {
+		if err := t.add(ctx, sc, s, from.Truncate(t.step)); err != nil {
 			return err
 		}
 		t.since = from
 		if time.Since(began) >= h.pace.page {
 			break
 		}
-		w.grow(time.Since(step))
+		sc.grow(time.Since(step))
 	}
 	return nil
 }
 
 // wholeMilliseconds lets the span have all of its first millisecond, and returns that.
-func wholeMilliseconds(s *span) int64 {
+func alignToMillisecond(s *span) int64 {
 	ms := idTime(s.low.(string))
 	s.low = idFloor(ms)
 	return ms
 }
 
 // add counts what is in the span, which lies in one bucket. It asks for columns as texts, since rows take six times as long.
-func (t *tally) add(ctx context.Context, w *walk, s span, from time.Time) error {
-	where, args := Exchanges.where(&w.plan, &w.filter, s)
+func (t *tally) add(ctx context.Context, sc *scan, s span, from time.Time) error {
+	where, args := Exchanges.where(&sc.plan, &sc.filter, s)
 	var exchanges, bytes, delivered int64
 	var others, producers, consumers string
-	err := w.conn.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(bytes), 0), count(*) FILTER (WHERE outcome = 'delivered'),
+	err := sc.conn.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(bytes), 0), count(*) FILTER (WHERE outcome = 'delivered'),
 		coalesce(group_concat(outcome) FILTER (WHERE outcome <> 'delivered'), ''),
 		coalesce(group_concat(producer_wait_ms), ''), coalesce(group_concat(consumer_wait_ms), '')
 		FROM exchanges WHERE `+where, args...).Scan(&exchanges, &bytes, &delivered, &others, &producers, &consumers)
@@ -221,7 +221,7 @@ func (t *tally) add(ctx context.Context, w *walk, s span, from time.Time) error 
 			b.Outcomes[outcome]++
 		}
 	}
-	return errors.Join(b.Producers.addAll(producers), b.Consumers.addAll(consumers))
+	return errors.Join(b.ProducerWaits.addAll(producers), b.ConsumerWaits.addAll(consumers))
 }
 
 // bucket returns the bucket that begins then.
@@ -245,11 +245,11 @@ func (t *tally) summary() *Summary {
 		for outcome, n := range b.Outcomes {
 			s.Total.Outcomes[outcome] += n
 		}
-		for ms, n := range b.Producers.counts {
-			s.Total.Producers.add(ms, n)
+		for ms, n := range b.ProducerWaits.counts {
+			s.Total.ProducerWaits.add(ms, n)
 		}
-		for ms, n := range b.Consumers.counts {
-			s.Total.Consumers.add(ms, n)
+		for ms, n := range b.ConsumerWaits.counts {
+			s.Total.ConsumerWaits.add(ms, n)
 		}
 	}
 	return s

@@ -14,25 +14,25 @@ import (
 
 // ownWAL returns an error if the file with that header cannot be the one that its WAL was written for. A backup says of itself that it
 // has no WAL, and a log says that it has one, on disk, before the first record is in the WAL.
-func (l *logFile) ownWAL(header []byte) error {
-	if l.walSize() > 0 && !isWAL(header) {
-		return l.strangeWAL("the file is a backup, and what its -wal holds would undo that")
+func (l *logFile) checkWAL(header []byte) error {
+	if l.walSize() > 0 && !hasWALFlag(header) {
+		return l.wrongWAL("the file is a backup, and what its -wal holds would undo that")
 	}
 	return nil
 }
 
 // begun returns an error if the file, which is empty, once was not: a log has content before it has a WAL.
-func (l *logFile) begun() error {
+func (l *logFile) checkNeverUsed() error {
 	if _, err := os.Lstat(l.path + "-wal"); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	base := filepath.Base(l.path)
-	return refusalf("audit log %s: the file is empty, and has a -wal: another program has truncated it; nothing was changed; "+
+	return fileErrorf("audit log %s: the file is empty, and has a -wal: another program has truncated it; nothing was changed; "+
 		"move %s, %s-wal and %s-shm away, and put a backup in the place of the first, or start without one to begin a new log", l.path, base, base, base)
 }
 
 // soundAlone reports whether the file is sound without its WAL.
-func (l *logFile) soundAlone() bool {
+func (l *logFile) soundWithoutWAL() bool {
 	db, err := sql.Open("sqlite3", dsn(l.path, "ro", 0)+"&immutable=1")
 	if err != nil {
 		return false
@@ -44,7 +44,7 @@ func (l *logFile) soundAlone() bool {
 
 // ownRuns returns an error if the log has rows of a run that it does not have. A run is in the file itself before anything else of it
 // is in the WAL, so these rows come from a WAL that was written for another state of the file.
-func (l *logFile) ownRuns(db *sql.DB) error {
+func (l *logFile) checkRuns(db *sql.DB) error {
 	var strange bool
 	err := db.QueryRowContext(context.Background(), `SELECT max(
 		coalesce((SELECT max(id) >> 32 FROM life), 0),
@@ -54,15 +54,15 @@ func (l *logFile) ownRuns(db *sql.DB) error {
 		return l.explain("cannot be read", err)
 	}
 	if strange {
-		return l.strangeWAL("the -wal holds what a run has recorded that the file does not know")
+		return l.wrongWAL("the -wal holds what a run has recorded that the file does not know")
 	}
 	return nil
 }
 
 // strangeWAL explains that the file was put beside the WAL of another.
-func (l *logFile) strangeWAL(why string) error {
+func (l *logFile) wrongWAL(why string) error {
 	base := filepath.Base(l.path)
-	return refusalf("audit log %s: it lies beside the -wal of another state of the log (%s); nothing was changed; "+
+	return fileErrorf("audit log %s: it lies beside the -wal of another state of the log (%s); nothing was changed; "+
 		"if %s was put back from a backup, move %s-wal and %s-shm away; if not, move all three away and put a backup in the place of the first",
 		l.path, why, base, base, base)
 }

@@ -9,10 +9,10 @@ import (
 )
 
 // write is the writer: the one goroutine that writes to the file. It runs until the log is closed.
-func (l *Log) write() {
+func (l *Log) runWriter() {
 	defer close(l.finished)
-	defer l.held.release()
-	tick := time.NewTicker(l.limits.idle)
+	defer l.file.release()
+	tick := time.NewTicker(l.limits.idleInterval)
 	defer tick.Stop()
 	backoff := l.limits.backoffMin
 	for {
@@ -44,13 +44,13 @@ func (l *Log) write() {
 func (l *Log) work() (err error) {
 	defer func() {
 		if code, _ := sqliteCode(err); code == sqlite3.ErrIoErr {
-			l.suspect = true
+			l.walSuspect = true
 		}
-		if err != nil && l.disk != nil {
+		if err != nil && l.session != nil {
 			l.endSession()
 		}
 	}()
-	if l.disk == nil {
+	if l.session == nil {
 		return l.resume()
 	}
 	for {
@@ -58,21 +58,21 @@ func (l *Log) work() (err error) {
 		if err != nil {
 			return err
 		}
-		blocking, err := l.disk.blocks.step(l.disk)
+		blocking, err := l.session.blocks.step(l.session)
 		if err != nil {
 			return err
 		}
-		pruning, err := l.retention.step(l.disk, time.Now(), l.cfg.Logger)
+		pruning, err := l.retention.step(l.session, time.Now(), l.cfg.Logger)
 		if err != nil {
 			return err
 		}
 		if !wrote { // or it has just been looked at
-			if err := l.disk.intact(); err != nil {
+			if err := l.session.checkFiles(); err != nil {
 				return err
 			}
 		}
-		if l.disk.walSize >= l.limits.walReset {
-			if err := l.disk.truncate(l.limits, l.cfg.Logger); err != nil {
+		if l.session.walSize >= l.limits.walTruncateSize {
+			if err := l.session.truncateWAL(l.limits, l.cfg.Logger); err != nil {
 				return err
 			}
 		}
@@ -86,11 +86,11 @@ func (l *Log) work() (err error) {
 // session must not go on with: the WAL may be another one then.
 func (l *Log) endSession() {
 	l.history.pause(func() {
-		if err := l.disk.end(l.limits.busy); err != nil {
-			l.cfg.Logger.Warn("the audit log could not be closed", "error", err, "file", l.held.path)
+		if err := l.session.end(l.limits.busyTimeout); err != nil {
+			l.cfg.Logger.Warn("the audit log could not be closed", "error", err, "file", l.file.path)
 		}
 	})
-	l.disk = nil
+	l.session = nil
 }
 
 func (l *Log) isClosing() bool {
@@ -105,24 +105,24 @@ func (l *Log) isClosing() bool {
 // resume tries to end an outage: it begins a new session and writes all that was kept, or makes a trial commit if nothing
 // was. Locks of others are not waited for, because this is tried again soon.
 func (l *Log) resume() error {
-	if err := l.held.same(); err != nil {
+	if err := l.file.checkContent(); err != nil {
 		return err
 	}
-	if l.suspect {
-		if err := l.held.rewriteWAL(); err != nil {
+	if l.walSuspect {
+		if err := l.file.rewriteWAL(); err != nil {
 			return err
 		}
 	}
-	d, err := openDisk(l.held, l.limits, l.limits.retryBusy, l.cfg.Logger)
+	s, err := openSession(l.file, l.limits, l.limits.outageBusyTimeout, l.cfg.Logger)
 	if err != nil {
 		return err
 	}
-	l.disk = d
+	l.session = s
 	// A WAL that was in doubt is emptied too, before anything depends on it.
-	switch err := d.fold(); {
+	switch err := s.tryTruncateWAL(); {
 	case err == nil:
-		l.suspect = false
-	case l.suspect || !errors.Is(err, errReader):
+		l.walSuspect = false
+	case l.walSuspect || !errors.Is(err, errReaderActive):
 		return err
 	}
 	wrote, err := l.commit(true)
@@ -130,29 +130,29 @@ func (l *Log) resume() error {
 		return err
 	}
 	if !wrote {
-		if err := d.probe(); err != nil {
+		if err := s.probe(); err != nil {
 			return err
 		}
-		if err := d.intact(); err != nil {
+		if err := s.checkFiles(); err != nil {
 			return err
 		}
 		l.settle()
 	}
-	return d.setBusy(l.limits.busy)
+	return s.setBusyTimeout(l.limits.busyTimeout)
 }
 
 const (
-	gatherEach  = 25 * time.Microsecond
-	gatherLeast = 200 * time.Microsecond
-	gatherMost  = 2 * time.Millisecond
+	gatherPerChange = 25 * time.Microsecond
+	gatherMin       = 200 * time.Microsecond
+	gatherMax       = 2 * time.Millisecond
 )
 
 // gather lets time pass since the last commit: gatherEach for every change that it made, up to gatherMost. A commit costs
 // hundreds of microseconds of processor time however much is in it, so where many come they do well to share one. Who comes
 // with few is not held up: a sleep of less than gatherLeast is not worth it, and takes a millisecond if nothing else goes on.
 func (l *Log) gather() {
-	pause := min(time.Duration(l.changed)*gatherEach, gatherMost) - time.Since(l.committed)
-	if pause >= gatherLeast {
+	pause := min(time.Duration(l.lastChanges)*gatherPerChange, gatherMax) - time.Since(l.lastCommit)
+	if pause >= gatherMin {
 		time.Sleep(pause)
 	}
 }
@@ -170,11 +170,11 @@ func (l *Log) commit(doubtful bool) (wrote bool, err error) {
 		}
 	}
 	// Nothing is acknowledged that went to a file which nobody can see any more.
-	if err := l.disk.intact(); err != nil {
+	if err := l.session.checkFiles(); err != nil {
 		return false, err
 	}
 	l.settle()
-	l.committed = time.Now()
+	l.lastCommit = time.Now()
 	return true, nil
 }
 
@@ -182,35 +182,35 @@ func (l *Log) commit(doubtful bool) (wrote bool, err error) {
 // being inserted: what they say has changed by that.
 func (l *Log) attempt(doubtful bool) (committed bool, err error) {
 	// The lock first, the rows after it: what comes while another process is waited for is still in time for this batch.
-	if err := l.disk.exec("BEGIN IMMEDIATE"); err != nil {
+	if err := l.session.exec("BEGIN IMMEDIATE"); err != nil {
 		return false, err
 	}
 	changes, failures := l.take()
-	l.changed = len(changes)
+	l.lastChanges = len(changes)
 	if err := l.apply(changes, doubtful); err != nil {
 		return false, err
 	}
-	l.limits.at(inserted)
+	l.limits.hook(inserted)
 	if l.failedSince(failures) {
-		return false, l.disk.rollback()
+		return false, l.session.rollback()
 	}
 	// commit will look again. This check keeps rows from being written with their Outcome that are about to fail.
-	if err := l.disk.intact(); err != nil {
+	if err := l.session.checkFiles(); err != nil {
 		return false, err
 	}
-	l.limits.at(committing)
-	return true, l.disk.exec("COMMIT")
+	l.limits.hook(committing)
+	return true, l.session.exec("COMMIT")
 }
 
 // apply inserts the changes within the transaction that is open, and leaves out what is refused for its content.
 func (l *Log) apply(changes []change, doubtful bool) error {
 	for i := range changes {
 		c := &changes[i]
-		err := l.disk.put.write(c, l.run, doubtful)
+		err := l.session.statements.write(c, l.run, doubtful)
 		switch {
 		case err == nil:
-		case contentRefused(err):
-			l.refuse(c, err)
+		case rejectedForContent(err):
+			l.reject(c, err)
 		default:
 			return err
 		}
@@ -237,27 +237,27 @@ func (l *Log) take() (changes []change, failures int) {
 		l.queue = nil
 	}
 	changes = make([]change, 0, len(l.batch))
-	began := make(map[orphan]int) // where in changes a thing begins
+	began := make(map[key]int) // where in changes a thing begins
 	for _, r := range l.batch {
 		c := change{rows: [2]*row{r, nil}}
 		switch e := r.entry.(type) {
 		case Life:
-			began[orphan{life: e.ID}] = len(changes)
+			began[key{life: e.ID}] = len(changes)
 			c.life = &e
 		case LifeEnd:
-			if i, ok := began[orphan{life: e.ID}]; ok && changes[i].lifeEnd == nil {
+			if i, ok := began[key{life: e.ID}]; ok && changes[i].lifeEnd == nil {
 				changes[i].lifeEnd, changes[i].rows[1] = &e, r
 				continue
 			}
 			c.lifeEnd = &e
 		case Match:
-			began[orphan{exchange: e.ID}] = len(changes)
+			began[key{exchange: e.ID}] = len(changes)
 			c.match = &e
-		case End:
+		case ExchangeEnd:
 			if r.commit.err != nil && e.OutcomeIfFailed != "" {
 				e.Outcome = e.OutcomeIfFailed
 			}
-			if i, ok := began[orphan{exchange: e.ID}]; ok && changes[i].end == nil {
+			if i, ok := began[key{exchange: e.ID}]; ok && changes[i].end == nil {
 				changes[i].end, changes[i].rows[1] = &e, r
 				continue
 			}
@@ -278,19 +278,19 @@ func (l *Log) failedSince(failures int) bool {
 }
 
 // refuse gives up the rows of c, which the database refuses for their content.
-func (l *Log) refuse(c *change, err error) {
-	err = fmt.Errorf("audit log %s refused a row: %w", l.held.path, err)
+func (l *Log) reject(c *change, err error) {
+	err = fmt.Errorf("audit log %s refused a row: %w", l.file.path, err)
 	l.mu.Lock()
 	for _, r := range c.rows {
 		if r != nil {
-			r.refused = true
+			r.rejected = true
 			r.commit.settleLocked(err)
 			l.lost++
 		}
 	}
 	kept := l.batch[:0]
 	for _, r := range l.batch {
-		if !r.refused {
+		if !r.rejected {
 			kept = append(kept, r)
 		}
 	}
@@ -306,9 +306,9 @@ func (l *Log) refuse(c *change, err error) {
 
 // finish ends the run: it writes what is left, with as many attempts as fit into the time of one commit.
 func (l *Log) finish() {
-	deadline := time.Now().Add(l.limits.commit)
+	deadline := time.Now().Add(l.limits.commitTimeout)
 	err := l.work()
-	for err != nil && l.held.unspoiled() == nil && time.Now().Before(deadline) {
+	for err != nil && l.file.damaged() == nil && time.Now().Before(deadline) {
 		l.fail(err)
 		time.Sleep(min(l.limits.backoffMin, time.Until(deadline)))
 		err = l.work()
@@ -322,7 +322,7 @@ func (l *Log) finish() {
 	l.lost += int64(left)
 	if err != nil {
 		l.failLocked(err)
-		l.closeErr = l.held.explain("could not be closed in order", err)
+		l.closeErr = l.file.explain("could not be closed in order", err)
 		if left > 0 {
 			l.closeErr = fmt.Errorf("%w; %d rows are lost", l.closeErr, left)
 		}
@@ -332,20 +332,20 @@ func (l *Log) finish() {
 
 // endRun records the clean end of the run, and closes the session.
 func (l *Log) endRun() (err error) {
-	d := l.disk
-	defer func() { l.disk = nil; err = errors.Join(err, d.end(l.limits.busy)) }()
+	s := l.session
+	defer func() { l.session = nil; err = errors.Join(err, s.end(l.limits.busyTimeout)) }()
 	l.mu.Lock()
-	lost, open := l.lost, len(l.running) != 0 || l.lives != 0
+	lost, open := l.lost, len(l.running) != 0 || l.openLives != 0
 	l.mu.Unlock()
-	if err := d.endRun(l.run, time.Now(), lost, open || lost > 0); err != nil {
+	if err := s.endRun(l.run, time.Now(), lost, open || lost > 0); err != nil {
 		return err
 	}
-	d.stopCheckpoints()
-	if err := d.setBusy(l.limits.retryBusy); err != nil {
+	s.stopCheckpointer()
+	if err := s.setBusyTimeout(l.limits.outageBusyTimeout); err != nil {
 		return err
 	}
 	// A reader makes it impossible to empty the WAL, which does not matter: the WAL is part of the file.
-	if err := d.fold(); err != nil && !errors.Is(err, errReader) {
+	if err := s.tryTruncateWAL(); err != nil && !errors.Is(err, errReaderActive) {
 		return err
 	}
 	return nil

@@ -28,11 +28,11 @@ var standardPace = pace{rows: 1000, page: 50 * time.Millisecond, step: 10 * time
 // for as long as it has a Next.
 func (h *History) Page(ctx context.Context, k *Kind, f Filter, cursor string, limit int) (page Page, err error) {
 	err = h.with(ctx, func(ctx context.Context, conn *sql.Conn) error {
-		w, err := h.walk(ctx, conn, k, f, cursor)
+		sc, err := h.newScan(ctx, conn, k, f, cursor)
 		if err != nil {
 			return err
 		}
-		return w.fill(ctx, &page, limit)
+		return sc.fill(ctx, &page, limit)
 	})
 	return page, err
 }
@@ -60,75 +60,75 @@ func (h *History) Each(ctx context.Context, k *Kind, filter Filter, cursor strin
 }
 
 // A walk goes through the ids of a plan, step by step, from the newest to the oldest.
-type walk struct {
-	kind   *Kind
-	conn   *sql.Conn
-	filter Filter
-	plan   plan
-	pace   pace
-	rest   span // what has not been visited yet
-	size   int  // of the next step, in ids
+type scan struct {
+	kind      *Kind
+	conn      *sql.Conn
+	filter    Filter
+	plan      plan
+	pace      pace
+	remaining span // what has not been visited yet
+	size      int  // of the next step, in ids
 }
 
 // walk begins one.
-func (h *History) walk(ctx context.Context, conn *sql.Conn, k *Kind, f Filter, cursor string) (*walk, error) {
-	w := &walk{kind: k, conn: conn, filter: f, pace: h.pace, size: h.pace.first}
-	if err := w.bound(ctx, cursor, h.running == nil); err != nil {
+func (h *History) newScan(ctx context.Context, conn *sql.Conn, k *Kind, f Filter, cursor string) (*scan, error) {
+	sc := &scan{kind: k, conn: conn, filter: f, pace: h.pace, size: h.pace.first}
+	if err := sc.setBounds(ctx, cursor, h.running == nil); err != nil {
 		return nil, err
 	}
-	return w, w.choose(ctx, k.plans(&f, h.running))
+	return sc, sc.choosePlan(ctx, k.plans(&f, h.running))
 }
 
 // bound sets the span of ids in which all must be that the filter asks for.
-func (w *walk) bound(ctx context.Context, cursor string, mayBeOpen bool) error {
-	w.rest = span{int64(0), int64(math.MaxInt64)}
-	first, spare := w.idAt, slack
-	if w.kind.textID {
-		w.rest, spare = span{"", "g"}, time.Second // an id has nothing behind f
+func (sc *scan) setBounds(ctx context.Context, cursor string, mayBeOpen bool) error {
+	sc.remaining = span{int64(0), int64(math.MaxInt64)}
+	first, spare := sc.firstIDAt, clockSlack
+	if sc.kind.textID {
+		sc.remaining, spare = span{"", "g"}, time.Second // an id has nothing behind f
 		first = func(_ context.Context, t time.Time) (any, error) { return idFloor(t.UnixMilli()), nil }
 	}
 	var err error
-	if from := w.filter.From; !from.IsZero() {
-		if w.rest.low, err = first(ctx, from.Add(-spare)); err != nil {
+	if from := sc.filter.From; !from.IsZero() {
+		if sc.remaining.low, err = first(ctx, from.Add(-spare)); err != nil {
 			return err
 		}
 	}
-	if to := w.filter.To; !to.IsZero() {
-		if w.rest.high, err = first(ctx, to.Add(spare)); err != nil {
+	if to := sc.filter.To; !to.IsZero() {
+		if sc.remaining.high, err = first(ctx, to.Add(spare)); err != nil {
 			return err
 		}
 	}
-	if w.kind == Exchanges && w.filter.Outcome == StillOpen && mayBeOpen {
-		if err := w.boundByRun(ctx); err != nil {
+	if sc.kind == Exchanges && sc.filter.Outcome == StillOpen && mayBeOpen {
+		if err := sc.excludeEarlierRuns(ctx); err != nil {
 			return err
 		}
 	}
 	if cursor == "" {
 		return nil
 	}
-	id, err := w.kind.parse(cursor)
-	if err == nil && compareIDs(id, w.rest.high) < 0 {
-		w.rest.high = id
+	id, err := sc.kind.parseCursor(cursor)
+	if err == nil && compareIDs(id, sc.remaining.high) < 0 {
+		sc.remaining.high = id
 	}
 	return err
 }
 
 // boundByRun leaves out what earlier runs have left: of that nothing is open.
-func (w *walk) boundByRun(ctx context.Context) error {
+func (sc *scan) excludeEarlierRuns(ctx context.Context) error {
 	var began int64
-	err := w.conn.QueryRowContext(ctx, "SELECT started_at FROM run ORDER BY id DESC LIMIT 1").Scan(&began)
+	err := sc.conn.QueryRowContext(ctx, "SELECT started_at FROM run ORDER BY id DESC LIMIT 1").Scan(&began)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
-	if id := idFloor(began - slack.Milliseconds()); compareIDs(id, w.rest.low) > 0 {
-		w.rest.low = id
+	if id := idFloor(began - clockSlack.Milliseconds()); compareIDs(id, sc.remaining.low) > 0 {
+		sc.remaining.low = id
 	}
 	return err
 }
 
 // idAt returns the first id at or after that time, by halving: ids and times ascend together, more or less.
-func (w *walk) idAt(ctx context.Context, t time.Time) (any, error) {
-	first, err := w.conn.PrepareContext(ctx, fmt.Sprintf("SELECT id, %s FROM %s WHERE id >= ? ORDER BY id LIMIT 1", w.kind.time, w.kind.table))
+func (sc *scan) firstIDAt(ctx context.Context, t time.Time) (any, error) {
+	first, err := sc.conn.PrepareContext(ctx, fmt.Sprintf("SELECT id, %s FROM %s WHERE id >= ? ORDER BY id LIMIT 1", sc.kind.time, sc.kind.table))
 	if err != nil {
 		return nil, err
 	}
@@ -158,28 +158,28 @@ func compareIDs(a, b any) int {
 }
 
 // next returns the span of the next step, which has as many ids as size says or is the last.
-func (w *walk) next(ctx context.Context) (s span, last bool, err error) {
-	s = w.rest
-	low, err := w.nth(ctx, &w.plan, w.size)
+func (sc *scan) next(ctx context.Context) (s span, last bool, err error) {
+	s = sc.remaining
+	low, err := sc.nthID(ctx, &sc.plan, sc.size)
 	if err != nil || low == nil {
 		return s, true, err
 	}
-	s.low, w.rest.high = low, low
+	s.low, sc.remaining.high = low, low
 	return s, false, nil
 }
 
 // fill fills a page.
-func (w *walk) fill(ctx context.Context, page *Page, limit int) error {
-	w.size = max(w.size, limit+1) // one more than it takes, to see that there is more
+func (sc *scan) fill(ctx context.Context, page *Page, limit int) error {
+	sc.size = max(sc.size, limit+1) // one more than it takes, to see that there is more
 	for began := time.Now(); ; {
 		step := time.Now()
-		s, last, err := w.next(ctx)
+		s, last, err := sc.next(ctx)
 		if err != nil {
 			return err
 		}
-		where, args := w.kind.where(&w.plan, &w.filter, s)
-		query := fmt.Sprintf("SELECT %s FROM %s WHERE %s ORDER BY id DESC LIMIT ?", w.kind.columns, w.kind.Name, where)
-		if err := page.add(ctx, w.conn, query, append(args, limit+1-len(page.Rows))...); err != nil {
+		where, args := sc.kind.where(&sc.plan, &sc.filter, s)
+		query := fmt.Sprintf("SELECT %s FROM %s WHERE %s ORDER BY id DESC LIMIT ?", sc.kind.columns, sc.kind.Name, where)
+		if err := page.add(ctx, sc.conn, query, append(args, limit+1-len(page.Rows))...); err != nil {
 			return err
 		}
 		if n := len(page.Rows); n > limit {
@@ -188,18 +188,18 @@ func (w *walk) fill(ctx context.Context, page *Page, limit int) error {
 			return nil
 		} else if last {
 			return nil
-		} else if n == limit || time.Since(began) >= w.pace.page {
+		} else if n == limit || time.Since(began) >= sc.pace.page {
 			page.Next = fmt.Sprint(s.low)
 			return nil
 		}
-		w.grow(time.Since(step))
+		sc.grow(time.Since(step))
 	}
 }
 
 // grow makes the next step larger if the last one was quick.
-func (w *walk) grow(took time.Duration) {
-	if took < w.pace.step/2 && w.size < w.pace.last {
-		w.size *= 2
+func (sc *scan) grow(took time.Duration) {
+	if took < sc.pace.step/2 && sc.size < sc.pace.last {
+		sc.size *= 2
 	}
 }
 
