@@ -173,15 +173,6 @@ func (r *reader) copyPages(ctx context.Context, to, from *sqlite3.SQLiteConn, fi
 	}
 }
 
-// walSize returns the size of the log's WAL, 0 if there is none.
-func (l *logFile) walSize() int64 {
-	info, err := os.Stat(l.path + "-wal")
-	if err != nil {
-		return 0
-	}
-	return info.Size()
-}
-
 // roomFor returns an error if the copy does not fit. A server that finds its disk full serves nobody, so on the log's own
 // disk something has to be left for that.
 func (r *reader) checkSpace(size int64, file *os.File, spare int64) error {

@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
 
 	"github.com/mattn/go-sqlite3"
@@ -185,53 +184,6 @@ func (l *logFile) checkHeader(header []byte) error {
 	return nil
 }
 
-// rewriteWAL writes the WAL as it is once more, and waits until it is on disk. What an fsync could not write the kernel may
-// have dropped, though it shows it as written and says no more of it. SQLite would take that for committed, go on behind
-// it, and copy it into the file, and a power cut would take all that away again, or a part. So this comes before SQLite
-// opens the file: at the start, because the last run may have met a failing disk, and after an I/O error.
-//
-// Nobody else must write to the log meanwhile. Other servers are locked out, and whoever else has it open only reads.
-func (f *lockedFile) rewriteWAL() error {
-	wal, err := os.OpenFile(f.path+"-wal", os.O_RDWR, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer wal.Close()
-	part := make([]byte, 64<<10)
-	for offset := int64(0); ; {
-		n, err := wal.ReadAt(part, offset)
-		if err != nil && err != io.EOF {
-			return err
-		}
-		if n == 0 {
-			return wal.Sync()
-		}
-		if _, err := wal.WriteAt(part[:n], offset); err != nil {
-			return err
-		}
-		offset += int64(n)
-	}
-}
-
-// syncDir waits until the names of the file and its WAL are on disk. SQLite does so too, but takes no notice of a failure.
-func (f *lockedFile) syncDir() error {
-	dir, err := os.Open(filepath.Dir(f.path))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
-}
-
-// hasJournal reports whether there is a journal beside the file: then the first commit ever was cut short.
-func (l *logFile) hasJournal() bool {
-	_, err := os.Stat(l.path + "-journal")
-	return err == nil
-}
-
 // check looks at the file through SQLite, which sees what the WAL adds. It uses a connection that cannot write: one that
 // can would fold the WAL into the file on closing, and a file that is refused has to stay as it is.
 func (f *lockedFile) checkThroughSQLite() error {
@@ -267,66 +219,4 @@ func (f *lockedFile) checkThroughSQLite() error {
 		return f.checkRuns(db)
 	}
 	return nil
-}
-
-// oneLine makes one line of what SQLite says of a damaged file.
-func joinLines(verdict string) string {
-	return strings.ReplaceAll(strings.TrimPrefix(verdict, "*** in database main ***\n"), "\n", "; ")
-}
-
-// refusal is an error that already names the file and says what to do.
-type fileError string
-
-func (r fileError) Error() string { return string(r) }
-
-func (l *logFile) notALog(why string) error {
-	return fileErrorf("audit log %s: not an httpipe audit log: %s; nothing was changed; choose another path", l.path, why)
-}
-
-func (l *logFile) newer(version int) error {
-	return fileErrorf("audit log %s: made by a newer httpipe (schema %d, this one knows %d); nothing was changed; use that version, or another file",
-		l.path, version, len(migrations.Steps()))
-}
-
-func (l *logFile) corrupt(detail string) error {
-	return fileErrorf("audit log %s: the file is corrupt (%s); nothing was changed; move it and its -wal away, or restore a backup", l.path, detail)
-}
-
-func fileErrorf(format string, args ...any) fileError {
-	return fileError(fmt.Sprintf(format, args...))
-}
-
-// explain adds to an error of SQLite which file it is about and what to do about it.
-func (l *logFile) explain(what string, err error) error {
-	var r fileError
-	if errors.As(err, &r) {
-		return r
-	}
-	code, _ := sqliteCode(err)
-	advice := ""
-	switch code {
-	case sqlite3.ErrCorrupt, sqlite3.ErrNotADB:
-		return l.corrupt(err.Error())
-	case sqlite3.ErrBusy, sqlite3.ErrLocked:
-		advice = "; another process holds a lock on it: end that one's transaction"
-	case sqlite3.ErrFull:
-		advice = "; free some space"
-	case sqlite3.ErrReadonly, sqlite3.ErrPerm, sqlite3.ErrCantOpen:
-		advice = "; make the file and its directory writable"
-		if what == "cannot be read" {
-			advice = "; let this user read the file, its -wal and its -shm"
-		}
-	case sqlite3.ErrIoErr:
-		advice = "; look after the disk"
-	}
-	return fmt.Errorf("audit log %s: %s: %w%s", l.path, what, err, advice)
-}
-
-// sqliteCode returns the primary result code if err comes from SQLite.
-func sqliteCode(err error) (sqlite3.ErrNo, bool) {
-	var e sqlite3.Error
-	if !errors.As(err, &e) {
-		return 0, false
-	}
-	return e.Code, true
 }

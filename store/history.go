@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"regexp"
 	"sync"
 	"time"
 
@@ -124,40 +123,6 @@ func (h *History) withConn(ctx context.Context, f func(ctx context.Context, conn
 	return f(ctx, conn)
 }
 
-// A Page is some of what was asked for, the newest first.
-type Page struct {
-	Columns []string
-	Rows    [][]any // each a string, an int64 or nil for each column
-	Next    string  // the cursor of the next page; empty if there is none
-}
-
-// Value returns what row i has in a column, which must be one of the Columns.
-func (p Page) Value(i int, column string) any { return p.Rows[i][indexOf(p.Columns, column)] }
-
-// add appends the rows that a query finds.
-func (p *Page) add(ctx context.Context, conn *sql.Conn, query string, args ...any) error {
-	rows, err := conn.QueryContext(ctx, query, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	if p.Columns, err = rows.Columns(); err != nil {
-		return err
-	}
-	into := make([]any, len(p.Columns))
-	for rows.Next() {
-		row := make([]any, len(p.Columns))
-		for i := range row {
-			into[i] = &row[i]
-		}
-		if err := rows.Scan(into...); err != nil {
-			return err
-		}
-		p.Rows = append(p.Rows, row)
-	}
-	return rows.Err()
-}
-
 // Exchange returns the exchange with that id as a page of one row, or of none.
 func (h *History) Exchange(ctx context.Context, id string) (page Page, err error) {
 	err = h.with(ctx, func(ctx context.Context, conn *sql.Conn) error {
@@ -165,9 +130,6 @@ func (h *History) Exchange(ctx context.Context, id string) (page Page, err error
 	})
 	return page, err
 }
-
-// idBeginning is what the id of an exchange can begin with.
-var idPrefixPattern = regexp.MustCompile(`^[0-9a-f-]+$`)
 
 // ExchangesWith returns exchanges whose ids begin with prefix, at most limit, newest first.
 func (h *History) ExchangesByPrefix(ctx context.Context, prefix string, limit int) (page Page, err error) {
@@ -179,4 +141,40 @@ func (h *History) ExchangesByPrefix(ctx context.Context, prefix string, limit in
 		return page.add(ctx, conn, "SELECT * FROM exchanges WHERE id >= ?1 AND id < ?1 || 'g' ORDER BY id DESC LIMIT ?2", prefix, limit)
 	})
 	return page, err
+}
+
+// Page returns up to limit of the rows that the filter asks for, the newest first, from behind the cursor of another page; "" is
+// the beginning. It looks for about a twentieth of a second, and a page may therefore be short, or even empty: there is more
+// for as long as it has a Next.
+func (h *History) Page(ctx context.Context, k *Kind, f Filter, cursor string, limit int) (page Page, err error) {
+	err = h.with(ctx, func(ctx context.Context, conn *sql.Conn) error {
+		sc, err := h.newScan(ctx, conn, k, f, cursor)
+		if err != nil {
+			return err
+		}
+		return sc.fill(ctx, &page, limit)
+	})
+	return page, err
+}
+
+// Each calls f with page after page, until there is no more or it returns an error, which Each then returns. limit is for all
+// pages together; 0 is none. Between pages nothing of the log is held.
+func (h *History) Each(ctx context.Context, k *Kind, filter Filter, cursor string, limit int, f func(Page) error) error {
+	for left := limit; ; {
+		want := h.pace.rows
+		if limit > 0 {
+			want = min(left, want)
+		}
+		page, err := h.Page(ctx, k, filter, cursor, want)
+		if err != nil {
+			return err
+		}
+		if err := f(page); err != nil {
+			return err
+		}
+		left -= len(page.Rows)
+		if cursor = page.Next; cursor == "" || limit > 0 && left == 0 {
+			return nil
+		}
+	}
 }

@@ -4,19 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 )
-
-// slack is how far a clock may have been set back without anything being overlooked that is searched by time.
-const clockSlack = 24 * time.Hour
-
-// idFloor returns what is not greater than the id of any exchange that was matched at or after that time.
-func idFloor(ms int64) string {
-	ms = max(ms, 0)
-	return fmt.Sprintf("%08x-%04x", ms>>16, ms&0xffff)
-}
 
 // A run is what identifies a run of the server: its row in the log.
 type run struct {

@@ -1,13 +1,11 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"time"
 )
 
@@ -22,42 +20,6 @@ type pace struct {
 }
 
 var standardPace = pace{rows: 1000, page: 50 * time.Millisecond, step: 10 * time.Millisecond, first: 500, last: 64_000, sample: 1000}
-
-// Page returns up to limit of the rows that the filter asks for, the newest first, from behind the cursor of another page; "" is
-// the beginning. It looks for about a twentieth of a second, and a page may therefore be short, or even empty: there is more
-// for as long as it has a Next.
-func (h *History) Page(ctx context.Context, k *Kind, f Filter, cursor string, limit int) (page Page, err error) {
-	err = h.with(ctx, func(ctx context.Context, conn *sql.Conn) error {
-		sc, err := h.newScan(ctx, conn, k, f, cursor)
-		if err != nil {
-			return err
-		}
-		return sc.fill(ctx, &page, limit)
-	})
-	return page, err
-}
-
-// Each calls f with page after page, until there is no more or it returns an error, which Each then returns. limit is for all
-// pages together; 0 is none. Between pages nothing of the log is held.
-func (h *History) Each(ctx context.Context, k *Kind, filter Filter, cursor string, limit int, f func(Page) error) error {
-	for left := limit; ; {
-		want := h.pace.rows
-		if limit > 0 {
-			want = min(left, want)
-		}
-		page, err := h.Page(ctx, k, filter, cursor, want)
-		if err != nil {
-			return err
-		}
-		if err := f(page); err != nil {
-			return err
-		}
-		left -= len(page.Rows)
-		if cursor = page.Next; cursor == "" || limit > 0 && left == 0 {
-			return nil
-		}
-	}
-}
 
 // A walk goes through the ids of a plan, step by step, from the newest to the oldest.
 type scan struct {
@@ -149,14 +111,6 @@ func (sc *scan) firstIDAt(ctx context.Context, t time.Time) (any, error) {
 	return low, nil
 }
 
-// compareIDs compares two ids of a kind.
-func compareIDs(a, b any) int {
-	if a, ok := a.(string); ok {
-		return cmp.Compare(a, b.(string))
-	}
-	return cmp.Compare(a.(int64), b.(int64))
-}
-
 // next returns the span of the next step, which has as many ids as size says or is the last.
 func (sc *scan) next(ctx context.Context) (s span, last bool, err error) {
 	s = sc.remaining
@@ -201,12 +155,4 @@ func (sc *scan) grow(took time.Duration) {
 	if took < sc.pace.step/2 && sc.size < sc.pace.last {
 		sc.size *= 2
 	}
-}
-
-func indexOf(columns []string, name string) int {
-	i := slices.Index(columns, name)
-	if i < 0 {
-		panic("store: there is no column " + name)
-	}
-	return i
 }

@@ -170,11 +170,6 @@ func (s *statements) writeRequest(r *numberedRequest, run int64, doubtful bool) 
 		r.Client.Addr, r.Client.Agent, r.Client.RequestID, max(r.Count, 1), r.Client.Subject, r.Reason)
 }
 
-// inRun makes a number that is unique within a run unique within the file.
-func inRun(run, number int64) int64 {
-	return run<<32 | number
-}
-
 // insert runs one of the inserts.
 func insert(stmt *sql.Stmt, args ...any) error {
 	_, err := stmt.ExecContext(context.Background(), args...)

@@ -254,15 +254,3 @@ func (t *tally) summary() *Summary {
 	}
 	return s
 }
-
-// idTime returns the time in an id, in milliseconds, or 0 if it is none of ours.
-func idTime(id string) int64 {
-	if len(id) < 13 {
-		return 0
-	}
-	ms, err := strconv.ParseInt(id[:8]+id[9:13], 16, 64)
-	if err != nil {
-		return 0
-	}
-	return ms
-}

@@ -136,9 +136,6 @@ func (s fingerprint) counter() uint32 { return binary.BigEndian.Uint32(s.header[
 func (s fingerprint) pages() int64    { return int64(binary.BigEndian.Uint32(s.header[28:])) }
 func (s fingerprint) id() uint32      { return binary.BigEndian.Uint32(s.header[68:]) }
 
-// isWAL reports whether a header says that the file has a WAL.
-func hasWALFlag(header []byte) bool { return header[18] == 2 && header[19] == 2 }
-
 // overwritten notes that the file has the content of another.
 func (f *lockedFile) markOverwritten(size int64) error {
 	return f.markDamaged(fmt.Sprintf("the file was truncated or overwritten by another program (it had %d bytes, and has %d)", f.lastSeen.size, size))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -59,10 +60,61 @@ func (l *logFile) checkRuns(db *sql.DB) error {
 	return nil
 }
 
-// strangeWAL explains that the file was put beside the WAL of another.
-func (l *logFile) wrongWAL(why string) error {
-	base := filepath.Base(l.path)
-	return fileErrorf("audit log %s: it lies beside the -wal of another state of the log (%s); nothing was changed; "+
-		"if %s was put back from a backup, move %s-wal and %s-shm away; if not, move all three away and put a backup in the place of the first",
-		l.path, why, base, base, base)
+// rewriteWAL writes the WAL as it is once more, and waits until it is on disk. What an fsync could not write the kernel may
+// have dropped, though it shows it as written and says no more of it. SQLite would take that for committed, go on behind
+// it, and copy it into the file, and a power cut would take all that away again, or a part. So this comes before SQLite
+// opens the file: at the start, because the last run may have met a failing disk, and after an I/O error.
+//
+// Nobody else must write to the log meanwhile. Other servers are locked out, and whoever else has it open only reads.
+func (f *lockedFile) rewriteWAL() error {
+	wal, err := os.OpenFile(f.path+"-wal", os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer wal.Close()
+	part := make([]byte, 64<<10)
+	for offset := int64(0); ; {
+		n, err := wal.ReadAt(part, offset)
+		if err != nil && err != io.EOF {
+			return err
+		}
+		if n == 0 {
+			return wal.Sync()
+		}
+		if _, err := wal.WriteAt(part[:n], offset); err != nil {
+			return err
+		}
+		offset += int64(n)
+	}
+}
+
+// syncDir waits until the names of the file and its WAL are on disk. SQLite does so too, but takes no notice of a failure.
+func (f *lockedFile) syncDir() error {
+	dir, err := os.Open(filepath.Dir(f.path))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}
+
+// walSize returns the size of the log's WAL, 0 if there is none.
+func (l *logFile) walSize() int64 {
+	info, err := os.Stat(l.path + "-wal")
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// isWAL reports whether a header says that the file has a WAL.
+func hasWALFlag(header []byte) bool { return header[18] == 2 && header[19] == 2 }
+
+// hasJournal reports whether there is a journal beside the file: then the first commit ever was cut short.
+func (l *logFile) hasJournal() bool {
+	_, err := os.Stat(l.path + "-journal")
+	return err == nil
 }
