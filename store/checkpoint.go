@@ -10,8 +10,8 @@ import (
 	"github.com/mattn/go-sqlite3"
 )
 
-// checkpoints copies what is in the WAL into the file, about once a second and beside the writer, so that the writer seldom
-// has to stop for it. It runs until stop is closed.
+// runCheckpoints is the checkpointer: a goroutine that copies the WAL into the file about once a second, in
+// parallel with the writer, so that the writer rarely has to stop for it. It returns when stop is closed.
 func (s *session) runCheckpoints(limits limits, stop <-chan struct{}) {
 	defer close(s.stopped)
 	tick := time.NewTicker(limits.idleInterval)
@@ -22,12 +22,12 @@ func (s *session) runCheckpoints(limits limits, stop <-chan struct{}) {
 			return
 		case <-tick.C:
 		}
-		// Into a file that was truncated nothing is copied, or the writer would find it as large as it was.
+		// Do not copy into a file that was truncated: it would grow again, and the writer would not notice.
 		if info, err := os.Stat(s.file.path); err != nil || info.Size() < s.file.lastSize.Load() {
 			continue
 		}
 		if s.file.walSize() >= limits.walCheckpointSize {
-			// A failure is no news: if it matters, the WAL goes on growing and the writer hits the same problem.
+			// Ignore errors: if the cause persists, the WAL grows and the writer meets the same error.
 			s.file.checkpointing.Store(true)
 			s.checkpointer.ExecContext(context.Background(), "PRAGMA wal_checkpoint(PASSIVE)")
 			s.file.checkpointing.Store(false)
@@ -35,7 +35,7 @@ func (s *session) runCheckpoints(limits limits, stop <-chan struct{}) {
 	}
 }
 
-// stopCheckpoints makes sure that no checkpoint runs beside the writer any more.
+// stopCheckpointer stops the checkpointer and waits for it.
 func (s *session) stopCheckpointer() {
 	if s.stop != nil {
 		close(s.stop)
@@ -44,9 +44,8 @@ func (s *session) stopCheckpointer() {
 	}
 }
 
-// truncate makes a full checkpoint and empties the WAL. It is for the moment when the WAL has become big: while writing goes on,
-// checkpoints beside the writer never let it begin anew. A reader in the middle of a query makes that impossible; then it is tried
-// again a second later.
+// truncateWAL empties the WAL when it has become large: under constant load, the checkpointer alone never gets
+// the chance. A reader in a long query prevents it; then truncateWAL tries again a second later.
 func (s *session) truncateWAL(limits limits, logger *slog.Logger) error {
 	now := time.Now()
 	if now.Sub(s.walLastTry) < limits.idleInterval {
@@ -61,22 +60,23 @@ func (s *session) truncateWAL(limits limits, logger *slog.Logger) error {
 	case err == nil:
 		s.walBlockedSince = time.Time{}
 	case s.walBlockedSince.IsZero():
-		s.walBlockedSince = now // this may be our own checkpoint beside the writer
+		s.walBlockedSince = now // the checkpointer may be the cause
 	case now.Sub(s.walBlockedSince) >= 10*limits.idleInterval && now.Sub(s.walLastWarning) >= time.Minute:
 		s.walLastWarning = now
-		logger.Warn("the audit log's WAL cannot be emptied and grows", "error", err, "file", s.file.path+"-wal", "megabytes", s.walSize>>20)
+		logger.Warn("the audit log's WAL is growing, because it cannot be emptied", "error", err, "file", s.file.path+"-wal", "megabytes", s.walSize>>20)
 	}
-	// Neither a reader nor a full disk is a reason to stop as long as commits work.
+	// A reader or a full disk is no reason to end the session as long as commits work.
 	if code, _ := sqliteCode(err); err != nil && code != sqlite3.ErrFull && !errors.Is(err, errReaderActive) {
 		return err
 	}
 	return s.setBusyTimeout(limits.busyTimeout)
 }
 
-// errReader is why a WAL cannot be emptied while somebody looks at an earlier state of the log.
-var errReaderActive = errors.New("somebody reads the log in one long transaction; end it")
+// errReaderActive is returned when the WAL cannot be emptied because a reader uses an earlier state of the log.
+var errReaderActive = errors.New("a process reads the log in a long transaction; end that transaction")
 
-// fold copies the WAL into the file and empties it. It returns errReader if another connection is in the way.
+// tryTruncateWAL copies the whole WAL into the file and empties it. It returns errReaderActive if another
+// connection prevents that.
 func (s *session) tryTruncateWAL() error {
 	var busy bool
 	var frames, done int

@@ -2,20 +2,21 @@ package store
 
 import "time"
 
-// Commit is a row on its way to the disk.
+// Commit is the pending commit of one row.
 type Commit struct {
 	log      *Log
-	deadline time.Time // when it counts as failed; see watchdog
+	deadline time.Time // when it fails; see watchdog
 
-	// Guarded by log.mu until settled; never changed after that.
+	// Guarded by log.mu until settled, and constant after that.
 	settled bool
 	err     error
-	done    chan struct{} // closed when settled; made by the first who waits, since for most rows nobody does
+	done    chan struct{} // closed when settled; made by the first Wait, since most rows have none
 }
 
-// Wait blocks until the row is durable and returns nil, or until that has failed and returns why; at the latest 5 s after the row
-// was handed in. During an outage it returns at once. A row whose Wait failed may still reach the disk, but an
-// ending then says OutcomeIfFailed (see the package documentation).
+// Wait blocks until the row is durable, and returns nil, or until its commit has failed, and returns the error.
+// It returns at the latest 5 s after the row was handed in, and at once during an outage. A row whose Wait
+// failed may still reach the disk later, but an ending is then written with OutcomeIfFailed (see the package
+// documentation).
 func (c *Commit) Wait() error {
 	c.log.mu.Lock()
 	if !c.settled && c.done == nil {
@@ -29,7 +30,7 @@ func (c *Commit) Wait() error {
 	return c.err
 }
 
-// settleLocked says once and for all what became of the row; the first word counts. The caller holds log.mu.
+// settleLocked sets the result of the commit. Only the first call has an effect. The caller holds log.mu.
 func (c *Commit) settleLocked(err error) {
 	if c.settled {
 		return

@@ -10,7 +10,7 @@ import (
 	"github.com/mattn/go-sqlite3"
 )
 
-// refusal is an error that already names the file and says what to do.
+// fileError is an error that already names the file and says what to do.
 type fileError string
 
 func (r fileError) Error() string { return string(r) }
@@ -24,7 +24,7 @@ func (l *logFile) notALog(why string) error {
 }
 
 func (l *logFile) newer(version int) error {
-	return fileErrorf("audit log %s: made by a newer httpipe (schema %d, this one knows %d); nothing was changed; use that version, or another file",
+	return fileErrorf("audit log %s: made by a newer httpipe (schema %d, this version knows %d); nothing was changed; use that version, or another file",
 		l.path, version, len(migrations.Steps()))
 }
 
@@ -32,15 +32,15 @@ func (l *logFile) corrupt(detail string) error {
 	return fileErrorf("audit log %s: the file is corrupt (%s); nothing was changed; move it and its -wal away, or restore a backup", l.path, detail)
 }
 
-// strangeWAL explains that the file was put beside the WAL of another.
+// wrongWAL returns the error for a file that lies beside the WAL of another file.
 func (l *logFile) wrongWAL(why string) error {
 	base := filepath.Base(l.path)
-	return fileErrorf("audit log %s: it lies beside the -wal of another state of the log (%s); nothing was changed; "+
-		"if %s was put back from a backup, move %s-wal and %s-shm away; if not, move all three away and put a backup in the place of the first",
+	return fileErrorf("audit log %s: its -wal belongs to another state of the log (%s); nothing was changed; "+
+		"if %s was restored from a backup, move %s-wal and %s-shm away; otherwise move all three away and restore a backup",
 		l.path, why, base, base, base)
 }
 
-// explain adds to an error of SQLite which file it is about and what to do about it.
+// explain adds the file and a remedy to an error from SQLite.
 func (l *logFile) explain(what string, err error) error {
 	var r fileError
 	if errors.As(err, &r) {
@@ -52,7 +52,7 @@ func (l *logFile) explain(what string, err error) error {
 	case sqlite3.ErrCorrupt, sqlite3.ErrNotADB:
 		return l.corrupt(err.Error())
 	case sqlite3.ErrBusy, sqlite3.ErrLocked:
-		advice = "; another process holds a lock on it: end that one's transaction"
+		advice = "; another process holds a lock on it; end its transaction"
 	case sqlite3.ErrFull:
 		advice = "; free some space"
 	case sqlite3.ErrReadonly, sqlite3.ErrPerm, sqlite3.ErrCantOpen:
@@ -61,17 +61,17 @@ func (l *logFile) explain(what string, err error) error {
 			advice = "; let this user read the file, its -wal and its -shm"
 		}
 	case sqlite3.ErrIoErr:
-		advice = "; look after the disk"
+		advice = "; check the disk"
 	}
 	return fmt.Errorf("audit log %s: %s: %w%s", l.path, what, err, advice)
 }
 
-// oneLine makes one line of what SQLite says of a damaged file.
+// joinLines puts SQLite's description of a damaged file on one line.
 func joinLines(verdict string) string {
 	return strings.ReplaceAll(strings.TrimPrefix(verdict, "*** in database main ***\n"), "\n", "; ")
 }
 
-// sqliteCode returns the primary result code if err comes from SQLite.
+// sqliteCode returns the primary result code of err, if err comes from SQLite.
 func sqliteCode(err error) (sqlite3.ErrNo, bool) {
 	var e sqlite3.Error
 	if !errors.As(err, &e) {

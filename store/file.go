@@ -23,16 +23,17 @@ const (
 	// applicationID marks an SQLite file as an audit log of httpipe: "htpp".
 	applicationID = 0x68747070
 
-	// magic is how every SQLite file begins.
+	// magic is the beginning of every SQLite file.
 	magic = "SQLite format 3\x00"
 
-	// minLibrary is SQLite 3.51.3, the first without the bug that could corrupt a WAL when two connections reset it at once.
+	// minLibrary is SQLite 3.51.3, which fixes a bug that could corrupt a WAL when two connections reset it at
+	// once.
 	minLibrary = 3051003
 
-	// headerSize is how long an SQLite file's header is.
+	// headerSize is the length of an SQLite file's header.
 	headerSize = 100
 
-	// bigFile is the size from which on the check at start takes long enough to be announced.
+	// bigFile is the size from which the check at the start takes long enough to be logged.
 	bigFile = 256 << 20
 )
 
@@ -44,27 +45,28 @@ func checkLibrary() error {
 	return nil
 }
 
-// logFile says which file is meant, and what is wrong with it.
+// logFile identifies the file of an audit log.
 type logFile struct {
-	path string      // absolute and free of symbolic links, as SQLite forms the names of its side files
-	info fs.FileInfo // which file that was when it was opened
+	path string      // absolute and without symbolic links, because SQLite derives the names of the side files from it
+	info fs.FileInfo // identifies the file that was opened
 }
 
-// held is the audit log's file, opened and locked by this process from before SQLite first sees it until after SQLite has closed it.
-// No other descriptor of the file may be closed in between: that would drop SQLite's locks.
+// lockedFile is the file of an audit log that this process has open and locked, from before SQLite opens it
+// until after SQLite has closed it. In between, no other descriptor of the file may be closed: that would drop
+// SQLite's locks.
 type lockedFile struct {
 	logFile
-	file     *os.File // locked; closed after SQLite has closed the file
-	lockFile *os.File // has the lock where file cannot; else nil
+	file     *os.File // closed after SQLite has closed the file
+	lockFile *os.File // holds the lock on systems where file cannot; otherwise nil
 
-	lastSeen      fingerprint               // owned by the writer; empty before the first session
-	lastSize      atomic.Int64              // of seen
-	checkpointing atomic.Bool               // a checkpoint beside the writer is changing the file
-	run           run                       // the current one; empty until it is recorded
-	damage        atomic.Pointer[fileError] // what another program did to the content; nil while it did nothing
+	lastSeen      fingerprint               // owned by the writer; zero before the first session
+	lastSize      atomic.Int64              // the size in lastSeen
+	checkpointing atomic.Bool               // the checkpointer is writing to the file
+	run           run                       // the current run; zero until it is recorded
+	damage        atomic.Pointer[fileError] // set when another program has changed the content
 }
 
-// hold opens the file, creating it empty if it is not there, and locks it.
+// openLocked opens the file and locks it. It creates an empty file if there is none.
 func openLocked(path string) (_ *lockedFile, err error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -90,7 +92,7 @@ func openLocked(path string) (_ *lockedFile, err error) {
 		return nil, fmt.Errorf("audit log %s: not a regular file; give the path of a file", abs)
 	}
 	if err := writableDir(f.path); err != nil {
-		return nil, fmt.Errorf("audit log %s: SQLite must be able to make files beside it, and %s is not writable (%w); allow it, or choose another directory", abs, filepath.Dir(f.path), err)
+		return nil, fmt.Errorf("audit log %s: SQLite must create files beside it, but %s is not writable (%w); make it writable, or choose another directory", abs, filepath.Dir(f.path), err)
 	}
 	locked, side, err := lock(file)
 	f.lockFile = side
@@ -98,26 +100,26 @@ func openLocked(path string) (_ *lockedFile, err error) {
 		return nil, fmt.Errorf("audit log %s: cannot be locked: %w", abs, err)
 	}
 	if !locked {
-		return nil, fmt.Errorf("audit log %s: another httpipe is using it; stop that one, or give this one a file of its own", abs)
+		return nil, fmt.Errorf("audit log %s: another httpipe is using it; stop that process, or choose another file", abs)
 	}
 	return f, nil
 }
 
-// openingError explains why a file could not be opened for reading and writing.
+// explainOpen returns the error for a file that could not be opened for reading and writing.
 func explainOpen(path string, err error) error {
 	var cause *fs.PathError
 	if errors.As(err, &cause) {
-		err = cause.Err // the rest of it is said below
+		err = cause.Err // without the operation and the path
 	}
 	info, statErr := os.Stat(path)
 	switch {
 	case statErr == nil && info.IsDir():
 		return fmt.Errorf("audit log %s: is a directory; give the path of a file in it", path)
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("audit log %s: there is no directory %s; create it, or choose another path", path, filepath.Dir(path))
+		return fmt.Errorf("audit log %s: directory %s does not exist; create it, or choose another path", path, filepath.Dir(path))
 	case errors.Is(err, fs.ErrPermission):
 		what := path
-		if statErr != nil { // so it is about making the file
+		if statErr != nil { // the file does not exist and could not be created
 			what = filepath.Dir(path)
 		}
 		return fmt.Errorf("audit log %s: user %d may not read and write %s; change its owner or mode, or choose another path", path, os.Geteuid(), what)
@@ -126,7 +128,7 @@ func explainOpen(path string, err error) error {
 	}
 }
 
-// release closes the file, which unlocks it.
+// release closes the file and so unlocks it.
 func (f *lockedFile) release() {
 	f.file.Close()
 	if f.lockFile != nil {
@@ -134,8 +136,8 @@ func (f *lockedFile) release() {
 	}
 }
 
-// inspect looks at the file without changing it, and returns an error unless it is empty or a sound audit log that this
-// program can use. A foreign file never gets as far as SQLite.
+// checkBeforeOpen returns an error unless the file is empty or a sound audit log that this program can use. It
+// does not change the file, and lets SQLite open it only if its header is that of an audit log.
 func (f *lockedFile) checkBeforeOpen(logger *slog.Logger) error {
 	header, err := f.readHeader(f.file)
 	switch {
@@ -144,7 +146,7 @@ func (f *lockedFile) checkBeforeOpen(logger *slog.Logger) error {
 	case len(header) == 0:
 		return f.checkNeverUsed()
 	case f.hasJournal() && bytes.Equal(header, make([]byte, headerSize)):
-		return f.checkThroughSQLite() // the power failed during the first commit ever, and only its later pages are there
+		return f.checkThroughSQLite() // the power failed during the first commit, and only the later pages were written
 	}
 	if err := f.checkHeader(header); err != nil {
 		return err
@@ -158,7 +160,7 @@ func (f *lockedFile) checkBeforeOpen(logger *slog.Logger) error {
 	return f.checkThroughSQLite()
 }
 
-// header reads the first bytes of the file, fewer than headerSize if it has no more.
+// readHeader reads the header of the file, or less if the file is shorter.
 func (l *logFile) readHeader(file io.ReaderAt) ([]byte, error) {
 	header := make([]byte, headerSize)
 	n, err := io.ReadFull(io.NewSectionReader(file, 0, headerSize), header)
@@ -168,13 +170,13 @@ func (l *logFile) readHeader(file io.ReaderAt) ([]byte, error) {
 	return header[:n], nil
 }
 
-// recognise returns an error unless the header is that of an audit log whose version this program knows.
+// checkHeader returns an error unless the header is that of an audit log whose version this program knows.
 func (l *logFile) checkHeader(header []byte) error {
 	if len(header) < headerSize || string(header[:len(magic)]) != magic {
 		return l.notALog("it is not an SQLite file")
 	}
-	// A newer header than this one may be in the WAL, but an audit log has its application id from its first commit on,
-	// which is made before it has a WAL.
+	// The WAL may have a newer header. But the first commit, which sets the application id, is made before there
+	// is a WAL.
 	if id := binary.BigEndian.Uint32(header[68:]); id != applicationID {
 		return l.notALog(fmt.Sprintf("it is an SQLite file of another program (application id %#x)", id))
 	}
@@ -184,12 +186,13 @@ func (l *logFile) checkHeader(header []byte) error {
 	return nil
 }
 
-// check looks at the file through SQLite, which sees what the WAL adds. It uses a connection that cannot write: one that
-// can would fold the WAL into the file on closing, and a file that is refused has to stay as it is.
+// checkThroughSQLite checks the file as SQLite sees it, with the WAL. It uses a read-only connection: one that
+// can write would checkpoint the WAL into the file when it is closed, and a file that fails the check must stay
+// unchanged.
 func (f *lockedFile) checkThroughSQLite() error {
 	mode := "ro"
 	if f.hasJournal() {
-		mode = "rw" // it has to be rolled back before anything can be read
+		mode = "rw" // SQLite must roll back the journal before it can read
 	}
 	db, err := sql.Open("sqlite3", dsn(f.path, mode, standardLimits.busyTimeout))
 	if err != nil {
@@ -211,7 +214,7 @@ func (f *lockedFile) checkThroughSQLite() error {
 	}
 	if verdict != "ok" {
 		if f.walSize() > 0 && f.soundWithoutWAL() {
-			return f.wrongWAL("the file is sound, and with its -wal it is corrupt")
+			return f.wrongWAL("the file alone is sound, but with its -wal it is corrupt")
 		}
 		return f.corrupt(joinLines(verdict))
 	}

@@ -4,16 +4,16 @@ import (
 	"time"
 )
 
-// StillOpen is the outcome that the view exchanges has for what runs.
+// StillOpen is the outcome of a running exchange in the view exchanges.
 const StillOpen = "open"
 
-// A Filter says what is asked for. Of its zero value that is everything.
+// A Filter selects rows. The zero Filter selects all.
 type Filter struct {
-	Namespace, Channel, Outcome, Role string    // "" is any
-	From, To                          time.Time // From is included, To is not; zero is no bound
+	Namespace, Channel, Outcome, Role string    // "": any
+	From, To                          time.Time // From is included, To is not; zero: no bound
 }
 
-// value returns what the filter wants a column to be.
+// value returns the value that the filter requires in a column, or "".
 func (f *Filter) value(column string) string {
 	switch column {
 	case "namespace":

@@ -8,22 +8,23 @@ import (
 	"time"
 )
 
-// anID is what a cursor among exchanges is.
+// idPattern matches the id of an exchange.
 var idPattern = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 
-// idBeginning is what the id of an exchange can begin with.
+// idPrefixPattern matches a prefix of an id of an exchange.
 var idPrefixPattern = regexp.MustCompile(`^[0-9a-f-]+$`)
 
-// slack is how far a clock may have been set back without anything being overlooked that is searched by time.
+// clockSlack is how far the clock may have been set back without a search by time missing rows.
 const clockSlack = 24 * time.Hour
 
-// idFloor returns what is not greater than the id of any exchange that was matched at or after that time.
+// idFloor returns a lower bound for the ids of all exchanges matched at or after that time, in Unix
+// milliseconds.
 func idFloor(ms int64) string {
 	ms = max(ms, 0)
 	return fmt.Sprintf("%08x-%04x", ms>>16, ms&0xffff)
 }
 
-// idTime returns the time in an id, in milliseconds, or 0 if it is none of ours.
+// idTime returns the time in the id of an exchange, in Unix milliseconds, or 0 if there is none.
 func idTime(id string) int64 {
 	if len(id) < 13 {
 		return 0
@@ -35,7 +36,7 @@ func idTime(id string) int64 {
 	return ms
 }
 
-// compareIDs compares two ids of a kind.
+// compareIDs compares two ids of the same kind of row.
 func compareIDs(a, b any) int {
 	if a, ok := a.(string); ok {
 		return cmp.Compare(a, b.(string))
@@ -43,7 +44,7 @@ func compareIDs(a, b any) int {
 	return cmp.Compare(a.(int64), b.(int64))
 }
 
-// inRun makes a number that is unique within a run unique within the file.
+// inRun combines the id of a run with a number that is unique in the run into an id that is unique in the file.
 func inRun(run, number int64) int64 {
 	return run<<32 | number
 }

@@ -6,30 +6,30 @@ import (
 	"strconv"
 )
 
-// A Kind is what the rows of a view tell of. All kinds are below.
+// A Kind is a kind of row that a History can list; each has a view of its own. Kinds lists them all.
 type Kind struct {
 	Name    string   // of the view
-	Filters []string // the columns of a Filter that it has, besides the time
+	Filters []string // the columns that a Filter can select by, besides the time
 
 	table   string
-	columns string // of the view that are shown
+	columns string // the columns to return
 	textID  bool
-	indexes []index // of the table; one for a namespace comes behind one for its channels
+	indexes []index // of the table; the index on a channel comes before the index on its namespace alone
 
-	// The time that a Filter asks for is in a column of this name, in table and view. Rows can be away from where this time alone
-	// would put them: a clock was set back, the row stands for the refusals of a minute, or an id, if that is text with a time in
-	// it, was made a moment before its match.
+	// The column that From and To of a Filter refer to, in the table and in the view. The order of this time can
+	// differ from the order of ids: after the clock was set back, for a row that stands for the refusals of a
+	// minute, and for exchanges, whose id is generated just before the match.
 	time string
 }
 
-// An index finds the rows that have certain values in some columns, in the order of their ids.
+// An index finds rows by the values of some columns, ordered by id.
 type index struct {
 	name    string
 	columns []string
 }
 
 var (
-	// Exchanges are filtered by the time of their match.
+	// Exchanges are filtered by the time of the match.
 	Exchanges = &Kind{
 		Name:    "exchanges",
 		Filters: []string{"namespace", "channel", "outcome"},
@@ -38,8 +38,8 @@ var (
 		textID:  true,
 		time:    "matched_at",
 	}
-	// Requests that were never matched are filtered by the time of their end, which is when they are recorded, but for a row that
-	// stands for the refusals of a minute.
+	// Requests are those that were never matched. They are filtered by the time of their end, which is when they
+	// are recorded. Exceptions are rows that stand for the refusals of a minute.
 	Requests = &Kind{
 		Name:    "requests",
 		Filters: []string{"namespace", "channel", "outcome", "role"},
@@ -51,8 +51,8 @@ var (
 			{"request_outcome", []string{"outcome"}}, {"request_role", []string{"role"}},
 		},
 	}
-	// Channels are lives of channels, filtered by the time at which they began. What happened in one that is still open is not
-	// counted here, as the view does: that could take long.
+	// Channels are the lives of channels, filtered by the time of their opening. Unlike the view, a page has no
+	// counts for a life that is still open, because counting could take long.
 	Channels = &Kind{
 		Name:    "channels",
 		Filters: []string{"namespace", "channel"},
@@ -63,10 +63,10 @@ var (
 	}
 )
 
-// Kinds are all there are.
+// Kinds are all kinds of rows.
 var Kinds = []*Kind{Exchanges, Requests, Channels}
 
-// KindOf returns the kind of that name, or nil.
+// KindOf returns the kind with that name, or nil.
 func KindOf(name string) *Kind {
 	if i := slices.IndexFunc(Kinds, func(k *Kind) bool { return k.Name == name }); i >= 0 {
 		return Kinds[i]
@@ -74,23 +74,23 @@ func KindOf(name string) *Kind {
 	return nil
 }
 
-// CheckCursor returns an error unless a page of this kind can have had such a cursor.
+// CheckCursor returns an error if cursor cannot come from a page of this kind.
 func (k *Kind) CheckCursor(cursor string) error {
 	_, err := k.parseCursor(cursor)
 	return err
 }
 
-// parse returns the id that a cursor says.
+// parseCursor returns the id in a cursor.
 func (k *Kind) parseCursor(cursor string) (any, error) {
 	if k.textID {
 		if !idPattern.MatchString(cursor) {
-			return nil, fmt.Errorf("no cursor among %s: %q", k.Name, cursor)
+			return nil, fmt.Errorf("%q is not a cursor of %s", cursor, k.Name)
 		}
 		return cursor, nil
 	}
 	id, err := strconv.ParseInt(cursor, 10, 64)
 	if err != nil || id < 0 {
-		return nil, fmt.Errorf("no cursor among %s: %q", k.Name, cursor)
+		return nil, fmt.Errorf("%q is not a cursor of %s", cursor, k.Name)
 	}
 	return id, nil
 }

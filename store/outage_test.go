@@ -231,7 +231,7 @@ func TestRefusedRow(t *testing.T) {
 	if f.Lost() != 3 {
 		t.Errorf("Lost is %d, want 3", f.Lost())
 	}
-	if n := strings.Count(f.logged.String(), "refused a row, which is a bug"); n != 3 {
+	if n := strings.Count(f.logged.String(), "rejected a row; this is a bug"); n != 3 {
 		t.Errorf("%d refused rows were logged, want 3", n)
 	}
 	for _, id := range []string{first, good, last} {

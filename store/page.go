@@ -6,17 +6,17 @@ import (
 	"slices"
 )
 
-// A Page is some of what was asked for, the newest first.
+// A Page is part of the result of a query, newest rows first.
 type Page struct {
 	Columns []string
-	Rows    [][]any // each a string, an int64 or nil for each column
-	Next    string  // the cursor of the next page; empty if there is none
+	Rows    [][]any // one string, int64 or nil for each column
+	Next    string  // cursor of the next page; empty on the last page
 }
 
-// Value returns what row i has in a column, which must be one of the Columns.
+// Value returns the value of row i in a column. It panics if there is no such column.
 func (p Page) Value(i int, column string) any { return p.Rows[i][indexOf(p.Columns, column)] }
 
-// add appends the rows that a query finds.
+// add appends the rows that a query returns.
 func (p *Page) add(ctx context.Context, conn *sql.Conn, query string, args ...any) error {
 	rows, err := conn.QueryContext(ctx, query, args...)
 	if err != nil {

@@ -11,23 +11,22 @@ import (
 	"time"
 )
 
-// The query planner. SQLite's own planner has no statistics here and would estimate; this one measures. For a
-// filter there are several plans, one for each index that helps. Of a kind's plans, choose takes the one that has
-// the fewest ids to visit. A walk (page.go) then visits these ids in spans, and reads the rows of each span
-// through the view.
+// The query planner. SQLite's own planner has no statistics here and would guess; this one measures. A filter
+// has one plan for each index that helps, and choosePlan takes the plan with the fewest ids to visit. A scan
+// (scan.go) then visits these ids in spans, and reads the rows of each span through the view.
 
-// A plan finds ids through one index: all that its filter asks for, and perhaps more.
+// A plan finds ids through one index: all ids that match the filter, and perhaps more.
 type plan struct {
-	query   string   // for ids, and for what the order goes by; ?1 and ?2 are a span
-	args    []any    // what else it needs, from ?3 on
-	order   string   // which has the newest first
-	columns []string // of the filter, which need not be looked at any more
-	listIDs bool     // to find the rows, list the ids first: there is no index for the rows themselves
+	query   string   // selects ids, and the columns in order; ?1 and ?2 are the span
+	args    []any    // from ?3 on
+	order   string   // newest first
+	columns []string // filter columns that the query covers fully
+	listIDs bool     // select the rows by a list of ids, because the table itself has no such index
 }
 
 const byID = "id DESC"
 
-// plans returns all that can be used for a filter, at least one.
+// plans returns the plans for a filter, at least one.
 func (k *Kind) plans(f *Filter, running func() []string) []plan {
 	var found []plan
 	for _, i := range k.indexes {
@@ -45,13 +44,13 @@ func (k *Kind) plans(f *Filter, running func() []string) []plan {
 	return found
 }
 
-// finds reports whether one of the plans goes by that column.
+// coversColumn reports whether one of the plans covers that column.
 func coversColumn(plans []plan, column string) bool {
 	return slices.ContainsFunc(plans, func(p plan) bool { return slices.Contains(p.columns, column) })
 }
 
-// conditions returns what the filter wants of these columns, as conditions that are to be added, and their args from ?3 on. If
-// it does not ask for each of them, that is nothing.
+// conditions returns SQL conditions for these columns of the filter, each beginning with AND, and their
+// arguments from ?3 on. It returns "" unless the filter has a value for every column.
 func (f *Filter) conditions(columns []string) (text string, args []any) {
 	for i, column := range columns {
 		value := f.value(column)
@@ -64,8 +63,8 @@ func (f *Filter) conditions(columns []string) (text string, args []any) {
 	return text, args
 }
 
-// byBlock returns a plan that finds the exchanges of a namespace, or of a channel: in one block after the other, and before
-// that among those that are in none yet.
+// byBlock returns a plan that finds the exchanges of a namespace or of a channel through the blocks, newest
+// block first, preceded by the exchanges that are not in a block yet.
 func byBlock(f *Filter) []plan {
 	columns := []string{"namespace", "channel"}
 	conditions, args := f.conditions(columns)
@@ -76,7 +75,7 @@ func byBlock(f *Filter) []plan {
 	if conditions == "" {
 		return nil
 	}
-	const first = "(SELECT id FROM block WHERE last >= %s ORDER BY last LIMIT 1)" // that can have an id
+	const first = "(SELECT id FROM block WHERE last >= %s ORDER BY last LIMIT 1)" // the block that would contain this id
 	return []plan{{
 		query: `SELECT 1 << 62 AS block, id FROM exchange NOT INDEXED
 			WHERE id > coalesce((SELECT max(last) FROM block), '') AND id >= ?1 AND id < ?2` + conditions + `
@@ -90,8 +89,9 @@ func byBlock(f *Filter) []plan {
 	}}
 }
 
-// byOutcome returns a plan that finds exchanges by their outcome, unless most have it. The outcome is with the beginning or
-// with the ending; while there is none, the server knows what runs.
+// byOutcome returns a plan that finds exchanges by their outcome, except for the most common one. The outcome
+// is in the row of the beginning or in that of the ending. An open exchange has neither, but the server knows
+// which these are.
 func byOutcome(outcome string, running func() []string) []plan {
 	switch {
 	case outcome == "" || outcome == Delivered || outcome == StillOpen && running == nil:
@@ -114,19 +114,19 @@ func byOutcome(outcome string, running func() []string) []plan {
 	}}
 }
 
-// span is a range of ids: from low on, and below high.
+// span is the range of ids from low up to, but not including, high.
 type span struct{ low, high any }
 
-// in returns the args of the plan's query for a span.
+// argsFor returns the arguments of the plan's query for a span.
 func (p *plan) argsFor(s span) []any { return append([]any{s.low, s.high}, p.args...) }
 
-// nth returns a query for the nth id of a span, where the 0th is the newest, and its args.
+// nthQuery returns a query for the nth newest id of a span, counted from 0, and its arguments.
 func (p *plan) nthQuery(s span, n int) (query string, args []any) {
 	return "SELECT id FROM (" + p.query + " ORDER BY " + p.order + " LIMIT 1 OFFSET ?)", append(p.argsFor(s), n)
 }
 
-// where returns the condition for the rows of the view in a span, which must come first in its query. A column with a + is
-// not looked up in an index.
+// where returns the condition that selects the rows of the view in a span. Its numbered parameters require it
+// to be first in the query. A "+" before a column keeps SQLite from using an index for it.
 func (k *Kind) where(p *plan, f *Filter, s span) (condition string, args []any) {
 	conditions := []string{"id >= ?", "id < ?"}
 	args = []any{s.low, s.high}
@@ -150,10 +150,11 @@ func (k *Kind) where(p *plan, f *Filter, s span) (condition string, args []any) 
 	return strings.Join(conditions, " AND "), args
 }
 
-// timestamp writes a time as the views do.
+// timestamp formats a time like the views.
 func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// choose takes the plan with the fewest ids to visit: the one that gets furthest back in time with the same number of them.
+// choosePlan takes the plan with the fewest ids to visit: the one that reaches furthest back with the same
+// number of ids.
 func (sc *scan) choosePlan(ctx context.Context, plans []plan) error {
 	sc.plan = plans[0]
 	if len(plans) == 1 {
@@ -166,7 +167,7 @@ func (sc *scan) choosePlan(ctx context.Context, plans []plan) error {
 			return err
 		}
 		if id == nil {
-			sc.plan = p // it has not even that many
+			sc.plan = p // it has fewer ids than the sample
 			return nil
 		}
 		if oldest == nil || compareIDs(id, oldest) < 0 {
@@ -176,7 +177,7 @@ func (sc *scan) choosePlan(ctx context.Context, plans []plan) error {
 	return nil
 }
 
-// nth returns the id behind which the plan has n-1 newer ones among the rest, or nil.
+// nthID returns the nth newest id of the plan in the remaining span, counted from 1, or nil.
 func (sc *scan) nthID(ctx context.Context, p *plan, n int) (id any, err error) {
 	query, args := p.nthQuery(sc.remaining, n-1)
 	err = sc.conn.QueryRowContext(ctx, query, args...).Scan(&id)
@@ -189,7 +190,7 @@ func (sc *scan) nthID(ctx context.Context, p *plan, n int) (id any, err error) {
 func jsonArray(texts []string) string {
 	array, err := json.Marshal(texts)
 	if err != nil {
-		panic(err) // strings always marshal
+		panic(err) // cannot happen with strings
 	}
 	return string(array)
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// add queues the row, or loses it.
+// add queues the row, or counts it as lost.
 func (l *Log) add(r *row) *Commit {
 	r.commit.log = l
 	r.commit.deadline = time.Now().Add(l.limits.commitTimeout)
@@ -30,13 +30,14 @@ func (l *Log) add(r *row) *Commit {
 	if first {
 		select {
 		case l.wake <- struct{}{}:
-		default: // the writer has not yet seen the last one
+		default: // the writer has not yet received the last signal
 		}
 	}
 	return &r.commit
 }
 
-// admitLocked returns why the row has to be lost, or nil, and keeps count of what is open. The caller holds mu.
+// admitLocked returns nil if the row can be queued, and otherwise why it is lost. It keeps track of what is
+// open. The caller holds mu.
 func (l *Log) admitLocked(r *row) error {
 	err := l.roomLocked(r.entry)
 	switch e := r.entry.(type) {
@@ -49,7 +50,7 @@ func (l *Log) admitLocked(r *row) error {
 	case LifeEnd:
 		if o := (key{life: e.ID}); l.beginningLost[o] {
 			delete(l.beginningLost, o)
-			return fmt.Errorf("audit log %s: the opening of channel life %d was lost, and so is its closing", l.file.path, e.ID)
+			return fmt.Errorf("audit log %s: the opening of channel life %d was lost, so its closing is lost too", l.file.path, e.ID)
 		}
 		if err == nil {
 			l.openLives--
@@ -63,7 +64,7 @@ func (l *Log) admitLocked(r *row) error {
 	case ExchangeEnd:
 		if o := (key{exchange: e.ID}); l.beginningLost[o] {
 			delete(l.beginningLost, o)
-			return fmt.Errorf("audit log %s: the beginning of exchange %s was lost, and so is its ending", l.file.path, e.ID)
+			return fmt.Errorf("audit log %s: the beginning of exchange %s was lost, so its ending is lost too", l.file.path, e.ID)
 		}
 		if err == nil {
 			delete(l.running, e.ID)
@@ -76,8 +77,8 @@ func (l *Log) admitLocked(r *row) error {
 	return err
 }
 
-// roomLocked returns an error if the log is closed or there are too many rows in memory. A flood of refused requests must not
-// crowd out the exchanges, so requests may have only half of the room. The caller holds mu.
+// roomLocked returns an error if the log is closed or too many rows are in memory. Requests may fill only half
+// of the room, so that a flood of refused requests does not displace exchanges. The caller holds mu.
 func (l *Log) roomLocked(entry any) error {
 	if l.closed {
 		return errClosed
@@ -87,12 +88,12 @@ func (l *Log) roomLocked(entry any) error {
 		room /= 2
 	}
 	if len(l.batch)+len(l.queue) >= room {
-		return fmt.Errorf("audit log %s: %d rows wait to be written and there is no room for more", l.file.path, len(l.batch)+len(l.queue))
+		return fmt.Errorf("audit log %s: %d rows are waiting to be written, and there is no room for more", l.file.path, len(l.batch)+len(l.queue))
 	}
 	return nil
 }
 
-// orphan names a thing whose beginning is not in the file: an exchange by its id, or a life.
+// key identifies an exchange by its id, or a life by its number.
 type key struct {
 	exchange string
 	life     int64

@@ -14,11 +14,11 @@ import (
 	"httpipe/migrations"
 )
 
-// A reader looks at an audit log, which a server may have open, and changes nothing in it.
+// reader reads an audit log, which a server may have open, without changing it.
 type reader struct {
 	logFile
-	inUse     bool // a server had it when the reader was opened
-	immutable bool // SQLite takes no locks and looks at no WAL; see how
+	inUse     bool // by a server, when the reader was opened
+	immutable bool // SQLite takes no locks and ignores a WAL; see chooseDSN
 	db        *sql.DB
 	conn      *sql.Conn // the only connection of db
 }
@@ -30,7 +30,7 @@ func openReader(path string) (_ *reader, err error) {
 		return nil, err
 	}
 	if r.inUse, err = inUse(r.path); err != nil {
-		return nil, fmt.Errorf("audit log %s: cannot find out whether a server uses it: %w", r.path, err)
+		return nil, fmt.Errorf("audit log %s: cannot determine whether a server uses it: %w", r.path, err)
 	}
 	how, err := r.chooseDSN()
 	if err != nil {
@@ -58,13 +58,15 @@ func openReader(path string) (_ *reader, err error) {
 	return r, nil
 }
 
-// how returns how SQLite is to open the log.
+// chooseDSN returns the data source name with which to open the log.
 //
-// Without a WAL no server has the log open, or none has read it yet. A connection that may write leaves it that way: it removes at its
-// end the side files that SQLite needs even for reading. With a WAL it must not, because it would fold the WAL of a crash into the file.
+// If there is no WAL, either no server has the log open, or nothing has read it yet. A connection that may
+// write leaves it that way: when closed, it removes the side files that SQLite needs even for reading. If there
+// is a WAL, the connection must be read-only, because otherwise it would checkpoint the WAL of a crashed server
+// into the file.
 //
-// Where no side files can be made, those of a server or of a crash serve, if they can be read. A log that was closed needs none: SQLite
-// is told that it does not change, and unchanged looks after that.
+// Where no side files can be created, SQLite uses those of a server or of a crash, if they are readable. A log
+// that was closed needs none: SQLite is told that the file is immutable, and checkUnchanged verifies that.
 func (r *reader) chooseDSN() (string, error) {
 	const readOnly = "&_query_only=1"
 	_, err := os.Stat(r.path + "-wal")
@@ -84,40 +86,40 @@ func (r *reader) chooseDSN() (string, error) {
 	return dsn(r.path, "ro", standardLimits.busyTimeout) + readOnly, nil
 }
 
-// sideFiles returns an error if the log cannot be read as it is because one of its side files is missing or cannot be read. What the
-// file holds without them is what it was some time ago.
+// checkSideFiles returns an error if a side file is missing or not readable. Without the side files the log
+// would appear in an old state.
 func (r *reader) checkSideFiles() error {
 	for _, suffix := range []string{"-wal", "-shm"} {
 		err := unix.Access(r.path+suffix, unix.R_OK)
 		switch {
 		case err == nil:
 		case errors.Is(err, fs.ErrPermission):
-			return fmt.Errorf("audit log %s: the newest records are in its -wal, and user %d may not read %s; allow that, or do this as the user of the server",
+			return fmt.Errorf("audit log %s: the newest records are in its -wal, and user %d may not read %s; allow that, or run this as the server's user",
 				r.path, os.Geteuid(), r.path+suffix)
 		case r.inUse:
-			return fmt.Errorf("audit log %s: a server is starting or failing on it (%s: %w); try again, or look at its log", r.path, r.path+suffix, err)
+			return fmt.Errorf("audit log %s: a server that uses it is starting or failing (%s: %w); try again, or read the server's messages", r.path, r.path+suffix, err)
 		default:
-			return fmt.Errorf("audit log %s: the newest records are in its -wal, which SQLite cannot read without %s and cannot make that here (%w); "+
-				"copy the file and its -wal to a directory that can be written, and read the copy", r.path, r.path+suffix, err)
+			return fmt.Errorf("audit log %s: the newest records are in its -wal, which SQLite cannot read without %s, and it cannot create that file here (%w); "+
+				"copy the file and its -wal to a writable directory, and read the copy", r.path, r.path+suffix, err)
 		}
 	}
 	return nil
 }
 
-// unchanged returns an error unless what was read is what the file says: it is still at its path, and where SQLite has taken no
-// locks, no server has begun to write to it.
+// checkUnchanged returns an error unless what was read can be trusted: the file is still at its path and, if it
+// was opened as immutable, no server has begun to write to it.
 func (r *reader) checkUnchanged() error {
 	info, err := r.checkPath()
 	if err != nil || !r.immutable {
 		return err
 	}
 	if info.Size() != r.info.Size() || !info.ModTime().Equal(r.info.ModTime()) || r.walSize() > 0 {
-		return fileErrorf("audit log %s: a server has begun to write to it; do this again", r.path)
+		return fileErrorf("audit log %s: a server has begun to write to it; try again", r.path)
 	}
 	return nil
 }
 
-// locate finds the file and makes sure that it is an audit log, before SQLite sees it.
+// locate finds the file and checks that it is an audit log, before SQLite opens it.
 func (r *reader) locate(path string) error {
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -127,7 +129,7 @@ func (r *reader) locate(path string) error {
 	if r.info, err = os.Stat(abs); err != nil {
 		return explainRead(abs, err)
 	}
-	if !r.info.Mode().IsRegular() { // which includes what would block when it is opened
+	if !r.info.Mode().IsRegular() { // opening some of the others would block
 		return fmt.Errorf("audit log %s: not a regular file; give the path of the log (--audit-db)", abs)
 	}
 	if r.path, err = filepath.EvalSymlinks(abs); err != nil {
@@ -148,7 +150,7 @@ func (r *reader) locate(path string) error {
 		}
 	}
 	if len(header) == 0 || r.hasJournal() {
-		return fmt.Errorf("audit log %s: its first start was cut short, and nothing is recorded in it; start the server", r.path)
+		return fmt.Errorf("audit log %s: the first start was interrupted, and nothing is recorded yet; start the server", r.path)
 	}
 	if err := r.checkHeader(header); err != nil {
 		return err
@@ -156,19 +158,19 @@ func (r *reader) locate(path string) error {
 	return r.checkWAL(header)
 }
 
-// readingError explains why a file could not be opened for reading.
+// explainRead returns the error for a file that could not be opened for reading.
 func explainRead(path string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("audit log %s: there is no such file; say where the log is (--audit-db)", path)
+		return fmt.Errorf("audit log %s: there is no such file; give the path of the log (--audit-db)", path)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("audit log %s: no permission to read it as user %d; do this as the user of the server", path, os.Geteuid())
+		return fmt.Errorf("audit log %s: user %d may not read it; run this as the server's user", path, os.Geteuid())
 	default:
 		return fmt.Errorf("audit log %s: %w", path, err)
 	}
 }
 
-// close ends the reading. It may be called twice.
+// close closes the connection. It may be called twice.
 func (r *reader) close() error {
 	var errs []error
 	if r.conn != nil {

@@ -8,28 +8,28 @@ import (
 	"time"
 )
 
-// pruneRows is how many rows a step of retention looks at and may delete: few enough that nobody notices the pause.
+// pruneBatch is how many rows one step examines and may delete: few enough for the pause to be short.
 const pruneBatch = 1000
 
-// retention removes what ended too long ago, in rounds that are made of short steps. It belongs to the writer.
+// retention deletes old rows. It works in rounds, which consist of short steps. It is owned by the writer.
 type retention struct {
-	retain   time.Duration // 0: everything
+	retain   time.Duration // how long to keep rows; 0: forever
 	interval time.Duration // between rounds
 	due      time.Time     // when the next round begins
 
-	// The round that is going on.
-	cutoff  int64 // what ended before goes; 0 if there is no round
-	table   int   // which of prunables
-	cursor  any   // the last id looked at there; nil before the first
+	// The current round.
+	cutoff  int64 // delete rows that ended before, in Unix milliseconds; 0: no round is in progress
+	table   int   // index in prunables
+	cursor  any   // the last id examined in this table; nil: none yet
 	removed int64
 }
 
-// prunable is a table whose rows can be removed. Its rows are in the order of their beginnings, so a walk from the first id on can
-// stop where things begin that cannot have ended before the cutoff. Clocks that were set back may stop it too early, and then
-// the rows go in a later round.
+// prunable is a table whose rows can be deleted. Ids ascend with the time of the beginning, so a scan from the
+// first id can stop at the first batch that began after the cutoff. If the clock was set back it may stop too
+// early; a later round then deletes the rest.
 type prunable struct {
 	table  string
-	window string // id, began and ended of the next rows after cursor ?1, at most ?2
+	window string // selects id, began and ended of the next rows after cursor ?1, at most ?2
 	first  any    // a cursor before all ids
 }
 
@@ -42,16 +42,16 @@ var prunables = []prunable{
 		FROM life m LEFT JOIN life_end x ON x.id = m.id WHERE m.id > ?1 ORDER BY m.id LIMIT ?2`, int64(-1)},
 }
 
-// newRetention returns a retention whose first round is due at once. With every 0 the rounds are a hundredth of the retention
-// apart, but at least a minute and at most an hour.
-func newRetention(keep, every time.Duration) retention {
-	if every == 0 {
-		every = min(max(keep/100, time.Minute), time.Hour)
+// newRetention returns a retention whose first round is due at once. If interval is 0, it is a hundredth of
+// retain, but at least a minute and at most an hour.
+func newRetention(retain, interval time.Duration) retention {
+	if interval == 0 {
+		interval = min(max(retain/100, time.Minute), time.Hour)
 	}
-	return retention{retain: keep, interval: every}
+	return retention{retain: retain, interval: interval}
 }
 
-// step does a little of the work, and returns true if there is more to do at once.
+// step does a small part of the work, and returns true if it should be called again at once.
 func (r *retention) step(s *session, now time.Time, logger *slog.Logger) (more bool, err error) {
 	if r.cutoff == 0 {
 		if r.retain <= 0 || now.Before(r.due) {
@@ -78,7 +78,7 @@ func (r *retention) step(s *session, now time.Time, logger *slog.Logger) (more b
 	return false, nil
 }
 
-// stepTable removes what is too old among the next rows of the table, and returns true if there can be no more.
+// stepTable deletes the old rows among the next batch of the table, and returns true at the end of the table.
 func (r *retention) stepTable(s *session, p prunable, now time.Time) (done bool, err error) {
 	if r.cursor == nil {
 		r.cursor = p.first
@@ -104,7 +104,8 @@ func (r *retention) stepTable(s *session, p prunable, now time.Time) (done bool,
 	return rows < pruneBatch, nil
 }
 
-// remove deletes what is too old among the next rows of the table. The cutoff that allows it goes first, once a round.
+// remove deletes the old rows among the next batch of the table. It first records the cutoff that permits this,
+// once per round.
 func (r *retention) remove(s *session, p prunable, now time.Time) error {
 	return s.transaction(func() error {
 		err := s.exec(`INSERT INTO cutoff SELECT ?1, ?2 WHERE ?1 > (SELECT coalesce(max(ended_before), 0) FROM cutoff)`, r.cutoff, now.UnixMilli())

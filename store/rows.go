@@ -6,90 +6,92 @@ import (
 	"unicode/utf8"
 )
 
-// Life is the opening of a channel.
+// Life is the opening of a channel. See package pipe for the life of a channel.
 type Life struct {
-	ID                 int64 // unique within the run, counted from 1 by the caller
+	ID                 int64 // unique in the run; the caller counts from 1
 	Namespace, Channel string
 	At                 time.Time
 }
 
-// LifeEnd is the closing of a channel, with what happened on it.
+// LifeEnd is the closing of a channel.
 type LifeEnd struct {
-	ID               int64 // its Life
+	ID               int64 // the ID of its Life
 	At               time.Time
 	Reason           string
 	Exchanges, Bytes int64
 }
 
-// Request is a request that was never matched, and how it ended.
+// Request is a request that ended without being matched.
 type Request struct {
 	Namespace, Channel, Role, Outcome string
 	Reason                            string // why it was refused
 	Arrived, Ended                    time.Time
 	Client                            Client
-	Count                             int64 // how many requests the row stands for, of which it tells the last; 0 is 1
+	Count                             int64 // how many requests the row stands for; it describes the last one; 0 means 1
 }
 
 // Match is the beginning of an exchange.
 type Match struct {
-	ID                              string // a UUID of version 7 as text; ascending
-	Life                            int64  // the Life.ID of its channel
+	ID                              string // a version 7 UUID as text; ascending
+	Life                            int64  // the ID of the channel's Life
 	Namespace, Channel, ContentType string
 	At                              time.Time
 	ProducerWait, ConsumerWait      time.Duration
 	Producer, Consumer              Client
 }
 
-// End is the ending of an exchange.
+// ExchangeEnd is the ending of an exchange.
 type ExchangeEnd struct {
-	ID      string // its Match
+	ID      string // the ID of its Match
 	At      time.Time
 	Outcome string
 	Bytes   int64
 
-	// OutcomeIfFailed replaces Outcome in the row if the Commit fails before the row is written. Empty: the row
-	// has Outcome in any case.
+	// OutcomeIfFailed replaces Outcome in the row if the Commit fails before the row is written. If it is empty,
+	// Outcome is written in any case.
 	OutcomeIfFailed string
 }
 
-// Client is who was at the other end of a connection.
+// Client is the client at the other end of a connection. Each field is cut off after 256 bytes.
 type Client struct {
 	Addr  string
-	Agent string // the User-Agent; kept up to 256 bytes, as the others are
+	Agent string // the User-Agent
 
-	RequestID string // under which a platform in front knows the request; "" if there is none
-	Subject   string // whose token it had; "" if it had none
+	RequestID string // the id that a proxy in front gave the request; may be empty
+	Subject   string // the name of its token; may be empty
 }
 
-// maxText is how many bytes are kept of a string that a client chose freely.
+// maxText is how many bytes are stored of a text that a client chooses.
 const maxText = 256
 
-// row is what has been handed in and not yet settled.
+// row is a row that was handed in and is not yet in the file.
 type row struct {
-	entry    any  // Life, LifeEnd, numberedRequest, Match or End; never changed
-	rejected bool // by the database, for its content; owned by the writer
+	entry    any  // Life, LifeEnd, numberedRequest, Match or ExchangeEnd; never changed
+	rejected bool // by the database, because of its content; owned by the writer
 	commit   Commit
 }
 
-// numberedRequest is a Request with the number that becomes part of its id.
+// numberedRequest is a Request with the number that is part of its id.
 type numberedRequest struct {
 	Request
 	number int64
 }
 
-// ChannelOpened records that a channel came to be. Like the other four it never blocks on the disk.
+// ChannelOpened records that a channel has opened. Like the other four recording methods, it does not wait for
+// the disk.
 func (l *Log) ChannelOpened(life Life) {
 	life.Namespace, life.Channel = validUTF8(life.Namespace), validUTF8(life.Channel)
 	l.add(&row{entry: life})
 }
 
-// ChannelClosed records that a channel is no more.
+// ChannelClosed records that a channel has closed.
 func (l *Log) ChannelClosed(end LifeEnd) {
 	end.Reason = validUTF8(end.Reason)
 	l.add(&row{entry: end})
 }
 
-// RequestGone records a request that was never matched. When rows are piling up, these are the first to be lost.
+// RequestUnmatched records a request that was never matched. When rows accumulate in memory, requests are the
+// first to be lost.
 func (l *Log) RequestUnmatched(request Request) {
 	request.Namespace, request.Channel = validUTF8(request.Namespace), validUTF8(request.Channel)
 	request.Role, request.Outcome, request.Reason = validUTF8(request.Role), validUTF8(request.Outcome), validUTF8(request.Reason)
@@ -97,7 +99,7 @@ func (l *Log) RequestUnmatched(request Request) {
 	l.add(&row{entry: numberedRequest{Request: request}})
 }
 
-// ExchangeMatched records that an exchange begins. The Commit need not be waited for.
+// ExchangeMatched records that an exchange has begun. The caller need not wait for the Commit.
 func (l *Log) ExchangeMatched(match Match) *Commit {
 	match.ID = validUTF8(match.ID)
 	match.Namespace, match.Channel = validUTF8(match.Namespace), validUTF8(match.Channel)
@@ -106,19 +108,20 @@ func (l *Log) ExchangeMatched(match Match) *Commit {
 	return l.add(&row{entry: match})
 }
 
-// ExchangeEnded records how an exchange has ended. The Commit need not be waited for, except before anybody is told that
-// it was delivered. An exchange ends once: a second ending is refused by the database.
+// ExchangeEnded records that an exchange has ended. The caller must wait for the Commit before it reports a
+// delivery, and need not wait otherwise. An exchange ends once: the database rejects a second ending.
 func (l *Log) ExchangeEnded(end ExchangeEnd) *Commit {
 	end.ID, end.Outcome, end.OutcomeIfFailed = validUTF8(end.ID), validUTF8(end.Outcome), validUTF8(end.OutcomeIfFailed)
 	return l.add(&row{entry: end})
 }
 
-// clean returns s as valid UTF-8.
+// validUTF8 replaces invalid UTF-8 in s.
 func validUTF8(s string) string {
 	return strings.ToValidUTF8(s, "\uFFFD")
 }
 
-// cut returns the first maxText bytes of s, which is valid UTF-8, without half a character at the end.
+// truncateText returns the first maxText bytes of s, which must be valid UTF-8, without an incomplete character
+// at the end.
 func truncateText(s string) string {
 	if len(s) <= maxText {
 		return s
@@ -127,7 +130,7 @@ func truncateText(s string) string {
 	for !utf8.RuneStart(s[n]) {
 		n--
 	}
-	return strings.Clone(s[:n]) // a copy, so that the rest need not be kept in memory
+	return strings.Clone(s[:n]) // a copy, so that the rest of s can be freed
 }
 
 func cleanClient(c Client) Client {

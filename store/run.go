@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// A run is what identifies a run of the server: its row in the log.
+// A run is one run of the server, as recorded in the log.
 type run struct {
 	id      int64
-	started int64 // milliseconds since 1970
+	started int64 // Unix time in milliseconds
 }
 
-// startRun closes the books of the last run if that did not do so itself, records that a new one has started, and returns the
-// new one.
+// startRun records the start of a new run and returns it. If the last run did not shut down cleanly, startRun
+// first records what that run left open as Interrupted.
 func (s *session) startRun(version string, now time.Time, logger *slog.Logger) (run, error) {
 	r := run{started: now.UnixMilli()}
 	err := s.transaction(func() error {
@@ -30,7 +30,7 @@ func (s *session) startRun(version string, now time.Time, logger *slog.Logger) (
 			if err != nil {
 				return err
 			}
-			logger.Warn("the last run did not stop in order", "file", s.file.path, "exchanges_interrupted", exchanges, "channels_interrupted", lives)
+			logger.Warn("the last run did not shut down cleanly", "file", s.file.path, "exchanges_interrupted", exchanges, "channels_interrupted", lives)
 		}
 		r.id = last + 1
 		return s.exec("INSERT INTO run VALUES (?, ?, ?)", r.id, r.started, validUTF8(version))
@@ -38,17 +38,18 @@ func (s *session) startRun(version string, now time.Time, logger *slog.Logger) (
 	if err != nil {
 		return run{}, err
 	}
-	// See ownRuns and knowsRun. A reader may be in the way, which costs those checks something, and no record.
+	// checkRuns and checkRun rely on the run being in the file itself. A reader may prevent this; that weakens
+	// these checks, but loses no record.
 	if err := s.tryTruncateWAL(); err != nil && !errors.Is(err, errReaderActive) {
 		return run{}, err
 	}
 	return r, nil
 }
 
-// endRun records that the run has stopped in order. With loose set, there are beginnings in the file whose ending was lost.
-func (s *session) endRun(run int64, now time.Time, lost int64, loose bool) error {
+// endRun records that the run has stopped. If hasOpen is set, the file has beginnings whose ending was lost.
+func (s *session) endRun(run int64, now time.Time, lost int64, hasOpen bool) error {
 	return s.transaction(func() error {
-		if loose {
+		if hasOpen {
 			if _, _, err := s.interruptOpen(run, now); err != nil {
 				return err
 			}
@@ -57,8 +58,8 @@ func (s *session) endRun(run int64, now time.Time, lost int64, loose bool) error
 	})
 }
 
-// closeBooks records everything that the run began and did not end as Interrupted, now. It reads all exchanges of the run, and
-// finds the first of them by the time in its id.
+// interruptOpen records everything that the run began and did not end as Interrupted, with the time now. It
+// reads all exchanges of the run, and finds the first of them by the time in its id.
 func (s *session) interruptOpen(run int64, now time.Time) (exchanges, lives int64, err error) {
 	var began int64
 	err = s.conn.QueryRowContext(context.Background(), `

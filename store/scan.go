@@ -9,30 +9,30 @@ import (
 	"time"
 )
 
-// A pace is how a History divides its work, in a form that tests can change.
+// pace is how a History divides its work into pages and statements, so that tests can change it.
 type pace struct {
-	rows   int           // in a page that is one of many
-	page   time.Duration // how long a page is filled; what is not found by then is for the next one
-	step   time.Duration // how long a statement should take at the most, for which a checkpoint may have to wait
-	first  int           // how many ids the first statement looks at, unless the page has more rows
-	last   int           // and later ones at the most
-	sample int           // how many ids of each index are looked at to choose one
+	rows   int           // rows per page in Each
+	page   time.Duration // how long to fill a page; the next page continues with the rest
+	step   time.Duration // how long one statement should take; a checkpoint may have to wait for it
+	first  int           // ids that the first statement covers, unless the page has more rows
+	last   int           // the most ids that a later statement covers
+	sample int           // ids of each index that are sampled to choose a plan
 }
 
 var standardPace = pace{rows: 1000, page: 50 * time.Millisecond, step: 10 * time.Millisecond, first: 500, last: 64_000, sample: 1000}
 
-// A walk goes through the ids of a plan, step by step, from the newest to the oldest.
+// A scan visits the ids of a plan in steps, from the newest to the oldest.
 type scan struct {
 	kind      *Kind
 	conn      *sql.Conn
 	filter    Filter
 	plan      plan
 	pace      pace
-	remaining span // what has not been visited yet
-	size      int  // of the next step, in ids
+	remaining span // not yet visited
+	size      int  // number of ids in the next step
 }
 
-// walk begins one.
+// newScan begins a scan with the best plan for the filter.
 func (h *History) newScan(ctx context.Context, conn *sql.Conn, k *Kind, f Filter, cursor string) (*scan, error) {
 	sc := &scan{kind: k, conn: conn, filter: f, pace: h.pace, size: h.pace.first}
 	if err := sc.setBounds(ctx, cursor, h.running == nil); err != nil {
@@ -41,12 +41,12 @@ func (h *History) newScan(ctx context.Context, conn *sql.Conn, k *Kind, f Filter
 	return sc, sc.choosePlan(ctx, k.plans(&f, h.running))
 }
 
-// bound sets the span of ids in which all must be that the filter asks for.
+// setBounds limits the scan to ids that the filter and the cursor allow.
 func (sc *scan) setBounds(ctx context.Context, cursor string, mayBeOpen bool) error {
 	sc.remaining = span{int64(0), int64(math.MaxInt64)}
 	first, spare := sc.firstIDAt, clockSlack
 	if sc.kind.textID {
-		sc.remaining, spare = span{"", "g"}, time.Second // an id has nothing behind f
+		sc.remaining, spare = span{"", "g"}, time.Second // "g" sorts after every character of an id
 		first = func(_ context.Context, t time.Time) (any, error) { return idFloor(t.UnixMilli()), nil }
 	}
 	var err error
@@ -75,7 +75,7 @@ func (sc *scan) setBounds(ctx context.Context, cursor string, mayBeOpen bool) er
 	return err
 }
 
-// boundByRun leaves out what earlier runs have left: of that nothing is open.
+// excludeEarlierRuns leaves out exchanges of earlier runs, none of which is open.
 func (sc *scan) excludeEarlierRuns(ctx context.Context) error {
 	var began int64
 	err := sc.conn.QueryRowContext(ctx, "SELECT started_at FROM run ORDER BY id DESC LIMIT 1").Scan(&began)
@@ -88,7 +88,8 @@ func (sc *scan) excludeEarlierRuns(ctx context.Context) error {
 	return err
 }
 
-// idAt returns the first id at or after that time, by halving: ids and times ascend together, more or less.
+// firstIDAt returns the first id at or after that time. It uses a binary search, as ids and times ascend
+// together, apart from clock changes.
 func (sc *scan) firstIDAt(ctx context.Context, t time.Time) (any, error) {
 	first, err := sc.conn.PrepareContext(ctx, fmt.Sprintf("SELECT id, %s FROM %s WHERE id >= ? ORDER BY id LIMIT 1", sc.kind.time, sc.kind.table))
 	if err != nil {
@@ -111,7 +112,7 @@ func (sc *scan) firstIDAt(ctx context.Context, t time.Time) (any, error) {
 	return low, nil
 }
 
-// next returns the span of the next step, which has as many ids as size says or is the last.
+// next returns the span of the next step, which has size ids or is the last.
 func (sc *scan) next(ctx context.Context) (s span, last bool, err error) {
 	s = sc.remaining
 	low, err := sc.nthID(ctx, &sc.plan, sc.size)
@@ -124,7 +125,7 @@ func (sc *scan) next(ctx context.Context) (s span, last bool, err error) {
 
 // fill fills a page.
 func (sc *scan) fill(ctx context.Context, page *Page, limit int) error {
-	sc.size = max(sc.size, limit+1) // one more than it takes, to see that there is more
+	sc.size = max(sc.size, limit+1) // one more than limit, to find out whether there are more rows
 	for began := time.Now(); ; {
 		step := time.Now()
 		s, last, err := sc.next(ctx)
@@ -150,7 +151,7 @@ func (sc *scan) fill(ctx context.Context, page *Page, limit int) error {
 	}
 }
 
-// grow makes the next step larger if the last one was quick.
+// grow doubles the next step if the last one was quick.
 func (sc *scan) grow(took time.Duration) {
 	if took < sc.pace.step/2 && sc.size < sc.pace.last {
 		sc.size *= 2

@@ -15,34 +15,34 @@ import (
 	"httpipe/migrations"
 )
 
-// disk is one session with the database: the writer's connection with its statements, and a second connection on which a goroutine
-// makes checkpoints. An outage ends a session. Its methods belong to the writer.
+// session is a session with the database, from opening it to the next outage: the writer's connection with its
+// prepared statements, and a second connection for the checkpointer. The methods are for the writer only.
+//
+// Database calls have a context that is never cancelled. One that can be cancelled would cost a goroutine per
+// call, and could interrupt a COMMIT.
 type session struct {
 	file       *lockedFile
 	db         *sql.DB
-	conn       *sql.Conn   // the only connection of db, on which everything happens
-	wal        fs.FileInfo // which file the WAL is
-	shm        fs.FileInfo // which file the wal-index is
+	conn       *sql.Conn   // the only connection of db
+	wal        fs.FileInfo // identifies the WAL
+	shm        fs.FileInfo // identifies the wal-index
 	statements statements
 
 	blocks          blocks
-	walSize         int64         // bytes, when intact looked at it
-	walLastTry      time.Time     // when it was last tried to empty the WAL
-	walBlockedSince time.Time     // since when that fails; zero if it does not
-	walLastWarning  time.Time     // when that was last complained about
-	checkpointer    *sql.DB       // used by the checkpointing goroutine only, until that has stopped
-	stop            chan struct{} // closed by stopCheckpoints, which makes it nil
-	stopped         chan struct{} // closed by the checkpointing goroutine when it returns
+	walSize         int64         // in bytes, when checkFiles last looked
+	walLastTry      time.Time     // when truncateWAL last tried
+	walBlockedSince time.Time     // since when that has failed; zero: the last attempt succeeded
+	walLastWarning  time.Time     // when that was last logged
+	checkpointer    *sql.DB       // used only by the checkpointer's goroutine until it has stopped
+	stop            chan struct{} // closed by stopCheckpointer, which then sets it to nil
+	stopped         chan struct{} // closed by the checkpointer's goroutine when it returns
 }
 
-// always is the context of all database calls: one that can end would cost a goroutine per call, and could end a commit
-// half-way.
-var always = context.Background()
-
-// dsn returns the data source name of a file. A path is escaped, or "#", "?" and "%" in it would name another file.
+// dsn returns the data source name for a file. It escapes the path, since "#", "?" and "%" have a meaning in
+// it.
 func dsn(path, mode string, busy time.Duration) string {
 	query := url.Values{
-		"mode":          {mode}, // never rwc: only hold creates the file
+		"mode":          {mode}, // never rwc: only openLocked creates the file
 		"_txlock":       {"immediate"},
 		"_busy_timeout": {strconv.FormatInt(busy.Milliseconds(), 10)},
 		"_synchronous":  {"FULL"},
@@ -50,8 +50,8 @@ func dsn(path, mode string, busy time.Duration) string {
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + query.Encode()
 }
 
-// openDisk begins a session with the held file and brings the schema up to date. Statements wait up to busy for another
-// process's lock.
+// openSession begins a session with a locked file and migrates the schema. Statements wait up to busy for
+// another process's lock.
 func openSession(f *lockedFile, limits limits, busy time.Duration, logger *slog.Logger) (_ *session, err error) {
 	if err := f.checkContent(); err != nil {
 		return nil, err
@@ -69,7 +69,8 @@ func openSession(f *lockedFile, limits limits, busy time.Duration, logger *slog.
 	if s.conn, err = s.db.Conn(context.Background()); err != nil {
 		return nil, err
 	}
-	// A new file gets its schema before it gets a WAL, so that the application id is in the file itself from then on.
+	// Migrate before enabling the WAL, so that the application id of a new file is in the file itself from then
+	// on.
 	if err := s.migrate(migrations.Steps(), logger); err != nil {
 		return nil, err
 	}
@@ -89,7 +90,7 @@ func openSession(f *lockedFile, limits limits, busy time.Duration, logger *slog.
 	if s.shm, err = os.Stat(f.path + "-shm"); err != nil {
 		return nil, err
 	}
-	if err := f.checkContent(); err != nil { // it may have been exchanged while SQLite opened it
+	if err := f.checkContent(); err != nil { // it may have been replaced while SQLite opened it
 		return nil, err
 	}
 	now, err := f.currentFingerprint()
@@ -109,7 +110,7 @@ func openSession(f *lockedFile, limits limits, busy time.Duration, logger *slog.
 	return s, nil
 }
 
-// configure sets what the DSN cannot set and makes sure that everything is set: SQLite ignores what it does not know.
+// configure sets what the DSN cannot set, and verifies all settings: SQLite ignores those it does not know.
 func (s *session) configure() error {
 	if _, err := s.conn.ExecContext(context.Background(), "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0"); err != nil {
 		return err
@@ -118,20 +119,20 @@ func (s *session) configure() error {
 		{"journal_mode", "wal"},
 		{"synchronous", "2"}, // FULL
 		{"wal_autocheckpoint", "0"},
-		{"user_version", strconv.Itoa(len(migrations.Steps()))}, // the first to read the file, which makes the WAL
+		{"user_version", strconv.Itoa(len(migrations.Steps()))}, // the first to read the file, which creates the WAL
 	} {
 		var got string
 		if err := s.conn.QueryRowContext(context.Background(), "PRAGMA "+pragma.name).Scan(&got); err != nil {
 			return err
 		}
 		if got != pragma.want {
-			return fmt.Errorf("SQLite says that %s is %s and not %s; is the file on a network file system?", pragma.name, got, pragma.want)
+			return fmt.Errorf("SQLite reports %s=%s instead of %s; the file may be on a network file system, which is not supported", pragma.name, got, pragma.want)
 		}
 	}
 	return nil
 }
 
-// migrate makes the steps that the file has not had yet, each in a transaction of its own.
+// migrate runs the steps that the file has not had yet, each in its own transaction.
 func (s *session) migrate(steps []migrations.Step, logger *slog.Logger) error {
 	var id, version, objects int
 	for query, dest := range map[string]*int{
@@ -143,7 +144,7 @@ func (s *session) migrate(steps []migrations.Step, logger *slog.Logger) error {
 			return err
 		}
 	}
-	if id != applicationID && (id != 0 || objects != 0) { // empty: new, or its first commit was cut short
+	if id != applicationID && (id != 0 || objects != 0) { // otherwise empty: new, or the first commit was interrupted
 		return s.file.notALog(fmt.Sprintf("its application id is %#x", id))
 	}
 	if version > len(steps) {
@@ -152,17 +153,17 @@ func (s *session) migrate(steps []migrations.Step, logger *slog.Logger) error {
 	if version == 0 || version == len(steps) {
 		return s.migrateFrom(steps, version)
 	}
-	logger.Info("bringing the audit log up to date; if it is large, this takes a while", "file", s.file.path,
+	logger.Info("migrating the audit log; this can take a while", "file", s.file.path,
 		"schema", version, "wanted", len(steps))
 	began := time.Now()
 	if err := s.migrateFrom(steps, version); err != nil {
 		return err
 	}
-	logger.Info("the audit log is up to date", "file", s.file.path, "took", time.Since(began).Round(time.Millisecond).String())
+	logger.Info("migrated the audit log", "file", s.file.path, "took", time.Since(began).Round(time.Millisecond).String())
 	return nil
 }
 
-// step makes the steps from that version on.
+// migrateFrom runs the steps from the given version on.
 func (s *session) migrateFrom(steps []migrations.Step, version int) error {
 	for n := version; n < len(steps); n++ {
 		err := s.transaction(func() error {
@@ -179,7 +180,8 @@ func (s *session) migrateFrom(steps []migrations.Step, version int) error {
 	return nil
 }
 
-// transaction commits what f does. After an error nothing of it is committed, except that a failed COMMIT may have worked.
+// transaction runs f in a transaction. After an error it rolls back, but a COMMIT that failed may have taken
+// effect.
 func (s *session) transaction(f func() error) error {
 	if err := s.exec("BEGIN IMMEDIATE"); err != nil {
 		return err
@@ -189,7 +191,7 @@ func (s *session) transaction(f func() error) error {
 		err = s.exec("COMMIT")
 	}
 	if err != nil {
-		s.rollback() // which fails if SQLite has done so by itself
+		s.rollback() // fails if SQLite has already rolled back
 	}
 	return err
 }
@@ -203,19 +205,19 @@ func (s *session) exec(statement string, args ...any) error {
 	return err
 }
 
-// setBusy sets how long statements wait for another process's lock.
+// setBusyTimeout sets how long statements wait for another process's lock.
 func (s *session) setBusyTimeout(timeout time.Duration) error {
 	return s.exec(fmt.Sprintf("PRAGMA busy_timeout=%d", timeout.Milliseconds()))
 }
 
-// probe makes a commit that changes nothing, to see whether commits work: it writes the header anew.
+// probe makes a commit that changes nothing except the header, to find out whether commits work.
 func (s *session) probe() error {
 	return s.transaction(func() error {
 		return s.exec(fmt.Sprintf("PRAGMA user_version=%d", len(migrations.Steps())))
 	})
 }
 
-// close ends the session. What was not committed is gone.
+// close closes the connections. Uncommitted changes are lost.
 func (s *session) close() error {
 	s.stopCheckpointer()
 	var errs []error

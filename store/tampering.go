@@ -14,32 +14,33 @@ import (
 	"github.com/mattn/go-sqlite3"
 )
 
-// SQLite does not notice what other programs do to its files. It goes on writing to a file that was deleted, and copies pages into
-// one that was truncated or overwritten. So the writer looks at the files around each commit, and once a second when idle.
+// SQLite does not notice when other programs change its files: it writes on into a file that was deleted, and
+// copies pages into one that was truncated or overwritten. So the writer checks the files around each commit,
+// and once a second when it is idle.
 
 const (
 	// pageSize is SQLite's default, which every log has.
 	pageSize = 4096
 
-	// walHeader and walFrame are what a WAL adds to the pages that it holds: at its beginning, and before each page.
+	// walHeader and walFrame are the sizes of the WAL's header, and of the frame header before each page in it.
 	walHeader, walFrame = 32, 24
 )
 
 var (
-	errDeleted  = errors.New("the file was deleted or renamed; put it back, or restart to begin a new one")
+	errDeleted  = errors.New("the file was deleted or renamed; put it back, or restart to begin a new log")
 	errReplaced = errors.New("the file was replaced by another; put it back, or restart to use the other one")
 )
 
-// A sighting is what the file was like when the writer last looked at it.
+// fingerprint is the state of the file when the writer last looked at it.
 type fingerprint struct {
 	size   int64
 	mtime  time.Time
 	header []byte
 }
 
-// stat returns an error unless the file is still at its path.
+// checkPath returns an error unless the file is still at its path.
 func (l *logFile) checkPath() (fs.FileInfo, error) {
-	info, err := os.Lstat(l.path) // a link to the file would have its side files elsewhere
+	info, err := os.Lstat(l.path) // Lstat: a symbolic link would mean other side files
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, errDeleted
@@ -51,7 +52,8 @@ func (l *logFile) checkPath() (fs.FileInfo, error) {
 	return info, nil
 }
 
-// same returns an error unless the file is still at its path, and its content is still SQLite's alone.
+// checkContent returns an error unless the file is still at its path and nothing but SQLite has changed its
+// content.
 func (f *lockedFile) checkContent() error {
 	if err := f.damaged(); err != nil {
 		return err
@@ -68,7 +70,7 @@ func (f *lockedFile) checkContent() error {
 		return err
 	}
 	if !now.follows(f.lastSeen) {
-		time.Sleep(10 * time.Millisecond) // a checkpoint may be writing that page right now
+		time.Sleep(10 * time.Millisecond) // a checkpoint may be writing the first page
 		if now, err = f.currentFingerprint(); err != nil {
 			return err
 		}
@@ -77,7 +79,7 @@ func (f *lockedFile) checkContent() error {
 		}
 	}
 	if f.checkpointing.Load() {
-		return nil // until the checkpoint is over
+		return nil // checkRun has to wait for the end of the checkpoint
 	}
 	if err := f.checkRun(); err != nil {
 		return err
@@ -86,11 +88,11 @@ func (f *lockedFile) checkContent() error {
 	return nil
 }
 
-// knowsRun returns an error if another log, whose header looks like a later one of this log, has been copied over the file. It asks on
-// a connection of its own, because the others remember what they have read.
+// checkRun returns an error if another log, whose header looks like a later state of this one, was copied over
+// the file. It uses a new connection because the others have cached pages.
 func (f *lockedFile) checkRun() error {
 	if f.run == (run{}) {
-		return nil // that is yet to be recorded
+		return nil // not yet recorded
 	}
 	db, err := sql.Open("sqlite3", dsn(f.path, "ro", 0)+"&_query_only=1")
 	if err != nil {
@@ -109,7 +111,7 @@ func (f *lockedFile) checkRun() error {
 	}
 }
 
-// sight looks at the file.
+// currentFingerprint returns the state of the file.
 func (f *lockedFile) currentFingerprint() (fingerprint, error) {
 	info, err := f.file.Stat()
 	if err != nil {
@@ -119,14 +121,15 @@ func (f *lockedFile) currentFingerprint() (fingerprint, error) {
 	return fingerprint{info.Size(), info.ModTime(), header}, err
 }
 
-// see remembers what the file was like.
+// remember stores the state of the file as lastSeen.
 func (f *lockedFile) remember(now fingerprint) {
 	f.lastSeen = now
 	f.lastSize.Store(now.size)
 }
 
-// follows reports whether checkpoints alone can have made the file what it is. They leave the header as it is, or bring a later one. A
-// file becomes smaller only by VACUUM, and then has as many pages as its header says.
+// follows reports whether checkpoints alone can have turned one state of the file into the other. A checkpoint
+// keeps the header or writes a later one. A file shrinks only by VACUUM, and then its size matches the number
+// of pages in its header.
 func (s fingerprint) follows(before fingerprint) bool {
 	return len(s.header) == headerSize && hasWALFlag(s.header) && s.id() == before.id() &&
 		int32(s.counter()-before.counter()) >= 0 && (s.size >= before.size || s.size == s.pages()*pageSize)
@@ -136,21 +139,21 @@ func (s fingerprint) counter() uint32 { return binary.BigEndian.Uint32(s.header[
 func (s fingerprint) pages() int64    { return int64(binary.BigEndian.Uint32(s.header[28:])) }
 func (s fingerprint) id() uint32      { return binary.BigEndian.Uint32(s.header[68:]) }
 
-// overwritten notes that the file has the content of another.
+// markOverwritten marks the log as damaged, because its file has the content of another, and returns the error.
 func (f *lockedFile) markOverwritten(size int64) error {
-	return f.markDamaged(fmt.Sprintf("the file was truncated or overwritten by another program (it had %d bytes, and has %d)", f.lastSeen.size, size))
+	return f.markDamaged(fmt.Sprintf("the file was truncated or overwritten by another program (it had %d bytes and now has %d)", f.lastSeen.size, size))
 }
 
-// spoil notes that the log can no longer be trusted, and returns why.
+// markDamaged marks the log as damaged by another program, and returns the error.
 func (f *lockedFile) markDamaged(what string) error {
 	base := filepath.Base(f.path)
-	why := fileErrorf("audit log %s: %s; stop the server, move %s, %s-wal and %s-shm away, put a backup in the place of the first, and start again",
+	why := fileErrorf("audit log %s: %s; stop the server, move %s, %s-wal and %s-shm away, restore a backup, and start again",
 		f.path, what, base, base, base)
 	f.damage.Store(&why)
 	return why
 }
 
-// unspoiled returns an error once another program has changed the content of the log.
+// damaged returns an error if another program has changed the content of the log.
 func (f *lockedFile) damaged() error {
 	if why := f.damage.Load(); why != nil {
 		return *why
@@ -158,7 +161,7 @@ func (f *lockedFile) damaged() error {
 	return nil
 }
 
-// readable returns an error unless the file may be read.
+// checkReadable returns an error unless the file can be trusted by readers.
 func (f *lockedFile) checkReadable() error {
 	if err := f.damaged(); err != nil {
 		return err
@@ -167,12 +170,14 @@ func (f *lockedFile) checkReadable() error {
 	return err
 }
 
-// A walLost is an error about a WAL that is no longer at its path. The session still has it open.
+// sideFileLost is the error for a WAL or wal-index that is no longer at its path. The session still has it
+// open.
 type sideFileLost string
 
 func (w sideFileLost) Error() string { return string(w) }
 
-// intact returns an error unless the file and its side files are still the ones at their paths, with what SQLite wrote to them.
+// checkFiles returns an error unless the file and its side files are still at their paths, with the content
+// that SQLite wrote.
 func (s *session) checkFiles() error {
 	if err := s.file.checkContent(); err != nil {
 		return err
@@ -187,12 +192,13 @@ func (s *session) checkFiles() error {
 		}
 	}
 	s.walSize = wal.Size()
-	// The wal-index costs no record, but other programs would make another, and read the log as it was then.
+	// Without the wal-index no record is lost. But other programs would create another one, and see an old state
+	// of the log.
 	_, err = s.checkSideFile("-shm", s.shm)
 	return err
 }
 
-// sideFile returns an error unless that side file is still at its path.
+// checkSideFile returns an error unless the side file is still at its path.
 func (s *session) checkSideFile(suffix string, was fs.FileInfo) (fs.FileInfo, error) {
 	info, err := os.Lstat(s.file.path + suffix)
 	switch {
@@ -206,8 +212,8 @@ func (s *session) checkSideFile(suffix string, was fs.FileInfo) (fs.FileInfo, er
 	return info, nil
 }
 
-// wholeWAL returns an error if a WAL that has become smaller lacks what was committed to it. A checkpoint, also another program's,
-// may empty it. It asks the connection for checkpoints, because the writer's may be within a transaction.
+// checkWALSize returns an error if the WAL has shrunk and lacks commits. A checkpoint, even by another program,
+// may empty it. The query uses the checkpointer's connection, because the writer's may be in a transaction.
 func (s *session) checkWALSize(size int64) error {
 	var busy bool
 	var frames, done int64
@@ -215,13 +221,14 @@ func (s *session) checkWALSize(size int64) error {
 		return err
 	}
 	if frames > 0 && size < walHeader+frames*(walFrame+pageSize) {
-		return s.file.markDamaged(fmt.Sprintf("its -wal was truncated by another program (it had %d bytes, and has %d), and its newest records are lost", s.walSize, size))
+		return s.file.markDamaged(fmt.Sprintf("its -wal was truncated by another program (it had %d bytes and now has %d), and its newest records are lost", s.walSize, size))
 	}
 	return nil
 }
 
-// end ends a session that has failed. What was committed must reach the file, unless another program has changed that: then nothing
-// more is written to it, and the connections stay open, because SQLite would do so on closing them.
+// end ends a session. It makes sure that what was committed reaches the file, unless another program has
+// changed that file. In that case nothing more is written to it, and the connections stay open, because SQLite
+// would write on closing them.
 func (s *session) end(busy time.Duration) error {
 	var lost sideFileLost
 	switch err := s.checkFiles(); {
@@ -230,7 +237,7 @@ func (s *session) end(busy time.Duration) error {
 		s.stopCheckpointer()
 		return nil
 	case errors.As(err, &lost):
-		// Closing would do this, but only if nobody else has the log open.
+		// Closing the connections would do this only if no other process had the log open.
 		s.rollback()
 		s.stopCheckpointer()
 		s.setBusyTimeout(busy)

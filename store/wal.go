@@ -10,29 +10,30 @@ import (
 	"path/filepath"
 )
 
-// A WAL belongs to the file that it was written for, but nothing in it says which that is. SQLite applies the WAL that it finds. Put
-// beside the WAL of a crash, a backup would become what was there before, or a mixture.
+// A WAL belongs to the file for which it was written, but does not say which that is. SQLite applies any WAL
+// that lies beside a file. If a backup were restored beside the WAL of a crash, the result would be the state
+// before the restore, or a mixture of both.
 
-// ownWAL returns an error if the file with that header cannot be the one that its WAL was written for. A backup says of itself that it
-// has no WAL, and a log says that it has one, on disk, before the first record is in the WAL.
+// checkWAL returns an error if the WAL cannot belong to the file with this header. The header of a backup says
+// that there is no WAL, and the header of a log says that there is one before the first record is in the WAL.
 func (l *logFile) checkWAL(header []byte) error {
 	if l.walSize() > 0 && !hasWALFlag(header) {
-		return l.wrongWAL("the file is a backup, and what its -wal holds would undo that")
+		return l.wrongWAL("the file is a backup, and the -wal would undo the restore")
 	}
 	return nil
 }
 
-// begun returns an error if the file, which is empty, once was not: a log has content before it has a WAL.
+// checkNeverUsed returns an error if the file is empty but has a WAL: a log has content before it has a WAL.
 func (l *logFile) checkNeverUsed() error {
 	if _, err := os.Lstat(l.path + "-wal"); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	base := filepath.Base(l.path)
-	return fileErrorf("audit log %s: the file is empty, and has a -wal: another program has truncated it; nothing was changed; "+
-		"move %s, %s-wal and %s-shm away, and put a backup in the place of the first, or start without one to begin a new log", l.path, base, base, base)
+	return fileErrorf("audit log %s: the file is empty but has a -wal: another program has truncated it; nothing was changed; "+
+		"move %s, %s-wal and %s-shm away, then restore a backup, or start without one to begin a new log", l.path, base, base, base)
 }
 
-// soundAlone reports whether the file is sound without its WAL.
+// soundWithoutWAL reports whether the file is sound if its WAL is ignored.
 func (l *logFile) soundWithoutWAL() bool {
 	db, err := sql.Open("sqlite3", dsn(l.path, "ro", 0)+"&immutable=1")
 	if err != nil {
@@ -43,8 +44,9 @@ func (l *logFile) soundWithoutWAL() bool {
 	return db.QueryRowContext(context.Background(), "PRAGMA quick_check(1)").Scan(&verdict) == nil && verdict == "ok"
 }
 
-// ownRuns returns an error if the log has rows of a run that it does not have. A run is in the file itself before anything else of it
-// is in the WAL, so these rows come from a WAL that was written for another state of the file.
+// checkRuns returns an error if the log has rows of a run that it does not know. A run is written to the file
+// itself before its rows are in the WAL, so such rows come from a WAL that belongs to another state of the
+// file.
 func (l *logFile) checkRuns(db *sql.DB) error {
 	var strange bool
 	err := db.QueryRowContext(context.Background(), `SELECT max(
@@ -55,17 +57,18 @@ func (l *logFile) checkRuns(db *sql.DB) error {
 		return l.explain("cannot be read", err)
 	}
 	if strange {
-		return l.wrongWAL("the -wal holds what a run has recorded that the file does not know")
+		return l.wrongWAL("the -wal has rows of a run that the file does not know")
 	}
 	return nil
 }
 
-// rewriteWAL writes the WAL as it is once more, and waits until it is on disk. What an fsync could not write the kernel may
-// have dropped, though it shows it as written and says no more of it. SQLite would take that for committed, go on behind
-// it, and copy it into the file, and a power cut would take all that away again, or a part. So this comes before SQLite
-// opens the file: at the start, because the last run may have met a failing disk, and after an I/O error.
+// rewriteWAL writes the content of the WAL again and syncs it. After a failed fsync the kernel may have dropped
+// pages that it still shows as written. SQLite would regard them as committed, append to them and copy them
+// into the file, and a power cut would remove them again. So rewriteWAL runs before SQLite opens the file: at
+// the start, because the last run may have met a failing disk, and after an I/O error.
 //
-// Nobody else must write to the log meanwhile. Other servers are locked out, and whoever else has it open only reads.
+// No other process may write to the log meanwhile. The lock keeps out other servers, and all other commands
+// only read.
 func (f *lockedFile) rewriteWAL() error {
 	wal, err := os.OpenFile(f.path+"-wal", os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -91,7 +94,7 @@ func (f *lockedFile) rewriteWAL() error {
 	}
 }
 
-// syncDir waits until the names of the file and its WAL are on disk. SQLite does so too, but takes no notice of a failure.
+// syncDir syncs the names of the file and its WAL. SQLite does the same, but ignores errors.
 func (f *lockedFile) syncDir() error {
 	dir, err := os.Open(filepath.Dir(f.path))
 	if err != nil {
@@ -101,7 +104,7 @@ func (f *lockedFile) syncDir() error {
 	return dir.Sync()
 }
 
-// walSize returns the size of the log's WAL, 0 if there is none.
+// walSize returns the size of the WAL in bytes, or 0 if there is none.
 func (l *logFile) walSize() int64 {
 	info, err := os.Stat(l.path + "-wal")
 	if err != nil {
@@ -110,10 +113,10 @@ func (l *logFile) walSize() int64 {
 	return info.Size()
 }
 
-// isWAL reports whether a header says that the file has a WAL.
+// hasWALFlag reports whether the header says that the file has a WAL.
 func hasWALFlag(header []byte) bool { return header[18] == 2 && header[19] == 2 }
 
-// hasJournal reports whether there is a journal beside the file: then the first commit ever was cut short.
+// hasJournal reports whether there is a rollback journal: it means that the first commit was interrupted.
 func (l *logFile) hasJournal() bool {
 	_, err := os.Stat(l.path + "-journal")
 	return err == nil

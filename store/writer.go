@@ -8,7 +8,7 @@ import (
 	"github.com/mattn/go-sqlite3"
 )
 
-// write is the writer: the one goroutine that writes to the file. It runs until the log is closed.
+// runWriter is the writer: the one goroutine that writes to the file. It returns when the log is closed.
 func (l *Log) runWriter() {
 	defer close(l.finished)
 	defer l.file.release()
@@ -38,9 +38,9 @@ func (l *Log) runWriter() {
 	}
 }
 
-// work does all there is to do: it writes what is queued, ends an outage, makes blocks, removes what is too old, keeps the WAL
-// small, and looks whether the file is still there. After an error the session is over and what was not committed is still in
-// memory.
+// work does one round of the writer's work: it commits the queue or tries to end an outage, builds blocks,
+// prunes, truncates a large WAL, and checks that the files are unchanged. If it returns an error, it has ended
+// the session; rows that were not committed stay in memory.
 func (l *Log) work() (err error) {
 	defer func() {
 		if code, _ := sqliteCode(err); code == sqlite3.ErrIoErr {
@@ -66,7 +66,7 @@ func (l *Log) work() (err error) {
 		if err != nil {
 			return err
 		}
-		if !wrote { // or it has just been looked at
+		if !wrote { // otherwise commit has just checked
 			if err := l.session.checkFiles(); err != nil {
 				return err
 			}
@@ -77,13 +77,13 @@ func (l *Log) work() (err error) {
 			}
 		}
 		if !wrote && (!blocking && !pruning || l.isClosing()) {
-			return nil // what is left to tidy up, the next run does
+			return nil // the next run continues with what remains
 		}
 	}
 }
 
-// endSession ends a session that has failed. The history's connections end too, because they share a wal-index with it, which a new
-// session must not go on with: the WAL may be another one then.
+// endSession ends a session that has failed. It closes the history's connections too: they share the wal-index
+// with the session, and the next session may have another WAL.
 func (l *Log) endSession() {
 	l.history.pause(func() {
 		if err := l.session.end(l.limits.busyTimeout); err != nil {
@@ -102,8 +102,8 @@ func (l *Log) isClosing() bool {
 	}
 }
 
-// resume tries to end an outage: it begins a new session and writes all that was kept, or makes a trial commit if nothing
-// was. Locks of others are not waited for, because this is tried again soon.
+// resume tries to end an outage. It begins a new session and commits all rows in memory, or makes an empty
+// commit as a test if there are none. It waits only briefly for locks, because the writer soon tries again.
 func (l *Log) resume() error {
 	if err := l.file.checkContent(); err != nil {
 		return err
@@ -118,7 +118,7 @@ func (l *Log) resume() error {
 		return err
 	}
 	l.session = s
-	// A WAL that was in doubt is emptied too, before anything depends on it.
+	// A WAL that may be incomplete must be emptied before any commit depends on it.
 	switch err := s.tryTruncateWAL(); {
 	case err == nil:
 		l.walSuspect = false
@@ -147,9 +147,10 @@ const (
 	gatherMax       = 2 * time.Millisecond
 )
 
-// gather lets time pass since the last commit: gatherEach for every change that it made, up to gatherMost. A commit costs
-// hundreds of microseconds of processor time however much is in it, so where many come they do well to share one. Who comes
-// with few is not held up: a sleep of less than gatherLeast is not worth it, and takes a millisecond if nothing else goes on.
+// gather waits before a commit, so that rows which arrive close together share it: the commits are
+// gatherPerChange apart for each change in the last one, up to gatherMax. A commit costs hundreds of
+// microseconds of CPU time whatever its size. After a small commit there is no wait: a sleep shorter than
+// gatherMin is not worth it, and takes a millisecond when the process is otherwise idle.
 func (l *Log) gather() {
 	pause := min(time.Duration(l.lastChanges)*gatherPerChange, gatherMax) - time.Since(l.lastCommit)
 	if pause >= gatherMin {
@@ -157,19 +158,19 @@ func (l *Log) gather() {
 	}
 }
 
-// commit writes what is queued as one transaction and settles it. It returns false if there was nothing. With doubtful set, some
-// of it may already be in the file.
-func (l *Log) commit(doubtful bool) (wrote bool, err error) {
+// commit writes all pending rows as one transaction and settles them. It returns false if there were none. If
+// recheck is set, some of them may already be in the file.
+func (l *Log) commit(recheck bool) (wrote bool, err error) {
 	if !l.pending() {
 		return false, nil
 	}
 	l.gather()
 	for committed := false; !committed; {
-		if committed, err = l.attempt(doubtful); err != nil {
+		if committed, err = l.attempt(recheck); err != nil {
 			return false, err
 		}
 	}
-	// Nothing is acknowledged that went to a file which nobody can see any more.
+	// Do not acknowledge rows in a file that is no longer at its path.
 	if err := l.session.checkFiles(); err != nil {
 		return false, err
 	}
@@ -178,23 +179,25 @@ func (l *Log) commit(doubtful bool) (wrote bool, err error) {
 	return true, nil
 }
 
-// attempt makes the transaction for commit. It returns false, and has written nothing, if rows were given up while they were
-// being inserted: what they say has changed by that.
-func (l *Log) attempt(doubtful bool) (committed bool, err error) {
-	// The lock first, the rows after it: what comes while another process is waited for is still in time for this batch.
+// attempt makes one transaction for commit. It returns false and rolls back if rows failed while it inserted
+// them, because that changes what must be written.
+func (l *Log) attempt(recheck bool) (committed bool, err error) {
+	// Take the lock first and the rows after it: rows that arrive during the wait for another process still join
+	// this batch.
 	if err := l.session.exec("BEGIN IMMEDIATE"); err != nil {
 		return false, err
 	}
 	changes, failures := l.take()
 	l.lastChanges = len(changes)
-	if err := l.apply(changes, doubtful); err != nil {
+	if err := l.apply(changes, recheck); err != nil {
 		return false, err
 	}
 	l.limits.hook(inserted)
 	if l.failedSince(failures) {
 		return false, l.session.rollback()
 	}
-	// commit will look again. This check keeps rows from being written with their Outcome that are about to fail.
+	// commit checks again after COMMIT. This check avoids writing rows with their Outcome when their Commit is
+	// about to fail.
 	if err := l.session.checkFiles(); err != nil {
 		return false, err
 	}
@@ -202,11 +205,12 @@ func (l *Log) attempt(doubtful bool) (committed bool, err error) {
 	return true, l.session.exec("COMMIT")
 }
 
-// apply inserts the changes within the transaction that is open, and leaves out what is refused for its content.
-func (l *Log) apply(changes []change, doubtful bool) error {
+// apply makes the changes in the open transaction, except those that the database rejects because of their
+// content.
+func (l *Log) apply(changes []change, recheck bool) error {
 	for i := range changes {
 		c := &changes[i]
-		err := l.session.statements.write(c, l.run, doubtful)
+		err := l.session.statements.write(c, l.run, recheck)
 		switch {
 		case err == nil:
 		case rejectedForContent(err):
@@ -218,15 +222,15 @@ func (l *Log) apply(changes []change, doubtful bool) error {
 	return nil
 }
 
-// pending reports whether there is anything to write.
+// pending reports whether there are rows to write.
 func (l *Log) pending() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.batch)+len(l.queue) > 0
 }
 
-// take moves the queue into the batch, and returns what the batch does to the file and the number of failures so far, to be
-// given to failedSince. An ending whose Commit has failed says OutcomeIfFailed.
+// take moves the queue into the batch. It returns the changes that the batch makes to the file, and the number
+// of failures so far for failedSince. An ending whose Commit has failed gets its OutcomeIfFailed.
 func (l *Log) take() (changes []change, failures int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -237,7 +241,7 @@ func (l *Log) take() (changes []change, failures int) {
 		l.queue = nil
 	}
 	changes = make([]change, 0, len(l.batch))
-	began := make(map[key]int) // where in changes a thing begins
+	began := make(map[key]int) // index in changes of each beginning
 	for _, r := range l.batch {
 		c := change{rows: [2]*row{r, nil}}
 		switch e := r.entry.(type) {
@@ -270,16 +274,16 @@ func (l *Log) take() (changes []change, failures int) {
 	return changes, l.failures
 }
 
-// failedSince reports whether rows have been told that they failed since take returned that number.
+// failedSince reports whether rows have been failed since take returned that number of failures.
 func (l *Log) failedSince(failures int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.failures != failures
 }
 
-// refuse gives up the rows of c, which the database refuses for their content.
+// reject drops the rows of c, which the database has rejected because of their content.
 func (l *Log) reject(c *change, err error) {
-	err = fmt.Errorf("audit log %s refused a row: %w", l.file.path, err)
+	err = fmt.Errorf("audit log %s: the database rejected a row: %w", l.file.path, err)
 	l.mu.Lock()
 	for _, r := range c.rows {
 		if r != nil {
@@ -299,12 +303,12 @@ func (l *Log) reject(c *change, err error) {
 	l.mu.Unlock()
 	for _, r := range c.rows {
 		if r != nil {
-			l.cfg.Logger.Error("the audit log refused a row, which is a bug in httpipe", "error", err, "row", fmt.Sprintf("%+v", r.entry))
+			l.cfg.Logger.Error("the audit log rejected a row; this is a bug in httpipe", "error", err, "row", fmt.Sprintf("%+v", r.entry))
 		}
 	}
 }
 
-// finish ends the run: it writes what is left, with as many attempts as fit into the time of one commit.
+// finish ends the run. It writes the remaining rows and retries for up to commitTimeout.
 func (l *Log) finish() {
 	deadline := time.Now().Add(l.limits.commitTimeout)
 	err := l.work()
@@ -322,7 +326,7 @@ func (l *Log) finish() {
 	l.lost += int64(left)
 	if err != nil {
 		l.failLocked(err)
-		l.closeErr = l.file.explain("could not be closed in order", err)
+		l.closeErr = l.file.explain("could not be closed cleanly", err)
 		if left > 0 {
 			l.closeErr = fmt.Errorf("%w; %d rows are lost", l.closeErr, left)
 		}
@@ -330,7 +334,7 @@ func (l *Log) finish() {
 	l.mu.Unlock()
 }
 
-// endRun records the clean end of the run, and closes the session.
+// endRun records that the run stopped cleanly, and ends the session.
 func (l *Log) endRun() (err error) {
 	s := l.session
 	defer func() { l.session = nil; err = errors.Join(err, s.end(l.limits.busyTimeout)) }()
@@ -344,7 +348,7 @@ func (l *Log) endRun() (err error) {
 	if err := s.setBusyTimeout(l.limits.outageBusyTimeout); err != nil {
 		return err
 	}
-	// A reader makes it impossible to empty the WAL, which does not matter: the WAL is part of the file.
+	// A reader may prevent the truncation. That is harmless: the WAL is part of the log.
 	if err := s.tryTruncateWAL(); err != nil && !errors.Is(err, errReaderActive) {
 		return err
 	}
