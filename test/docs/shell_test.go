@@ -42,7 +42,7 @@ func TestLoops(t *testing.T) {
 // feedLoop runs a loop that receives jobs and prints them, and sends it three.
 func feedLoop(t *testing.T, p *kit.Server, loop string) {
 	t.Helper()
-	bash := inDir(t.TempDir(), "bash", "-c", strings.ReplaceAll(loop, "wait=50s", "wait=100ms"))
+	bash := inDir(t, t.TempDir(), "bash", "-c", strings.ReplaceAll(loop, "wait=50s", "wait=100ms"))
 	out, err := bash.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +71,7 @@ func TestRetry(t *testing.T) {
 	command := strings.ReplaceAll(theBlock(t, "docs/clients.md", "sh", "--retry"), "localhost:3000", p.URL)
 	producer := make(chan error, 1)
 	go func() {
-		producer <- inDir(dir, "bash", "-c", strings.ReplaceAll(command, "wait=50s", "wait=100ms")).Run()
+		producer <- inDir(t, dir, "bash", "-c", strings.ReplaceAll(command, "wait=50s", "wait=100ms")).Run()
 	}()
 	p.WaitForRow(t, "select 1 from requests where role = 'producer' and outcome = 'timed_out' limit 1")
 	if got := <-kit.Curl(p.URL + "/channels/demo/reports"); got != "a report" {
@@ -101,11 +101,11 @@ func TestCurlCommands(t *testing.T) {
 		if strings.Contains(send, "-F") { // the upload has the file's name
 			receive = "cd $(mktemp -d -p .) && " + receives[2] + "\ncat photo.jpg"
 		}
-		producer := inDir(dir, "bash", "-c", send)
+		producer := inDir(t, dir, "bash", "-c", send)
 		if err := producer.Start(); err != nil {
 			t.Fatal(err)
 		}
-		out, err := inDir(dir, "bash", "-c", receive).Output()
+		out, err := inDir(t, dir, "bash", "-c", receive).Output()
 		if string(out) != "hello" && !strings.HasPrefix(receive, receives[2]) || err != nil {
 			t.Errorf("%s\n%s\nprints %q, %v", send, receive, out, err)
 		}

@@ -1,6 +1,7 @@
 package docs
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -8,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"httpipe/test/kit"
 )
@@ -37,7 +39,7 @@ func lookFunction() string {
 		sed += fmt.Sprintf(" -e 's/%s/%s/g'", word[0], word[1])
 	}
 	return `look() {
-	for _ in {1..200}; do
+	for ((end = SECONDS + 10; SECONDS < end;)); do
 		got=$(eval "$2")
 		[ "$(` + sed + ` <<<"$got")" = "$1" ] && break
 		sleep 0.05
@@ -76,8 +78,7 @@ func replay(t *testing.T, block string) {
 		addr = strings.TrimPrefix(kit.Start(t, dir).URL, "http://")
 	}
 	script, want := transcript(block, "http://"+addr)
-	bash := exec.Command("bash", "-c", script)
-	bash.Dir = dir
+	bash := inDir(t, dir, "bash", "-c", script)
 	host, port, _ := strings.Cut(addr, ":")
 	bash.Env = append(os.Environ(), "PATH="+filepath.Dir(path)+":"+os.Getenv("PATH"), "HTTPIPE_HOST="+host, "HTTPIPE_PORT="+port)
 	out, err := bash.Output()
@@ -151,11 +152,10 @@ func TestQuickStart(t *testing.T) {
 	if !found || !strings.HasPrefix(build, "go build -o httpipe . ") {
 		t.Fatalf("the first command is %s", build)
 	}
-	server := exec.Command("bash", "-c", "exec "+start)
-	server.Dir = dir
+	server := inDir(t, dir, "bash", "-c", "exec "+start)
 	server.Env = append(os.Environ(), "HTTPIPE_PORT=0", "HTTPIPE_HOST=127.0.0.1", "HTTPIPE_LOG_FORMAT=json")
 	p := kit.StartCommand(t, server)
-	out, err := inDir(dir, "bash", "-c", strings.ReplaceAll(shown[1], "localhost:3000", p.URL)).Output()
+	out, err := inDir(t, dir, "bash", "-c", strings.ReplaceAll(shown[1], "localhost:3000", p.URL)).Output()
 	if err != nil || !regexp.MustCompile(`(?s)^hello.*\bdemo/hello\b.*\bdelivered\b`).Match(out) {
 		t.Errorf("the quick start prints %s, %v", out, err)
 	}
@@ -167,9 +167,12 @@ func TestQuickStart(t *testing.T) {
 	}
 }
 
-// inDir returns a command that will run in dir.
-func inDir(dir, name string, args ...string) *exec.Cmd {
-	cmd := exec.Command(name, args...)
+// inDir returns a command that will run in dir, for no longer than the patience of the tests.
+func inDir(t *testing.T, dir, name string, args ...string) *exec.Cmd {
+	ctx, cancel := context.WithTimeout(t.Context(), kit.Patience)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
+	cmd.WaitDelay = time.Second // what it left in the background may still hold its output open
 	return cmd
 }
