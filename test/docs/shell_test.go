@@ -53,7 +53,7 @@ func feedLoop(t *testing.T, p *kit.Server, loop string) {
 	t.Cleanup(func() { bash.Process.Kill(); bash.Wait() })
 	p.WaitForRow(t, "select 1 from requests where outcome = 'timed_out' limit 1")
 	for _, job := range []string{"one", "two", "three"} {
-		if got := <-kit.Curl("-d", job, p.URL+"/channels/demo/jobs"); got != "" {
+		if got := <-kit.Curl("--max-time", "10", "-d", job, p.URL+"/channels/demo/jobs"); got != "" {
 			t.Fatalf("the producer got %q", got)
 		}
 		read := make([]byte, len(job))
