@@ -6,41 +6,55 @@ import (
 	"net"
 
 	"httpipe/access"
+	"httpipe/cli"
 )
 
-// newGuard returns who lets clients in, or nil if everybody may do everything.
-func newGuard(c *config) (*access.Guard, error) {
-	if c.authSecret == "" {
-		if c.anonymous != "" {
-			return nil, errors.New("--anonymous is of no use without --auth-secret: everybody may do everything")
+// secretGuard returns the guard of a server that has a secret, or nil without one.
+func secretGuard(c *cli.Config) (*access.Guard, error) {
+	if c.AuthSecret == "" {
+		if c.Anonymous != "" {
+			return nil, errors.New("--anonymous is of no use without --auth-secret: without a secret every client may produce, consume, look and delete")
 		}
 		return nil, nil
 	}
-	secrets, err := access.ParseSecrets(c.authSecret)
+	secrets, err := access.ParseSecrets(c.AuthSecret)
 	if err != nil {
 		return nil, err
 	}
 	var everyone []access.Grant
-	if c.anonymous != "" {
-		if everyone, err = access.ParseGrants(c.anonymous); err != nil {
+	if c.Anonymous != "" {
+		if everyone, err = access.ParseGrants(c.Anonymous); err != nil {
 			return nil, err
 		}
 	}
 	return access.New(secrets, everyone), nil
 }
 
-// warnIfOpen says that the server has no control over who uses it, if other machines reach it: directly, or
-// through the proxy that an option speaks of.
-func warnIfOpen(c *config, logger *slog.Logger, guard *access.Guard, addr net.Addr) {
+// openGuard returns the guard of a server without a secret, and the audit key. With a log, the key is in a file beside it,
+// which is made if it is missing, so the log must be open, and thereby locked. Without a log, the key lasts as long as the
+// process.
+func openGuard(c *cli.Config) (guard *access.Guard, auditKey string, err error) {
+	auditKey = access.NewKey()
+	if c.Audit != cli.AuditOff {
+		if auditKey, err = access.KeepKey(cli.KeyPath(c.AuditDB)); err != nil {
+			return nil, "", err
+		}
+	}
+	return access.Open(auditKey), auditKey, nil
+}
+
+// warnIfOpen warns if clients on other machines need no token: if they reach the server directly, or through the proxy
+// that an option implies.
+func warnIfOpen(c *cli.Config, logger *slog.Logger, guard *access.Guard, addr net.Addr) {
 	tcp, ok := addr.(*net.TCPAddr)
 	local := ok && tcp.IP.IsLoopback()
 	switch {
-	case guard != nil:
-	case local && (c.clientIPHeader != "" || c.requireHTTPS):
-		logger.Warn("any client that reaches the proxy may produce, consume and delete; --auth-secret limits this to clients that have a token",
+	case !guard.Open():
+	case local && (c.ClientIPHeader != "" || c.RequireHTTPS):
+		logger.Warn("any client that reaches the proxy may produce, consume, look and delete; --auth-secret limits this to clients that have a token",
 			"addr", addr.String())
 	case ok && !local:
-		logger.Warn("whoever reaches this address may produce, consume and delete; --auth-secret keeps it to those who have a token, --host 127.0.0.1 to this machine",
+		logger.Warn("any client that reaches this address may produce, consume, look and delete; --auth-secret limits this to clients that have a token, --host 127.0.0.1 to this machine",
 			"addr", addr.String())
 	}
 }

@@ -3,205 +3,42 @@
 // streams from the first request into the response of the second, and every such exchange leaves a
 // record in an SQLite audit log.
 //
-//	curl -d hello  http://localhost:3000/channels/v1/do_work     # waits
-//	curl           http://localhost:3000/channels/v1/do_work     # prints hello; both return
+//	curl -d hello  http://localhost:3000/channels/demo/hello     # waits
+//	curl           http://localhost:3000/channels/demo/hello     # prints hello; both return
 //
 // Package pipe matches and relays, package store keeps the audit log, package access knows who may do what,
-// package metrics counts, package httpapi speaks HTTP; this package configures them, and starts and stops them
-// in the right order.
+// package metrics counts, package httpapi speaks HTTP, package cli is the command line, and package process
+// prepares the operating system's process. This package starts and stops the relay; see serve.go.
 package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
-	"log/slog"
-	"net"
 	"os"
-	"os/signal"
 	"runtime/debug"
-	"strconv"
-	"strings"
-	"syscall"
-	"time"
 
-	"httpipe/access"
-	"httpipe/httpapi"
-	"httpipe/metrics"
-	"httpipe/pipe"
-	"httpipe/store"
+	"httpipe/cli"
 )
 
 func main() {
-	if err := run(context.Background(), os.Args[1:], os.Stdout, os.Stderr); err != nil {
+	err := run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "httpipe:", err)
-		os.Exit(1)
 	}
+	os.Exit(cli.ExitCode(err))
 }
 
-// run is the program: it does what args say and returns when that is done, which for the relay is after
-// a SIGTERM or SIGINT, or when ctx is done. Its error is one line.
+// run is the program: it runs the command that args call for and returns when that is done, which for the relay is
+// after a SIGTERM or SIGINT, or when ctx is done. Its error is one line.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	var c config
-	table := commands(&c)
-	cmd, args, err := find(table, args)
-	if err != nil {
-		return err
-	}
-	args, err = parse(&c, cmd, args)
-	if errors.Is(err, flag.ErrHelp) {
-		help(stdout, table, cmd)
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return cmd.run(ctx, args, stdout, stderr)
-}
-
-// serve runs the relay. What is started first is stopped last: the audit log outlives the server, whose
-// last answers depend on it, and the metrics show the server stop.
-//
-//	SIGTERM ──▶ waiters get 503 ──▶ exchanges end, or are cut ──▶ answers go out ──▶ log is closed
-func serve(ctx context.Context, c *config, logger *slog.Logger) (err error) {
-	if err := drop(c); err != nil {
-		return err
-	}
-	stop, stopped := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	defer stopped()
-
-	tuneMemory(logger)
-	waiting, err := waitingLimit(c.maxWaiting)
-	if err != nil {
-		return err
-	}
-	guard, err := newGuard(c)
-	if err != nil {
-		return err
-	}
-	var log *store.Log
-	listening := []any{"version", buildVersion(), "audit", string(c.audit)}
-	if c.audit != auditOff {
-		tuneProcessors()
-		if log, err = openLog(c, logger); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, log.Close()) }()
-		listening = append(listening, "audit_db", c.auditDB)
-	}
-	config := serverConfig(c, log, guard, waiting, logger)
-	server, err := httpapi.New(config)
-	if err != nil {
-		return err
-	}
-	if config.Metrics != nil {
-		addr, stopMetrics, err := serveMetrics(ctx, c, config.Metrics, logger)
-		if err != nil {
-			return err
-		}
-		defer stopMetrics()
-		listening = append(listening, "metrics_addr", addr)
-	}
-	listener, err := listen(ctx, c)
-	if err != nil {
-		return err
-	}
-	logger.Info("listening", append([]any{"addr", listener.Addr().String()}, listening...)...)
-	warnIfOpen(c, logger, guard, listener.Addr())
-
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	select {
-	case err = <-served:
-		err = fmt.Errorf("cannot accept connections: %w", err)
-	case <-stop.Done():
-	}
-	drain(ctx, c, server, logger)
-	return err
-}
-
-// drain stops the server. What runs has --drain-timeout to end.
-func drain(ctx context.Context, c *config, server *httpapi.Server, logger *slog.Logger) {
-	logger.Info("stopping", "drain_timeout", c.drainTimeout.String())
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.drainTimeout)
-	defer cancel()
-	ctx, cut := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM) // a second signal cuts at once
-	defer cut()
-	if err := server.Shutdown(ctx); err != nil {
-		logger.Warn("stopping", "error", err)
-	}
-}
-
-func openLog(c *config, logger *slog.Logger) (*store.Log, error) {
-	return store.Open(store.Config{
-		Path:      c.auditDB,
-		Version:   buildVersion(),
-		Retention: c.auditRetention,
-		Logger:    logger,
-	})
-}
-
-func serverConfig(c *config, log *store.Log, guard *access.Guard, waiting int, logger *slog.Logger) httpapi.Config {
-	var counts *metrics.Metrics
-	if c.metricsAddr != "" {
-		counts = metrics.New()
-	}
-	return httpapi.Config{
-		Log:            log,
-		Metrics:        counts,
-		Strict:         c.audit == auditStrict,
-		BestEffort:     c.audit == auditBestEffort,
-		Guard:          guard,
-		RequestTimeout: c.requestTimeout,
-		ReadAhead:      int(c.readAhead),
-		MaxBody:        c.maxBody,
-		StallTimeout:   c.stallTimeout,
-		SilenceTimeout: c.silenceTimeout,
-		Limits:         pipe.Limits{Waiting: waiting, PerChannel: c.maxWaitingPerChannel, PerClient: c.maxWaitingPerClient},
-		RatePerClient:  c.ratePerClient,
-		ClientIPHeader: c.clientIPHeader,
-		MaxHeader:      int(c.maxHeader),
-		HeaderTimeout:  c.headerTimeout,
-		RequireHTTPS:   c.requireHTTPS,
-		CORSOrigins:    strings.Split(c.corsOrigin, ","),
-		Logger:         logger,
-	}
-}
-
-// listen opens the port. Keep-alive probes find clients whose host has vanished within a minute.
-func listen(ctx context.Context, c *config) (net.Listener, error) {
-	config := net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{
-		Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 3,
-	}}
-	listener, err := config.Listen(ctx, "tcp", net.JoinHostPort(c.host, strconv.Itoa(c.port)))
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("port %d is in use by another program; choose one with --port (0: any free one)", c.port)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot listen on port %d: %w", c.port, err)
-	}
-	return listener, nil
-}
-
-func newLogger(c *config, w io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{Level: c.logLevel}
-	if c.logFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
-	}
-	return slog.New(slog.NewTextHandler(w, options))
+	return cli.Program{Version: buildVersion(), Stdout: stdout, Stderr: stderr, Serve: serve}.Run(ctx, args)
 }
 
 // version is set by a release's build: -ldflags "-X main.version=…".
 var version string
 
-func printVersion(_ context.Context, _ []string, stdout, _ io.Writer) error {
-	fmt.Fprintln(stdout, "httpipe", buildVersion())
-	return nil
-}
-
-// buildVersion is the version that this binary calls itself.
+// buildVersion returns the version that this binary reports.
 func buildVersion() string {
 	if version != "" {
 		return version

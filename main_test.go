@@ -18,7 +18,6 @@ import (
 func TestMain(m *testing.M) { os.Exit(kit.Main(m)) }
 
 func TestRunUntilContextIsDone(t *testing.T) {
-	noEnvironment(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	r, w := io.Pipe()
 	done := make(chan error, 1)
@@ -41,7 +40,6 @@ func TestRunUntilContextIsDone(t *testing.T) {
 }
 
 func TestRunRefusesToStart(t *testing.T) {
-	noEnvironment(t)
 	dir := t.TempDir()
 	busy := kit.Start(t, dir)
 	_, port, _ := strings.Cut(strings.TrimPrefix(busy.URL, "http://"), ":")
@@ -53,6 +51,7 @@ func TestRunRefusesToStart(t *testing.T) {
 		{"a mistyped command", []string{"verison"}, `unknown command "verison"`},
 		{"an unknown option", []string{"--prot", "1"}, "-prot"},
 		{"a wrong value", []string{"--port", "http"}, `invalid value "http" for --port (command line)`},
+		{"what needs no token, where nothing does", []string{"--port", "0", "--audit", "off", "--anonymous", "produce:a/*"}, "--anonymous is of no use without --auth-secret"},
 		{"a port in use", []string{"--port", port, "--host", "127.0.0.1", "--audit", "off"}, "port " + port + " is in use"},
 		{"a log in use", []string{"--port", "0", "--audit-db", filepath.Join(dir, "httpipe.db")}, "httpipe.db"},
 		{"a log in no directory", []string{"--port", "0", "--audit-db", filepath.Join(dir, "no", "a.db")}, "a.db"},
@@ -74,19 +73,24 @@ func TestRunRefusesToStart(t *testing.T) {
 func TestImports(t *testing.T) {
 	const sqlite, uuid, unix, kit = "github.com/mattn/go-sqlite3", "github.com/google/uuid", "golang.org/x/sys/unix", "httpipe/test/kit"
 	for dir, allowed := range map[string][]string{
-		"./access":     {"github.com/golang-jwt/jwt/v5"},
+		"./access":     {"github.com/golang-jwt/jwt/v5", "github.com/hashicorp/golang-lru/v2"},
 		"./pipe":       {},
 		"./migrations": {},
 		"./store":      {"httpipe/migrations", sqlite, unix},
 		"./metrics":    {"httpipe/pipe", "httpipe/store", "github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_golang/prometheus/collectors", "github.com/prometheus/client_golang/prometheus/promhttp"},
-		"./httpapi":    {"httpipe/access", "httpipe/metrics", "httpipe/pipe", "httpipe/store", uuid, "github.com/gorilla/handlers", "github.com/hashicorp/golang-lru/v2/simplelru", unix, "golang.org/x/time/rate"},
+		"./audit":      {"httpipe/pipe", "httpipe/reply", "httpipe/store"},
+		"./reply":      {"httpipe/pipe"},
+		"./httpapi":    {"httpipe/access", "httpipe/audit", "httpipe/reply", "httpipe/metrics", "httpipe/pipe", "httpipe/store", uuid, "github.com/gorilla/handlers", "github.com/hashicorp/golang-lru/v2/simplelru", unix, "golang.org/x/time/rate"},
 
-		"./test/kit":     {},
-		"./test/e2e":     {kit, unix},
+		"./process": {"github.com/KimMachineGun/automemlimit/memlimit", unix},
+		"./cli":     {"httpipe/access", "httpipe/audit", "httpipe/pipe", "httpipe/process", "httpipe/store", "github.com/dustin/go-humanize", "github.com/peterbourgon/ff/v3", "github.com/peterbourgon/ff/v3/ffcli", "golang.org/x/term"},
+
+		"./test/kit":     {unix},
+		"./test/e2e":     {kit, unix, "httpipe/process"},
 		"./test/docs":    {kit, "httpipe/access"},
 		"./test/proxies": {kit},
 		"./test/browser": {kit, "github.com/chromedp/"},
-		"./test/deploy":  {kit, "github.com/BurntSushi/toml"},
+		"./test/deploy":  {kit, "httpipe/access", "github.com/BurntSushi/toml", "github.com/dustin/go-humanize", "httpipe/cli", "httpipe/process"},
 		"./test/crash":   {kit, "httpipe/store"},
 		"./test/soak":    {kit, sqlite, unix},
 		"./test/bench":   {"httpipe/pipe", "httpipe/store", sqlite, uuid, unix},

@@ -3,10 +3,12 @@ package access
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"math"
 	"slices"
 	"strings"
-	"sync"
 	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
 )
 
 // A Reason is why somebody may not do something. Its text is the word for the audit log.
@@ -16,6 +18,7 @@ const (
 	NoToken       Reason = "no_token"       // there is none, and not everybody may
 	SeveralTokens Reason = "several_tokens" // which of them counts must not be a guess
 	Malformed     Reason = "malformed"      // neither the secret nor a token
+	Critical      Reason = "critical"       // its header has crit: it is not to be accepted without an extension that there is not
 	Foreign       Reason = "foreign"        // not signed with a secret of this server, or changed since
 	Expired       Reason = "expired"
 	NotYetValid   Reason = "not_yet_valid"
@@ -25,51 +28,73 @@ const (
 
 func (r Reason) Error() string { return string(r) }
 
-// A Bearer is whoever has a credential, or has none. Constant.
+// A Bearer is a client with a credential, or one without. Constant.
 type Bearer struct {
-	Name string // "" for who has no credential
+	Name string // "" for a client without a credential
 
 	grants   []Grant
-	everyone []Grant   // what everybody may do
-	from     time.Time // zero: at once
-	expires  time.Time // zero: never
+	everyone []Grant // what everybody may do
+	from     float64 // in seconds since 1970; -Inf: at once
+	expires  float64 // in seconds since 1970; +Inf: never
 }
 
-// A Guard knows a server's secrets, and what everybody may do. All methods may be called from any goroutine.
+// A Guard decides whose credential is good, and for what. All methods may be called from any goroutine.
 type Guard struct {
 	secrets Secrets
-	nobody  *Bearer // who has no credential
-	owner   *Bearer // who has a secret
+	open    bool
+	nobody  *Bearer // without a credential
+	owner   *Bearer // with a secret or, if the server is open, with the audit key
 
-	mu sync.RWMutex // guards known
-	// known holds credentials that were found genuine, since looking one up costs a fraction of verifying it.
-	// Of each its sum is kept. It is emptied when it is full.
-	known map[[sha256.Size]byte]*Bearer
+	// known holds the credentials that were found genuine last, since a lookup costs a fraction of verifying one.
+	// It keeps the sum of each.
+	known *lru.Cache[[sha256.Size]byte, *Bearer]
 }
 
 // maxKnown is how many credentials a Guard remembers.
 const maxKnown = 1024
 
-// New returns a guard. Everybody may do what is in everyone.
+// New returns the guard of a server with secrets. Everybody may do what is in everyone; the rest takes a token.
 func New(secrets Secrets, everyone []Grant) *Guard {
-	g := &Guard{
-		secrets: secrets,
-		nobody:  &Bearer{everyone: everyone},
-		owner:   &Bearer{Name: secretName},
-		known:   make(map[[sha256.Size]byte]*Bearer),
-	}
-	for _, p := range permissions {
-		g.owner.grants = append(g.owner.grants, Grant{p, everything})
-	}
+	return newGuard(secrets, everyone, newBearer(secretName, permissions...))
+}
+
+// Open returns the guard of a server without a secret. Everybody may do everything but read the audit log, which takes the
+// audit key. There are no tokens, as there is nothing to sign them with.
+func Open(auditKey string) *Guard {
+	key := Secrets{sums: [][sha256.Size]byte{sha256.Sum256([]byte(auditKey))}}
+	g := newGuard(key, newBearer("", Produce, Consume, Delete, Look).grants, newBearer(keyName, Audit, Look))
+	g.open = true
 	return g
 }
+
+func newGuard(secrets Secrets, everyone []Grant, owner *Bearer) *Guard {
+	known, err := lru.New[[sha256.Size]byte, *Bearer](maxKnown)
+	if err != nil {
+		panic(err) // the size is positive
+	}
+	g := &Guard{secrets: secrets, nobody: newBearer(""), owner: owner, known: known}
+	g.nobody.everyone, g.owner.everyone = everyone, everyone
+	return g
+}
+
+// newBearer returns a bearer who has permissions for all channels, at any time.
+func newBearer(name string, allow ...Permission) *Bearer {
+	b := &Bearer{Name: name, from: math.Inf(-1), expires: math.Inf(1)}
+	for _, p := range allow {
+		b.grants = append(b.grants, Grant{p, everything})
+	}
+	return b
+}
+
+// Open reports whether the server has no secret, so that a credential means something only where the audit key is needed.
+func (g *Guard) Open() bool { return g.open }
 
 // Nobody returns the bearer of no credential.
 func (g *Guard) Nobody() *Bearer { return g.nobody }
 
-// Known reports whether the credential has been found genuine before. It forgets, now and then.
+// Known reports whether the credential was found genuine before. It forgets those that were not used for long.
 func (g *Guard) Known(credential string) bool {
-	return len(credential) <= maxToken && g.recall(sha256.Sum256([]byte(credential))) != nil
+	return len(credential) <= maxToken && g.known.Contains(sha256.Sum256([]byte(credential)))
 }
 
 // Judge returns whose credential it is, or a Reason why it is not good now. Of one that is genuine, only too old or too
@@ -79,18 +104,18 @@ func (g *Guard) Judge(credential string, now time.Time) (*Bearer, error) {
 		return nil, Malformed
 	}
 	sum := sha256.Sum256([]byte(credential))
-	b := g.recall(sum)
-	if b == nil {
+	b, ok := g.known.Get(sum)
+	if !ok {
 		var err error
 		if b, err = g.verify(credential, sum); err != nil {
 			return nil, err
 		}
-		g.remember(sum, b)
+		g.known.Add(sum, b)
 	}
-	switch {
-	case !b.expires.IsZero() && !now.Before(b.expires):
+	switch seconds := float64(now.UnixMicro()) / 1e6; {
+	case seconds >= b.expires:
 		return b, Expired
-	case now.Before(b.from):
+	case seconds < b.from:
 		return b, NotYetValid
 	}
 	return b, nil
@@ -105,26 +130,14 @@ func (g *Guard) verify(credential string, sum [sha256.Size]byte) (*Bearer, error
 	if same == 1 {
 		return g.owner, nil
 	}
+	if g.open {
+		return nil, Foreign
+	}
 	b, err := g.secrets.verify(credential)
 	if err == nil {
 		b.everyone = g.nobody.everyone
 	}
 	return b, err
-}
-
-func (g *Guard) recall(sum [sha256.Size]byte) *Bearer {
-	g.mu.RLock()
-	defer g.mu.RUnlock()
-	return g.known[sum]
-}
-
-func (g *Guard) remember(sum [sha256.Size]byte, b *Bearer) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if len(g.known) >= maxKnown {
-		clear(g.known)
-	}
-	g.known[sum] = b
 }
 
 // May reports whether the bearer may do something on a channel.

@@ -32,7 +32,7 @@ func secrets(t testing.TB, text string) Secrets {
 	return s
 }
 
-func newGuard(t testing.TB) *Guard {
+func testGuard(t testing.TB) *Guard {
 	return New(secrets(t, secret+","+oldSecret), []Grant{{Produce, Pattern{"hooks", "*"}}})
 }
 
@@ -142,6 +142,7 @@ func TestJudge(t *testing.T) {
 		{"half a second left", hs(jwt.MapClaims{"exp": float64(now.Unix()) + .5}), "ci", nil},
 		{"without sub", hs(jwt.MapClaims{"sub": nil}), "", Malformed},
 		{"sub secret", hs(jwt.MapClaims{"sub": "secret"}), "", Malformed},
+		{"sub audit-key", hs(jwt.MapClaims{"sub": "audit-key"}), "", Malformed},
 		{"sub with a newline", hs(jwt.MapClaims{"sub": "a\nb"}), "", Malformed},
 		{"sub a number", hs(jwt.MapClaims{"sub": 5}), "", Malformed},
 		{"without allow", hs(jwt.MapClaims{"allow": nil}), "", Malformed},
@@ -156,7 +157,7 @@ func TestJudge(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			g := newGuard(t)
+			g := testGuard(t)
 			for range 2 { // and once more when it is remembered
 				b, err := g.Judge(test.credential, now)
 				if err != test.want || b != nil && b.Name != test.who || (b != nil) != (test.who != "") {
@@ -182,9 +183,14 @@ func confused(t *testing.T) string {
 }
 
 // signedBy signs a payload that no library would make.
-func signedBy(t *testing.T, key, payload string) string {
+func signedBy(t testing.TB, key, payload string) string {
 	t.Helper()
-	text := segments(`{"alg":"HS256"}`, payload, "")
+	return signedWith(t, `{"alg":"HS256"}`, key, payload)
+}
+
+func signedWith(t testing.TB, header, key, payload string) string {
+	t.Helper()
+	text := segments(header, payload, "")
 	signature, err := method.Sign(text[:len(text)-1], []byte(key))
 	if err != nil {
 		t.Fatal(err)
@@ -194,7 +200,7 @@ func signedBy(t *testing.T, key, payload string) string {
 
 func TestRights(t *testing.T) {
 	t.Parallel()
-	g := newGuard(t)
+	g := testGuard(t)
 	owner, err := g.Judge(secret, now)
 	if err != nil {
 		t.Fatal(err)
@@ -219,7 +225,7 @@ func TestRights(t *testing.T) {
 // A token that is remembered is not good for longer.
 func TestRememberedTokenExpires(t *testing.T) {
 	t.Parallel()
-	g := newGuard(t)
+	g := testGuard(t)
 	token := sign(t, secret)
 	if _, err := g.Judge(token, now); err != nil {
 		t.Fatal(err)
@@ -234,7 +240,7 @@ func TestRememberedTokenExpires(t *testing.T) {
 
 func TestMemoryIsBounded(t *testing.T) {
 	t.Parallel()
-	g := newGuard(t)
+	g := testGuard(t)
 	var all sync.WaitGroup
 	for i := range 4 {
 		all.Go(func() {
@@ -248,7 +254,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if n := len(g.known); n > maxKnown {
+	if n := g.known.Len(); n > maxKnown {
 		t.Errorf("%d credentials are remembered", n)
 	}
 }
@@ -274,6 +280,7 @@ func TestSign(t *testing.T) {
 		"no name":         func(t *Token) { t.Name = "" },
 		"a long name":     func(t *Token) { t.Name = strings.Repeat("x", 256) },
 		"a name of ours":  func(t *Token) { t.Name = "secret" },
+		"another of ours": func(t *Token) { t.Name = "audit-key" },
 		"a newline":       func(t *Token) { t.Name = "a\nb" },
 		"no UTF-8":        func(t *Token) { t.Name = "\xff" },
 		"no permission":   func(t *Token) { t.Allow = nil },
@@ -322,10 +329,11 @@ func TestParseSecrets(t *testing.T) {
 func FuzzJudge(f *testing.F) {
 	good := sign(f, secret)
 	for _, seed := range []string{"", "..", secret, oldSecret, good, good[:len(good)-2], sign(f, otherSecret),
-		segments(`{"alg":"none"}`, `{"sub":"a","allow":["produce"],"channels":["*/*"]}`, ""), strings.ToUpper(secret)} {
+		segments(`{"alg":"none"}`, `{"sub":"a","allow":["produce"],"channels":["*/*"]}`, ""), strings.ToUpper(secret),
+		dated(f, "nbf", "1e300"), dated(f, "exp", "9223372036854775808"), signedWith(f, `{"alg":"HS256","crit":["x"]}`, secret, consumer)} {
 		f.Add(seed)
 	}
-	g := newGuard(f)
+	g := testGuard(f)
 	f.Fuzz(func(t *testing.T, credential string) {
 		b, err := g.Judge(credential, now)
 		if err != nil && b == nil {
@@ -348,17 +356,17 @@ func FuzzJudge(f *testing.F) {
 func BenchmarkJudge(b *testing.B) {
 	for name, credential := range map[string]string{"secret": secret, "token": sign(b, secret), "foreign": sign(b, otherSecret)} {
 		b.Run(name, func(b *testing.B) {
-			g := newGuard(b)
+			g := testGuard(b)
 			b.ReportAllocs()
 			for b.Loop() {
 				g.Judge(credential, now)
 			}
 		})
 		b.Run(name+" forgotten", func(b *testing.B) {
-			g := newGuard(b)
+			g := testGuard(b)
 			b.ReportAllocs()
 			for b.Loop() {
-				clear(g.known)
+				g.known.Purge()
 				g.Judge(credential, now)
 			}
 		})

@@ -1,8 +1,11 @@
 package access
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -17,8 +20,8 @@ const (
 	maxName = 255
 	// leeway is how much the clocks of servers and of makers of tokens may differ.
 	leeway = 30 * time.Second
-	// secretName is the name of whoever has the secret.
-	secretName = "secret"
+	// secretName and keyName are the names of the bearers of the secret and of the audit key.
+	secretName, keyName = "secret", "audit-key"
 )
 
 // A Token says what its bearer may do, and until when.
@@ -33,8 +36,39 @@ type Token struct {
 // claims are a token's as its JWT has them.
 type claims struct {
 	jwt.RegisteredClaims
-	Allow    []string `json:"allow"`
-	Channels []string `json:"channels"`
+	// These two take the places of RegisteredClaims' own, which turn what does not fit into 64 bits into its opposite.
+	NotBefore numericDate `json:"nbf,omitzero"`
+	ExpiresAt numericDate `json:"exp,omitzero"`
+	Allow     []string    `json:"allow"`
+	Channels  []string    `json:"channels"`
+}
+
+// A numericDate is a time in a token, as RFC 7519 defines it: a JSON number of any size, in seconds since 1970. One that is
+// beyond what a float64 holds is infinite: far away, in its direction. The zero value is none.
+type numericDate struct {
+	seconds float64
+	given   bool
+}
+
+// dateOf returns the date of t, in whole seconds, and none for the zero time.
+func dateOf(t time.Time) numericDate {
+	return numericDate{seconds: float64(t.Unix()), given: !t.IsZero()}
+}
+
+func (d numericDate) IsZero() bool                 { return !d.given }
+func (d numericDate) MarshalJSON() ([]byte, error) { return json.Marshal(d.seconds) }
+
+// UnmarshalJSON takes numbers alone: neither a string with a number in it nor null is a NumericDate.
+func (d *numericDate) UnmarshalJSON(text []byte) error {
+	if first := text[0]; first != '-' && (first < '0' || first > '9') {
+		return fmt.Errorf("want a number of seconds since 1970, not %s", text)
+	}
+	seconds, err := strconv.ParseFloat(string(text), 64)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		return err
+	}
+	*d = numericDate{seconds, true}
+	return nil
 }
 
 // method is the only one that a token may be signed with.
@@ -50,12 +84,7 @@ func (s Secrets) Sign(t Token) (string, error) {
 	for _, p := range t.Allow {
 		c.Allow = append(c.Allow, string(p))
 	}
-	if !t.From.IsZero() {
-		c.NotBefore = jwt.NewNumericDate(t.From)
-	}
-	if !t.Expires.IsZero() {
-		c.ExpiresAt = jwt.NewNumericDate(t.Expires)
-	}
+	c.NotBefore, c.ExpiresAt = dateOf(t.From), dateOf(t.Expires)
 	if _, err := c.bearer(); err != nil {
 		return "", err
 	}
@@ -73,12 +102,16 @@ func (s Secrets) verify(token string) (*Bearer, error) {
 		keys.Keys = append(keys.Keys, key)
 	}
 	var c claims
-	_, err := parser.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return keys, nil })
+	parsed, err := parser.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return keys, nil })
 	if errors.Is(err, jwt.ErrSignatureInvalid) {
 		return nil, Foreign
 	}
 	if err != nil {
 		return nil, Malformed
+	}
+	// RFC 7515, 4.1.11: a token that names extensions here must be refused by those that do not know them. We know none.
+	if _, ok := parsed.Header["crit"]; ok {
+		return nil, Critical
 	}
 	b, err := c.bearer()
 	if err != nil {
@@ -92,7 +125,7 @@ func (c *claims) bearer() (*Bearer, error) {
 	if err := checkName(c.Subject); err != nil {
 		return nil, err
 	}
-	b := &Bearer{Name: c.Subject}
+	b := newBearer(c.Subject)
 	for _, name := range c.Allow {
 		p, err := ParsePermission(name)
 		if err != nil {
@@ -109,11 +142,11 @@ func (c *claims) bearer() (*Bearer, error) {
 	if len(b.grants) == 0 {
 		return nil, errors.New("a token needs at least one permission, and one pattern of channels for it")
 	}
-	if c.NotBefore != nil {
-		b.from = c.NotBefore.Add(-leeway)
+	if c.NotBefore.given {
+		b.from = c.NotBefore.seconds - leeway.Seconds()
 	}
-	if c.ExpiresAt != nil {
-		b.expires = c.ExpiresAt.Add(leeway)
+	if c.ExpiresAt.given {
+		b.expires = c.ExpiresAt.seconds + leeway.Seconds()
 	}
 	return b, nil
 }
@@ -122,8 +155,8 @@ func checkName(name string) error {
 	switch {
 	case name == "" || len(name) > maxName:
 		return fmt.Errorf("a token's name has 1 to %d bytes", maxName)
-	case name == secretName:
-		return fmt.Errorf("a token cannot be named %q, which is what the audit log calls whoever has the secret", name)
+	case name == secretName, name == keyName:
+		return fmt.Errorf("a token cannot be named %q, which is what the audit log calls a client with the %s itself", name, strings.ReplaceAll(name, "-", " "))
 	}
 	for _, c := range name {
 		if !unicode.IsPrint(c) || c == utf8.RuneError {

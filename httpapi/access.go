@@ -9,6 +9,7 @@ import (
 
 	"httpipe/access"
 	"httpipe/pipe"
+	"httpipe/reply"
 )
 
 // failuresPerMinute is how many tokens of one client may be wrong in a minute. After that only those are looked at
@@ -25,9 +26,6 @@ const (
 // requires returns h for those who have a permission on what the path names. Others are told what is missing, and
 // nothing of what there is.
 func (s *Server) requires(p access.Permission, h handler) handler {
-	if s.config.Guard == nil {
-		return h
-	}
 	return func(w http.ResponseWriter, r *http.Request, key pipe.Key) {
 		if s.permits(w, r, p, key) {
 			h(w, r, key)
@@ -37,42 +35,38 @@ func (s *Server) requires(p access.Permission, h handler) handler {
 
 // permits reports whether the sender of r has the permission for key. If not, it has been answered.
 func (s *Server) permits(w http.ResponseWriter, r *http.Request, p access.Permission, key pipe.Key) bool {
-	if s.config.Guard == nil {
-		return true
-	}
 	why := s.judge(r, p, key)
 	if why == nil {
 		return true
 	}
 	s.recordRefusal(r, key, roleOf(p), string(p)+": "+why.Error())
-	refuse(w, r, denial(why, p, key))
+	refuse(w, r, s.denial(why, p, key))
 	return false
 }
 
-// judge returns why the sender of r may not do what takes the permission, and nil for one who may.
+// judge returns why the sender of r may not do what takes the permission, and nil for one who may. Without a secret a
+// credential that is not needed is not looked at: it may be meant for a proxy in front, or for nobody.
 func (s *Server) judge(r *http.Request, p access.Permission, key pipe.Key) error {
-	v := visitorOf(r)
+	guard, v := s.config.Guard, visitorOf(r)
+	allowed := suffices(guard.Nobody(), p, key)
+	switch {
+	case allowed && (v == nil || guard.Open()):
+		return nil
+	case v == nil:
+		return access.NoToken
+	}
 	if err := s.identify(r, v); err != nil {
 		return err
 	}
-	switch {
-	case suffices(v.bearer, p, key):
-		return nil
-	case v.credentials == 0:
-		return access.NoToken
-	default:
+	if !suffices(v.bearer, p, key) {
 		return access.NotGranted
 	}
+	return nil
 }
 
 // identify finds out who the visitor is that sent r.
 func (s *Server) identify(r *http.Request, v *visitor) (err error) {
-	switch v.credentials {
-	case 0:
-		v.bearer = s.config.Guard.Nobody()
-		return nil
-	case 1:
-	default:
+	if v.credentials > 1 {
 		return access.SeveralTokens
 	}
 	now := time.Now()
@@ -81,7 +75,7 @@ func (s *Server) identify(r *http.Request, v *visitor) (err error) {
 		return access.TooManyWrong
 	}
 	v.bearer, err = s.config.Guard.Judge(v.credential, now)
-	if err == access.Malformed || err == access.Foreign {
+	if err == access.Malformed || err == access.Foreign || err == access.Critical {
 		s.failures.wait(client, now)
 	}
 	return err
@@ -105,8 +99,18 @@ func suffices(b *access.Bearer, p access.Permission, key pipe.Key) bool {
 	}
 }
 
+// recordRefusal puts on record that r was turned away before it came to the broker.
+func (s *Server) recordRefusal(r *http.Request, key pipe.Key, role pipe.Role, reason string) {
+	s.config.Metrics.CountRefused(role)
+	if s.audit == nil {
+		return
+	}
+	client := s.client(r)
+	s.audit.RecordRefusal(key, role, reason, client, group(client.Addr))
+}
+
 // denial is what somebody is told who may not.
-func denial(why error, p access.Permission, key pipe.Key) *failure {
+func (s *Server) denial(why error, p access.Permission, key pipe.Key) *reply.Error {
 	what := string(p) + " on " + key.String()
 	switch {
 	case key.Namespace == "" && p == access.Audit:
@@ -118,28 +122,40 @@ func denial(why error, p access.Permission, key pipe.Key) *failure {
 	case key.Channel == "":
 		what = string(p) + " on any channel of " + key.Namespace
 	}
-	f := failure{status: http.StatusUnauthorized, code: codeUnauthorized, challenge: challengeInvalid}
+	f := reply.Error{Status: http.StatusUnauthorized, Code: reply.CodeUnauthorized, Challenge: challengeInvalid}
+	const howToGetKey = "on the machine of the server \"httpipe audit key\" prints it"
+	open := s.config.Guard.Open()
 	switch why {
 	case access.NoToken:
-		f.challenge = challenge
-		f.text = what + " takes a token; send one as Authorization: Bearer, or by curl -u :TOKEN"
+		f.Challenge = challenge
+		if open {
+			f.Text = what + " takes the audit key; " + howToGetKey
+			break
+		}
+		f.Text = what + " takes a token; send one as Authorization: Bearer, or by curl -u :TOKEN"
 	case access.NotGranted:
-		f = failure{status: http.StatusForbidden, code: codeForbidden, text: "the token is not for " + what}
+		f = reply.Error{Status: http.StatusForbidden, Code: reply.CodeForbidden, Text: "the token is not for " + what}
 	case access.SeveralTokens:
-		f.text = what + ": several tokens came, and which of them counts should not be a guess"
+		f.Text = what + ": several tokens came, and which of them counts should not be a guess"
 	case access.Expired:
-		f.text = what + ": the token has expired"
+		f.Text = what + ": the token has expired"
 	case access.NotYetValid:
-		f.text = what + ": the token is not valid yet"
+		f.Text = what + ": the token is not valid yet"
+	case access.Critical:
+		f.Text = what + ": the token has crit in its header, and with it asks for an extension that is not known here"
 	case access.Foreign:
-		f.text = what + ": the token is not signed with this server's secret"
+		if open {
+			f.Text = what + ": what came is not the audit key; " + howToGetKey
+			break
+		}
+		f.Text = what + ": the token is not signed with this server's secret"
 	case access.TooManyWrong:
-		f = failure{status: http.StatusTooManyRequests, code: string(pipe.Refused), retryAfter: 60 / failuresPerMinute,
-			text: fmt.Sprintf("more than %d wrong tokens a minute came from your address", failuresPerMinute)}
+		f = reply.Error{Status: http.StatusTooManyRequests, Code: string(pipe.Refused), RetryAfter: 60 / failuresPerMinute,
+			Text: fmt.Sprintf("more than %d wrong tokens a minute came from your address", failuresPerMinute)}
 	default:
-		f.text = what + ": what came is no token; it is empty, cut off or something else"
+		f.Text = what + ": what came is no token; it is empty, cut off or something else"
 	}
-	return f.to(roleOf(p))
+	return f.To(roleOf(p))
 }
 
 // roleOf returns the role of those who use a permission, "" if they have none.
@@ -153,20 +169,25 @@ func roleOf(p access.Permission) pipe.Role {
 	return ""
 }
 
-// visible returns those of a namespace's channels that the sender of r may see, in the same array.
-func visible(r *http.Request, namespace string, channels []string) []string {
-	v := visitorOf(r)
-	if v == nil {
-		return channels
+// bearerOf returns as whom the sender of r was let in.
+func (s *Server) bearerOf(r *http.Request) *access.Bearer {
+	if v := visitorOf(r); v != nil && v.bearer != nil {
+		return v.bearer
 	}
-	return slices.DeleteFunc(channels, func(channel string) bool { return !v.bearer.May(access.Look, namespace, channel) })
+	return s.config.Guard.Nobody()
+}
+
+// visible returns those of a namespace's channels that the sender of r may see, in the same array.
+func (s *Server) visible(r *http.Request, namespace string, channels []string) []string {
+	bearer := s.bearerOf(r)
+	return slices.DeleteFunc(channels, func(channel string) bool { return !bearer.May(access.Look, namespace, channel) })
 }
 
 // visibleState returns all channels that the sender of r may see, by namespace.
 func (s *Server) visibleState(r *http.Request) map[string][]string {
 	state := s.broker.State()
 	for namespace, channels := range state {
-		state[namespace] = visible(r, namespace, channels)
+		state[namespace] = s.visible(r, namespace, channels)
 	}
 	maps.DeleteFunc(state, func(_ string, channels []string) bool { return len(channels) == 0 })
 	return state

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"httpipe/pipe"
+	"httpipe/reply"
 	"httpipe/store"
 )
 
@@ -143,12 +144,12 @@ func TestTheRecordComesBeforeThe200(t *testing.T) {
 	// It is there already.
 	got, err := read(r.db, `SELECT id, namespace, channel, outcome, bytes, content_type, matched_at, ended_at, duration_ms >= 0,
 		producer_wait_ms >= 0, consumer_wait_ms >= 0, producer_addr, consumer_addr, producer_agent, consumer_agent FROM exchanges`)
-	var receipt receipt
+	var receipt reply.Receipt
 	if err := json.Unmarshal([]byte(a.body), &receipt); err != nil {
 		t.Fatal(err)
 	}
 	want := fmt.Sprintf("%s n c delivered 5 text/x %s %s 1 1 1 127.0.0.1 127.0.0.1 sender/1 taker/2",
-		a.Header.Get(headerExchange), receipt.MatchedAt, *receipt.EndedAt)
+		a.Header.Get(reply.HeaderExchange), receipt.MatchedAt, *receipt.EndedAt)
 	if err != nil || len(got) != 1 || got[0] != want {
 		t.Errorf("the record is %q, %v, want\n%q", got, err, want)
 	}
@@ -169,7 +170,7 @@ func TestUnrecorded(t *testing.T) {
 	if took := time.Since(began); took < 4*time.Second || took > 7*time.Second {
 		t.Errorf("it took %v", took)
 	}
-	if a.Header.Get("Retry-After") == "" || a.Header.Get(headerExchange) == "" {
+	if a.Header.Get("Retry-After") == "" || a.Header.Get(reply.HeaderExchange) == "" {
 		t.Errorf("the producer is told %v", a.Header)
 	}
 	unlock()

@@ -1,9 +1,7 @@
 package httpapi
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -11,15 +9,7 @@ import (
 	"github.com/gorilla/handlers"
 
 	"httpipe/pipe"
-)
-
-// Headers of ours. Httpipe-Exchange is on everything that belongs to an exchange, Httpipe-Error on every
-// error.
-const (
-	headerExchange  = "Httpipe-Exchange"
-	headerError     = "Httpipe-Error"
-	headerProducers = "Httpipe-Producers"
-	headerConsumers = "Httpipe-Consumers"
+	"httpipe/reply"
 )
 
 // look tells who waits on a channel and takes nothing.
@@ -29,8 +19,8 @@ func (s *Server) look(w http.ResponseWriter, r *http.Request, key pipe.Key) {
 		fail(w, r, noChannel(key))
 		return
 	}
-	w.Header().Set(headerProducers, strconv.Itoa(producers))
-	w.Header().Set(headerConsumers, strconv.Itoa(consumers))
+	w.Header().Set(reply.HeaderProducers, strconv.Itoa(producers))
+	w.Header().Set(reply.HeaderConsumers, strconv.Itoa(consumers))
 }
 
 func (s *Server) deleteChannel(w http.ResponseWriter, r *http.Request, key pipe.Key) {
@@ -50,26 +40,23 @@ func (s *Server) deleteNamespace(w http.ResponseWriter, r *http.Request, key pip
 }
 
 func (s *Server) state(w http.ResponseWriter, r *http.Request, _ pipe.Key) {
-	writeJSON(w, http.StatusOK, s.visibleState(r))
+	reply.JSON(http.StatusOK, s.visibleState(r)).Write(w)
 }
 
 func (s *Server) listNamespaces(w http.ResponseWriter, r *http.Request, _ pipe.Key) {
-	namespaces := s.broker.Namespaces()
-	if s.config.Guard != nil {
-		namespaces = slices.DeleteFunc(namespaces, func(namespace string) bool {
-			return len(visible(r, namespace, s.broker.Channels(namespace))) == 0
-		})
-	}
-	writeJSON(w, http.StatusOK, namespaces)
+	namespaces := slices.DeleteFunc(s.broker.Namespaces(), func(namespace string) bool {
+		return len(s.visible(r, namespace, s.broker.Channels(namespace))) == 0
+	})
+	reply.JSON(http.StatusOK, namespaces).Write(w)
 }
 
 func (s *Server) listChannels(w http.ResponseWriter, r *http.Request, key pipe.Key) {
-	channels := visible(r, key.Namespace, s.broker.Channels(key.Namespace))
+	channels := s.visible(r, key.Namespace, s.broker.Channels(key.Namespace))
 	if len(channels) == 0 {
 		fail(w, r, noNamespace(key))
 		return
 	}
-	writeJSON(w, http.StatusOK, channels)
+	reply.JSON(http.StatusOK, channels).Write(w)
 }
 
 // ofAll gives h no name: that in the path is not a namespace's.
@@ -81,10 +68,10 @@ func ofAll(h handler) handler {
 func (s *Server) health(w http.ResponseWriter, r *http.Request, _ pipe.Key) {
 	switch err := s.unavailable(); {
 	case s.broker.Stopping():
-		fail(w, r, ending(pipe.ShutDown, pipe.Producer))
+		fail(w, r, reply.ForOutcome(pipe.ShutDown, pipe.Producer))
 	case err != nil:
-		fail(w, r, &failure{status: http.StatusServiceUnavailable, code: codeAuditUnavailable,
-			text: err.Error()})
+		fail(w, r, &reply.Error{Status: http.StatusServiceUnavailable, Code: reply.CodeAuditUnavailable,
+			Text: err.Error()})
 	default:
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		fmt.Fprintln(w, "ok")
@@ -99,41 +86,27 @@ func (s *Server) unavailable() error {
 	return s.config.Log.Err()
 }
 
-// compressed lets the JSON that the server itself makes be compressed for clients that ask for it.
+// compressed lets what the server itself says be compressed for clients that accept gzip, and like nothing
+// better. Not deflate: gorilla sends raw DEFLATE data, and the name means the zlib format (RFC 9110 8.4.1.2).
 func compressed(h handler) handler {
 	return func(w http.ResponseWriter, r *http.Request, key pipe.Key) {
 		inner := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h(w, r, key) })
+		encodings := r.Header["Accept-Encoding"]
+		if gzip := reply.Quality(encodings, "gzip", "x-gzip"); gzip > 0 && gzip >= reply.Quality(encodings, "identity") {
+			r.Header.Set("Accept-Encoding", "gzip")
+		} else {
+			r.Header.Del("Accept-Encoding")
+		}
 		handlers.CompressHandler(inner).ServeHTTP(w, r)
 	}
 }
 
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	writeJSONAs(w, "application/json", status, v)
+func noChannel(key pipe.Key) *reply.Error {
+	return &reply.Error{Status: http.StatusNotFound, Code: reply.CodeNotFound,
+		Text: "there is no channel " + key.String() + " now; one exists while somebody waits on it"}
 }
 
-func writeJSONAs(w http.ResponseWriter, contentType string, status int, v any) {
-	body, err := json.Marshal(v)
-	if err != nil {
-		panic(err) // maps, slices and structs of strings and numbers always marshal
-	}
-	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	writeWhole(w, status, string(body)+"\n")
-}
-
-// writeWhole answers with a body of a known length. A client that is gone misses nothing.
-func writeWhole(w http.ResponseWriter, status int, body string) {
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(status)
-	io.WriteString(w, body)
-}
-
-func noChannel(key pipe.Key) *failure {
-	return &failure{status: http.StatusNotFound, code: codeNotFound,
-		text: "there is no channel " + key.String() + " now; one exists while somebody waits on it"}
-}
-
-func noNamespace(key pipe.Key) *failure {
-	return &failure{status: http.StatusNotFound, code: codeNotFound,
-		text: "there is no namespace " + key.Namespace + " now; one exists while somebody waits on a channel of it"}
+func noNamespace(key pipe.Key) *reply.Error {
+	return &reply.Error{Status: http.StatusNotFound, Code: reply.CodeNotFound,
+		Text: "there is no namespace " + key.Namespace + " now; one exists while somebody waits on a channel of it"}
 }

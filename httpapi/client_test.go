@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"httpipe/reply"
 )
 
 // A client is one end of a connection, down to the bytes.
@@ -145,7 +147,7 @@ func (a *answer) is(status int) *answer {
 func (a *answer) failed(status int, code string) *answer {
 	a.t.Helper()
 	a.is(status)
-	if got := a.Header.Get(headerError); got != code {
+	if got := a.Header.Get(reply.HeaderError); got != code {
 		a.t.Errorf("the error is %q (%q), want %q", got, a.body, code)
 	}
 	if a.body != "" && a.body[0] != '{' && (!strings.HasPrefix(a.body, code+": ") || strings.Index(a.body, "\n") != len(a.body)-1) {

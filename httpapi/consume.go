@@ -5,10 +5,10 @@ import (
 	"maps"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"httpipe/pipe"
+	"httpipe/reply"
 )
 
 // relayed are the headers of every body that is relayed: nobody on the way keeps it, changes it or holds it
@@ -25,14 +25,13 @@ var relayed = http.Header{
 // consume receives one producer's body. The exchange's relay runs here, in the goroutine that owns the
 // response, and returns as soon as the last byte is out: no consumer waits for a commit.
 func (s *Server) consume(w http.ResponseWriter, r *http.Request, key pipe.Key) {
-	if prefetch(r.Header) {
-		fail(w, r, &failure{status: http.StatusBadRequest, code: codeNotAConsumer,
-			text: "a GET here takes a message, and a prefetch or a service worker's script would lose it"})
+	if advice := notAConsumer(r.Header); advice != "" {
+		refuse(w, r, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeNotAConsumer, Text: advice})
 		return
 	}
 	control := http.NewResponseController(w)
 	if err := s.dropBody(control, r); err != nil {
-		refuse(w, r, &failure{status: http.StatusBadRequest, code: codeBadRequest, text: "a GET's body, which means nothing here, is malformed or did not come"})
+		refuse(w, r, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeBadRequest, Text: "a GET's body, which means nothing here, is malformed or did not come"})
 		return
 	}
 	arrival, f := s.arrival(r, key, pipe.Consumer)
@@ -54,35 +53,39 @@ func (s *Server) consume(w http.ResponseWriter, r *http.Request, key pipe.Key) {
 		if request.Outcome() == pipe.Left {
 			hangUp()
 		}
-		fail(w, r, told(request, request.Outcome()))
+		fail(w, r, reply.ForRequest(request, request.Outcome()))
 		return
 	}
-	whole := endByReset(r, exchange)
+	endInOrder := endByReset(r, exchange)
 	sink := &sink{w: w, r: r, control: control, exchange: exchange}
 	sink.stall.start(exchange, connOf(r), s.config.StallTimeout)
 	outcome := exchange.Relay(sink)
 	sink.stall.stop()
 	switch {
 	case outcome == pipe.Delivered:
-		whole()
+		endInOrder()
 		if exchange.WasCut() {
 			control.SetWriteDeadline(time.Time{}) // the cut came too late; what is left is the final chunk
 		}
 	case outcome == pipe.Unrecorded && !sink.begun:
-		whole()
-		w.Header().Set(headerExchange, exchange.ID)
-		fail(w, r, ending(outcome, pipe.Consumer))
+		endInOrder()
+		w.Header().Set(reply.HeaderExchange, exchange.ID)
+		fail(w, r, reply.ForOutcome(outcome, pipe.Consumer))
 	default:
+		if r.ProtoAtLeast(1, 1) && !sink.inChunk {
+			endInOrder() // the last chunk is missing, which every client sees, and what was sent may still arrive
+		}
 		breakOff()
 	}
 }
 
-// endByReset makes the connection end with a reset until whole is called, if its end is the end of the
-// body: HTTP/1.0 without a length. This comes first, because others may close it at any time: net/http
-// does so when a write fails, the kernel when the process is killed.
-func endByReset(r *http.Request, x *pipe.Exchange) (whole func()) {
+// endByReset makes the connection end with a reset until endInOrder is called, if its mere end could be taken
+// for the end of the body: in HTTP/1.0 without a length, and in the middle of a chunk, where GNU wget reports
+// success. This comes first, because others may close it at any time: net/http does so when a write fails, the
+// kernel when the process is killed.
+func endByReset(r *http.Request, x *pipe.Exchange) (endInOrder func()) {
 	c := connOf(r)
-	if c == nil || r.ProtoAtLeast(1, 1) || x.Producer.Length >= 0 {
+	if c == nil || x.Producer.Length >= 0 {
 		return func() {}
 	}
 	c.SetLinger(0)
@@ -101,19 +104,6 @@ func (s *Server) dropBody(control *http.ResponseController, r *http.Request) err
 	return err
 }
 
-// prefetch reports whether a GET is made for other reasons than to have what it gets.
-func prefetch(h http.Header) bool {
-	if h.Get("Service-Worker") == "script" {
-		return true
-	}
-	for _, name := range [...]string{"Sec-Purpose", "Purpose", "X-Moz"} {
-		if strings.Contains(strings.ToLower(h.Get(name)), "prefetch") {
-			return true
-		}
-	}
-	return false
-}
-
 // sink is a consumer's response as the relay writes it. It begins with the first byte, or with the
 // end of an empty body. Owned by the goroutine in Relay.
 type sink struct {
@@ -123,6 +113,7 @@ type sink struct {
 	exchange *pipe.Exchange
 	stall    stallClock
 	begun    bool
+	inChunk  bool // a write has begun, and it is not known that all of it has left
 }
 
 func (s *sink) Write(p []byte) (int, error) {
@@ -133,6 +124,7 @@ func (s *sink) Write(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	s.inChunk = true
 	s.stall.writing.Store(true)
 	defer s.stall.writing.Store(false)
 	return s.w.Write(p)
@@ -141,7 +133,9 @@ func (s *sink) Write(p []byte) (int, error) {
 func (s *sink) Flush() error {
 	s.stall.writing.Store(true)
 	defer s.stall.writing.Store(false)
-	return s.control.Flush()
+	err := s.control.Flush()
+	s.inChunk = s.inChunk && err != nil
+	return err
 }
 
 // begin sets the response's headers.
@@ -149,13 +143,13 @@ func (s *sink) begin() {
 	producer := s.exchange.Producer
 	head := producer.Head
 	h := s.w.Header()
-	h.Set(headerExchange, s.exchange.ID)
+	h.Set(reply.HeaderExchange, s.exchange.ID)
 	h.Set("Content-Type", head.ContentType)
 	if producer.Length >= 0 {
 		h.Set("Content-Length", strconv.FormatInt(producer.Length, 10))
 	}
 	for _, optional := range [...]struct{ name, value string }{
-		{"Content-Disposition", disposition(s.r, head.ContentDisposition)}, {"Content-Encoding", head.ContentEncoding}, {"Content-Language", head.ContentLanguage},
+		{"Content-Disposition", disposition(s.r, head)}, {"Content-Encoding", head.ContentEncoding}, {"Content-Language", head.ContentLanguage},
 	} {
 		if optional.value != "" {
 			h.Set(optional.name, optional.value)

@@ -4,62 +4,111 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"httpipe/reply"
 )
 
 // Browsers, and what they must not do.
 
 const origin = "Origin: https://page.example"
 
-func TestPreflight(t *testing.T) {
-	r := start(t)
-	for _, path := range []string{here, "/channels/n", "/channels/namespaces", "/state"} {
-		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "DELETE"} {
-			a := r.dial().request("OPTIONS", path, origin, "Access-Control-Request-Method: "+method,
-				"Access-Control-Request-Headers: content-type,prefer,authorization").answer().is(204)
-			if got := a.Header.Get("Access-Control-Allow-Origin"); got != "*" {
-				t.Errorf("%s %s: allowed is the origin %q", method, path, got)
-			}
-			simple := method == "GET" || method == "HEAD" || method == "POST"
-			if got := a.Header.Get("Access-Control-Allow-Methods"); !simple && got != method {
-				t.Errorf("%s %s: allowed are the methods %q", method, path, got)
-			}
-			if got := a.Header.Get("Access-Control-Allow-Headers"); got != "Content-Type,Prefer,Authorization" {
-				t.Errorf("%s %s: allowed are the headers %q", method, path, got)
-			}
-		}
-	}
-	r.vanished()
-}
+// anyPage are the requests that pages of any origin may make, and namedPage those that take an origin that is named.
+var (
+	anyPage = []string{"GET " + here, "POST " + here, "PUT " + here, "PUT " + here + "/", "GET /channels/namespaces/c", "POST /channels/n/%41",
+		"GET /exchanges/x", "GET /healthz", "GET /openapi.json"}
+	namedPage = []string{"HEAD " + here, "DELETE " + here, "GET /channels/n", "GET /channels/n/", "HEAD /channels/n", "DELETE /channels/n",
+		"GET /channels/namespaces", "GET /channels/namespaces/", "DELETE /channels/namespaces", "GET /state", "GET /state/", "HEAD /state",
+		"GET /", "GET /audit", "GET /audit/exchanges", "GET /audit/exchanges/x", "GET /audit/requests", "GET /audit/channels", "GET /audit/summary",
+		"GET /audit/live", "POST /channels/n", "POST /channels//", "GET /assets/icon.svg"}
+)
 
-func TestCrossOriginResponses(t *testing.T) {
-	r := start(t)
-	p, c := r.dial().post(here, "hello", origin), r.dial().get(here, origin)
-	failed := r.dial().request("HEAD", "/channels/n/x", origin)
-	for _, a := range []*answer{c.answer().got("hello"), p.answer().is(200), failed.answer().failed(404, "not_found")} {
-		if got := a.Header.Get("Access-Control-Allow-Origin"); got != "*" {
-			t.Errorf("allowed is the origin %q", got)
-		}
-		exposed := strings.Split(a.Header.Get("Access-Control-Expose-Headers"), ",")
-		for _, name := range []string{headerExchange, headerError, headerProducers, headerConsumers} {
-			if !slices.Contains(exposed, name) {
-				t.Errorf("%s is not exposed, but %v", name, exposed)
+// TestWhatPagesMayDo: the star is for producing and consuming. All else takes an origin by name.
+func TestWhatPagesMayDo(t *testing.T) {
+	const named = "https://page.example"
+	for _, test := range []struct {
+		origins    []string
+		from       string
+		any, other string // the origins that are allowed
+	}{
+		{[]string{"*"}, named, "*", ""},
+		{[]string{"*"}, "null", "*", ""},
+		{[]string{"*"}, "*", "*", ""},
+		{[]string{named}, named, named, named},
+		{[]string{named}, "https://page.example:8443", "", ""},
+		{[]string{named}, "http://page.example", "", ""},
+		{[]string{named}, "https://evil.example", "", ""},
+		{[]string{"https://other.example", named}, named, named, named},
+		{[]string{"*", named}, named, "*", named},
+		{[]string{"*", named}, "https://evil.example", "*", ""},
+	} {
+		r := start(t, func(c *Config) { c.CORSOrigins = test.origins })
+		check := func(requests []string, want string) {
+			t.Helper()
+			for _, request := range requests {
+				method, path, _ := strings.Cut(request, " ")
+				a := r.dial().request("OPTIONS", path, "Origin: "+test.from, "Access-Control-Request-Method: "+method,
+					"Access-Control-Request-Headers: traceparent").answer()
+				got, methods, headers := a.Header.Get("Access-Control-Allow-Origin"), a.Header.Get("Access-Control-Allow-Methods"), a.Header.Get("Access-Control-Allow-Headers")
+				if allowed := want != ""; got != want || allowed && (a.StatusCode != 204 || methods != method || headers != "traceparent") || !allowed && methods+headers != "" {
+					t.Errorf("%s from %s to %v: a preflight is answered %d, origin %q, methods %q, headers %q, want origin %q",
+						request, test.from, test.origins, a.StatusCode, got, methods, headers, want)
+				}
 			}
 		}
-	}
-}
+		check(anyPage, test.any)
+		check(namedPage, test.other)
+		check([]string{"GET /nowhere", "POST /nowhere/at/all", "GET /exchanges"}, "")
 
-func TestOriginsCanBeRestricted(t *testing.T) {
-	r := start(t, func(c *Config) { c.CORSOrigins = []string{"https://page.example", "https://other.example"} })
-	for from, want := range map[string]string{origin: "https://page.example", "Origin: https://evil.example": ""} {
-		p, c := r.dial().post(here, "hello", from), r.dial().get(here, from)
-		for _, a := range []*answer{c.answer().got("hello"), p.answer().is(200)} {
+		real := func(a *answer, want string) {
+			t.Helper()
 			if got := a.Header.Get("Access-Control-Allow-Origin"); got != want {
-				t.Errorf("%s: allowed is the origin %q, want %q", from, got, want)
+				t.Errorf("from %s to %v: the origin that may read is %q, want %q", test.from, test.origins, got, want)
+			}
+			exposed := strings.Split(a.Header.Get("Access-Control-Expose-Headers"), ", ")
+			for _, name := range []string{reply.HeaderExchange, reply.HeaderError, reply.HeaderProducers, reply.HeaderConsumers} {
+				if slices.Contains(exposed, name) != (want != "") {
+					t.Errorf("from %s to %v: exposed is %v", test.from, test.origins, exposed)
+				}
+			}
+			if varies := slices.Contains(a.Header.Values("Vary"), "Origin"); varies != (len(test.origins) > 1 || test.origins[0] != "*") {
+				t.Errorf("with %v it varies with the origin: %v", test.origins, varies)
 			}
 		}
-		a := r.dial().request("OPTIONS", here, from, "Access-Control-Request-Method: PUT").answer()
-		if got := a.Header.Get("Access-Control-Allow-Origin"); got != want {
-			t.Errorf("%s: in a preflight, allowed is the origin %q, want %q", from, got, want)
+		from := "Origin: " + test.from
+		p, c := r.dial().post(here, "hello", from), r.dial().get(here, from)
+		real(c.answer().got("hello"), test.any)
+		real(p.answer().is(200), test.any)
+		real(r.dial().get(here+"?wait=x", from).answer().failed(400, "bad_wait"), test.any)
+		real(r.dial().get("/channels/n/%41", from).answer().failed(400, "bad_name"), test.any)
+		real(r.dial().get("/state", from).answer().is(200), test.other)
+		real(r.dial().request("HEAD", here, from).answer().failed(404, "not_found"), test.other)
+		real(r.dial().request("DELETE", here, from).answer().failed(404, "not_found"), test.other)
+		real(r.dial().get("/audit/exchanges", from).answer().failed(404, "not_found"), test.other)
+		real(r.dial().get("/audit/live", from).answer().failed(401, "unauthorized"), test.other)
+		if a := r.dial().get("/state").answer().is(200); a.Header.Get("Access-Control-Allow-Origin") != "" {
+			t.Error("a client without an origin is answered like a page")
+		}
+		r.vanished()
+	}
+}
+
+// TestPreflightHeaders: a page may send the headers that it asks for, but cookies and what is for one connection.
+func TestPreflightHeaders(t *testing.T) {
+	r := start(t)
+	for asked, want := range map[string]string{
+		"traceparent":                              "traceparent",
+		"cache-control,traceparent,tracestate":     "cache-control, traceparent, tracestate",
+		"X-Requested-With , Authorization":         "X-Requested-With, Authorization",
+		"content-type,prefer,authorization,x-mine": "content-type, prefer, authorization, x-mine",
+		"cookie":               "",
+		"Cookie,x-mine,COOKIE": "x-mine",
+		"connection,keep-alive,proxy-connection,TE,trailer,Transfer-Encoding,upgrade,a": "a",
+		"":   "",
+		",,": "",
+	} {
+		a := r.dial().request("OPTIONS", here, origin, "Access-Control-Request-Method: POST", "Access-Control-Request-Headers: "+asked).answer().is(204)
+		if got := a.Header.Get("Access-Control-Allow-Headers"); got != want {
+			t.Errorf("asked for %q, allowed are %q, want %q", asked, got, want)
 		}
 	}
 }

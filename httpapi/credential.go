@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"encoding/base64"
-	"mime"
 	"net/http"
 	"net/url"
 	"strings"
@@ -11,9 +10,9 @@ import (
 	"httpipe/access"
 )
 
-// A visitor is who sent a request, as far as its credentials tell. Owned by the request's handler.
+// A visitor is who sent a request with credentials, as far as these tell. Owned by the request's handler.
 type visitor struct {
-	credentials int    // how many came
+	credentials int    // how many came, at least one
 	credential  string // the last of them; "" if it cannot be read
 	inURL       bool   // one came as ?token=
 
@@ -22,7 +21,7 @@ type visitor struct {
 
 type visitorKey struct{}
 
-// visitorOf returns who sent r, or nil if this server does not ask.
+// visitorOf returns who sent r, or nil if it came without credentials.
 func visitorOf(r *http.Request) *visitor {
 	v, _ := r.Context().Value(visitorKey{}).(*visitor)
 	return v
@@ -36,7 +35,7 @@ func subject(r *http.Request) string {
 	return ""
 }
 
-// announce takes the credentials out of r, before anything else sees it, and returns r with its visitor.
+// announce takes the credentials out of r, before anything else sees it, and returns r with its visitor if there were any.
 func announce(r *http.Request) *http.Request {
 	v := &visitor{}
 	for _, header := range r.Header["Authorization"] {
@@ -51,6 +50,9 @@ func announce(r *http.Request) *http.Request {
 		r.URL.RawQuery = query
 		path, _, _ := strings.Cut(r.RequestURI, "?")
 		r.RequestURI = path + "?" + query
+	}
+	if v.credentials == 0 {
+		return r
 	}
 	return r.WithContext(context.WithValue(r.Context(), visitorKey{}, v))
 }
@@ -98,16 +100,4 @@ func cutTokens(query string) (rest string, tokens []string) {
 		tokens = append(tokens, token)
 	}
 	return strings.Join(others, "&"), tokens
-}
-
-// disposition returns how a message is offered to the consumer who sent r. A page that a browser shows can give away
-// its own address, so what was asked for with a token in that is only for saving.
-func disposition(r *http.Request, producers string) string {
-	if v := visitorOf(r); v == nil || !v.inURL {
-		return producers
-	}
-	if kind, _, err := mime.ParseMediaType(producers); err == nil && kind == "attachment" {
-		return producers
-	}
-	return "attachment"
 }

@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"httpipe/access"
+	"httpipe/reply"
 )
 
 // FuzzRequest: whatever a client sends, the answer is one of ours, an error explains itself in one line,
@@ -26,7 +29,7 @@ func FuzzRequest(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
-	s, err := New(Config{ReadAhead: 1 << 10, MaxBody: 1 << 16, MaxHeader: 32 << 10, HeaderTimeout: time.Second, RequestTimeout: 1,
+	s, err := New(Config{Guard: access.Open(auditKey), ReadAhead: 1 << 10, MaxBody: 1 << 16, MaxHeader: 32 << 10, HeaderTimeout: time.Second, RequestTimeout: 1,
 		ClientIPHeader: "X-Real-IP", CORSOrigins: []string{"*"}, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		f.Fatal(err)
@@ -39,7 +42,7 @@ func FuzzRequest(f *testing.F) {
 		r.RemoteAddr = "192.0.2.1:1234"
 		w := httptest.NewRecorder()
 		serveOrAbort(t, s.handler(), w, r)
-		code, text := w.Header().Get(headerError), w.Body.String()
+		code, text := w.Header().Get(reply.HeaderError), w.Body.String()
 		switch {
 		case w.Code < 400 && code != "":
 			t.Errorf("%d with the error %q", w.Code, code)

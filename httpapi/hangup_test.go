@@ -50,6 +50,9 @@ func TestDeadProducers(t *testing.T) {
 					continue // the kernel takes nothing behind such a body
 				}
 				t.Run(fmt.Sprintf("%d %v %s %.3q", test.size, test.headers, death.name, behind), func(t *testing.T) {
+					if death.soon == probed.soon {
+						t.Parallel()
+					}
 					deadProducer(t, test.size, test.headers, behind, death)
 				})
 			}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"httpipe/access"
 	"httpipe/pipe"
 )
 
@@ -24,6 +25,9 @@ const (
 	atOnce = 300 * time.Millisecond
 
 	here = "/channels/n/c" // where clients go unless told otherwise
+
+	auditKey = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"        // of a server without a secret
+	withKey  = "Authorization: Bearer " + auditKey // a header
 )
 
 var keyHere = pipe.Key{Namespace: "n", Channel: "c"}
@@ -49,7 +53,8 @@ type relay struct {
 func start(t *testing.T, changes ...func(*Config)) *relay {
 	t.Helper()
 	r := &relay{t: t, journal: &journal{}, served: make(chan error, 1)}
-	config := Config{ReadAhead: 64 << 10, MaxHeader: 32 << 10, HeaderTimeout: 10 * time.Second, CORSOrigins: []string{"*"}, Logger: slog.New(r.journal)}
+	config := Config{Guard: access.Open(auditKey), ReadAhead: 64 << 10, MaxHeader: 32 << 10, HeaderTimeout: 10 * time.Second,
+		CORSOrigins: []string{"*"}, Logger: slog.New(r.journal)}
 	for _, change := range changes {
 		change(&config)
 	}

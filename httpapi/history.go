@@ -7,12 +7,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
 	"httpipe/access"
+	"httpipe/audit"
 	"httpipe/pipe"
+	"httpipe/reply"
 	"httpipe/store"
 )
 
@@ -23,12 +24,14 @@ const (
 	summaryAge = 24 * time.Hour
 )
 
-var noLog = failure{status: http.StatusNotFound, code: codeNotFound, text: "this server has no audit log (--audit=off)"}
+// defaultLimit is how many rows a page has unless the client gives a limit.
+const defaultLimit = 100
+
+var noLog = reply.Error{Status: http.StatusNotFound, Code: reply.CodeNotFound, Text: "this server has no audit log (--audit=off)"}
 
 // asks makes a handler of one that answers a question about a kind of thing, for those who may ask it. This is the one place
 // through which all goes that lists or counts what is on record.
-func (s *Server) asks(k *store.Kind, more []string, answer func(w http.ResponseWriter, r *http.Request, q question)) handler {
-	names := slices.Concat(FilterNames(k), more)
+func (s *Server) asks(k *store.Kind, more []string, answer func(w http.ResponseWriter, r *http.Request, q audit.Query)) handler {
 	return func(w http.ResponseWriter, r *http.Request, _ pipe.Key) {
 		if s.config.Log == nil {
 			refuse(w, r, &noLog)
@@ -38,17 +41,17 @@ func (s *Server) asks(k *store.Kind, more []string, answer func(w http.ResponseW
 		if err != nil {
 			err = errors.New("the query cannot be parsed")
 		}
-		q := question{kind: k}
+		var q audit.Query
 		if err == nil {
-			q, err = parseQuestion(k, query, names, time.Now())
+			q, err = audit.ParseQuery(k, query, more, time.Now())
 		}
 		if err != nil {
-			refuse(w, r, &failure{status: http.StatusBadRequest, code: codeBadFilter, text: err.Error()})
+			refuse(w, r, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeBadFilter, Text: err.Error()})
 			return
 		}
-		key := pipe.Key{Namespace: q.filter.Namespace}
+		key := pipe.Key{Namespace: q.Filter.Namespace}
 		if key.Namespace != "" {
-			key.Channel = q.filter.Channel // which alone is one of every namespace
+			key.Channel = q.Filter.Channel // which alone is one of every namespace
 		}
 		if s.permits(w, r, access.Audit, key) {
 			answer(w, r, q)
@@ -57,24 +60,24 @@ func (s *Server) asks(k *store.Kind, more []string, answer func(w http.ResponseW
 }
 
 // list answers with the rows that are asked for: a page of them as JSON, or all as lines.
-func (s *Server) list(w http.ResponseWriter, r *http.Request, q question) {
+func (s *Server) list(w http.ResponseWriter, r *http.Request, q audit.Query) {
 	f := formatOf(r)
-	if f != formatJSON {
+	if f != audit.JSON {
 		s.stream(w, r, f, q)
 		return
 	}
-	page, err := s.config.Log.History().Page(r.Context(), q.kind, q.filter, q.cursor, cmp.Or(q.limit, defaultLimit))
+	page, err := s.config.Log.History().Page(r.Context(), q.Kind, q.Filter, q.Cursor, cmp.Or(q.Limit, defaultLimit))
 	if err != nil {
 		s.unreadable(w, r, err)
 		return
 	}
-	writeText(w, f, pageJSON(q.kind.Name, page))
+	writeText(w, f, audit.PageJSON(q.Kind, page))
 }
 
 // stream answers with all rows that are asked for, as they come. Nothing of the log is held while the client reads.
-func (s *Server) stream(w http.ResponseWriter, r *http.Request, f format, q question) {
-	out := newLines(w, f)
-	err := s.config.Log.History().Each(r.Context(), q.kind, q.filter, q.cursor, q.limit, func(page store.Page) error {
+func (s *Server) stream(w http.ResponseWriter, r *http.Request, f audit.Format, q audit.Query) {
+	out := newRows(w, f)
+	err := s.config.Log.History().Each(r.Context(), q.Kind, q.Filter, q.Cursor, q.Limit, func(page store.Page) error {
 		if s.broker.Stopping() {
 			return pipe.ShutDown
 		}
@@ -86,7 +89,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, f format, q ques
 	switch {
 	case err == nil || errors.Is(err, errHead):
 	case !out.begun && errors.Is(err, pipe.ShutDown):
-		fail(w, r, ending(pipe.ShutDown, ""))
+		fail(w, r, reply.ForOutcome(pipe.ShutDown, ""))
 	case !out.begun:
 		s.unreadable(w, r, err)
 	default:
@@ -98,24 +101,24 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, f format, q ques
 var errHead = errors.New("only the head was asked for")
 
 // summarize answers with counts.
-func (s *Server) summarize(w http.ResponseWriter, r *http.Request, q question) {
-	if q.filter.From.IsZero() {
-		to := q.filter.To
+func (s *Server) summarize(w http.ResponseWriter, r *http.Request, q audit.Query) {
+	if q.Filter.From.IsZero() {
+		to := q.Filter.To
 		if to.IsZero() {
 			to = time.Now()
 		}
-		q.filter.From = to.Add(-summaryAge)
+		q.Filter.From = to.Add(-summaryAge)
 	}
-	f, within := formatOf(r), cmp.Or(q.within, summaryTime)
-	if f != formatJSON {
+	f, within := formatOf(r), cmp.Or(q.Within, summaryTime)
+	if f != audit.JSON {
 		within = 0 // lines have no place to say what is missing
 	}
-	summary, err := s.config.Log.History().Summarize(r.Context(), q.filter, within)
+	summary, err := s.config.Log.History().Summarize(r.Context(), q.Filter, within)
 	if err != nil {
 		s.unreadable(w, r, err)
 		return
 	}
-	writeText(w, f, summaryText(f, summary))
+	writeText(w, f, audit.SummaryText(f, summary))
 }
 
 // showExchange answers with all that is on record about an exchange.
@@ -134,11 +137,11 @@ func (s *Server) showExchange(w http.ResponseWriter, r *http.Request, _ pipe.Key
 		refuse(w, r, unknownExchange)
 	default:
 		f := formatOf(r)
-		if f == formatJSON {
-			writeText(w, f, string(appendRow(nil, page.Columns, page.Rows[0]))+"\n")
+		if f == audit.JSON {
+			writeText(w, f, audit.RowJSON(page, 0))
 			return
 		}
-		newLines(w, f).page(page)
+		newRows(w, f).page(page)
 	}
 }
 
@@ -154,17 +157,17 @@ func (s *Server) showReceipt(w http.ResponseWriter, r *http.Request, _ pipe.Key)
 		return
 	}
 	text := func(column string) string { return page.Value(0, column).(string) }
-	answer := receipt{Exchange: text("id"), Namespace: text("namespace"), Channel: text("channel"), Outcome: text("outcome"), MatchedAt: text("matched_at")}
+	answer := reply.Receipt{Exchange: text("id"), Namespace: text("namespace"), Channel: text("channel"), Outcome: text("outcome"), MatchedAt: text("matched_at")}
 	if bytes, ok := page.Value(0, "bytes").(int64); ok {
 		answer.Bytes = &bytes
 	}
 	if ended, ok := page.Value(0, "ended_at").(string); ok {
 		answer.EndedAt = &ended
 	}
-	writeJSON(w, http.StatusOK, answer)
+	reply.JSON(http.StatusOK, answer).Write(w)
 }
 
-var unknownExchange = &failure{status: http.StatusNotFound, code: codeNotFound, text: "no such exchange is on record"}
+var unknownExchange = &reply.Error{Status: http.StatusNotFound, Code: reply.CodeNotFound, Text: "no such exchange is on record"}
 
 // lookUp returns the exchange that the path names as a page of one row, or of none if there is none. It returns false if it has
 // answered.
@@ -196,6 +199,41 @@ func (s *Server) unreadable(w http.ResponseWriter, r *http.Request, err error) {
 		hangUp() // the client is gone
 	}
 	s.config.Logger.LogAttrs(r.Context(), slog.LevelWarn, "the audit log cannot be read", slog.Any("error", err))
-	refuse(w, r, &failure{status: http.StatusServiceUnavailable, code: codeAuditUnavailable, retryAfter: 1,
-		text: "the audit log cannot be read now"})
+	refuse(w, r, &reply.Error{Status: http.StatusServiceUnavailable, Code: reply.CodeAuditUnavailable, RetryAfter: 1,
+		Text: "the audit log cannot be read now"})
+}
+
+// formatOf returns the first format that r accepts, or JSON if it names none.
+func formatOf(r *http.Request) audit.Format {
+	return audit.Format(reply.Negotiate(r.Header["Accept"], string(audit.JSON), string(audit.JSON), string(audit.NDJSON), string(audit.CSV)))
+}
+
+// writeText answers with a text in a format.
+func writeText(w http.ResponseWriter, f audit.Format, text string) {
+	reply.Text(http.StatusOK, f.ContentType(), text).Write(w)
+}
+
+// responseRows are audit.Rows that are sent on page by page, after the headers of a response.
+type responseRows struct {
+	w      http.ResponseWriter
+	format audit.Format
+	rows   *audit.Rows
+	begun  bool
+}
+
+func newRows(w http.ResponseWriter, f audit.Format) *responseRows {
+	return &responseRows{w: w, format: f, rows: audit.NewRows(w, f)}
+}
+
+// page sends a page, and the headers before the first one.
+func (r *responseRows) page(page store.Page) error {
+	if !r.begun {
+		r.begun = true
+		r.w.Header().Set("Content-Type", r.format.ContentType())
+		r.w.Header().Set("X-Content-Type-Options", "nosniff")
+	}
+	if err := r.rows.Page(page); err != nil {
+		return err
+	}
+	return http.NewResponseController(r.w).Flush()
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"httpipe/pipe"
+	"httpipe/reply"
 )
 
 // What can be asked of the audit log.
@@ -19,13 +20,13 @@ func (a *audited) deliver(channel, body string, headers ...string) string {
 	a.t.Helper()
 	p := a.dial().post(channel, body, headers...)
 	a.dial().get(channel).answer().got(body)
-	return p.answer().is(200).Header.Get(headerExchange)
+	return p.answer().is(200).Header.Get(reply.HeaderExchange)
 }
 
 // page asks for a page.
 func (a *audited) page(path string) (rows []map[string]any, next string) {
 	a.t.Helper()
-	got := a.dial().get(path).answer().is(200)
+	got := a.dial().get(path, withKey).answer().is(200)
 	var page map[string]any
 	if err := json.Unmarshal([]byte(got.body), &page); err != nil {
 		a.t.Fatalf("%s: %v: %s", path, err, got.body)
@@ -149,7 +150,7 @@ func TestBadFilters(t *testing.T) {
 		"summary?from=%zz":               "query",
 		"requests?namespace=n&channel=.": "channel",
 	} {
-		if a := r.dial().get("/audit/"+query).answer().failed(400, "bad_filter"); !strings.Contains(a.body, names) {
+		if a := r.dial().get("/audit/"+query, withKey).answer().failed(400, "bad_filter"); !strings.Contains(a.body, names) {
 			t.Errorf("%s: %q does not name %s", query, a.body, names)
 		}
 	}
@@ -162,7 +163,7 @@ func TestStreams(t *testing.T) {
 		r.deliver("/channels/n/=1+1", "hello", "User-Agent: @agent")
 	}
 	r.config.Log.Sync()
-	a := r.dial().get("/audit/exchanges", "Accept: application/x-ndjson").answer().is(200)
+	a := r.dial().get("/audit/exchanges", "Accept: application/x-ndjson", withKey).answer().is(200)
 	lines := strings.Split(strings.TrimSuffix(a.body, "\n"), "\n")
 	if len(lines) != 3 || a.Header.Get("Content-Type") != "application/x-ndjson" {
 		t.Fatalf("NDJSON: %q, %v", a.body, a.Header)
@@ -171,19 +172,19 @@ func TestStreams(t *testing.T) {
 	if err := json.Unmarshal([]byte(lines[0]), &row); err != nil || row["channel"] != "=1+1" || row["producer_agent"] != "@agent" {
 		t.Errorf("a line is %q, %v", lines[0], err)
 	}
-	a = r.dial().get("/audit/exchanges?limit=2", "Accept: text/html;q=0.5, text/csv").answer().is(200)
+	a = r.dial().get("/audit/exchanges?limit=2", "Accept: text/html;q=0.5, text/csv", withKey).answer().is(200)
 	records, err := csv.NewReader(strings.NewReader(a.body)).ReadAll()
 	if err != nil || len(records) != 3 || records[0][0] != "id" || records[1][2] != "'=1+1" {
 		t.Errorf("CSV: %q, %v", records, err)
 	}
-	a = r.dial().get("/audit/requests?outcome=left", "Accept: text/csv").answer().is(200)
+	a = r.dial().get("/audit/requests?outcome=left", "Accept: text/csv", withKey).answer().is(200)
 	if !strings.HasPrefix(a.body, "namespace,channel,role,") || strings.Count(a.body, "\n") != 1 {
 		t.Errorf("CSV without rows: %q", a.body)
 	}
-	if a = r.dial().request("HEAD", "/audit/exchanges", "Accept: text/csv").answer().is(200); a.body != "" {
+	if a = r.dial().request("HEAD", "/audit/exchanges", "Accept: text/csv", withKey).answer().is(200); a.body != "" {
 		t.Errorf("HEAD has the body %q", a.body)
 	}
-	a = r.dial().get("/audit/exchanges", "Accept: application/x-ndjson", "Accept-Encoding: gzip").answer().is(200)
+	a = r.dial().get("/audit/exchanges", "Accept: application/x-ndjson", "Accept-Encoding: gzip", withKey).answer().is(200)
 	unzipped, err := gzip.NewReader(strings.NewReader(a.body))
 	if err != nil {
 		t.Fatal(err)
@@ -191,7 +192,7 @@ func TestStreams(t *testing.T) {
 	if text, err := io.ReadAll(unzipped); err != nil || strings.Count(string(text), "\n") != 3 {
 		t.Errorf("compressed: %q, %v", text, err)
 	}
-	if a = r.dial().get("/audit/exchanges", "Accept: text/csv;q=0, text/html").answer().is(200); a.Header.Get("Content-Type") != "application/json" {
+	if a = r.dial().get("/audit/exchanges", "Accept: text/csv;q=0, text/html", withKey).answer().is(200); a.Header.Get("Content-Type") != "application/json" {
 		t.Errorf("for a browser: %v", a.Header)
 	}
 }
@@ -201,10 +202,10 @@ func TestShowExchangeAndReceipt(t *testing.T) {
 	r := startAudited(t)
 	id := r.deliver(here, "hello")
 	var row map[string]any
-	if err := json.Unmarshal([]byte(r.dial().get("/audit/exchanges/"+id).answer().is(200).body), &row); err != nil || row["id"] != id || row["consumer_addr"] != "127.0.0.1" {
+	if err := json.Unmarshal([]byte(r.dial().get("/audit/exchanges/"+id, withKey).answer().is(200).body), &row); err != nil || row["id"] != id || row["consumer_addr"] != "127.0.0.1" {
 		t.Errorf("the exchange is %v, %v", row, err)
 	}
-	a := r.dial().get("/audit/exchanges/"+id, "Accept: text/csv").answer().is(200)
+	a := r.dial().get("/audit/exchanges/"+id, "Accept: text/csv", withKey).answer().is(200)
 	if strings.Count(a.body, "\n") != 2 {
 		t.Errorf("as CSV: %q", a.body)
 	}
@@ -213,8 +214,8 @@ func TestShowExchangeAndReceipt(t *testing.T) {
 		t.Errorf("the receipt is %q", a.body)
 	}
 	for _, path := range []string{"/audit/exchanges/", "/exchanges/"} {
-		r.dial().get(path+"019f0a3c-7d2e-7c41-9d55-0242ac120002").answer().failed(404, "not_found")
-		r.dial().get(path+"x%00'").answer().failed(404, "not_found")
+		r.dial().get(path+"019f0a3c-7d2e-7c41-9d55-0242ac120002", withKey).answer().failed(404, "not_found")
+		r.dial().get(path+"x%00'", withKey).answer().failed(404, "not_found")
 	}
 	r.dial().get("/exchanges").answer().failed(404, "not_found")
 	r.dial().get("/exchanges/a/b").answer().failed(404, "not_found")
@@ -222,7 +223,7 @@ func TestShowExchangeAndReceipt(t *testing.T) {
 	// While it runs, also before its record is on disk.
 	unlock := r.lock()
 	p := r.dial().request("POST", here, chunked).say(chunk("hello"))
-	running := r.dial().get(here).head().Header.Get(headerExchange)
+	running := r.dial().get(here).head().Header.Get(reply.HeaderExchange)
 	asking := r.dial().get("/exchanges/" + running)
 	asking.unanswered()
 	unlock()
@@ -243,23 +244,32 @@ func TestSummary(t *testing.T) {
 	r.deliver("/channels/n/a", "hello")
 	r.deliver("/channels/m/b", "you")
 	r.config.Log.Sync()
-	var s summaryJSON
-	a := r.dial().get("/audit/summary").answer().is(200)
+	var s struct {
+		From, Since string
+		Complete    bool
+		Step        float64 `json:"step_s"`
+		Total       struct {
+			Exchanges, Bytes int64
+			Outcomes         map[string]int64
+		}
+		Buckets []any
+	}
+	a := r.dial().get("/audit/summary", withKey).answer().is(200)
 	if err := json.Unmarshal([]byte(a.body), &s); err != nil {
 		t.Fatal(err)
 	}
 	if !s.Complete || s.Since != s.From || s.Step != 900 || s.Total.Exchanges != 2 || s.Total.Bytes != 8 || s.Total.Outcomes["delivered"] != 2 || len(s.Buckets) == 0 {
 		t.Errorf("the summary is %s", a.body)
 	}
-	a = r.dial().get("/audit/summary?namespace=n&from=1h&within=5s").answer().is(200)
+	a = r.dial().get("/audit/summary?namespace=n&from=1h&within=5s", withKey).answer().is(200)
 	if err := json.Unmarshal([]byte(a.body), &s); err != nil || s.Total.Exchanges != 1 || s.Step != 60 {
 		t.Errorf("of a namespace: %s, %v", a.body, err)
 	}
-	a = r.dial().get("/audit/summary", "Accept: text/csv").answer().is(200)
+	a = r.dial().get("/audit/summary", "Accept: text/csv", withKey).answer().is(200)
 	if !strings.HasPrefix(a.body, "from,exchanges,bytes,open,delivered,") {
 		t.Errorf("as CSV: %s", a.body)
 	}
-	a = r.dial().get("/audit/summary?outcome=stalled", "Accept: application/x-ndjson").answer().is(200)
+	a = r.dial().get("/audit/summary?outcome=stalled", "Accept: application/x-ndjson", withKey).answer().is(200)
 	if a.body != "" {
 		t.Errorf("of what there is nothing of: %s", a.body)
 	}
@@ -284,11 +294,11 @@ func TestHistoryOfAFailingLog(t *testing.T) {
 	r := startAudited(t)
 	r.fail()
 	for _, path := range auditPaths {
-		r.dial().get(path).answer().failed(503, "audit_unavailable")
+		r.dial().get(path, withKey).answer().failed(503, "audit_unavailable")
 	}
-	r.dial().get("/audit/exchanges", "Accept: text/csv").answer().failed(503, "audit_unavailable")
+	r.dial().get("/audit/exchanges", "Accept: text/csv", withKey).answer().failed(503, "audit_unavailable")
 	r.recover()
-	r.dial().get("/audit/exchanges").answer().is(200)
+	r.dial().get("/audit/exchanges", withKey).answer().is(200)
 	r.journal.mu.Lock()
 	r.journal.complaints = slices.DeleteFunc(r.journal.complaints, func(c string) bool { return c == "the audit log cannot be read" })
 	r.journal.mu.Unlock()
@@ -351,7 +361,7 @@ func TestExportBreaksOff(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := r.dial().get("/audit/exchanges", "Accept: application/x-ndjson")
+	c := r.dial().get("/audit/exchanges", "Accept: application/x-ndjson", withKey)
 	response := c.head()
 	r.fail()
 	if body, err := io.ReadAll(response.Body); err == nil {

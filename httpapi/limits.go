@@ -12,6 +12,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"httpipe/pipe"
+	"httpipe/reply"
 )
 
 // clientsKnown bounds the memory for clients' rates. Those who have not come for longest are forgotten
@@ -73,7 +74,7 @@ func (r *rates) due(client string, now time.Time) time.Duration {
 
 // overRate returns the refusal of a request whose client sends too many, and nil for any other. The
 // server's health may be asked for as often as anybody likes.
-func (s *Server) overRate(r *http.Request, key pipe.Key) *failure {
+func (s *Server) overRate(r *http.Request, key pipe.Key) *reply.Error {
 	if s.rates == nil || strings.HasPrefix(r.URL.Path, routeHealth) {
 		return nil
 	}
@@ -82,29 +83,29 @@ func (s *Server) overRate(r *http.Request, key pipe.Key) *failure {
 	if delay == 0 {
 		return nil
 	}
-	return s.turnAway(r, key, "rate-per-client", failure{
-		status: http.StatusTooManyRequests, code: string(pipe.Refused), retryAfter: int(math.Ceil(delay.Seconds())),
-		text: fmt.Sprintf("more than %d requests a minute from %s (--rate-per-client)", s.rates.perMinute, group(client.Addr)),
+	return s.turnAway(r, key, "rate-per-client", reply.Error{
+		Status: http.StatusTooManyRequests, Code: string(pipe.Refused), RetryAfter: int(math.Ceil(delay.Seconds())),
+		Text: fmt.Sprintf("more than %d requests a minute from %s (--rate-per-client)", s.rates.perMinute, group(client.Addr)),
 	})
 }
 
 // overPlainHTTP returns the refusal of a request that came to the proxy in front by plain http, if that is
 // not wanted. There is no redirect: curl -L makes a GET of a POST when it follows one, and a GET takes
 // somebody's message. What has not come through a proxy is not meant, nor is a look at the health.
-func (s *Server) overPlainHTTP(r *http.Request, key pipe.Key) *failure {
+func (s *Server) overPlainHTTP(r *http.Request, key pipe.Key) *reply.Error {
 	scheme := lastOf(r.Header.Values("X-Forwarded-Proto"))
 	if !s.config.RequireHTTPS || scheme == "" || strings.EqualFold(scheme, "https") || strings.HasPrefix(r.URL.Path, routeHealth) {
 		return nil
 	}
-	return s.turnAway(r, key, "require-https", failure{
-		status: http.StatusForbidden, code: codeHTTPSRequired,
-		text: "this server takes https only: write https:// in the URL (it does not redirect, which would turn a POST into a GET)",
+	return s.turnAway(r, key, "require-https", reply.Error{
+		Status: http.StatusForbidden, Code: reply.CodeHTTPSRequired,
+		Text: "this server takes https only: write https:// in the URL (it does not redirect, which would turn a POST into a GET)",
 	})
 }
 
 // turnAway puts the refusal of a request before it could wait on record, if it was for a channel, with the
 // option that it is for, and returns what its client is told.
-func (s *Server) turnAway(r *http.Request, key pipe.Key, option string, f failure) *failure {
+func (s *Server) turnAway(r *http.Request, key pipe.Key, option string, f reply.Error) *reply.Error {
 	var role pipe.Role // none but on a channel
 	switch {
 	case key.Channel == "":
@@ -116,39 +117,5 @@ func (s *Server) turnAway(r *http.Request, key pipe.Key, option string, f failur
 	if role != "" {
 		s.recordRefusal(r, key, role, option)
 	}
-	return f.to(role)
-}
-
-// limitOption returns the option that sets a limit of pipe.Limits, "" for NoLimit. Errors name it, and the
-// audit log has it as the reason of a refusal.
-func limitOption(l pipe.Limit) string {
-	switch l {
-	case pipe.LimitWaiting:
-		return "max-waiting"
-	case pipe.LimitPerChannel:
-		return "max-waiting-per-channel"
-	case pipe.LimitPerClient:
-		return "max-waiting-per-client"
-	}
-	return ""
-}
-
-// told is what the client of a request is told of the outcome, where that is not success. A refusal names
-// the limit that it met.
-func told(request *pipe.Request, o pipe.Outcome) *failure {
-	f := ending(o, request.Role)
-	limit := request.RefusedBy()
-	switch limit {
-	case pipe.NoLimit:
-		return f
-	case pipe.LimitWaiting:
-		f.text = "too many requests wait on this server"
-	case pipe.LimitPerChannel:
-		f.text = "too many requests wait on this channel"
-	case pipe.LimitPerClient:
-		f.status = http.StatusTooManyRequests
-		f.text = "too many of your requests wait on this server"
-	}
-	f.text += " (--" + limitOption(limit) + ")"
-	return f
+	return f.To(role)
 }

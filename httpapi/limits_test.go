@@ -1,18 +1,14 @@
 package httpapi
 
 import (
-	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"httpipe/pipe"
-	"httpipe/store"
 )
 
 func (a *answer) retryAfter(least, most int) *answer {
@@ -173,72 +169,5 @@ func TestRequestIDsAreKept(t *testing.T) {
 	p.answer().is(200)
 	if got := r.rows(1, "SELECT producer_request_id, consumer_request_id FROM exchanges"); got[0] != "01J-fra abc" {
 		t.Errorf("on record: %q", got)
-	}
-}
-
-// TestFlood: many refusals of one client become few rows, and none is uncounted.
-func TestFlood(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var mu sync.Mutex // guards what f tells
-		rows, sum := map[string]int{}, map[string]int64{}
-		f := &flood{record: func(r store.Request) {
-			mu.Lock()
-			defer mu.Unlock()
-			rows[r.Client.Addr]++
-			sum[r.Client.Addr] += r.Count
-		}}
-		told := func(client string, wantRows int, wantSum int64) {
-			t.Helper()
-			mu.Lock()
-			defer mu.Unlock()
-			if rows[client] != wantRows || sum[client] != wantSum {
-				t.Errorf("%s has %d rows for %d refusals, want %d for %d", client, rows[client], sum[client], wantRows, wantSum)
-			}
-		}
-		refuse := func(addr string, n int) {
-			for range n {
-				f.add(addr, store.Request{Client: store.Client{Addr: addr}, Count: 1})
-			}
-		}
-		refuse("a", 1000)
-		refuse("b", refusalRows)
-		told("a", refusalRows, refusalRows)
-		told("b", refusalRows, refusalRows)
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		told("a", refusalRows+1, 1000)
-		told("b", refusalRows, refusalRows)
-		refuse("a", 20)
-		f.tally()
-		told("a", 2*refusalRows+2, 1020)
-		for i := range refusalClients + 5 {
-			refuse(fmt.Sprint("many ", i), 1)
-		}
-		if n := len(f.clients); n > refusalClients+1 {
-			t.Errorf("%d clients are told apart", n)
-		}
-		f.tally()
-	})
-}
-
-// TestFloodSaysNothingWrong: a row for several refusals says of them what is true of all.
-func TestFloodSaysNothingWrong(t *testing.T) {
-	var rows []store.Request
-	f := &flood{record: func(r store.Request) { rows = append(rows, r) }}
-	refusal := func(channel, reason, subject string) {
-		f.add("a", store.Request{Namespace: "n", Channel: channel, Role: "consumer", Outcome: "refused", Reason: reason,
-			Client: store.Client{Addr: "192.0.2.1", Subject: subject}, Count: 1})
-	}
-	for range refusalRows {
-		refusal("c", "consume: expired", "first")
-	}
-	refusal("x", "consume: expired", "one")
-	refusal("y", "consume: expired", "two")
-	refusal("x", "consume: expired", "two")
-	f.tally()
-	want := store.Request{Namespace: "n", Role: "consumer", Outcome: "refused", Reason: "consume: expired",
-		Client: store.Client{Addr: "192.0.2.1"}, Count: 3}
-	if got := rows[len(rows)-1]; len(rows) != refusalRows+1 || got != want {
-		t.Errorf("%d rows, the last %+v, want %+v", len(rows), got, want)
 	}
 }

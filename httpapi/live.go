@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"httpipe/pipe"
+	"httpipe/reply"
 )
 
 const (
@@ -51,15 +52,15 @@ func newLive(look func(limit int) pipe.Snapshot) *live {
 var silence = []byte(": nothing new\n\n")
 
 // join lets one more viewer in, who must leave, or says why it cannot.
-func (l *live) join() *failure {
+func (l *live) join() *reply.Error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
 	case l.ctx.Err() != nil:
-		return ending(pipe.ShutDown, pipe.Producer)
+		return reply.ForOutcome(pipe.ShutDown, pipe.Producer)
 	case l.viewers == maxViewers:
-		return &failure{status: http.StatusServiceUnavailable, code: string(pipe.Refused), retryAfter: 5,
-			text: fmt.Sprintf("%d others are looking on, and this server lets in no more", maxViewers)}
+		return &reply.Error{Status: http.StatusServiceUnavailable, Code: string(pipe.Refused), RetryAfter: 5,
+			Text: fmt.Sprintf("%d others are looking on, and this server lets in no more", maxViewers)}
 	}
 	l.viewers++
 	if l.viewers == 1 {
@@ -136,7 +137,7 @@ func (l *live) show(ctx context.Context, send func([]byte) error) {
 func (s *Server) showLive(w http.ResponseWriter, r *http.Request, _ pipe.Key) {
 	control := http.NewResponseController(w)
 	if err := s.dropBody(control, r); err != nil {
-		refuse(w, r, &failure{status: http.StatusBadRequest, code: codeBadRequest, text: "a GET's body, which means nothing here, is malformed or did not come"})
+		refuse(w, r, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeBadRequest, Text: "a GET's body, which means nothing here, is malformed or did not come"})
 		return
 	}
 	if f := s.live.join(); f != nil {

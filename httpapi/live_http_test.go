@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"httpipe/pipe"
+	"httpipe/reply"
 )
 
 // count is how many look on.
@@ -64,7 +65,7 @@ func TestLiveOverHTTP(t *testing.T) {
 			t.Errorf("%s: allowed is %q", method, a.Header.Get("Allow"))
 		}
 	}
-	head := r.dial().get("/audit/live", "Accept-Encoding: gzip, br").head()
+	head := r.dial().get("/audit/live", "Accept-Encoding: gzip, br", withKey).head()
 	for name, want := range map[string]string{"Content-Type": "text/event-stream", "Cache-Control": "no-store, no-transform",
 		"X-Accel-Buffering": "no", "Content-Encoding": ""} {
 		if got := head.Header.Get(name); got != want {
@@ -95,7 +96,7 @@ func TestLiveOverHTTP(t *testing.T) {
 		t.Errorf("of an exchange there is %+v", v)
 	}
 	p.say("hello, hello, o")
-	if id := p.answer().is(200).Header.Get(headerExchange); id != x.ID {
+	if id := p.answer().is(200).Header.Get(reply.HeaderExchange); id != x.ID {
 		t.Errorf("shown is exchange %s, and it is %s", x.ID, id)
 	}
 	viewer.until(func(v view) bool { return v.Exchanges == 0 && len(v.Running) == 0 })
@@ -127,7 +128,7 @@ func TestDeadViewers(t *testing.T) {
 		for _, behind := range pipelined {
 			var viewers []*client
 			for range 20 {
-				c := r.connect().get("/audit/live")
+				c := r.connect().get("/audit/live", withKey)
 				reads(t, c.head().Body, "data: ")
 				viewers = append(viewers, c.say(behind))
 			}
@@ -176,8 +177,8 @@ func TestAViewerThatDoesNotRead(t *testing.T) {
 	crowd(r)
 	deaf := r.dial()
 	deaf.SetReadBuffer(4 << 10)
-	deaf.get("/audit/live")
-	quick := &liveStream{t, bufio.NewReader(r.dial().get("/audit/live").head().Body)}
+	deaf.get("/audit/live", withKey)
+	quick := &liveStream{t, bufio.NewReader(r.dial().get("/audit/live", withKey).head().Body)}
 	quick.next()
 	dropped := make(chan struct{})
 	go func() {
@@ -205,8 +206,8 @@ func TestShutdownEndsViewers(t *testing.T) {
 	looks := crowd(r)
 	deaf := r.dial()
 	deaf.SetReadBuffer(4 << 10)
-	deaf.get("/audit/live")
-	viewer := r.dial().get("/audit/live").head().Body
+	deaf.get("/audit/live", withKey)
+	viewer := r.dial().get("/audit/live", withKey).head().Body
 	go io.Copy(io.Discard, viewer)
 	eventually(t, patience, "both look on", func() bool { return r.live.count() == 2 })
 	eventually(t, patience, "more is sent than any buffer holds", func() bool { return looks.Load() > 25 })

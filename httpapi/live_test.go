@@ -167,11 +167,11 @@ func TestLiveEvents(t *testing.T) {
 		s.consume("c2")
 		s.at(47 * time.Second)
 		v.got("47s 0+1 0 [c2]")
-		if at := v.last().At; at != timestamp(s.began.Add(47*time.Second)) {
+		if at := v.last().At; at != pipe.Timestamp(s.began.Add(47*time.Second)) {
 			t.Errorf("the view is of %s", at)
 		}
 		row := v.last().Waiting[0]
-		if want := (waitingRow{"n", "c", "consumer", timestamp(s.began.Add(46 * time.Second)), "192.0.2.1", "c2", "s"}); row != want {
+		if want := (waitingRow{"n", "c", "consumer", pipe.Timestamp(s.began.Add(46 * time.Second)), "192.0.2.1", "c2", "s"}); row != want {
 			t.Errorf("shown is %+v, want %+v", row, want)
 		}
 		v.leave()
@@ -190,7 +190,7 @@ func TestLiveRates(t *testing.T) {
 		io.WriteString(feed, strings.Repeat("x", 3000))
 		s.at(5 * time.Second)
 		v.got("5s 0+0 1 [x1:4000 at 3000/s]")
-		want := exchangeRow{ID: "x1", Namespace: "n", Channel: "c", MatchedAt: timestamp(s.began), Bytes: 4000, BytesPerSecond: 3000, Length: 10_000,
+		want := exchangeRow{ID: "x1", Namespace: "n", Channel: "c", MatchedAt: pipe.Timestamp(s.began), Bytes: 4000, BytesPerSecond: 3000, Length: 10_000,
 			Progress: 0.4, RemainingMs: 2000, ProducerAddr: "192.0.2.2", ConsumerAddr: "192.0.2.1", ProducerAgent: "p", ConsumerAgent: "c", ProducerSubject: "t", ConsumerSubject: "s"}
 		if row := v.last().Running[0]; row != want {
 			t.Errorf("shown is\n\t%+v, want\n\t%+v", row, want)
@@ -251,7 +251,7 @@ func TestLateViewers(t *testing.T) {
 		s.at(10500 * time.Millisecond)
 		late := s.views(0)
 		late.got("10.5s 0+1 0 [c1]")
-		if at := late.last().At; at != timestamp(s.began.Add(10*time.Second)) {
+		if at := late.last().At; at != pipe.Timestamp(s.began.Add(10*time.Second)) {
 			t.Errorf("the view is of %s, though nothing was new then", at)
 		}
 		first.leave()
@@ -293,7 +293,7 @@ func TestViewersAreBounded(t *testing.T) {
 				t.Fatal(f)
 			}
 		}
-		if f := s.live.join(); f == nil || f.status != 503 || f.code != "refused" || f.retryAfter == 0 {
+		if f := s.live.join(); f == nil || f.Status != 503 || f.Code != "refused" || f.RetryAfter == 0 {
 			t.Errorf("one too many is told %v", f)
 		}
 		v.leave()
@@ -315,7 +315,7 @@ func TestLiveStops(t *testing.T) {
 		if s.live.viewers > 0 {
 			t.Errorf("%d viewers look on", s.live.viewers)
 		}
-		if f := s.live.join(); f == nil || f.code != "shut_down" {
+		if f := s.live.join(); f == nil || f.Code != "shut_down" {
 			t.Errorf("another viewer is told %v", f)
 		}
 	})

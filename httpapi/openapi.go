@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"httpipe/pipe"
+	"httpipe/reply"
 )
 
 // openAPI describes all routes; a test compares the two.
@@ -13,5 +14,5 @@ import (
 var openAPI string
 
 func (s *Server) showOpenAPI(w http.ResponseWriter, _ *http.Request, _ pipe.Key) {
-	writeText(w, formatJSON, openAPI)
+	reply.Text(http.StatusOK, "application/json", openAPI).Write(w)
 }

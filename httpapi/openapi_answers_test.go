@@ -17,7 +17,9 @@ import (
 	validator "github.com/pb33f/libopenapi-validator"
 	v3 "github.com/pb33f/libopenapi/datamodel/high/v3"
 
+	"httpipe/audit"
 	"httpipe/pipe"
+	"httpipe/reply"
 )
 
 // TestOpenAPIAnswers compares the document with the server's answers: each documented status of each operation is
@@ -119,9 +121,9 @@ func (d *description) fits(id string, a *answer, asked string) {
 			}
 			return
 		}
-		var into any = &problem{}
+		var into any = &reply.Problem{}
 		if a.StatusCode == http.StatusOK {
-			into = &receipt{}
+			into = &reply.Receipt{}
 		}
 		decoder := json.NewDecoder(strings.NewReader(a.body))
 		decoder.DisallowUnknownFields()
@@ -140,7 +142,7 @@ func (d *description) fits(id string, a *answer, asked string) {
 	if kind != want {
 		d.t.Errorf("%s: the type is %s, want %s", what, kind, want)
 	}
-	if kind == string(formatNDJSON) {
+	if kind == string(audit.NDJSON) {
 		return // the validator takes all lines for one value
 	}
 	a.Response.Body = io.NopCloser(strings.NewReader(a.body))

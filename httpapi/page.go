@@ -10,6 +10,7 @@ import (
 	"text/template"
 
 	"httpipe/pipe"
+	"httpipe/reply"
 )
 
 // What the server shows of itself: to a browser a page that does what curl does, to anybody else a manual.
@@ -35,7 +36,7 @@ var assetTypes = map[string]string{
 // home tells how this server is used.
 func (s *Server) home(w http.ResponseWriter, r *http.Request, _ pipe.Key) {
 	w.Header().Add("Vary", "Accept")
-	if accepts(r, "text/html") {
+	if reply.WantsHTML(r.Header["Accept"]) {
 		writePage(w, "page/index.html")
 		return
 	}
@@ -57,7 +58,7 @@ func (s *Server) asset(w http.ResponseWriter, r *http.Request, _ pipe.Key) {
 	name := strings.TrimSuffix(strings.TrimPrefix(rawPath(r), assets), "/")
 	file, err := pages.ReadFile("page/assets/" + name)
 	if err != nil {
-		refuse(w, r, &failure{status: http.StatusNotFound, code: codeNotFound, text: "there is no such part of a page"})
+		refuse(w, r, &reply.Error{Status: http.StatusNotFound, Code: reply.CodeNotFound, Text: "there is no such part of a page"})
 		return
 	}
 	writeStatic(w, assetTypes[path.Ext(name)], string(file))
@@ -79,7 +80,7 @@ func writeStatic(w http.ResponseWriter, contentType, body string) {
 	h.Set("Content-Type", contentType)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer") // a token may be in the address
-	writeWhole(w, http.StatusOK, body)
+	reply.Response{Status: http.StatusOK, Body: body}.Write(w)
 }
 
 // plainHost is a host, with or without a port, that needs no quotes in any shell. The Host header may hold

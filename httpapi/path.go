@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"httpipe/pipe"
+	"httpipe/reply"
 )
 
 // A handler answers a request whose path named key, in as far as it did.
@@ -30,44 +31,45 @@ func rawPath(r *http.Request) string {
 	return path
 }
 
-// find returns the methods of the route that path takes, and the names in it. One trailing slash is
-// ignored.
-func (s *Server) find(path string) (methods, pipe.Key, *failure) {
-	var key pipe.Key
+// find returns the route that path takes, and the names in it. One trailing slash is ignored. Names that cannot be are
+// a failure on the route that others take.
+func find(path string) (route string, key pipe.Key, f *reply.Error) {
 	if path == routeHome {
-		return s.routes[routeHome], key, nil
+		return routeHome, key, nil
 	}
 	path = strings.TrimSuffix(path, "/")
 	switch path {
 	case routeHealth, routeLive, routeOpenAPI, routeState, routeAuditPage, routeAuditList, routeAuditRequests, routeAuditChannels, routeAuditSummary:
-		return s.routes[path], key, nil
+		return path, key, nil
 	}
 	if strings.HasPrefix(path, assets) {
-		return s.routes[routeAsset], key, nil
+		return routeAsset, key, nil
 	}
 	for _, route := range []string{routeReceipt, routeAudit} {
 		if id, ok := strings.CutPrefix(path, strings.TrimSuffix(route, "{id}")); ok && id != "" && !strings.Contains(id, "/") {
-			return s.routes[route], key, nil
+			return route, key, nil
 		}
 	}
 	names, ok := strings.CutPrefix(path, "/channels/")
 	if !ok {
-		return nil, key, &failure{status: http.StatusNotFound, code: codeNotFound,
-			text: "nothing is here; channels are at " + routeChannel + ", and a manual is at " + routeHome}
+		return "", key, &reply.Error{Status: http.StatusNotFound, Code: reply.CodeNotFound,
+			Text: "nothing is here; channels are at " + routeChannel + ", and a manual is at " + routeHome}
 	}
 	var inner bool
 	key.Namespace, key.Channel, inner = strings.Cut(names, "/")
+	route = routeNamespace
+	switch {
+	case inner:
+		route = routeChannel
+	case path == routeNamespaces:
+		route = routeNamespaces
+	}
 	err := pipe.CheckName("namespace", key.Namespace)
 	if err == nil && inner {
 		err = pipe.CheckName("channel", key.Channel)
 	}
-	switch {
-	case err != nil:
-		return nil, key, &failure{status: http.StatusBadRequest, code: codeBadName, text: err.Error()}
-	case inner:
-		return s.routes[routeChannel], key, nil
-	case path == routeNamespaces:
-		return s.routes[routeNamespaces], key, nil
+	if err != nil {
+		return route, key, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeBadName, Text: err.Error()}
 	}
-	return s.routes[routeNamespace], key, nil
+	return route, key, nil
 }

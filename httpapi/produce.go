@@ -1,10 +1,13 @@
 package httpapi
 
 import (
+	"maps"
 	"net/http"
+	"strings"
 	"time"
 
 	"httpipe/pipe"
+	"httpipe/reply"
 )
 
 // past is a deadline that makes a blocked Read or Write return at once.
@@ -44,20 +47,20 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, key pipe.Key) {
 	exchange := request.Exchange()
 	if exchange != nil {
 		s.logEnd(exchange, outcome, cause)
-		w.Header().Set(headerExchange, exchange.ID)
+		w.Header().Set(reply.HeaderExchange, exchange.ID)
 	}
 	switch outcome {
 	case pipe.Left:
 		hangUp()
 	case pipe.Delivered:
-		delivered(w, r, exchange)
+		reply.Delivered(exchange, reply.WantsJSON(r.Header["Accept"])).Write(w)
 		return
 	}
-	f = told(request, outcome)
+	f = reply.ForRequest(request, outcome)
 	if outcome == pipe.ProducerLeft {
-		f.text = source.complaint(f.text)
+		f.Text = source.complaint(f.Text)
 		if exchange == nil {
-			f.code = codeBadRequest // no consumer was involved, so to the client it is just that
+			f.Code = reply.CodeBadRequest // no consumer was involved, so to the client it is just that
 		}
 	}
 	if request.BodyRead() {
@@ -68,18 +71,18 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, key pipe.Key) {
 }
 
 // producer makes an arrival of r, or says why it may not produce.
-func (s *Server) producer(w http.ResponseWriter, r *http.Request, key pipe.Key) (pipe.Arrival, *source, *failure) {
+func (s *Server) producer(w http.ResponseWriter, r *http.Request, key pipe.Key) (pipe.Arrival, *source, *reply.Error) {
 	arrival, f := s.arrival(r, key, pipe.Producer)
 	if f != nil {
 		return arrival, nil, f
 	}
 	if !r.ProtoAtLeast(1, 1) && r.Header.Get("Content-Length") == "" {
-		return arrival, nil, &failure{status: http.StatusLengthRequired, code: codeBadRequest,
-			text: "an HTTP/1.0 request must say Content-Length: without it the end of the body cannot be told from a broken connection"}
+		return arrival, nil, &reply.Error{Status: http.StatusLengthRequired, Code: reply.CodeBadRequest,
+			Text: "an HTTP/1.0 request must say Content-Length: without it the end of the body cannot be told from a broken connection"}
 	}
 	if limit := s.config.MaxBody; limit > 0 && r.ContentLength > limit {
 		s.broker.RecordUnmatched(arrival, pipe.TooLarge)
-		return arrival, nil, ending(pipe.TooLarge, pipe.Producer)
+		return arrival, nil, reply.ForOutcome(pipe.TooLarge, pipe.Producer)
 	}
 	source, f := newSource(r, s.config.MaxBody, s.config.MaxHeader)
 	if f != nil {
@@ -94,20 +97,38 @@ func (s *Server) producer(w http.ResponseWriter, r *http.Request, key pipe.Key) 
 	if r.ProtoAtLeast(1, 1) && r.Header.Get("Expect") != "" {
 		// A client that asked for 100 Continue takes more of them. A dead one answers with a reset, which
 		// its connection's watch sees even behind a full window.
-		arrival.Probe = func() { w.WriteHeader(http.StatusContinue) }
+		arrival.Probe = func() { sendContinue(w) }
+		arrival.MaxProbes = maxContinues(r.UserAgent())
 	}
 	return arrival, source, nil
 }
 
+// sendContinue sends an interim response without the headers that are set for the final one: a client counts
+// every byte of them.
+func sendContinue(w http.ResponseWriter) {
+	final := maps.Clone(w.Header())
+	clear(w.Header())
+	w.WriteHeader(http.StatusContinue)
+	maps.Copy(w.Header(), final)
+}
+
+// maxContinues returns how often a client is sent 100 Continue again: it must not give up because of that.
+func maxContinues(agent string) int {
+	if strings.HasPrefix(agent, "Go-http-client") {
+		return 4 // before Go 1.24 the sixth interim response is an error, and the first was sent already
+	}
+	return 12_000 // curl takes up to 300 KB of heads, at 25 bytes each
+}
+
 // arrival makes what both roles have in common of r, or says why it may not come in.
-func (s *Server) arrival(r *http.Request, key pipe.Key, role pipe.Role) (pipe.Arrival, *failure) {
+func (s *Server) arrival(r *http.Request, key pipe.Key, role pipe.Role) (pipe.Arrival, *reply.Error) {
 	wait, f := s.wait(r)
 	if f != nil {
 		return pipe.Arrival{}, f
 	}
 	if s.unavailable() != nil {
-		return pipe.Arrival{}, failure{status: http.StatusServiceUnavailable, code: codeAuditUnavailable, retryAfter: 1,
-			text: "the audit log cannot be written, and nothing is relayed without a record"}.to(role)
+		return pipe.Arrival{}, reply.Error{Status: http.StatusServiceUnavailable, Code: reply.CodeAuditUnavailable, RetryAfter: 1,
+			Text: "the audit log cannot be written, and nothing is relayed without a record"}.To(role)
 	}
 	client := s.client(r)
 	arrival := pipe.Arrival{Key: key, Role: role, Client: client, Group: group(client.Addr), Wait: wait}
@@ -116,35 +137,3 @@ func (s *Server) arrival(r *http.Request, key pipe.Key, role pipe.Role) (pipe.Ar
 	}
 	return arrival, nil
 }
-
-// receipt is what a producer gets that asks for JSON, and either side later at /exchanges/{id}.
-type receipt struct {
-	Exchange  string  `json:"exchange"`
-	Namespace string  `json:"namespace"`
-	Channel   string  `json:"channel"`
-	Outcome   string  `json:"outcome"`
-	Bytes     *int64  `json:"bytes"` // nil while it runs, and if nobody knows
-	MatchedAt string  `json:"matched_at"`
-	EndedAt   *string `json:"ended_at"` // nil while it runs
-}
-
-// delivered tells a producer of success.
-func delivered(w http.ResponseWriter, r *http.Request, x *pipe.Exchange) {
-	if !wantsJSON(r) {
-		w.Header().Set("Content-Length", "0")
-		return
-	}
-	ended := timestamp(x.EndedAt)
-	writeJSON(w, http.StatusOK, receipt{
-		Exchange:  x.ID,
-		Namespace: x.Key.Namespace,
-		Channel:   x.Key.Channel,
-		Outcome:   string(pipe.Delivered),
-		Bytes:     &x.Bytes,
-		MatchedAt: timestamp(x.MatchedAt),
-		EndedAt:   &ended,
-	})
-}
-
-// timestamp writes a time as the audit log does.
-func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }

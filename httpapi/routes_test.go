@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"httpipe/reply"
 )
 
 // What else can be asked of channels, and what cannot.
@@ -19,8 +21,8 @@ func TestLook(t *testing.T) {
 	look := func(producers, consumers string) {
 		t.Helper()
 		a := r.dial().request("HEAD", here+"/").answer().is(200)
-		if a.Header.Get(headerProducers) != producers || a.Header.Get(headerConsumers) != consumers {
-			t.Errorf("a look says %q and %q, want %s and %s", a.Header.Get(headerProducers), a.Header.Get(headerConsumers), producers, consumers)
+		if a.Header.Get(reply.HeaderProducers) != producers || a.Header.Get(reply.HeaderConsumers) != consumers {
+			t.Errorf("a look says %q and %q, want %s and %s", a.Header.Get(reply.HeaderProducers), a.Header.Get(reply.HeaderConsumers), producers, consumers)
 		}
 	}
 	for i := range 3 {

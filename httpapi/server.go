@@ -2,7 +2,7 @@
 // comes of them into responses.
 //
 // A request loses its credentials (credential.go), is routed (server.go, path.go), let in if its sender
-// may do this (access.go), becomes an arrival (produce.go, consume.go), waits while its connection is
+// may do this (access.go, cors.go), becomes an arrival (produce.go, consume.go), waits while its connection is
 // watched (conn.go, watch_linux.go), and is answered from one table of outcomes (answer.go). What happens
 // on the way goes into the audit log through books.go, and is shown to whoever looks on (live.go, view.go).
 // Who wants to know what this is gets a page or a manual (page.go). The package holds no state of its own:
@@ -18,17 +18,18 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/gorilla/handlers"
 
 	"httpipe/access"
+	"httpipe/audit"
 	"httpipe/metrics"
 	"httpipe/pipe"
+	"httpipe/reply"
 	"httpipe/store"
 )
 
@@ -47,7 +48,7 @@ type Config struct {
 	BestEffort bool             // --audit=best-effort
 	Metrics    *metrics.Metrics // of this server; nil: nothing is counted
 
-	Guard *access.Guard // who may do what; nil: everybody may do everything
+	Guard *access.Guard // who may do what; must be set
 
 	RequestTimeout time.Duration // how long the server lets a request wait
 	ReadAhead      int           // bytes of a waiting producer's body held in memory; must be set
@@ -63,7 +64,7 @@ type Config struct {
 
 	RequireHTTPS bool // refuse what a proxy in front says to have got by plain http
 
-	CORSOrigins []string // origins that a browser may come from; "*" is any
+	CORSOrigins []string // origins whose pages may use the API; of "*", any, they may produce and consume
 	Logger      *slog.Logger
 }
 
@@ -75,11 +76,12 @@ type Server struct {
 	routes    map[string]methods
 	watch     *watcher
 	live      *live
-	rates     *rates         // nil without a limit
-	failures  *rates         // of tokens
-	flood     *flood         // nil without a log
-	noAddress sync.Once      // for the log line about a ClientIPHeader that holds no address
-	taken     sync.WaitGroup // handlers of requests that were taken over, of which net/http knows nothing
+	rates     *rates          // nil without a limit
+	failures  *rates          // of tokens
+	audit     *audit.Recorder // nil without a log
+	used      atomic.Bool     // an exchange has ended, and was logged at info
+	noAddress sync.Once       // for the log line about a ClientIPHeader that holds no address
+	taken     sync.WaitGroup  // handlers of requests that were taken over, of which net/http knows nothing
 }
 
 // Ids of exchanges are made under the broker's lock, which should not wait for the kernel's random
@@ -100,8 +102,8 @@ func New(config Config) (*Server, error) {
 		Limits:         config.Limits,
 	}
 	if config.Log != nil {
-		s.flood = &flood{record: config.Log.RequestGone}
-		brokerConfig.Recorder = books{log: config.Log, flood: s.flood, bestEffort: config.BestEffort}
+		s.audit = audit.NewRecorder(config.Log, config.BestEffort)
+		brokerConfig.Recorder = s.audit
 	}
 	brokerConfig.Recorder = config.Metrics.Recorder(brokerConfig.Recorder)
 	s.broker = pipe.New(brokerConfig)
@@ -183,31 +185,10 @@ func (s *Server) table() map[string]methods {
 
 // handler is the routes with what goes around all of them.
 func (s *Server) handler() http.Handler {
-	relay := s.countErrors(s.serve)
-	// gorilla's CORS leaves the ResponseWriter as it is, so it may stand around the relay path.
-	cors := handlers.CORS(
-		handlers.AllowedOrigins(s.config.CORSOrigins),
-		handlers.AllowedMethods([]string{"GET", "HEAD", "POST", "PUT", "DELETE"}),
-		handlers.AllowedHeaders([]string{"Authorization", "Content-Disposition", "Content-Encoding", "Content-Type", "Prefer"}),
-		handlers.ExposedHeaders([]string{headerExchange, headerError, headerProducers, headerConsumers,
-			"Content-Disposition", "Content-Encoding", "Retry-After"}),
-		handlers.OptionStatusCode(http.StatusNoContent),
-		handlers.MaxAge(600),
-	)(relay)
-	anyOrigin := slices.Contains(s.config.CORSOrigins, "*")
+	serve := s.countErrors(s.serve)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.config.Guard != nil {
-			r = announce(r)
-		}
 		w.Header().Set("Cache-Control", "no-store")
-		if !anyOrigin {
-			w.Header().Set("Vary", "Origin")
-		}
-		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") == "" {
-			relay(w, r) // no preflight, so no browser's business
-			return
-		}
-		cors.ServeHTTP(w, r)
+		serve(w, announce(r))
 	})
 }
 
@@ -218,14 +199,18 @@ func (s *Server) countErrors(h http.HandlerFunc) http.HandlerFunc {
 	}
 	return func(w http.ResponseWriter, r *http.Request) {
 		h(w, r)
-		if code := w.Header().Get(headerError); code != "" {
+		if code := w.Header().Get(reply.HeaderError); code != "" {
 			s.config.Metrics.CountError(code)
 		}
 	}
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
-	methods, key, f := s.find(rawPath(r))
+	route, key, f := find(rawPath(r))
+	methods := s.routes[route]
+	if s.cross(w, r, route) && preflight(w, r) {
+		return
+	}
 	if f == nil {
 		f = s.overPlainHTTP(r, key)
 	}
@@ -246,8 +231,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	refuse(w, r, &failure{status: http.StatusMethodNotAllowed, code: codeMethod,
-		text: r.Method + " is not possible here; " + methods.allow() + " are"})
+	refuse(w, r, &reply.Error{Status: http.StatusMethodNotAllowed, Code: reply.CodeMethod,
+		Text: r.Method + " is not possible here; " + methods.allow() + " are"})
 }
 
 // Serve answers requests from ln, which it closes, until Shutdown; then it returns nil.
@@ -265,8 +250,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.live.stop()
 	s.broker.Shutdown(ctx)
 	defer s.watch.close()
-	if s.flood != nil {
-		defer s.flood.tally()
+	if s.audit != nil {
+		defer s.audit.Flush()
 	}
 	for s.watch.shed(0) { // net/http would wait for connections that have not said anything yet
 	}
@@ -289,9 +274,14 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
-// logEnd writes the one line of an exchange that has ended.
+// logEnd writes the one line of an exchange that has ended. The first one is logged at info, so that a person who tries
+// the server sees that it works.
 func (s *Server) logEnd(x *pipe.Exchange, outcome pipe.Outcome, cause error) {
 	level := slog.LevelDebug
+	first := !s.used.Load() && s.used.CompareAndSwap(false, true)
+	if first {
+		level = slog.LevelInfo
+	}
 	if outcome == pipe.Unrecorded {
 		level = slog.LevelError
 	}
@@ -307,6 +297,9 @@ func (s *Server) logEnd(x *pipe.Exchange, outcome pipe.Outcome, cause error) {
 	}
 	if cause != nil {
 		attrs = append(attrs, slog.String("cause", strings.ReplaceAll(cause.Error(), "\n", " ")))
+	}
+	if first {
+		attrs = append(attrs, slog.String("note", "the first one; --log-level debug logs all"))
 	}
 	s.config.Logger.LogAttrs(context.Background(), level, "exchange ended", attrs...)
 }

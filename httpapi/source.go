@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"httpipe/pipe"
+	"httpipe/reply"
 )
 
 // newHead reads the headers of a request, or of a part of one.
@@ -49,7 +50,7 @@ type source struct {
 
 // newSource returns the source of r's body, or why it can have none. The header of a part may have maxHead bytes,
 // as the head of a request: it becomes the head of a response, which is then no larger than proxies expect.
-func newSource(r *http.Request, limit int64, maxHead int) (*source, *failure) {
+func newSource(r *http.Request, limit int64, maxHead int) (*source, *reply.Error) {
 	s := &source{body: r.Body, limit: limit, maxHead: int64(maxHead)}
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if kind != "multipart/form-data" {
@@ -57,8 +58,8 @@ func newSource(r *http.Request, limit int64, maxHead int) (*source, *failure) {
 		return s, nil
 	}
 	if err != nil || params["boundary"] == "" {
-		return nil, &failure{status: http.StatusBadRequest, code: codeBadRequest,
-			text: "the Content-Type multipart/form-data names no usable boundary, so its first part cannot be found"}
+		return nil, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeBadRequest,
+			Text: "the Content-Type multipart/form-data names no usable boundary, so its first part cannot be found"}
 	}
 	s.head, s.length = newHead(nil), -1
 	s.parts = multipart.NewReader(bodyReader{s}, params["boundary"])

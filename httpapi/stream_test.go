@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"httpipe/reply"
 )
 
 // What passes through: bytes as they come, unchanged, and the headers that say what they are.
@@ -98,11 +100,11 @@ func TestHeaders(t *testing.T) {
 		r := start(t)
 		p := r.dial().post(here, "hello", test.sent...)
 		got := r.dial().get(here, "Accept-Encoding: gzip, deflate, br").answer().got("hello").Header
-		id := p.answer().is(200).Header.Get(headerExchange)
-		if id == "" || got.Get(headerExchange) != id {
-			t.Errorf("the producer's exchange is %q, the consumer's %q", id, got.Get(headerExchange))
+		id := p.answer().is(200).Header.Get(reply.HeaderExchange)
+		if id == "" || got.Get(reply.HeaderExchange) != id {
+			t.Errorf("the producer's exchange is %q, the consumer's %q", id, got.Get(reply.HeaderExchange))
 		}
-		got.Del(headerExchange)
+		got.Del(reply.HeaderExchange)
 		got.Del("Date")
 		want := maps.Clone(test.want)
 		maps.Copy(want, ours)
@@ -168,7 +170,7 @@ func TestReceipt(t *testing.T) {
 	r.dial().get(here).answer().got("hello")
 	a := p.answer().is(200)
 	for _, want := range []string{
-		fmt.Sprintf(`{"exchange":%q,"namespace":"n","channel":"c","outcome":"delivered","bytes":5,"matched_at":"20`, a.Header.Get(headerExchange)),
+		fmt.Sprintf(`{"exchange":%q,"namespace":"n","channel":"c","outcome":"delivered","bytes":5,"matched_at":"20`, a.Header.Get(reply.HeaderExchange)),
 		`Z","ended_at":"20`,
 	} {
 		if !strings.Contains(a.body, want) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"httpipe/pipe"
 )
@@ -135,5 +136,17 @@ func TestDeletedHalfway(t *testing.T) {
 				r.ended(pipe.Deleted)
 			})
 		}
+	}
+}
+
+// GNU wget takes the end of the connection in the middle of a chunk for the end of the body.
+func TestEndInAChunkIsAReset(t *testing.T) {
+	t.Parallel()
+	r := start(t, func(c *Config) { c.StallTimeout = 500 * time.Millisecond })
+	r.dial().request("POST", here, chunked).upload(chunk(strings.Repeat("x", 20<<20))) // more than the kernels hold
+	c := r.dial().get(here)
+	r.ended(pipe.Stalled)
+	if n, err := io.Copy(io.Discard, c); n == 0 || !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("after %d bytes the connection ends with %v, want a reset", n, err)
 	}
 }

@@ -67,7 +67,7 @@ const unknown known = -1
 // newView returns what is to be seen in s. Rates are since last, which is nil for the first view.
 func newView(s pipe.Snapshot, last *view) *view {
 	v := &view{
-		At:        timestamp(s.At),
+		At:        pipe.Timestamp(s.At),
 		Producers: s.Load.Producers,
 		Consumers: s.Load.Consumers,
 		Exchanges: s.Load.Exchanges,
@@ -83,7 +83,7 @@ func newView(s pipe.Snapshot, last *view) *view {
 			Namespace: r.Key.Namespace,
 			Channel:   r.Key.Channel,
 			Role:      string(r.Role),
-			ArrivedAt: timestamp(r.ArrivedAt),
+			ArrivedAt: pipe.Timestamp(r.ArrivedAt),
 			Addr:      r.Client.Addr,
 			Agent:     short(r.Client.Agent),
 			Subject:   r.Client.Subject,
@@ -119,7 +119,7 @@ func newExchangeRow(x *pipe.Exchange) exchangeRow {
 		ID:            x.ID,
 		Namespace:     x.Key.Namespace,
 		Channel:       x.Key.Channel,
-		MatchedAt:     timestamp(x.MatchedAt),
+		MatchedAt:     pipe.Timestamp(x.MatchedAt),
 		Bytes:         x.Written(),
 		Length:        known(x.Producer.Length),
 		ProducerAddr:  x.Producer.Client.Addr,

@@ -4,22 +4,19 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
 	"httpipe/pipe"
+	"httpipe/reply"
 )
-
-// maxWait is the longest wait that a client may ask for.
-const maxWait = 24 * time.Hour
 
 // wait returns how long the request waits for its exchange: what the client asks for, or the server's
 // own limit, whichever is smaller.
-func (s *Server) wait(r *http.Request) (time.Duration, *failure) {
+func (s *Server) wait(r *http.Request) (time.Duration, *reply.Error) {
 	wait, err := queryWait(r.URL.RawQuery)
 	if err != nil {
-		return 0, &failure{status: http.StatusBadRequest, code: codeBadWait, text: err.Error()}
+		return 0, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeBadWait, Text: err.Error()}
 	}
 	if wait == pipe.Forever {
 		wait = preferredWait(r.Header["Prefer"])
@@ -46,27 +43,9 @@ func queryWait(rawQuery string) (time.Duration, error) {
 	case len(values) > 1:
 		return 0, fmt.Errorf("wait is given %d times", len(values))
 	}
-	wait, err := parseWait(values[0])
+	wait, err := pipe.ParseWait(values[0])
 	if err != nil {
 		return 0, fmt.Errorf("wait=%q is not a time to wait: it takes 0 to 24h, as in 25s, 1m30s or 25 (seconds)", values[0])
-	}
-	return wait, nil
-}
-
-// decimal is a number of seconds as people write it.
-var decimal = regexp.MustCompile(`^[0-9]+(\.[0-9]*)?$|^\.[0-9]+$`)
-
-// parseWait reads a Go duration or decimal seconds, from 0 to maxWait.
-func parseWait(s string) (time.Duration, error) {
-	if decimal.MatchString(s) {
-		s += "s"
-	}
-	wait, err := time.ParseDuration(s)
-	if err != nil {
-		return 0, err
-	}
-	if wait < 0 || wait > maxWait || strings.HasPrefix(s, "-") {
-		return 0, fmt.Errorf("out of range")
 	}
 	return wait, nil
 }
@@ -81,7 +60,7 @@ func preferredWait(headers []string) time.Duration {
 			if !strings.EqualFold(strings.TrimSpace(name), "wait") {
 				continue
 			}
-			wait, err := parseWait(strings.Trim(strings.TrimSpace(value), `"`))
+			wait, err := pipe.ParseWait(strings.Trim(strings.TrimSpace(value), `"`))
 			if err != nil {
 				return pipe.Forever
 			}

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -241,24 +240,4 @@ func TestSilenceIsAllowed(t *testing.T) {
 	p.say(chunk("at last") + chunk(""))
 	c.answer().got("at last")
 	p.answer().is(200)
-}
-
-func TestEveryEndingHasAnAnswer(t *testing.T) {
-	for _, o := range pipe.Outcomes {
-		switch o {
-		case pipe.Delivered, pipe.Left, pipe.Interrupted:
-			continue // told as success, or nobody is left to tell
-		}
-		f := ending(o, pipe.Consumer)
-		if f.status == 0 || f.text == "" || strings.Contains(f.text, "\n") {
-			t.Errorf("%s: %+v", o, f)
-		}
-		if retry := f.status == 503 || f.status == 429; retry != (f.retryAfter > 0) {
-			t.Errorf("%s: %d, and Retry-After is %d", o, f.status, f.retryAfter)
-		}
-		quiet := strings.Contains("408 410 429 503", fmt.Sprint(f.status))
-		if f.quiet != quiet || ending(o, pipe.Producer).quiet {
-			t.Errorf("%s: %d, and quiet is %v for a consumer", o, f.status, f.quiet)
-		}
-	}
 }

@@ -60,9 +60,11 @@ type Arrival struct {
 	// ReadAhead limits how many bytes of Body are held in memory while the producer waits. The broker needs
 	// one byte, so a value below 1 means 1.
 	ReadAhead int
-	// Probe, if not nil, is called every second while the read-ahead buffer is full, without the lock, by the
+	// Probe, if not nil, is called every 4 seconds while the read-ahead buffer is full, without the lock, by the
 	// goroutine in Fill. It may write to the connection to find out whether the client is still there.
 	Probe func()
+	// MaxProbes is how many times Probe may be called.
+	MaxProbes int
 }
 
 // Head holds the headers of a producer's body that the consumer receives too. An empty field was not given.

@@ -12,8 +12,9 @@ const (
 	streamBuffer = 512 << 10 // larger reads and writes give no more throughput
 	growth       = 4         // the factor by which a full buffer grows
 
-	// probeEvery is the time between two calls of Arrival.Probe.
-	probeEvery = time.Second
+	// probeEvery is the time between two calls of Arrival.Probe. A dead client must be noticed within 5 s, which
+	// leaves one second for the probe and its effect.
+	probeEvery = 4 * time.Second
 )
 
 // A body holds the bytes that a producer has sent and its consumer has not been given yet.
@@ -26,9 +27,10 @@ const (
 // The signal channels hold at most one token. A goroutine that receives it examines the state again, so no
 // change is missed and no signal is counted twice.
 type body struct {
-	src   io.Reader   // read by fill until it has handed over, then by next
-	alive func() bool // the producer's Alive
-	probe func()      // the producer's Probe; may be nil
+	src    io.Reader   // read by fill until it has handed over, then by next
+	alive  func() bool // the producer's Alive
+	probe  func()      // the producer's Probe; may be nil
+	probes int         // how many more times probe may be called; owned by fill
 
 	room chan struct{} // signals fill: the exchange has begun, or the body was halted; never closed
 	data chan struct{} // signals next: there are bytes or an end, or fill has returned; never closed
@@ -54,6 +56,7 @@ func newBody(a *Arrival) *body {
 		src:    a.Body,
 		alive:  a.alive,
 		probe:  a.Probe,
+		probes: a.MaxProbes,
 		room:   make(chan struct{}, 1),
 		data:   make(chan struct{}, 1),
 		buffer: make([]byte, min(size, limit)),
@@ -114,13 +117,14 @@ func (b *body) awaitSpace() []byte {
 		if !full {
 			return space
 		}
-		if b.probe == nil {
+		if b.probe == nil || b.probes == 0 {
 			<-b.room
 			continue
 		}
 		select {
 		case <-b.room:
 		case <-time.After(probeEvery):
+			b.probes--
 			b.probe()
 		}
 	}

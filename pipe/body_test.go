@@ -141,36 +141,43 @@ func TestSmallMessagesStaySmall(t *testing.T) {
 }
 
 func TestProbe(t *testing.T) {
-	var probes atomic.Int32
-	probed := func(p *peer) { p.arrival.Probe = func() { probes.Add(1) } }
+	var probes atomic.Int64
+	probed := func(most int) func(*peer) {
+		return func(p *peer) {
+			p.arrival.Probe = func() { probes.Add(1) }
+			p.arrival.MaxProbes = most
+		}
+	}
+	after := func(w *world, d time.Duration, want int64) {
+		t.Helper()
+		w.after(d)
+		if got := probes.Load(); got != want {
+			t.Fatalf("Probe was called %d times, want %d", got, want)
+		}
+	}
 	inWorld(t, Config{}, func(w *world) {
-		p := w.produce("p", probed, readAhead(10), firstBytes("123456789"))
-		w.after(time.Hour)
-		if probes.Load() > 0 {
-			t.Fatal("Probe was called while there was room")
-		}
+		p := w.produce("p", probed(1000), readAhead(10), firstBytes("123456789"))
+		after(w, time.Hour, 0) // there is room
 		p.sends("0")
-		w.after(time.Second - 1)
-		if probes.Load() > 0 {
-			t.Fatal("Probe was called too early")
-		}
-		w.after(1)
-		w.after(9 * time.Second)
-		if got := probes.Load(); got != 10 {
-			t.Fatalf("Probe was called %d times in 10 seconds, want 10", got)
-		}
+		after(w, probeEvery-1, 0)
+		after(w, 1, 1)
+		after(w, 9*probeEvery, 10)
 		w.consume("c")
-		w.after(time.Hour)
-		if got := probes.Load(); got != 10 {
-			t.Fatalf("Probe was called %d more times while there was room", got-10)
-		}
+		after(w, time.Hour, 10) // there is room again
+	})
+	probes.Store(0)
+	inWorld(t, Config{}, func(w *world) {
+		w.produce("p", probed(4), readAhead(1), firstBytes("1"))
+		after(w, 4*probeEvery-1, 3)
+		after(w, time.Hour, 4)
+		w.consume("c").is(running)
 	})
 }
 
 func TestProbeFindsDeadClient(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		p := w.produce("p", readAhead(1), firstBytes("x"), func(p *peer) {
-			p.arrival.Probe = func() { p.request.Leave() }
+			p.arrival.Probe, p.arrival.MaxProbes = func() { p.request.Leave() }, 1
 		})
 		w.after(probeEvery)
 		p.ends(Left)

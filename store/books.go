@@ -42,10 +42,7 @@ func (d *disk) startRun(version string, now time.Time, logger *slog.Logger) (run
 			logger.Warn("the last run did not stop in order", "file", d.held.path, "exchanges_interrupted", exchanges, "channels_interrupted", lives)
 		}
 		r.id = last + 1
-		if err := d.exec("INSERT INTO run VALUES (?, ?, ?)", r.id, r.started, clean(version)); err != nil {
-			return err
-		}
-		return d.writeHeader() // so that the file differs from any copy that an earlier run has left
+		return d.exec("INSERT INTO run VALUES (?, ?, ?)", r.id, r.started, clean(version))
 	})
 	if err != nil {
 		return run{}, err

@@ -210,14 +210,11 @@ func (d *disk) setBusy(timeout time.Duration) error {
 	return d.exec(fmt.Sprintf("PRAGMA busy_timeout=%d", timeout.Milliseconds()))
 }
 
-// probe makes a commit that changes nothing, to see whether commits work.
+// probe makes a commit that changes nothing, to see whether commits work: it writes the header anew.
 func (d *disk) probe() error {
-	return d.transaction(d.writeHeader)
-}
-
-// writeHeader writes the header anew, with a new change counter.
-func (d *disk) writeHeader() error {
-	return d.exec(fmt.Sprintf("PRAGMA user_version=%d", len(migrations.Steps())))
+	return d.transaction(func() error {
+		return d.exec(fmt.Sprintf("PRAGMA user_version=%d", len(migrations.Steps())))
+	})
 }
 
 // checkpoints copies what is in the WAL into the file, about once a second and beside the writer, so that the writer seldom

@@ -84,13 +84,13 @@ func (h *History) Steady() {
 // Plans returns how SQLite goes about the statements for a filter.
 func (h *History) Plans(ctx context.Context, k *Kind, f Filter) (plans []string, err error) {
 	err = h.with(ctx, func(ctx context.Context, conn *sql.Conn) error {
-		for _, d := range k.drivers(&f, h.running) {
+		for _, p := range k.plans(&f, h.running) {
 			all := span{"", "g"}
 			if !k.textID {
 				all = span{int64(0), int64(math.MaxInt64)}
 			}
-			nth, nthArgs := d.nth(all, 10)
-			where, args := k.where(&d, &f, all)
+			nth, nthArgs := p.nth(all, 10)
+			where, args := k.where(&p, &f, all)
 			for query, args := range map[string][]any{
 				nth: nthArgs,
 				"SELECT " + k.columns + " FROM " + k.Name + " WHERE " + where + " ORDER BY id DESC LIMIT 10": args,
@@ -100,7 +100,7 @@ func (h *History) Plans(ctx context.Context, k *Kind, f Filter) (plans []string,
 					return fmt.Errorf("%s: %w", query, err)
 				}
 				plan := query
-				if _, index, ok := strings.Cut(d.query, "INDEXED BY "); ok && !d.list {
+				if _, index, ok := strings.Cut(p.query, "INDEXED BY "); ok && !p.list {
 					plan = "expects " + strings.Fields(index)[0] + " (\n" + plan
 				}
 				for i := range page.Rows {

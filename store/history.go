@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"regexp"
 	"sync"
 	"time"
 
@@ -161,6 +162,21 @@ func (p *Page) add(ctx context.Context, conn *sql.Conn, query string, args ...an
 func (h *History) Exchange(ctx context.Context, id string) (page Page, err error) {
 	err = h.with(ctx, func(ctx context.Context, conn *sql.Conn) error {
 		return page.add(ctx, conn, "SELECT * FROM exchanges WHERE id = ?", id)
+	})
+	return page, err
+}
+
+// idBeginning is what the id of an exchange can begin with.
+var idBeginning = regexp.MustCompile(`^[0-9a-f-]+$`)
+
+// ExchangesWith returns exchanges whose ids begin with prefix, at most limit, newest first.
+func (h *History) ExchangesWith(ctx context.Context, prefix string, limit int) (page Page, err error) {
+	if !idBeginning.MatchString(prefix) {
+		return page, nil
+	}
+	err = h.with(ctx, func(ctx context.Context, conn *sql.Conn) error {
+		// g is behind all that can follow in an id.
+		return page.add(ctx, conn, "SELECT * FROM exchanges WHERE id >= ?1 AND id < ?1 || 'g' ORDER BY id DESC LIMIT ?2", prefix, limit)
 	})
 	return page, err
 }

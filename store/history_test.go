@@ -386,3 +386,45 @@ func TestCheckCursor(t *testing.T) {
 		t.Error("KindOf does not know the kinds")
 	}
 }
+
+// TestExchangesWith: by the beginning of an id, newest first, in both histories.
+func TestExchangesWith(t *testing.T) {
+	f := open(t)
+	record(t, f)
+	for name, h := range histories(t, f) {
+		all, err := h.ExchangesWith(t.Context(), "0", 1000)
+		if err != nil || len(all.Rows) != pastRows {
+			t.Fatalf("%s: %d of all exchanges, %v", name, len(all.Rows), err)
+		}
+		ids := make([]string, pastRows)
+		for i := range ids {
+			ids[i] = all.Value(i, "id").(string)
+		}
+		if !slices.IsSortedFunc(ids, func(a, b string) int { return strings.Compare(b, a) }) {
+			t.Errorf("%s: not newest first: %v", name, ids)
+		}
+		for _, id := range []string{ids[0], ids[40], ids[pastRows-1]} {
+			for n := 1; n <= len(id); n++ {
+				var want []string
+				for _, other := range ids {
+					if strings.HasPrefix(other, id[:n]) && len(want) < 3 {
+						want = append(want, other)
+					}
+				}
+				page, err := h.ExchangesWith(t.Context(), id[:n], 3)
+				var got []string
+				for i := range page.Rows {
+					got = append(got, page.Value(i, "id").(string))
+				}
+				if err != nil || !slices.Equal(got, want) {
+					t.Errorf("%s, %s: %v, %v; want %v", name, id[:n], got, err, want)
+				}
+			}
+		}
+		for _, none := range []string{"", "%", "0_", "ffff", "g", ids[0] + "0"} {
+			if page, err := h.ExchangesWith(t.Context(), none, 3); err != nil || len(page.Rows) > 0 {
+				t.Errorf("%s, %q: %v, %v", name, none, page.Rows, err)
+			}
+		}
+	}
+}

@@ -44,6 +44,13 @@ func TestChangedUnderTheServer(t *testing.T) {
 		"Halved":      {func(t *testing.T, path, _, _ string) { truncate(t, path, 10*4096) }, "truncated or overwritten by another program"},
 		"Backup":      {func(t *testing.T, path, backup, _ string) { copyOver(t, backup, path) }, "truncated or overwritten by another program"},
 		"EarlierCopy": {func(t *testing.T, path, _, earlier string) { copyOver(t, earlier, path) }, "truncated or overwritten by another program"},
+		"BackupOfThisRun": {func(t *testing.T, path, _, _ string) {
+			backup := tempPath(t)
+			if out, err := exec.Command("sh", "-c", `cp "$0" "$1" && printf '\1\1' | dd of="$1" bs=1 seek=18 conv=notrunc`, path, backup).CombinedOutput(); err != nil {
+				t.Fatalf("cp: %s", out) // Backup itself would drop SQLite's locks
+			}
+			copyOver(t, backup, path)
+		}, "truncated or overwritten by another program"},
 		"AnotherLog":  {func(t *testing.T, path, _, _ string) { copyOver(t, manyRuns(t), path) }, "truncated or overwritten by another program"},
 		"AnotherFile": {func(t *testing.T, path, _, _ string) { copyOver(t, os.Args[0], path) }, "truncated or overwritten by another program"},
 		"WALEmptied":  {func(t *testing.T, path, _, _ string) { truncate(t, path+"-wal", 0) }, "-wal was truncated by another program"},
@@ -86,6 +93,25 @@ func TestChangedUnderTheServer(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A copy of the file as it was earlier in the same run is put back, of as many bytes as its header says.
+func TestEarlierCopyOfTheRun(t *testing.T) {
+	f := open(t)
+	earlier := tempPath(t)
+	copyOver(t, f.path, earlier)
+	for range 300 {
+		f.exchange("delivered")
+	}
+	if err := f.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	execute(t, f.path, "PRAGMA wal_checkpoint(TRUNCATE)")
+	_, commit := f.exchange("delivered")
+	wait(t, commit)
+	copyOver(t, earlier, f.path)
+	_, commit = f.exchange("delivered")
+	wantFailed(t, commit)
 }
 
 func truncate(t *testing.T, path string, size int64) {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -60,12 +59,12 @@ func (h *History) Each(ctx context.Context, k *Kind, filter Filter, cursor strin
 	}
 }
 
-// A walk goes through the ids of a driver, step by step, from the newest to the oldest.
+// A walk goes through the ids of a plan, step by step, from the newest to the oldest.
 type walk struct {
 	kind   *Kind
 	conn   *sql.Conn
 	filter Filter
-	driver driver
+	plan   plan
 	pace   pace
 	rest   span // what has not been visited yet
 	size   int  // of the next step, in ids
@@ -77,7 +76,7 @@ func (h *History) walk(ctx context.Context, conn *sql.Conn, k *Kind, f Filter, c
 	if err := w.bound(ctx, cursor, h.running == nil); err != nil {
 		return nil, err
 	}
-	return w, w.choose(ctx, k.drivers(&f, h.running))
+	return w, w.choose(ctx, k.plans(&f, h.running))
 }
 
 // bound sets the span of ids in which all must be that the filter asks for.
@@ -158,43 +157,10 @@ func compareIDs(a, b any) int {
 	return cmp.Compare(a.(int64), b.(int64))
 }
 
-// choose takes the driver with the fewest ids to visit: the one that gets furthest back in time with the same number of them.
-func (w *walk) choose(ctx context.Context, drivers []driver) error {
-	w.driver = drivers[0]
-	if len(drivers) == 1 {
-		return nil
-	}
-	var oldest any
-	for _, d := range drivers {
-		id, err := w.nth(ctx, &d, w.pace.sample)
-		if err != nil {
-			return err
-		}
-		if id == nil {
-			w.driver = d // it has not even that many
-			return nil
-		}
-		if oldest == nil || compareIDs(id, oldest) < 0 {
-			w.driver, oldest = d, id
-		}
-	}
-	return nil
-}
-
-// nth returns the id behind which the driver has n-1 newer ones among the rest, or nil.
-func (w *walk) nth(ctx context.Context, d *driver, n int) (id any, err error) {
-	query, args := d.nth(w.rest, n-1)
-	err = w.conn.QueryRowContext(ctx, query, args...).Scan(&id)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
-	}
-	return id, err
-}
-
 // next returns the span of the next step, which has as many ids as size says or is the last.
 func (w *walk) next(ctx context.Context) (s span, last bool, err error) {
 	s = w.rest
-	low, err := w.nth(ctx, &w.driver, w.size)
+	low, err := w.nth(ctx, &w.plan, w.size)
 	if err != nil || low == nil {
 		return s, true, err
 	}
@@ -211,7 +177,7 @@ func (w *walk) fill(ctx context.Context, page *Page, limit int) error {
 		if err != nil {
 			return err
 		}
-		where, args := w.kind.where(&w.driver, &w.filter, s)
+		where, args := w.kind.where(&w.plan, &w.filter, s)
 		query := fmt.Sprintf("SELECT %s FROM %s WHERE %s ORDER BY id DESC LIMIT ?", w.kind.columns, w.kind.Name, where)
 		if err := page.add(ctx, w.conn, query, append(args, limit+1-len(page.Rows))...); err != nil {
 			return err
@@ -243,12 +209,4 @@ func indexOf(columns []string, name string) int {
 		panic("store: there is no column " + name)
 	}
 	return i
-}
-
-func jsonArray(texts []string) string {
-	array, err := json.Marshal(texts)
-	if err != nil {
-		panic(err) // strings always marshal
-	}
-	return string(array)
 }

@@ -159,7 +159,7 @@ func (t *tally) count(ctx context.Context, h *History, conn *sql.Conn) error {
 	for began := time.Now(); t.since.After(t.filter.From); {
 		step := time.Now()
 		w.rest = span{idFloor(t.filter.From.UnixMilli()), idFloor(t.since.UnixMilli())}
-		newest, err := w.nth(ctx, &w.driver, 1)
+		newest, err := w.nth(ctx, &w.plan, 1)
 		if err != nil {
 			return err
 		}
@@ -200,7 +200,7 @@ func wholeMilliseconds(s *span) int64 {
 
 // add counts what is in the span, which lies in one bucket. It asks for columns as texts, since rows take six times as long.
 func (t *tally) add(ctx context.Context, w *walk, s span, from time.Time) error {
-	where, args := Exchanges.where(&w.driver, &w.filter, s)
+	where, args := Exchanges.where(&w.plan, &w.filter, s)
 	var exchanges, bytes, delivered int64
 	var others, producers, consumers string
 	err := w.conn.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(bytes), 0), count(*) FILTER (WHERE outcome = 'delivered'),

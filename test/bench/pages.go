@@ -9,7 +9,9 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -95,7 +97,16 @@ type page struct {
 
 // page asks the audit log.
 func (s *server) page(question string) (p page, err error) {
-	response, err := http.Get(fmt.Sprintf("http://%s/audit/%s", s.addr, question))
+	key, err := os.ReadFile(filepath.Join(s.dir, logName) + ".key")
+	if err != nil {
+		return p, err
+	}
+	request, err := http.NewRequest(http.MethodGet, fmt.Sprintf("http://%s/audit/%s", s.addr, question), nil)
+	if err != nil {
+		return p, err
+	}
+	request.SetBasicAuth("", strings.TrimSpace(string(key)))
+	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return p, err
 	}

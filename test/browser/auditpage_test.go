@@ -329,7 +329,7 @@ func TestAuditPageToken(t *testing.T) {
 	s.rows["exchanges"] = exchanged(3)
 	s.answerWith(deny)
 	tab := visitAt(t, s.url).open("/audit#namespace=v1")
-	tab.shows("#access-why", "This server shows its books to those who have a token for it.")
+	tab.shows("#access-why", "Audit on any channel takes a token; send one as Authorization: Bearer, or by curl -u :TOKEN.")
 	tab.wait("document.activeElement === document.querySelector('#token')")
 	use := func(token string) {
 		t.Helper()
@@ -339,7 +339,7 @@ func TestAuditPageToken(t *testing.T) {
 	use("a blank")
 	tab.shows("#access-why", "A token has no blanks, and no characters outside of ASCII.")
 	use("wrong")
-	tab.shows("#access-why", "The token does not open these books. The server says: the token is not for audit on any channel.")
+	tab.shows("#access-why", "This does not open the audit log. The server says: the token is not for audit on any channel.")
 	use("right")
 	tab.shows("#link", "Live")
 	tab.has("#rows tbody tr", 3)
@@ -354,7 +354,7 @@ func TestAuditPageToken(t *testing.T) {
 			t.Errorf("the token is in %s", shown)
 		}
 	}
-	visitAt(t, s.url).open("/audit").shows("#access-why", "This server shows its books to those who have a token for it.")
+	visitAt(t, s.url).open("/audit").shows("#access-why", "Audit on any channel takes a token; send one as Authorization: Bearer, or by curl -u :TOKEN.")
 }
 
 // deny answers as a server does to whom has no token, or the wrong one.

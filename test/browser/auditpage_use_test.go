@@ -17,7 +17,7 @@ import (
 func TestAuditPageLive(t *testing.T) {
 	t.Parallel()
 	v, p := visit(t)
-	tab := v.open("/audit")
+	tab := v.open("/audit#token=" + p.AuditKey(t))
 	tab.shows("#link", "Live")
 	tab.shows("#waiting-note", "Nobody.")
 	tab.shows("#running-note", "Nothing.")
@@ -89,7 +89,7 @@ func TestAuditPageHistory(t *testing.T) {
 		<-kit.Curl(p.URL + "/channels/v1/nobody?wait=1ms")
 	}
 	p.WaitForRow(t, "select count(*) = 2 from requests")
-	tab := v.open("/audit")
+	tab := v.open("/audit#token=" + p.AuditKey(t))
 	tab.has("#rows tbody tr", 100)
 	tab.shows("#totals strong", "131")
 	tab.shows("#outcomes", "delivered 131")
@@ -120,7 +120,7 @@ func TestAuditPageHistory(t *testing.T) {
 	find("last", "1h", "#namespace=v2&channel=a%26b%3Dc%28d%29&last=1h", 1)
 
 	// The link is all that somebody else needs.
-	other := v.open("/audit" + value[string](tab, "location.hash"))
+	other := v.open("/audit" + value[string](tab, "location.hash") + "&token=" + p.AuditKey(t))
 	other.shows("#rows .name", "v2/a&b=c(d)")
 	other.click("#rows tbody a")
 	id := p.SQLite(t, "select id from exchanges where namespace = 'v2'")
@@ -149,7 +149,7 @@ func TestAuditPageAccess(t *testing.T) {
 		tab.wait("document.activeElement === document.querySelector('#token')")
 		tab.fill("#token", token)
 		tab.click("#access .main")
-		tab.wait("document.querySelector('#access-why').textContent.startsWith('The token does not open these books.')")
+		tab.wait("document.querySelector('#access-why').textContent.startsWith('This does not open the audit log.')")
 	}
 	operator := kit.Token(t, kit.Secret, "--name", "operator", "--allow", "audit", "--channels", "*/*")
 	tab.fill("#token", operator)
@@ -171,13 +171,13 @@ func TestAuditPageAccess(t *testing.T) {
 // Without a log the page shows what is, and says that nobody knows what was.
 func TestAuditPageWithoutLog(t *testing.T) {
 	t.Parallel()
-	v, p := visit(t, "--audit", "off")
-	tab := v.open("/audit")
+	v, p := visit(t, "--audit", "off", "--auth-secret", kit.Secret)
+	tab := v.open("/audit#token=" + kit.Secret)
 	tab.shows("#link", "Live")
 	tab.shows("#no-log", "This server keeps no log (--audit=off), so nobody knows what happened.")
 	if tab.text("#filter") != "" || tab.text("#list") != "" {
 		t.Error("the page offers to look into a log that there is not")
 	}
-	kit.Curl(p.URL + "/channels/v1/c")
+	kit.Curl("-u", ":"+kit.Secret, p.URL+"/channels/v1/c")
 	tab.shows("#waiting .name", "v1/c")
 }

@@ -27,7 +27,8 @@ import (
 
 // chromium is a browser without a window, started once for all tests.
 var chromium = sync.OnceValues(func() (context.Context, error) {
-	options := slices.Concat(chromedp.DefaultExecAllocatorOptions[:], []chromedp.ExecAllocatorOption{chromedp.ExecPath("chromium")}, chromiumOptions)
+	options := slices.Concat(chromedp.DefaultExecAllocatorOptions[:], []chromedp.ExecAllocatorOption{chromedp.ExecPath("chromium"),
+		chromedp.Flag("host-resolver-rules", "MAP "+evilName+" 127.0.0.1")}, chromiumOptions)
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // as root Chromium has none to offer
 	}

@@ -1,2 +1,2 @@
-// Package browser uses the pages as people do, in a real Chromium.
+// Package browser tests the pages in a real Chromium, as a person uses them.
 package browser

@@ -1,3 +1,3 @@
-// Package crash tests what is left of the audit log when the power fails, and what the server does when its disk fails.
-// strace watches the server's system calls, or makes some of them fail.
+// Package crash tests that the audit log survives power cuts, and how the server behaves when its disk fails. strace records
+// the system calls of the server, or makes some of them fail.
 package crash

@@ -142,7 +142,7 @@ func TestEmptyRootAsRoot(t *testing.T) {
 	kit.Smoke(t, "--audit-db", filepath.Join(data, "httpipe.db"), p.URL)
 	kit.WantStuck(t, p.Process.Pid)
 	kit.WantOwner(t, kit.DroppedUser, kit.DroppedGroup, data, filepath.Join(data, "httpipe.db"), filepath.Join(data, "httpipe.db-wal"))
-	for _, args := range [][]string{{"healthcheck", p.URL + "/healthz"}, {"audit", "backup", "/data/backup.db"}, {"audit", "check"}} {
+	for _, args := range [][]string{{"healthcheck", p.URL + "/healthz"}, {"audit", "backup", "/data/backup.db"}, {"audit", "check"}, {"audit", "key"}} {
 		if out, err := in(args...).CombinedOutput(); err != nil {
 			t.Errorf("httpipe %s: %v\n%s", strings.Join(args, " "), err, out)
 		}

@@ -42,8 +42,7 @@ func TestManual(t *testing.T) {
 		t.Errorf("docs/http.md lists the codes %q", codes)
 	}
 	for _, code := range codes {
-		// Browsers and prefetchers get not_a_consumer, and they do not read manuals.
-		if code[1] != "not_a_consumer" && !strings.Contains(manual, code[1]) {
+		if !strings.Contains(manual, code[1]) {
 			t.Errorf("the code %s is not in the manual", code[1])
 		}
 	}

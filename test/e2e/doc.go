@@ -1,3 +1,2 @@
-// Package e2e tests the program from outside, as one process: how it starts and stops, its commands, its limits, what
-// hostile clients send, and what it does under load.
+// Package e2e tests the program as a process: start and stop, commands, limits, hostile clients, load.
 package e2e

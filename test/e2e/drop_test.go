@@ -22,7 +22,7 @@ func TestDropTo(t *testing.T) {
 	p.Process.Kill() // which leaves a WAL
 	<-p.Exited
 	log := filepath.Join(dir, "httpipe.db")
-	kit.WantOwner(t, 0, 0, dir, log, log+"-wal", log+"-shm")
+	kit.WantOwner(t, 0, 0, dir, log, log+".key", log+"-wal", log+"-shm")
 	if err := os.Mkdir(filepath.Join(dir, "lost+found"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +34,10 @@ func TestDropTo(t *testing.T) {
 		t.Errorf("the two got %q", got)
 	}
 	kit.WantStuck(t, p.Process.Pid)
-	kit.WantOwner(t, kit.DroppedUser, kit.DroppedGroup, dir, log, log+"-wal", log+"-shm")
+	kit.WantOwner(t, kit.DroppedUser, kit.DroppedGroup, dir, log, log+".key", log+"-wal", log+"-shm")
+	if got := kit.Status(t, p.URL+"/audit/exchanges", p.AuditKey(t)); got != 200 { // root reads the key
+		t.Errorf("with the key: %d", got)
+	}
 	kit.WantOwner(t, 0, 0, filepath.Join(dir, "lost+found"))
 
 	// What root does with the log leaves it the server's.
@@ -86,9 +89,9 @@ func TestDropToUnprivileged(t *testing.T) {
 		to   string
 		want string
 	}{
-		{as(), "1234", "--drop-to 1234: this process is user 65532, group 65533, and only root can become another"},
-		{as(), "65532", "--drop-to 65532: this process is user 65532, group 65533, and only root can become another"},
-		{as("--inh-caps=+setuid", "--ambient-caps=+setuid"), "65532:65533", "--drop-to 65532:65533: user 65532 has capabilities of root's"},
+		{as(), "1234", "--drop-to 1234: this process runs as user 65532, group 65533, and only root can switch"},
+		{as(), "65532", "--drop-to 65532: this process runs as user 65532, group 65533, and only root can switch"},
+		{as("--inh-caps=+setuid", "--ambient-caps=+setuid"), "65532:65533", "--drop-to 65532:65533: user 65532 has capabilities that belong to root"},
 	} {
 		code, output := kit.Execute(t, dir, append(test.by, public, "--drop-to", test.to, "--port", "0", "--host", "127.0.0.1")...)
 		if code != 1 || !strings.HasPrefix(output, "httpipe: "+test.want) || strings.Count(output, "\n") != 1 {

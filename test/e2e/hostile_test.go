@@ -121,7 +121,7 @@ func TestManyConnections(t *testing.T) {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || limit.Cur < files {
 		t.Skipf("this process may not have files enough (ulimit -n): %d, %v", limit.Cur, err)
 	}
-	p := kit.Start(t, t.TempDir(), "--max-waiting", "12000", "--max-waiting-per-channel", "off")
+	p := kit.StartPlain(t, t.TempDir(), "--max-waiting", "12000", "--max-waiting-per-channel", "off")
 	conns := make([]net.Conn, many)
 	var wg sync.WaitGroup
 	for part := range 20 {

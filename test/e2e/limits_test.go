@@ -21,7 +21,7 @@ func TestTooFewDescriptors(t *testing.T) {
 	cmd := exec.Command("prlimit", "--nofile=256:256", path, "--port", "0", "--max-waiting", "500")
 	cmd.Dir = t.TempDir()
 	out, err := cmd.CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "--max-waiting 500 needs 620 open files, and this process may have 256") {
+	if err == nil || !strings.Contains(string(out), "--max-waiting 500 needs 620 open files, and this process may open 256") {
 		t.Errorf("%v: %s", err, out)
 	}
 }

@@ -100,7 +100,7 @@ func TestSigtermUnderLoad(t *testing.T) {
 // TestTwoGigabytes: memory does not grow with the body.
 func TestTwoGigabytes(t *testing.T) {
 	const size = 2 << 30
-	p := kit.Start(t, t.TempDir())
+	p := kit.StartPlain(t, t.TempDir())
 	produced := make(chan error, 1)
 	go func() {
 		resp, err := http.Post(p.URL+"/channels/v1/large", "application/zip", io.LimitReader(kit.Zeros{}, size))

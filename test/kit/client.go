@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// Curl runs curl in the background and returns what it will have printed, with its exit code.
+// Curl runs curl in the background. The channel receives what it printed, followed by " [exit N]" if it failed.
 func Curl(args ...string) <-chan string {
 	done := make(chan string, 1)
 	go func() {
@@ -32,18 +32,18 @@ func Curl(args ...string) <-chan string {
 	return done
 }
 
-// Patience is how long anything may take before it counts as hanging; a test of the proxies takes 63 s.
+// Patience is how long a request may take before it counts as hanging. The longest test takes 63 s.
 const Patience = 90 * time.Second
 
-// MaxTime is that for curl.
+// MaxTime is Patience as options of curl.
 var MaxTime = []string{"--max-time", fmt.Sprint(Patience.Seconds())}
 
-// Patient is Curl within that.
+// Patient is Curl with MaxTime.
 func Patient(args ...string) <-chan string {
 	return Curl(slices.Concat(MaxTime, args)...)
 }
 
-// Get consumes; its response is closed at the test's end.
+// Get makes a GET request. The end of the test closes the response.
 func Get(t *testing.T, url string) *http.Response {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), Patience)
@@ -60,7 +60,8 @@ func Get(t *testing.T, url string) *http.Response {
 	return resp
 }
 
-// Post produces in the background; the answer is its status, or an error. A length of -1 is not announced.
+// Post makes a POST request in the background, with headers as name, value, name, value. The channel receives the status code
+// or an error. A length of -1 makes the body chunked.
 func Post(t *testing.T, url string, body io.Reader, length int64, headers ...string) <-chan string {
 	ctx, cancel := context.WithTimeout(t.Context(), Patience)
 	t.Cleanup(cancel)
@@ -86,8 +87,8 @@ func Post(t *testing.T, url string, body io.Reader, length int64, headers ...str
 	return done
 }
 
-// FreeAddress returns an address for a program that cannot take any free port by itself. It is below
-// the ports that the system gives out, so that nobody else is given it meanwhile.
+// FreeAddress returns an address for a program that cannot choose a free port by itself. Its port is below those that the
+// kernel assigns, so no other program gets it in the meantime.
 func FreeAddress(t *testing.T) string {
 	t.Helper()
 	var errs []error
@@ -103,7 +104,7 @@ func FreeAddress(t *testing.T) string {
 	return ""
 }
 
-// Scrape returns what a server says of itself, after an exchange and an error, so that all there can be is there.
+// Scrape returns the metrics of a server after an exchange and an error, which make all of them appear.
 func Scrape(t *testing.T, p *Server) string {
 	t.Helper()
 	consumer := Curl(p.URL + "/channels/v1/do_work")

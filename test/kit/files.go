@@ -18,8 +18,8 @@ func WriteFile(t *testing.T, path, text string) string {
 	return path
 }
 
-// Deployed returns a file of deploy/ with the given replacements (from, to, from, to…), each of which
-// must find its place.
+// Deployed returns the content of a file in deploy/ with the given replacements (old, new, old, new, …). The file must have
+// each of the old texts.
 func Deployed(t *testing.T, name string, replacements ...string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("deploy", name))
@@ -51,7 +51,7 @@ func Blocks(t *testing.T, path, language string) []string {
 	return found
 }
 
-// Smoke runs scripts/smoke, which must find nothing.
+// Smoke runs scripts/smoke, which must succeed.
 func Smoke(t *testing.T, args ...string) {
 	t.Helper()
 	if out, err := exec.Command("scripts/smoke", args...).CombinedOutput(); err != nil {
@@ -59,7 +59,7 @@ func Smoke(t *testing.T, args ...string) {
 	}
 }
 
-// Zeros is an endless body.
+// Zeros is an endless body of zero bytes.
 type Zeros struct{}
 
 func (Zeros) Read(p []byte) (int, error) {

@@ -1,12 +1,13 @@
 // Package kit is what the tests of the whole program share. They run httpipe as its users do: as a process, with
 // curl, sqlite3 and other real programs around it.
 //
-// [Binary] is the program, built once. [Start] runs it in a directory of the test's on a free port, and returns a
-// [Server] when it listens; the test's end kills it. [Curl] is a client in the background, [StartLoad] many of them.
-// [Server.SQLite] looks into the audit log. Polling ([Server.WaitFor], [Server.WaitForRow]) takes the place of sleeping.
+// [Binary] is the program, built once. [Start] runs it in a directory of the test on a free port, and returns a [Server]
+// as soon as it listens; the end of the test kills it. [Curl] is one client in the background, [StartLoad] many of them.
+// [Server.SQLite] reads the audit log. Tests do not sleep: they poll, with [Server.WaitFor] and [Server.WaitForRow].
 //
-// Each package of such tests has a TestMain that calls [Main], which lets its tests run in the root of the repository:
-// README.md, scripts/smoke and deploy/Caddyfile are what they are called there.
+// Each package of such tests has a TestMain that calls [Main], so that its tests run in the root of the repository, where
+// README.md, scripts/smoke and deploy/Caddyfile have these names. If the tests are built with the race detector, so is the
+// program, and a data race in any process of it fails the package, even if that process is killed.
 package kit
 
 import (
@@ -18,16 +19,18 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 )
 
-// Scratch is a directory for what a package's tests build once. Main removes it.
+// Scratch is a directory for what the tests of a package build once. Main removes it.
 var Scratch string
 
-// Main runs the tests of a package, and returns the exit code for TestMain. Afterwards it calls atEnd. The environment
-// has no options of httpipe's while they run.
+// Main runs the tests of a package and then calls atEnd. It returns the exit code for TestMain. The tests see none of
+// httpipe's environment variables.
 func Main(m *testing.M, atEnd ...func()) int {
 	given = os.Getenv("HTTPIPE_TEST_BINARY")
 	if err := prepare(); err != nil {
@@ -35,25 +38,29 @@ func Main(m *testing.M, atEnd ...func()) int {
 		return 1
 	}
 	defer os.RemoveAll(Scratch)
+	code := m.Run()
 	for _, f := range atEnd {
-		defer f()
+		f()
 	}
-	return m.Run()
+	reports, _ := filepath.Glob(raceReports() + ".*")
+	for _, path := range reports {
+		report, err := os.ReadFile(path)
+		if err != nil {
+			report = []byte(err.Error())
+		}
+		fmt.Fprintf(os.Stderr, "a process of httpipe has a data race:\n%s\n", report)
+		code = 1
+	}
+	return code
 }
 
-// prepare makes the directory and the environment what Main says.
+// raceReports is where the processes of the program report data races: each in a file with its process id appended.
+func raceReports() string { return filepath.Join(Scratch, "race") }
+
+// prepare sets up the working directory, the environment and Scratch.
 func prepare() error {
-	for {
-		if _, err := os.Stat("go.mod"); err == nil {
-			break
-		}
-		dir, err := os.Getwd()
-		if err != nil || dir == "/" {
-			return errors.Join(errors.New("these tests need the source tree: no go.mod in any directory above"), err)
-		}
-		if err := os.Chdir(".."); err != nil {
-			return err
-		}
+	if err := enterRoot(); err != nil {
+		return err
 	}
 	for _, variable := range os.Environ() {
 		name, _, _ := strings.Cut(variable, "=")
@@ -63,36 +70,86 @@ func prepare() error {
 			}
 		}
 	}
-	// The go command would print "(cached)" after the program has changed, which is no part of a test's own binary. It
-	// keeps no result of a test that does not log what it reads.
+	// The program is not part of a test's own binary. If it changes, the go command would still print "(cached)"; but it
+	// caches no test that does not log which files it reads.
 	flag.Parse()
 	if err := flag.Set("test.testlogfile", ""); err != nil {
 		return err
 	}
 	var err error
-	Scratch, err = os.MkdirTemp("", "httpipe-test-")
-	return err
+	if Scratch, err = os.MkdirTemp("", "httpipe-test-"); err != nil {
+		return err
+	}
+	// By default each process with the race detector sleeps for a second before it exits.
+	return os.Setenv("GORACE", "atexit_sleep_ms=0 log_path="+raceReports())
 }
 
-// given is the path of a program that was built already, from the environment.
+// enterRoot changes to the root of the repository, from any directory in it.
+func enterRoot() error {
+	for {
+		if _, err := os.Stat("go.mod"); err == nil {
+			return nil
+		}
+		dir, err := os.Getwd()
+		if err != nil {
+			return err
+		}
+		if dir == filepath.Dir(dir) {
+			return errors.New("these tests need the source tree, and no directory above this one has a go.mod")
+		}
+		if err := os.Chdir(".."); err != nil {
+			return err
+		}
+	}
+}
+
+// given is the path of a program that was built before, from the environment.
 var given string
 
-// build makes the program, unless it is given.
+// build builds the program, unless it is given.
 var build = sync.OnceValues(func() (string, error) {
 	if given != "" {
 		return given, nil
 	}
-	path := filepath.Join(Scratch, "httpipe")
-	out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput()
-	if err != nil {
+	if underRaceDetector() {
+		return buildIn("httpipe-race", "-race")
+	}
+	return buildPlain()
+})
+
+var buildPlain = sync.OnceValues(func() (string, error) { return buildIn("httpipe-plain") })
+
+// underRaceDetector reports whether this test is built with the race detector.
+func underRaceDetector() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}
+
+// buildIn builds the program in a directory of Scratch.
+func buildIn(directory string, flags ...string) (string, error) {
+	path := filepath.Join(Scratch, directory, "httpipe")
+	args := slices.Concat([]string{"build", "-o", path}, flags, []string{"."})
+	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w\n%s", err, out)
 	}
 	return path, nil
-})
+}
 
-// Binary returns the path of httpipe: $HTTPIPE_TEST_BINARY if that is set, as scripts/test does, or one that is built
-// for the tests of this package.
+// Binary returns the path of a program named httpipe: $HTTPIPE_TEST_BINARY, or else one that is built with the race
+// detector if the test is.
 func Binary(t *testing.T) string {
+	t.Helper()
+	return must(t, build)
+}
+
+// PlainBinary returns the path of the program as users have it, without the race detector. It is for tests that
+// measure memory, or that take too long otherwise.
+func PlainBinary(t *testing.T) string {
+	t.Helper()
+	return must(t, buildPlain)
+}
+
+func must(t *testing.T, build func() (string, error)) string {
 	t.Helper()
 	path, err := build()
 	if err != nil {
@@ -101,14 +158,14 @@ func Binary(t *testing.T) string {
 	return path
 }
 
-// Run runs a command of the binary in dir, and returns its exit code and all that it printed.
+// Run runs a command of httpipe in dir, and returns its exit code with its output and error output.
 func Run(t *testing.T, dir string, args ...string) (code int, output string) {
 	t.Helper()
 	return Execute(t, dir, append([]string{Binary(t)}, args...)...)
 }
 
-// Variant builds the program with changes to one source file, each of an old text into a new, and returns its path. The
-// tree stays as it is.
+// Variant builds the program with changes to one source file (old, new, old, new, …), and returns its path. The source tree
+// stays as it is. The file must have each of the old texts exactly once.
 func Variant(t *testing.T, source string, changes ...string) string {
 	t.Helper()
 	dir := t.TempDir()

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// A Load is a number of pairs, each of a producer and a consumer that exchange messages all the time on
-// a channel and on connections of their own, and all that the producers were told.
+// A Load is a number of pairs, each a producer and a consumer that exchange messages on a channel of their own without a
+// pause. It records the answers to the producers.
 type Load struct {
 	url    string
 	client *http.Client
@@ -24,14 +24,14 @@ type Load struct {
 
 	mu           sync.Mutex
 	changed      *sync.Cond
-	stopping     bool     // the server has been told to stop, and may say so, or be gone
+	stopping     bool     // the server may refuse requests or be gone
 	acknowledged []string // exchanges whose producer got 200
 	unrecorded   []string // exchanges whose producer got 503
 	refused      int      // requests to produce that got 503 before they were in an exchange
-	wrong        []string // all that should not have happened
+	wrong        []string // what should not have happened
 }
 
-// StartLoad puts a server under load until Stop.
+// StartLoad loads the server at the URL until Stop.
 func StartLoad(t *testing.T, url string, pairs int) *Load {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -54,14 +54,14 @@ func StartLoad(t *testing.T, url string, pairs int) *Load {
 	return l
 }
 
-// Stop lets each pair finish its exchange.
+// Stop lets each pair finish its exchange, and waits for that. The test fails if a client saw what it should not.
 func (l *Load) Stop(t *testing.T) {
 	t.Helper()
 	close(l.halt)
 	l.end(t)
 }
 
-// Abandon ends all exchanges at once.
+// Abandon is Stop, but cuts the exchanges off.
 func (l *Load) Abandon(t *testing.T) {
 	t.Helper()
 	l.cancel()
@@ -76,13 +76,13 @@ func (l *Load) end(t *testing.T) {
 	}
 }
 
-// A Tally is what producers were told so far.
+// A Tally counts the answers to producers.
 type Tally struct {
 	Acknowledged, Unrecorded int // exchanges
 	Refused                  int // requests
 }
 
-// Await blocks until the tally is as wanted.
+// Await blocks until the tally is as wanted. It fails the test after thirty seconds.
 func (l *Load) Await(t *testing.T, what string, wanted func(Tally) bool) {
 	t.Helper()
 	expired := false
@@ -122,21 +122,21 @@ func (l *Load) Unrecorded() []string {
 	return slices.Clone(l.unrecorded)
 }
 
-// Tally returns what producers were told so far.
+// Tally counts the answers so far.
 func (l *Load) Tally() Tally {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.tally()
 }
 
-// ServerStops tells that the server is about to be stopped.
+// ServerStops allows the clients to be refused from now on, because the test is about to stop the server.
 func (l *Load) ServerStops() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.stopping = true
 }
 
-// More waits for that many further acknowledgements.
+// More waits for n further acknowledgements.
 func (l *Load) More(t *testing.T, n int) {
 	t.Helper()
 	l.mu.Lock()
@@ -158,8 +158,8 @@ func (l *Load) pair(url string) {
 	}
 }
 
-// exchange sends one message through a channel, takes down what the producer was told, and returns how long
-// to keep from trying again. If one side cannot, it calls off the other.
+// exchange sends one message through a channel, records the answer to the producer, and returns how long to pause before the
+// next. If one side fails, it cancels the other.
 func (l *Load) exchange(url, message string) (pause time.Duration) {
 	ctx, callOff := context.WithCancel(l.ctx)
 	defer callOff()
@@ -200,8 +200,8 @@ func (l *Load) exchange(url, message string) (pause time.Duration) {
 	return 10 * time.Millisecond
 }
 
-// do makes a request, and returns 0 for the status if there was no whole response. It asks for JSON,
-// which puts the exchange's id into the body of the response.
+// do makes a request, and returns the status 0 if there was no complete response. It asks for JSON, so that the body of the
+// response has the id of the exchange.
 func (l *Load) do(ctx context.Context, method, url, message string) (status int, header http.Header, body string) {
 	req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(message))
 	if err != nil {

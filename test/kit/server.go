@@ -20,38 +20,49 @@ import (
 type Server struct {
 	*exec.Cmd
 	URL     string // http://127.0.0.1:…
-	Metrics string // where they can be scraped; empty without --metrics-addr
-	Dir     string // where it runs, and has its log
+	Metrics string // URL to scrape; empty without --metrics-addr
+	Dir     string // its working directory, which has the audit log
 
-	// Exited is closed when the process has; ExitErr is then what Wait returned, and Log all that it logged.
+	// Exited is closed when the process has exited. Then ExitErr is what Wait returned, and Log is all that it logged.
 	Exited  chan struct{}
 	ExitErr error
 	Log     bytes.Buffer
 }
 
-// Start runs the binary in dir on a free port, and returns when it listens. It is killed at the test's
-// end if it still runs.
+// Start runs the binary in dir on a free port, and returns when it listens. The end of the test kills it if it still
+// runs.
 func Start(t *testing.T, dir string, args ...string) *Server {
 	t.Helper()
 	return StartBy(t, dir, nil, args...)
 }
 
-// StartBy is Start through a command that executes what stands behind it.
+// StartBy is Start through a command that executes the command line that is appended to it.
 func StartBy(t *testing.T, dir string, by []string, args ...string) *Server {
 	t.Helper()
-	command := slices.Concat(by, []string{Binary(t)}, OnFreePort, args)
+	return startIn(t, dir, slices.Concat(by, []string{Binary(t)}, OnFreePort, args))
+}
+
+// StartPlain is Start for PlainBinary.
+func StartPlain(t *testing.T, dir string, args ...string) *Server {
+	t.Helper()
+	return startIn(t, dir, slices.Concat([]string{PlainBinary(t)}, OnFreePort, args))
+}
+
+func startIn(t *testing.T, dir string, command []string) *Server {
+	t.Helper()
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Dir = dir
 	return StartCommand(t, cmd)
 }
 
-// OnFreePort are the options with which a process tells where it listens.
+// OnFreePort are the options that let a server listen on a free port and log its address in a form that Listening reads.
 var OnFreePort = []string{"--port", "0", "--host", "127.0.0.1", "--log-format", "json"}
 
-// StartCommand is Start for a command that is a httpipe which logs in JSON.
+// StartCommand is Start for a command that runs httpipe with the options of OnFreePort.
 func StartCommand(t *testing.T, cmd *exec.Cmd) *Server {
 	t.Helper()
 	p := &Server{Cmd: cmd, Dir: cmd.Dir, Exited: make(chan struct{})}
+	endWithTest(cmd)
 	stderr, err := p.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -107,7 +118,7 @@ func (p *Server) Stop(t *testing.T) {
 	}
 }
 
-// WaitFor polls until the server says so of a channel, which only a kernel and a scheduler decide.
+// WaitFor polls until so many producers and consumers wait on the channel. It fails the test after ten seconds.
 func (p *Server) WaitFor(t *testing.T, channel string, producers, consumers string) {
 	t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
@@ -126,7 +137,7 @@ func (p *Server) WaitFor(t *testing.T, channel string, producers, consumers stri
 	}
 }
 
-// Execute runs a command in dir, and returns its exit code and all that it printed.
+// Execute runs a command in dir, and returns its exit code with its output and error output.
 func Execute(t *testing.T, dir string, command ...string) (code int, output string) {
 	t.Helper()
 	cmd := exec.Command(command[0], command[1:]...)
@@ -138,13 +149,13 @@ func Execute(t *testing.T, dir string, command ...string) (code int, output stri
 	return cmd.ProcessState.ExitCode(), string(out)
 }
 
-// SQLite runs a query with the sqlite3 command on the server's log, and returns what that prints.
+// SQLite runs a query on the audit log with the sqlite3 command, and returns what it prints.
 func (p *Server) SQLite(t *testing.T, query string) string {
 	t.Helper()
 	return SQLite(t, filepath.Join(p.Dir, "httpipe.db"), query, "-readonly")
 }
 
-// SQLite is Server.SQLite for a file that need not be a server's.
+// SQLite is Server.SQLite for any database file.
 func SQLite(t *testing.T, path, query string, options ...string) string {
 	t.Helper()
 	out, err := exec.Command("sqlite3", append(options, path, query)...).CombinedOutput()
@@ -154,12 +165,12 @@ func SQLite(t *testing.T, path, query string, options ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// WaitForRow polls until the query finds something.
+// WaitForRow polls until the query prints something. It fails the test after ten seconds.
 func (p *Server) WaitForRow(t *testing.T, query string) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); p.SQLite(t, query) == ""; {
 		if time.Now().After(deadline) {
-			t.Fatalf("still nothing: %s", query)
+			t.Fatalf("the query still finds nothing: %s", query)
 		}
 	}
 }

@@ -11,10 +11,10 @@ import (
 	"testing"
 )
 
-// DroppedUser and DroppedGroup are those of an ordinary user whom no machine knows.
+// DroppedUser and DroppedGroup are the ids of an ordinary user without an entry in /etc/passwd.
 const DroppedUser, DroppedGroup = 65532, 65533
 
-// WantOwner checks that each of the files is the user's whom the server has become.
+// WantOwner requires that each file belongs to that user and group.
 func WantOwner(t *testing.T, uid, gid uint32, paths ...string) {
 	t.Helper()
 	for _, path := range paths {
@@ -29,7 +29,7 @@ func WantOwner(t *testing.T, uid, gid uint32, paths ...string) {
 	}
 }
 
-// WantStuck checks that every thread of a process is the ordinary user's and can never be another's.
+// WantStuck requires that each thread of a process has the ids DroppedUser and DroppedGroup, and cannot change them.
 func WantStuck(t *testing.T, pid int) {
 	t.Helper()
 	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
@@ -66,7 +66,7 @@ func NeedRoot(t *testing.T) {
 	}
 }
 
-// PublicDir returns a directory of root's to which everybody can get, unlike t.TempDir.
+// PublicDir returns a directory that belongs to root and that all users can enter, unlike t.TempDir.
 func PublicDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "httpipe-test-")
@@ -84,7 +84,7 @@ func PublicDir(t *testing.T) string {
 	return data
 }
 
-// PublicBinary returns a copy of the binary, beside a public directory, that everybody can execute.
+// PublicBinary returns the path of a copy of the binary, beside a directory from PublicDir, that all users can execute.
 func PublicBinary(t *testing.T, dir string) string {
 	t.Helper()
 	public := filepath.Join(filepath.Dir(dir), "httpipe")

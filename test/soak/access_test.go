@@ -11,54 +11,54 @@ import (
 	"httpipe/test/kit"
 )
 
-// The soak's server has a secret, and each of its clients a token for what it does.
+// The server has two secrets, and each client a token with the permissions that it needs.
 
 const soakSecret = kit.Secret + "," + kit.AnotherSecret
 
-// badges are what the soak's clients show, by their role; "" is for looking and deleting.
-type badges map[string]string
+// tokens are the clients' tokens by role; "" is for looking and deleting.
+type tokens map[string]string
 
-func (s *storm) makeBadges() badges {
+func (s *soakRun) makeTokens() tokens {
 	sign := func(secret, name, allow string) string {
 		return kit.Token(s.t, secret, "--name", name, "--allow", allow, "--channels", "soak-*/*", "--expires", "2d")
 	}
-	return badges{
+	return tokens{
 		"producer": sign(kit.Secret, "producer", "produce"),
 		"consumer": sign(kit.AnotherSecret, "consumer", "consume"),
-		"":         sign(kit.Secret, "visitor", "look,delete"),
+		"":         sign(kit.Secret, "observer", "look,delete"),
 	}
 }
 
-// show puts a client's badge into one of the places where it can be.
-func (b badges) show(n *note, target string) (string, []string) {
-	badge := b[n.role]
+// show puts a client's token into the request in one of the three possible ways. It returns the target and headers.
+func (b tokens) show(n *note, target string) (string, []string) {
+	token := b[n.role]
 	switch n.number % 3 {
 	case 0:
-		return target, []string{"Authorization: Bearer " + badge}
+		return target, []string{"Authorization: Bearer " + token}
 	case 1:
-		return target, []string{"Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(":"+badge))}
+		return target, []string{"Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(":"+token))}
 	}
 	separator := "?"
 	if strings.Contains(target, "?") {
 		separator = "&"
 	}
-	return target + separator + "token=" + badge, nil
+	return target + separator + "token=" + token, nil
 }
 
-// A visitor is a transport that shows a badge.
-type visitor struct {
+// A tokenTransport adds a token to each request.
+type tokenTransport struct {
 	*http.Transport
-	badge string
+	token string
 }
 
-func (v visitor) RoundTrip(r *http.Request) (*http.Response, error) {
+func (v tokenTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
-	r.SetBasicAuth("", v.badge)
+	r.SetBasicAuth("", v.token)
 	return v.Transport.RoundTrip(r)
 }
 
-// checkAccess: everybody was who he is, and nobody was kept out who may come in.
-func (s *storm) checkAccess(db *sql.DB) {
+// checkAccess: each row has the right subject, and no request was refused.
+func (s *soakRun) checkAccess(db *sql.DB) {
 	for what, query := range map[string]string{
 		"exchanges have other subjects": "SELECT count(*) FROM exchanges WHERE producer_subject <> 'producer' OR consumer_subject <> 'consumer'",
 		"requests have other subjects":  "SELECT count(*) FROM requests WHERE subject <> role",

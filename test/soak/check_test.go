@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// This is the soak's checker: what must be true of every history, whatever the storm was. It goes by what clients know
-// for certain. Where something was known to have happened before something else began, it allows nothing. Where only a clock
-// can tell, it allows for a busy machine, and believes no clock while the machine was too busy (history.late).
+// The checker: invariants that hold for every history, whatever the clients and faults did. It relies on what clients know
+// for certain. If one event is known to have ended before another began, it allows no exception. Where only the clock can
+// tell, it allows for a busy machine, and ignores times in which the machine was too busy (history.late).
 //
-// Here is what clients were promised. What the log must be like is in books_test.go.
+// This file has the promises to clients. The invariants of the log are in log_test.go.
 
-// invariants are what a history is held against.
+// invariants are checked for every history.
 var invariants = []struct {
 	name  string
 	check func(*history, func(format string, args ...any))
@@ -27,7 +27,7 @@ var invariants = []struct {
 	{"whole", (*history).whole},
 	{"order", (*history).order},
 	{"single", (*history).single},
-	{"books", (*history).books},
+	{"recorded", (*history).recorded},
 	{"agreement", (*history).agreement},
 	{"causes", (*history).causes},
 	{"deletes", (*history).deletes},
@@ -35,20 +35,20 @@ var invariants = []struct {
 }
 
 const (
-	// resolution is how far two times may be apart that the log has rounded, of one moment.
+	// resolution is how far two times of one moment may differ in the log, which rounds them.
 	resolution = 2 * time.Millisecond
-	// promptly is how soon a client that hangs up is out of the queue.
+	// promptly is how soon a client that hangs up must lose its place in the queue.
 	promptly = 300 * time.Millisecond
-	// busy is what a busy machine may take to do anything.
+	// busy is how long anything may take on a busy machine.
 	busy = 500 * time.Millisecond
 )
 
-// answered: who stays gets an answer, in the time that it can take, unless the server goes away.
+// answered: a client that stays gets an answer in time, unless the server dies.
 func (h *history) answered(report func(string, ...any)) {
 	for _, n := range h.notes {
 		switch {
 		case n.status == 0 && n.done.Sub(n.begun) > capTime:
-			report("no answer in all that time: %v", n)
+			report("no answer in the longest time that a request may take: %v", n)
 		case !n.stayed() || h.killed(n):
 		case n.status == 0 && h.stopping(n.begun, n.done) && !h.stopping(n.begun, n.asked.Add(busy)):
 			if !h.late(n.begun, n.done) {
@@ -56,7 +56,7 @@ func (h *history) answered(report func(string, ...any)) {
 			}
 		case n.status == 0 && h.stopping(n.begun, n.done):
 		case n.role == "consumer" && n.status <= 200 && !n.complete:
-			// Broken off; agreement asks for the reason.
+			// Broken off; the invariant agreement checks the reason.
 			if len(n.exchanges) == 0 {
 				report("broken off without an exchange: %v", n)
 			}
@@ -66,8 +66,8 @@ func (h *history) answered(report func(string, ...any)) {
 	}
 }
 
-// truth: every 200 is a delivered of all bytes, on record, to a consumer that got them unless it hung up; and
-// that not before the last of them was sent.
+// truth: for every 200 the log has the outcome delivered with all bytes, and the consumer got them unless it hung up. No 200
+// is sent before the last byte of the body.
 func (h *history) truth(report func(string, ...any)) {
 	for _, n := range h.notes {
 		if n.role != "producer" || n.status != 200 {
@@ -92,7 +92,7 @@ func (h *history) truth(report func(string, ...any)) {
 	}
 }
 
-// once: no message goes to two consumers, whole or in part, and none to another than the log says.
+// once: no message, nor part of one, goes to two consumers, and each goes to the consumer that the log names.
 func (h *history) once(report func(string, ...any)) {
 	first := make(map[int]*note)
 	ids := make(map[string]*note)
@@ -117,7 +117,7 @@ func (h *history) once(report func(string, ...any)) {
 	}
 }
 
-// gone: nobody is matched who had left. With who came afterwards, never; with who was there, not for long.
+// gone: a client that has left is not matched: never with a client that came later, and not for long with one that was there.
 func (h *history) gone(report func(string, ...any)) {
 	for _, x := range h.exchanges {
 		for i, n := range x.side {
@@ -125,25 +125,25 @@ func (h *history) gone(report func(string, ...any)) {
 			switch {
 			case n.stayed():
 			case !n.known.IsZero() && other.begun.After(n.known):
-				report("the server's kernel knew that the %s had left when the other came: %v\n\t%v", n.role, n, other)
+				report("the kernel of the server knew that the %s had left when the other came: %v\n\t%v", n.role, n, other)
 			case h.late(n.left, x.matched):
 			case (!n.known.IsZero() || n.how == byReset) && x.matched.After(n.left.Add(promptly)):
 				report("the %s had left: %v\n\t%v", n.role, n, other)
 			case n.role == "producer" && x.matched.After(n.left.Add(promptly)) && x.outcome == "delivered":
-				report("the producer had left, unseen behind much body, and its message is delivered: %v\n\t%v", n, other)
+				report("the producer had left, hidden behind a large body, and its message is delivered: %v\n\t%v", n, other)
 			case n.expect && x.matched.After(n.left.Add(5*time.Second+busy)):
-				report("the producer had left, and could have been asked: %v\n\t%v", n, other)
+				report("the producer had left, and a 100 Continue would have shown it: %v\n\t%v", n, other)
 			}
 		}
 	}
 	for _, r := range h.requests {
 		if n := r.note; r.outcome == "left" && (!n.known.IsZero() || n.how == byReset) && r.ended.After(n.left.Add(promptly+busy)) && !h.late(n.left, r.ended) {
-			report("it took long to notice that the client had left: %v", n)
+			report("the server took too long to notice that the client had left: %v", n)
 		}
 	}
 }
 
-// whole: what looks whole is a message of this channel, and all of it; what does not is a part of one.
+// whole: a body that ends properly is a complete message of this channel; a body that breaks off is a part of one.
 func (h *history) whole(report func(string, ...any)) {
 	producers := make(map[int]*note)
 	for _, n := range h.notes {
@@ -159,22 +159,22 @@ func (h *history) whole(report func(string, ...any)) {
 		switch {
 		case n.status != 200:
 			if n.got > 0 && n.status != 400 {
-				report("a consumer got text that is no message: %v", n)
+				report("a consumer got text that is not a message: %v", n)
 			}
 		case n.got == 0 && n.complete:
 			if len(n.exchanges) == 1 && n.exchanges[0].side[0].size > 0 {
-				report("looks empty and is not: %v", n)
+				report("a message arrived as an empty body: %v", n)
 			}
 		case n.got < numberLength && !n.complete:
 		case producer == nil || n.wrong || producer.channel != n.channel || n.got > producer.size:
-			report("a consumer got what nobody has sent: %v", n)
+			report("a consumer got what no producer sent: %v", n)
 		case n.complete && (n.got != producer.size || producer.malformed):
-			report("looks whole and is not: %v\n\t%v", n, producer)
+			report("an incomplete body looks complete: %v\n\t%v", n, producer)
 		}
 	}
 }
 
-// findings are the violations that were found, and the first few of each kind in words. Owned by the test's goroutine.
+// findings are the violations of each invariant: how many, and the text of the first few. Only the test's goroutine uses it.
 type findings struct {
 	count map[string]int
 	texts map[string][]string

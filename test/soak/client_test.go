@@ -17,26 +17,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A client of the soak speaks HTTP down to the bytes, because it has to know what it has sent and seen, and
-// when. It carries out plans, one request each, and keeps a note of each for the checker. The request's
-// number is in its User-Agent, which the log has too, and at the beginning of its body. All bytes
-// of a body follow from that number, so whoever receives one can tell whose it is, and whether it is whole.
+// A client writes and reads HTTP itself, because it has to know exactly what it sent and received, and when. It carries
+// out plans, one request each, and keeps a note of each for the checker. The number of the request is in its User-Agent,
+// which is in the log, too, and at the beginning of its body. All bytes of a body follow from that number, so a consumer can
+// tell which request sent it and whether it is complete.
 
-// capTime bounds every request. Whoever means to stay must have had his answer by then.
+// capTime bounds every request: a client that does not hang up must have its answer by then.
 const capTime = 25 * time.Second
 
-// A note is what a client knows of one of its requests.
+// A note is what a client knows about one of its requests.
 type note struct {
 	plan
 	number int
 
 	begun time.Time // before the first byte of the request was written
-	asked time.Time // after the last byte of its head was
-	last  time.Time // a producer's, before the last byte of its body was; zero if it never was
+	asked time.Time // after the last byte of its head was written
+	last  time.Time // producer: before the last byte of its body was written; zero if it was not
 	left  time.Time // before it hung up; zero if it stayed
-	known time.Time // when the server's kernel had confirmed that; zero if that cannot be seen
-	first time.Time // when the head of the response was there
-	done  time.Time // when all was over
+	known time.Time // when the server's kernel had confirmed the FIN; zero if that is not known
+	first time.Time // when the head of the response arrived
+	done  time.Time // when the request was over
 
 	sent int64 // bytes of its body that were written
 
@@ -44,34 +44,34 @@ type note struct {
 	code     string
 	exchange string // the id in Httpipe-Exchange
 	got      int64  // bytes of the response's body
-	message  int    // the request whose body that is; 0: none, or too short to tell
-	wrong    bool   // it is no request's body
-	complete bool   // the response's body came to its end
+	message  int    // the request that sent that body; 0: none, or too short to tell
+	wrong    bool   // it is not the body of any request
+	complete bool   // the body of the response ended properly
 	err      error  // why there was no response, or not all of it
 
-	// The log's rows of it. Set by the checker.
+	// The rows of this request in the log. The checker sets them.
 	exchanges []*exchangeRow
 	requests  []*requestRow
 }
 
 func (n *note) stayed() bool { return n.left.IsZero() }
 
-// A client is one of those that make the storm.
+// A client makes one request after another.
 type client struct {
-	storm *storm
+	run   *soakRun
 	rng   *rand.Rand
 	notes []*note
 
-	conn       *net.TCPConn // the last request's, if it is to be used again
+	conn       *net.TCPConn // kept for the next request
 	in         *bufio.Reader
-	generation int64 // of the process that conn is to
+	generation int64 // of the server process that conn leads to
 }
 
-// do carries out a plan. It returns false if nobody listens.
+// do carries out a plan. It returns false if the server does not accept connections.
 func (c *client) do(p plan) bool {
 	defer closeOnce(p.out)
 	defer closeOnce(p.gone)
-	n := &note{plan: p, number: int(c.storm.requests.Add(1))}
+	n := &note{plan: p, number: int(c.run.requests.Add(1))}
 	if !c.connect(p) {
 		return false
 	}
@@ -91,17 +91,17 @@ func (c *client) do(p plan) bool {
 	return true
 }
 
-// connect returns false if nobody listens.
+// connect returns false if the server does not accept connections.
 func (c *client) connect(p plan) bool {
-	generation := c.storm.relay.generation.Load()
+	generation := c.run.relay.generation.Load()
 	if c.conn != nil && c.generation == generation {
 		return true
 	}
 	c.close()
 	c.generation = generation
-	conn, err := net.DialTimeout("tcp", c.storm.relay.addr, time.Second)
+	conn, err := net.DialTimeout("tcp", c.run.relay.addr, time.Second)
 	if err != nil {
-		c.storm.unheard.Add(1)
+		c.run.unconnected.Add(1)
 		return false
 	}
 	c.conn = conn.(*net.TCPConn)
@@ -119,7 +119,7 @@ func (c *client) close() {
 	}
 }
 
-// ask writes the request's head.
+// ask writes the head of the request.
 func (c *client) ask(n *note, method string, headers ...string) error {
 	target, version := "/channels/"+n.channel, "1.1"
 	if n.wait >= 0 && !n.prefer {
@@ -128,8 +128,8 @@ func (c *client) ask(n *note, method string, headers ...string) error {
 	if n.http10 {
 		version = "1.0"
 	}
-	target, badge := c.storm.badges.show(n, target)
-	headers = append(headers, badge...)
+	target, token := c.run.tokens.show(n, target)
+	headers = append(headers, token...)
 	headers = append(headers, "Host: soak", fmt.Sprintf("User-Agent: soak/%d", n.number))
 	if n.wait >= 0 && n.prefer {
 		headers = append(headers, fmt.Sprintf("Prefer: wait=%v", n.wait.Seconds()))
@@ -147,7 +147,7 @@ func (c *client) ask(n *note, method string, headers ...string) error {
 	return err
 }
 
-// hangUp ends the connection in the way that is planned. A half-closed one is left to the caller to close.
+// hangUp closes the connection as planned. The caller closes a half-closed one.
 func (c *client) hangUp(n *note) {
 	n.left = time.Now()
 	if n.how == byReset {
@@ -163,8 +163,8 @@ func (c *client) hangUp(n *note) {
 	}
 }
 
-// confirmed reports whether the kernel at the other end has confirmed the FIN that was just sent. From then on
-// a server that asks its kernel is told that the client has hung up.
+// confirmed reports whether the kernel of the server has confirmed the FIN that was just sent. From then on it tells the
+// server, when asked, that the client has hung up.
 func confirmed(conn *net.TCPConn) bool {
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -209,7 +209,7 @@ func (c *client) produce(n *note) (keep bool) {
 	go func() {
 		defer close(answered)
 		keep = c.hear(n, "POST", heard)
-		c.conn.SetWriteDeadline(time.Unix(1, 0)) // an answer ends the sending
+		c.conn.SetWriteDeadline(time.Unix(1, 0)) // stop sending when there is an answer
 	}()
 	if n.expect {
 		select {
@@ -218,11 +218,11 @@ func (c *client) produce(n *note) (keep bool) {
 		case <-time.After(300 * time.Millisecond):
 		}
 	}
-	whole, dies := c.send(n, answered)
-	if !dies {
+	complete, hangsUp := c.send(n, answered)
+	if !hangsUp {
 		select {
 		case <-answered:
-			return keep && whole
+			return keep && complete
 		case <-n.cue:
 		case <-patience.C:
 		}
@@ -232,9 +232,9 @@ func (c *client) produce(n *note) (keep bool) {
 	return false
 }
 
-// send writes the body, until all of it is written or an answer comes. It reports whether all was, and whether
-// the client is to hang up now.
-func (c *client) send(n *note, answered <-chan struct{}) (whole, dies bool) {
+// send writes the body until it is complete or an answer comes. It reports whether it is complete, and whether the client
+// hangs up now.
+func (c *client) send(n *note, answered <-chan struct{}) (complete, hangsUp bool) {
 	piece := make([]byte, 0, 64<<10+16)
 	paused := n.pause == 0
 	for n.sent < n.size {
@@ -245,8 +245,8 @@ func (c *client) send(n *note, answered <-chan struct{}) (whole, dies bool) {
 			}
 		}
 		size := min(n.size-n.sent, n.piece)
-		if n.dies {
-			size = min(size, n.dieAt-n.sent)
+		if n.hangsUp {
+			size = min(size, n.hangUpAt-n.sent)
 		}
 		if size == 0 {
 			return false, true
@@ -284,7 +284,7 @@ func (c *client) send(n *note, answered <-chan struct{}) (whole, dies bool) {
 	return true, false
 }
 
-// rest waits, and returns false if it is interrupted.
+// rest waits for that long, and returns false if it is interrupted.
 func rest(d time.Duration, interrupt <-chan struct{}) bool {
 	select {
 	case <-interrupt:
@@ -294,7 +294,7 @@ func rest(d time.Duration, interrupt <-chan struct{}) bool {
 	}
 }
 
-// closeOnce closes c, if there is one and it is not closed.
+// closeOnce closes c unless it is nil or closed.
 func closeOnce(c chan struct{}) {
 	if c != nil && !isClosed(c) {
 		close(c)
@@ -310,8 +310,8 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// hear reads the response up to the end of its head, and of a producer's the rest too. It reports
-// whether the connection can be used again. heard is closed with a 100 Continue.
+// hear reads the whole response to a producer. It closes heard when a 100 Continue arrives, and reports whether the
+// connection can be used again.
 func (c *client) hear(n *note, method string, heard chan struct{}) (keep bool) {
 	for {
 		response, err := http.ReadResponse(c.in, &http.Request{Method: method})
@@ -330,7 +330,7 @@ func (c *client) hear(n *note, method string, heard chan struct{}) (keep bool) {
 		n.status, n.code, n.exchange = response.StatusCode, response.Header.Get("Httpipe-Error"), response.Header.Get("Httpipe-Exchange")
 		n.got, n.complete, n.err = int64(len(body)), err == nil, err
 		if n.status == http.StatusOK && n.complete {
-			c.storm.acknowledged()
+			c.run.acknowledged()
 		}
 		return n.complete && n.keep && !response.Close
 	}
@@ -374,7 +374,7 @@ func (c *client) consume(n *note) (keep bool) {
 		n.err = c.receive(n, response.Body)
 		n.complete = n.err == io.EOF
 		if errors.Is(n.err, os.ErrDeadlineExceeded) && n.stayed() {
-			c.hangUp(n) // it has been too slow, and gives up
+			c.hangUp(n) // it was too slow, and gives up
 		}
 	}
 	return n.complete && n.keep && n.stayed() && !response.Close && !n.pipelined

@@ -1,3 +1,3 @@
-// Package soak lets many clients of all kinds use a server that is killed, restarted and out of disk space in between, and
-// then compares what the clients saw with the audit log.
+// Package soak loads a server with clients of all kinds while it is killed, restarted and out of disk space, and then compares
+// what the clients saw with the audit log.
 package soak

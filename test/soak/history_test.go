@@ -14,17 +14,17 @@ import (
 	_ "github.com/mattn/go-sqlite3"
 )
 
-// A history is what there is to know of a round: what the clients noted, what was done to the server, and what the log
-// says. The log is read through its views, as people read it.
+// A history is all that is known about a round: the notes of the clients, the faults, and the rows of the log, which is
+// read through its views.
 type history struct {
 	notes     []*note
 	exchanges []*exchangeRow
 	requests  []*requestRow
 	lives     []*lifeRow
 	deletions []deletion
-	reigns    []*reign
-	outages   []span // the disk was full
-	hiccups   []span // nobody could be expected to be on time
+	processes []*serverProcess
+	outages   []span // times in which the disk was full
+	delays    []span // times in which the server or this machine was late
 }
 
 // An exchangeRow is a row of the view exchanges.
@@ -33,7 +33,7 @@ type exchangeRow struct {
 	life                 int64
 	bytes                int64 // -1: unknown
 	matched, ended       time.Time
-	wait                 [2]time.Duration // the producer's, the consumer's
+	wait                 [2]time.Duration // of the producer, of the consumer
 	agent                [2]string
 	side                 [2]*note
 }
@@ -61,7 +61,7 @@ type mark struct {
 	request, life int64
 }
 
-func (s *storm) openLog() *sql.DB {
+func (s *soakRun) openLog() *sql.DB {
 	db, err := sql.Open("sqlite3", filepath.Join(s.relay.dir, "httpipe.db")+"?_query_only=true&_busy_timeout=5000")
 	if err != nil {
 		s.t.Fatal(err)
@@ -69,11 +69,11 @@ func (s *storm) openLog() *sql.DB {
 	return db
 }
 
-// readHistory joins the notes with what the log has got since the last time.
-func (s *storm) readHistory(notes []*note) *history {
+// readHistory joins the notes with the rows that are new in the log.
+func (s *soakRun) readHistory(notes []*note) *history {
 	s.t.Helper()
-	h := &history{notes: notes, deletions: s.deletions, reigns: s.relay.reigns, outages: s.relay.outages, hiccups: s.hiccups}
-	s.deletions, s.hiccups = nil, nil
+	h := &history{notes: notes, deletions: s.deletions, processes: s.relay.processes, outages: s.relay.outages, delays: s.delays}
+	s.deletions, s.delays = nil, nil
 	db := s.openLog()
 	defer db.Close()
 	s.rows(db, `SELECT id, namespace || '/' || channel, outcome, life, coalesce(bytes, -1), matched_at, coalesce(ended_at, ''),
@@ -114,7 +114,7 @@ func (s *storm) readHistory(notes []*note) *history {
 	return h
 }
 
-func (s *storm) rows(db *sql.DB, query string, after any, row func(*sql.Rows) error) {
+func (s *soakRun) rows(db *sql.DB, query string, after any, row func(*sql.Rows) error) {
 	s.t.Helper()
 	rows, err := db.Query(query, after)
 	if err != nil {
@@ -131,13 +131,13 @@ func (s *storm) rows(db *sql.DB, query string, after any, row func(*sql.Rows) er
 	}
 }
 
-// logTime reads a time of the log; the zero time if there is none.
+// logTime parses a time of the log; none is the zero time.
 func logTime(s string) time.Time {
 	t, _ := time.Parse("2006-01-02T15:04:05.000Z", s)
 	return t.Local()
 }
 
-// join puts notes and rows together by the number in the agent.
+// join matches notes and rows by the number in the user agent.
 func (h *history) join(f *findings) {
 	byNumber := make(map[int]*note, len(h.notes))
 	for _, n := range h.notes {
@@ -148,7 +148,7 @@ func (h *history) join(f *findings) {
 		number, err := strconv.Atoi(text)
 		n := byNumber[number]
 		if !ok || err != nil || n == nil || n.role != role || n.channel != channel {
-			f.add("books", "nobody made the request of the row %v", row)
+			f.add("recorded", "no client made the request of the row %v", row)
 			return nil
 		}
 		return n
@@ -170,7 +170,7 @@ func (h *history) join(f *findings) {
 	h.requests = slices.DeleteFunc(h.requests, func(r *requestRow) bool { return r.note == nil })
 }
 
-// outcome is how the log says that the request ended; "" if it does not, or more than once.
+// outcome is the outcome of the request in the log; "" if there is none or more than one.
 func (n *note) outcome() string {
 	switch {
 	case len(n.exchanges) == 1 && len(n.requests) == 0:
@@ -181,7 +181,7 @@ func (n *note) outcome() string {
 	return ""
 }
 
-// arrived and waitedUntil are when the log says that the request's wait began and ended.
+// arrived and waitedUntil return when the wait of the request began and ended, by the log.
 func (n *note) arrived() time.Time {
 	if len(n.exchanges) > 0 {
 		x := n.exchanges[0]
@@ -206,27 +206,27 @@ func (n *note) waitedUntil() time.Time {
 	return time.Time{}
 }
 
-// killed reports whether the server was killed while the request was there, or so soon afterwards that its row may not have
-// been written.
+// killed reports whether the server was killed during the request, or so soon afterwards that its row may not have been
+// written.
 func (h *history) killed(n *note) bool {
 	until := n.done
 	if !n.stayed() && n.known.IsZero() && n.how != byReset {
-		until = until.Add(waitLimit) // it may not have been seen to leave
+		until = until.Add(waitLimit) // the server may not have noticed that it left
 	}
-	for _, s := range h.reigns {
-		if s.killed && n.begun.Before(s.ended) && until.After(s.dark) {
+	for _, s := range h.processes {
+		if s.killed && n.begun.Before(s.ended) && until.After(s.unsure) {
 			return true
 		}
 	}
 	return false
 }
 
-// stopping reports whether the server was on its way out, or not there, at some time from a to b.
+// stopping reports whether the server was stopping or down at some time from a to b.
 func (h *history) stopping(a, b time.Time) bool {
-	for i, s := range h.reigns {
+	for i, s := range h.processes {
 		back := time.Now()
-		if i+1 < len(h.reigns) {
-			back = h.reigns[i+1].ready
+		if i+1 < len(h.processes) {
+			back = h.processes[i+1].ready
 		}
 		if !s.stopping.IsZero() && s.stopping.Before(b) && back.After(a) {
 			return true
@@ -240,12 +240,12 @@ func (h *history) full(a, b time.Time) bool {
 	return slices.ContainsFunc(h.outages, func(o span) bool { return o.overlaps(a, b) })
 }
 
-// late reports whether somebody may have been late through no fault of his between a and b.
+// late reports whether times between a and b are unreliable because the server or this machine was late.
 func (h *history) late(a, b time.Time) bool {
-	return slices.ContainsFunc(h.hiccups, func(o span) bool { return o.overlaps(a.Add(-busy), b.Add(busy)) })
+	return slices.ContainsFunc(h.delays, func(o span) bool { return o.overlaps(a.Add(-busy), b.Add(busy)) })
 }
 
-// clock writes a time as the log does, but shorter.
+// clock formats a time like the log, without the date.
 func clock(t time.Time) string {
 	if t.IsZero() {
 		return "-"

@@ -11,17 +11,16 @@ import (
 	"time"
 )
 
-// The soak's messages: their first bytes are the number of the request that sends them, and the others follow from that. So
-// whoever gets a part of one can tell whose it is and that no byte is wrong, and needs its size alone to tell whether it is
-// whole.
+// A message begins with the number of the request that sends it, and all other bytes follow from that number. So a consumer
+// of a part can tell which request sent it and that every byte is right; with the size it can tell that it is complete.
 
-// receive reads a message in the way that is planned. It returns io.EOF at its end.
+// receive reads a message as planned. It returns io.EOF at its end.
 func (c *client) receive(n *note, body io.Reader) error {
 	buffer, want := make([]byte, n.piece), make([]byte, 0, n.piece)
 	var beginning []byte
 	stalled := n.stall == 0
 	for {
-		if n.dies && n.got >= n.dieAt && n.stayed() {
+		if n.hangsUp && n.got >= n.hangUpAt && n.stayed() {
 			c.hangUp(n)
 		}
 		if !stalled && n.got >= n.pauseAt {
@@ -53,21 +52,20 @@ func (c *client) receive(n *note, body io.Reader) error {
 	}
 }
 
-// slowFor is how much of a message a slow consumer reads slowly.
+// slowFor is how many bytes a slow consumer reads slowly.
 const slowFor = 2 << 20
 
-// numberLength is how much of a message is the number of its request.
+// numberLength is how many bytes of a message are the number of its request.
 const numberLength = 5
 
-// noise is what messages are made of. Its length is prime, so that no piece can be lost or moved
-// without being noticed.
+// noise is the content of messages. Its length is prime, so that a lost or moved piece is noticed.
 var noise = func() []byte {
 	p := make([]byte, 65521)
 	rand.NewChaCha8([32]byte{}).Read(p)
 	return p
 }()
 
-// appendMessage appends a part of the body that the request of that number has.
+// appendMessage appends a part of the body of the request with that number.
 func appendMessage(p []byte, number int, offset, size int64) []byte {
 	if offset < numberLength {
 		s := fmt.Sprintf("%0*s", numberLength, strconv.FormatInt(int64(number), 36))

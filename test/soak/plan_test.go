@@ -9,10 +9,9 @@ import (
 	"time"
 )
 
-// What the soak's clients mean to do is drawn by lot: on which channel, in which role, and in which of the ways that
-// clients have of going about it, good and bad.
+// A client draws at random what it does next: channel, role, and how it behaves, well or badly.
 
-// These are the server's limits, which plans keep or break.
+// The limits of the server. Some plans break them.
 const (
 	waitLimit    = 4 * time.Second
 	stallLimit   = 1500 * time.Millisecond
@@ -21,36 +20,36 @@ const (
 	sizeLimit    = 12 << 20
 )
 
-// A farewell is a way to hang up.
-type farewell string
+// A closing is a way to close a connection.
+type closing string
 
 const (
-	byFIN   farewell = "FIN"
-	byReset farewell = "reset"
-	byHalf  farewell = "half-close" // it sends a FIN and goes on reading, which counts as having left
+	byFIN   closing = "FIN"
+	byReset closing = "reset"
+	byHalf  closing = "half-close" // it sends a FIN and continues to read, which counts as leaving
 )
 
-// A plan is what a client means to do with a request.
+// A plan is what a client does with one request.
 type plan struct {
 	role     string
 	channel  string // with its namespace
 	http10   bool
-	keep     bool          // the connection for the next request
-	wait     time.Duration // asked for; negative: not at all
-	prefer   bool          // asked for with Prefer, not in the query
-	patience time.Duration // how long until it hangs up if there is no answer; a consumer: no response
-	how      farewell
+	keep     bool          // uses the connection for the next request, too
+	wait     time.Duration // the wait that it asks for; negative: none
+	prefer   bool          // asks with Prefer instead of the query
+	patience time.Duration // hangs up after this time without an answer (producer) or a response (consumer)
+	how      closing
 
-	out  chan struct{} // it closes this when the head of the request is written,
+	out  chan struct{} // closed when the head of the request is written,
 	cue  chan struct{} // hangs up when this is closed,
-	gone chan struct{} // and closes this when it has
+	gone chan struct{} // closed when it has hung up
 
-	dies  bool // hangs up
-	dieAt int64
-	piece int64         // how much it sends or reads at a time
-	pace  time.Duration // between the pieces
+	hangsUp  bool // hangs up at hangUpAt
+	hangUpAt int64
+	piece    int64         // how much it sends or reads at a time
+	pace     time.Duration // between the pieces
 
-	// A producer's.
+	// For a producer.
 	size      int64
 	chunked   bool
 	malformed bool
@@ -58,13 +57,13 @@ type plan struct {
 	pause     time.Duration // at pauseAt
 	pauseAt   int64
 
-	// A consumer's.
-	small     bool          // its kernel takes little ahead of it
-	pipelined bool          // it sends more bytes behind its request
+	// For a consumer.
+	small     bool          // has a small receive buffer
+	pipelined bool          // sends more bytes after its request
 	stall     time.Duration // at pauseAt: reads nothing
 }
 
-// channels are where the storm is, each as often as it gets requests.
+// channels are the channels that clients use. A channel that is listed more often gets more requests.
 var channels = slices.Concat(
 	slices.Repeat([]string{"soak-a/quick0", "soak-a/quick1", "soak-b/quick2"}, 8),
 	slices.Repeat([]string{"soak-a/mixed0", "soak-a/mixed1", "soak-b/mixed2", "soak-b/mixed3", "soak-b/large0", "soak-b/large1"}, 2),
@@ -98,7 +97,7 @@ func draw(rng *rand.Rand, channel, role string) plan {
 		wait:     -1,
 		prefer:   chance(rng, 30),
 		patience: capTime,
-		how:      []farewell{byFIN, byReset, byHalf}[rng.IntN(3)],
+		how:      []closing{byFIN, byReset, byHalf}[rng.IntN(3)],
 		piece:    64 << 10,
 	}
 	quick := strings.Contains(channel, "quick")
@@ -132,13 +131,13 @@ func (p *plan) drawProducer(rng *rand.Rand, quick bool) {
 	}
 	switch rng.IntN(10) {
 	case 0:
-		p.dies, p.dieAt = true, rng.Int64N(p.size)
+		p.hangsUp, p.hangUpAt = true, rng.Int64N(p.size)
 	case 1:
 		p.pace = between(rng, time.Millisecond, 20*time.Millisecond)
 	case 2:
 		p.pauseAt, p.pause = rng.Int64N(p.size), between(rng, time.Millisecond, time.Second)
 	case 3:
-		if chance(rng, 30) { // it is too silent
+		if chance(rng, 30) { // it is silent for too long
 			p.pauseAt, p.pause = rng.Int64N(2)*rng.Int64N(p.size), silenceLimit+between(rng, 500*time.Millisecond, time.Second)
 		}
 	case 4:
@@ -146,7 +145,7 @@ func (p *plan) drawProducer(rng *rand.Rand, quick bool) {
 	}
 }
 
-// drawSize draws the size of a message: with or without anything, more than a read-ahead, more than fits the kernels.
+// drawSize draws the size of a message: empty, small, larger than the read-ahead, or larger than the socket buffers.
 func drawSize(rng *rand.Rand, channel string) int64 {
 	small := []int64{0, numberLength, 100, 3000, 60 << 10}[rng.IntN(5)]
 	switch {
@@ -174,9 +173,9 @@ func (p *plan) drawConsumer(rng *rand.Rand, quick bool) {
 	case 0: // it is slow
 		p.small, p.piece, p.pace = true, 16<<10, between(rng, time.Millisecond, 5*time.Millisecond)
 	case 1:
-		p.dies, p.dieAt = true, rng.Int64N(100<<10)
+		p.hangsUp, p.hangUpAt = true, rng.Int64N(100<<10)
 		if large {
-			p.dieAt = rng.Int64N(6 << 20)
+			p.hangUpAt = rng.Int64N(6 << 20)
 		}
 	case 2:
 		if large || chance(rng, 20) {
@@ -185,34 +184,34 @@ func (p *plan) drawConsumer(rng *rand.Rand, quick bool) {
 	}
 }
 
-// A deletion is what somebody knows of a DELETE.
+// A deletion is a DELETE and when it was made.
 type deletion struct {
 	name            string // a channel's, or "namespace/" for all of it
 	asked, answered time.Time
 }
 
-// live is a client's life: it does this and that until the storm is over.
-func (c *client) live(calm <-chan struct{}) {
+// live makes requests until stop is closed.
+func (c *client) live(stop <-chan struct{}) {
 	defer c.close()
-	for !isClosed(calm) {
-		here := true
+	for !isClosed(stop) {
+		connected := true
 		switch {
 		case c.rng.IntN(500) == 0:
-			c.storm.delete(c.drawDeletion())
+			c.run.delete(c.drawDeletion())
 		case chance(c.rng, 2):
 			path := []string{"/state", "/channels/namespaces", "/channels/soak-a", "/channels/soak-b/mixed2"}[c.rng.IntN(4)]
-			if resp, err := c.storm.http.Head("http://" + c.storm.relay.addr + path); err == nil {
+			if resp, err := c.run.http.Head("http://" + c.run.relay.addr + path); err == nil {
 				resp.Body.Close()
 			}
 		default:
 			channel := channels[c.rng.IntN(len(channels))]
-			here = c.do(draw(c.rng, channel, drawRole(c.rng, channel)))
+			connected = c.do(draw(c.rng, channel, drawRole(c.rng, channel)))
 		}
 		pause := between(c.rng, time.Microsecond, 30*time.Millisecond)
-		if !here {
-			pause += 20 * time.Millisecond // nobody listens
+		if !connected {
+			pause += 20 * time.Millisecond // the server is down
 		}
-		rest(pause, calm)
+		rest(pause, stop)
 	}
 }
 

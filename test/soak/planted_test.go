@@ -10,11 +10,11 @@ import (
 	"httpipe/test/kit"
 )
 
-var plantedFlag = flag.Bool("soak.planted", false, "let TestSoakFindsPlantedBugs build servers with bugs, to see whether the soak finds them")
+var plantedFlag = flag.Bool("soak.planted", false, "run TestSoakFindsPlantedBugs, which builds servers with bugs and checks that the soak test finds them")
 
-// TestSoakFindsPlantedBugs: a checker that never finds anything is worth nothing. Each of these bugs is planted into a build
-// of the server, never into the tree, and the short form of the soak has to find it (in three attempts, since some take luck
-// to be hit) by one of the invariants named.
+// TestSoakFindsPlantedBugs: the checker must find bugs. Each of these is planted into a build of the server, not into the
+// source tree, and the short form of the soak test has to find it by one of the invariants named. It has three attempts,
+// because some bugs need luck to show.
 func TestSoakFindsPlantedBugs(t *testing.T) {
 	if !*plantedFlag {
 		t.Skip("without -soak.planted")
@@ -23,9 +23,9 @@ func TestSoakFindsPlantedBugs(t *testing.T) {
 		name   string
 		source string
 		change []string // old and new text
-		found  []string // by which invariants it may be found
+		found  []string // the invariants that may find it
 	}{
-		// Neither by the watch nor at the match: one of them finds almost everybody whom the other would.
+		// Both checks are removed, the watch and the one at the match: each finds almost all that the other would.
 		{"LivenessNotChecked", "httpapi/watch_linux.go", []string{
 			"				c.hungUp()\n", "				_ = c\n", "none = err != nil || n == 0", "none = err != nil || n >= 0"}, []string{"gone"}},
 		{"AcknowledgedBeforeCommit", "pipe/exchange.go", []string{
@@ -38,14 +38,14 @@ func TestSoakFindsPlantedBugs(t *testing.T) {
 			"r.places[q.kind].previous = q.tail\n	if q.tail == nil {\n		q.head = r\n	} else {\n		q.tail.places[q.kind].next = r\n	}\n	q.tail = r\n",
 			"r.places[q.kind].next = q.head\n	if q.head == nil {\n		q.tail = r\n	} else {\n		q.head.places[q.kind].previous = r\n	}\n	q.head = r\n"}, []string{"order"}},
 		{"TimeoutsNotRecorded", "pipe/request.go", []string{
-			"	b.recorder.RequestUnmatched(r)\n", "	if o != TimedOut {\n		b.recorder.RequestUnmatched(r)\n	}\n"}, []string{"books"}},
+			"	b.recorder.RequestUnmatched(r)\n", "	if o != TimedOut {\n		b.recorder.RequestUnmatched(r)\n	}\n"}, []string{"recorded"}},
 		{"ConnectionsLeak", "httpapi/conn.go", []string{
 			"	return c.TCPConn.Close()", "	if c.gone {\n		return c.CloseWrite()\n	}\n	return c.TCPConn.Close()"}, []string{"leaks"}},
 	} {
 		t.Run(bug.name, func(t *testing.T) {
 			program := kit.Variant(t, bug.source, bug.change...)
 			for range 3 {
-				s := newStorm(t, program)
+				s := newSoakRun(t, program)
 				s.run(shortSoak)
 				found := 0
 				for name, n := range s.findings.count {
@@ -58,7 +58,7 @@ func TestSoakFindsPlantedBugs(t *testing.T) {
 					return
 				}
 			}
-			t.Errorf("nothing was found that breaks %v", bug.found)
+			t.Errorf("no violation of %v was found", bug.found)
 		})
 	}
 }

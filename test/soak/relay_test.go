@@ -25,38 +25,38 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A relay is the server in the soak: one process after another, on the same port and the same log. What is done
-// to them is written down, since it excuses some of what clients see.
+// A relay is the server under test: one process after another, on the same port and the same log. It records what was done
+// to them, because that explains some of what clients see.
 type relay struct {
-	t        *testing.T
-	findings *findings
-	program  string
-	addr     string
-	dir      string // has the log
-	small    bool   // dir is a file system of its own, which can be made full
-	reigns   []*reign
-	outages  []span // in which the disk was full
+	t         *testing.T
+	findings  *findings
+	program   string
+	addr      string
+	dir       string // has the log
+	small     bool   // dir is a file system of its own, which can be made full
+	processes []*serverProcess
+	outages   []span // in which the disk was full
 
 	generation atomic.Int64 // how many processes there have been
 }
 
-// A reign is a process of the relay.
-type reign struct {
+// A serverProcess is one process of the relay.
+type serverProcess struct {
 	cmd      *exec.Cmd
 	started  time.Time
 	ready    time.Time // when it answered
 	stopping time.Time // before it was sent the first signal
 	killed   bool
-	dark     time.Time // of what happened from here on rows may be missing, if it was killed
+	unsure   time.Time // if it was killed: rows of what happened since then may be missing
 	ended    time.Time
 	exited   chan struct{}
-	err      error // then what Wait returned
+	err      error // what Wait returned; constant once exited
 
-	descriptors int      // when it had just begun, which tells something only without clients
-	complaints  []string // what it has said of bugs; constant once exited
+	descriptors int      // just after the start; meaningful only if there are no clients yet
+	complaints  []string // log lines that should not be there; constant once exited
 }
 
-// A span is a time in which something was so.
+// A span is an interval of time.
 type span struct{ began, over time.Time }
 
 func (s span) overlaps(from, to time.Time) bool { return s.began.Before(to) && s.over.After(from) }
@@ -65,7 +65,7 @@ func newRelay(t *testing.T, program string, f *findings) *relay {
 	t.Helper()
 	r := &relay{t: t, findings: f, program: program, dir: t.TempDir()}
 	if err := unix.Mount("httpipe-soak", r.dir, "tmpfs", 0, "size=4g"); err != nil {
-		t.Logf("the disk never gets full here, which takes leave to mount a file system: %v", err)
+		t.Logf("the disk never fills up in this run: that needs the permission to mount a file system: %v", err)
 	} else {
 		r.small = true
 		t.Cleanup(func() {
@@ -74,7 +74,7 @@ func newRelay(t *testing.T, program string, f *findings) *relay {
 			}
 		})
 	}
-	// Not a port that the kernel may give to a client while nobody listens.
+	// The port must not be one that the kernel may give to a client while the server is down.
 	for r.addr == "" {
 		addr := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000))
 		if l, err := net.Listen("tcp", addr); err == nil {
@@ -85,13 +85,13 @@ func newRelay(t *testing.T, program string, f *findings) *relay {
 	return r
 }
 
-func (r *relay) reign() *reign { return r.reigns[len(r.reigns)-1] }
+func (r *relay) current() *serverProcess { return r.processes[len(r.processes)-1] }
 
-// start begins a reign, and returns when it listens.
+// start starts a process, and returns when it listens.
 func (r *relay) start() {
 	r.t.Helper()
 	_, port, _ := strings.Cut(r.addr, ":")
-	s := &reign{exited: make(chan struct{})}
+	s := &serverProcess{exited: make(chan struct{})}
 	s.cmd = exec.Command(r.program, "--host", "127.0.0.1", "--port", port, "--log-format", "json",
 		"--request-timeout", waitLimit.String(), "--stall-timeout", stallLimit.String(),
 		"--silence-timeout", silenceLimit.String(), "--drain-timeout", drainLimit.String(), "--max-body", strconv.Itoa(sizeLimit),
@@ -115,7 +115,7 @@ func (r *relay) start() {
 		s.err = s.cmd.Wait()
 		s.ended = time.Now()
 	}()
-	r.reigns = append(r.reigns, s)
+	r.processes = append(r.processes, s)
 	if err := s.answers(r.addr); err != nil {
 		r.t.Fatalf("the server did not start: %v %q", err, s.complaints)
 	}
@@ -124,8 +124,8 @@ func (r *relay) start() {
 	s.descriptors = s.openDescriptors()
 }
 
-// listen keeps what the process says that it should not have to.
-func (s *reign) listen(stderr io.Reader) {
+// listen reads the log of the process and keeps the lines that should not be there.
+func (s *serverProcess) listen(stderr io.Reader) {
 	for lines := bufio.NewScanner(stderr); lines.Scan(); {
 		line := lines.Text()
 		orderly := json.Valid([]byte(line)) && !strings.Contains(line, "bug") && !strings.Contains(line, "panic")
@@ -135,8 +135,8 @@ func (s *reign) listen(stderr io.Reader) {
 	}
 }
 
-// answers blocks until the process answers.
-func (s *reign) answers(addr string) error {
+// answers waits until the process answers.
+func (s *serverProcess) answers(addr string) error {
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	for {
 		if resp, err := client.Get("http://" + addr + "/healthz"); err == nil {
@@ -149,9 +149,9 @@ func (s *reign) answers(addr string) error {
 	}
 }
 
-// terminate ends the reign in order, or at once with a second signal.
+// terminate stops the process with SIGTERM, or at once with a second signal.
 func (r *relay) terminate(impatient bool) {
-	s := r.reign()
+	s := r.current()
 	s.stopping = time.Now()
 	s.cmd.Process.Signal(syscall.SIGTERM)
 	if impatient {
@@ -160,28 +160,28 @@ func (r *relay) terminate(impatient bool) {
 	select {
 	case <-s.exited:
 	case <-time.After(drainLimit + 20*time.Second):
-		r.findings.add("runs", "it does not stop: %v", s)
+		r.findings.add("runs", "the server does not stop: %v", s)
 		s.cmd.Process.Signal(syscall.SIGQUIT)
 		<-s.exited
 	}
 }
 
-// commitTime is how long a row may take to be on disk, on a busy machine.
+// commitTime is how long it may take to commit a row on a busy machine.
 const commitTime = 2 * time.Second
 
-// kill ends the reign with SIGKILL. Rows may be missing of what has happened just before, or since the disk was full.
+// kill ends the process with SIGKILL. Rows of what happened just before, or since the disk is full, may be missing.
 func (r *relay) kill(full time.Time) {
-	s := r.reign()
+	s := r.current()
 	s.stopping, s.killed = time.Now(), true
 	s.cmd.Process.Kill()
 	<-s.exited
-	if s.dark = s.stopping.Add(-commitTime); !full.IsZero() && full.Before(s.dark) {
-		s.dark = full
+	if s.unsure = s.stopping.Add(-commitTime); !full.IsZero() && full.Before(s.unsure) {
+		s.unsure = full
 	}
 }
 
-// fill makes the disk full, and blocks until the server has noticed. It returns since when. The server has
-// room left in its files; so the WAL is emptied first, as anybody can do who may write to the log.
+// fill fills the disk, waits until the server has noticed, and returns when it began. The WAL has spare room, so fill
+// truncates it first, which any process may do that can write to the log.
 func (r *relay) fill() (began time.Time) {
 	log, err := sql.Open("sqlite3", filepath.Join(r.dir, "httpipe.db")+"?_busy_timeout=1000")
 	if err != nil {
@@ -199,24 +199,24 @@ func (r *relay) fill() (began time.Time) {
 		}
 		size := fmt.Sprintf("size=%d", int64(fs.Blocks-fs.Bfree)*fs.Bsize)
 		if unix.Mount("httpipe-soak", r.dir, "tmpfs", unix.MS_REMOUNT, size) == nil {
-			break // and else it has just grown
+			break // or else it has just grown: try again
 		}
 	}
 	r.health(http.StatusServiceUnavailable, 5*time.Second)
 	return began
 }
 
-// free gives the disk its room back.
+// free makes room on the disk again.
 func (r *relay) free() {
 	if err := unix.Mount("httpipe-soak", r.dir, "tmpfs", unix.MS_REMOUNT, "size=4g"); err != nil {
 		r.t.Fatal(err)
 	}
 }
 
-// recovered blocks until the server is well again, after the disk was full.
+// recovered waits until the server is healthy again after the disk was full.
 func (r *relay) recovered(began time.Time) {
 	if !r.health(http.StatusOK, 10*time.Second) {
-		r.findings.add("runs", "it does not recover from a full disk: %v", r.reign())
+		r.findings.add("runs", "the server does not recover from a full disk: %v", r.current())
 	}
 	r.outages = append(r.outages, span{began, time.Now()})
 }
@@ -236,13 +236,13 @@ func (r *relay) health(status int, within time.Duration) bool {
 	return false
 }
 
-func (s *reign) openDescriptors() int {
+func (s *serverProcess) openDescriptors() int {
 	entries, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.cmd.Process.Pid))
 	return len(entries)
 }
 
-// memory is what the process holds that is nobody else's and in no file, in bytes.
-func (s *reign) memory() int64 {
+// memory returns the anonymous resident memory of the process, in bytes.
+func (s *serverProcess) memory() int64 {
 	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
 	_, after, _ := strings.Cut(string(status), "RssAnon:")
 	var kilobytes int64
@@ -250,7 +250,7 @@ func (s *reign) memory() int64 {
 	return kilobytes << 10
 }
 
-func (s *reign) String() string {
+func (s *serverProcess) String() string {
 	how := "runs"
 	switch {
 	case s.killed:

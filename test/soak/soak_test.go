@@ -19,19 +19,19 @@ import (
 	"httpipe/test/kit"
 )
 
-// The soak is a storm of all that can happen to a relay, and a look at the books afterwards.
+// The soak test loads a server with clients of all kinds, injects faults, and then checks the audit log.
 //
-// Clients (client_test.go) do what clients do (plan_test.go), well-behaved and not, and write down what they saw.
-// Meanwhile the server (relay_test.go) is stopped, killed and started again, and its disk gets full. The storm comes in
-// rounds. After each there is a calm, in which a checker holds the clients' notes against the audit log: the invariants
-// are in check_test.go. What the server had in use must be free again by then.
+// Clients (client_test.go) carry out random plans (plan_test.go), well-behaved or not, and record what they saw. Meanwhile
+// the server (relay_test.go) is stopped, killed, restarted, and its disk fills up (fault_test.go). The test runs in rounds.
+// At the end of each round all clients stop, and a checker compares their records with the audit log: the invariants are in
+// check_test.go and log_test.go. By then the server must have released its memory and descriptors (round_test.go).
 //
-// Plain `go test` runs a short one; `scripts/soak 20m` a real one; `scripts/soak --planted` proves that the checker
-// sees bugs (planted_test.go).
+// `go test` runs a short form, `scripts/soak 20m` a long one. `scripts/soak --planted` shows that the checker finds bugs
+// (planted_test.go).
 
 var (
 	soakFlag = flag.Duration("soak", 0, "how long TestSoak runs; 0: a short form")
-	seedFlag = flag.Uint64("soak.seed", 0, "what TestSoak's clients draw their plans from; 0: something new")
+	seedFlag = flag.Uint64("soak.seed", 0, "seed of the random plans of TestSoak's clients; 0: a new one")
 )
 
 const (
@@ -42,51 +42,51 @@ const (
 
 func TestSoak(t *testing.T) {
 	program := kit.Binary(t)
-	s := newStorm(t, program)
+	s := newSoakRun(t, program)
 	s.run(max(*soakFlag, shortSoak))
 	s.findings.report(t)
 	t.Log(s.figures())
 }
 
-// A storm is a soak in progress.
-type storm struct {
+// A soakRun is the state of one soak test.
+type soakRun struct {
 	t        *testing.T
 	relay    *relay
 	seed     uint64
-	badges   badges
+	tokens   tokens
 	http     *http.Client
 	findings *findings
-	acks     chan struct{} // whoever waits here is told of the next 200 that a producer gets; never closed
+	acks     chan struct{} // receives when a producer gets a 200, if anything is waiting; never closed
 
-	requests, unheard atomic.Int64
+	requests, unconnected atomic.Int64
 
-	mu        sync.Mutex // guards deletions and hiccups
+	mu        sync.Mutex // guards deletions and delays
 	deletions []deletion
-	hiccups   []span  // in which the server could do nothing, or this machine was too busy
-	notes     []*note // of clients that are part of a squall
+	delays    []span  // times in which the server was frozen or this machine too busy
+	notes     []*note // of the clients of departures
 
-	// Since the beginning.
-	checked   mark // up to where the log is
-	outcomes  map[string]int
-	rounds    int
-	exchanges int
-	bytes     int64
-	deleted   int
-	ambushes  int
-	late      time.Duration // all hiccups
-	memories  []int64       // of the current process after each round
+	// Totals of all rounds.
+	checked    mark // how far the log has been checked
+	outcomes   map[string]int
+	rounds     int
+	exchanges  int
+	bytes      int64
+	deleted    int
+	departures int
+	late       time.Duration // all delays
+	memories   []int64       // of the current process after each round
 }
 
-func newStorm(t *testing.T, program string) *storm {
-	s := &storm{
+func newSoakRun(t *testing.T, program string) *soakRun {
+	s := &soakRun{
 		t:        t,
 		seed:     *seedFlag,
 		findings: newFindings(),
 		acks:     make(chan struct{}),
 		outcomes: make(map[string]int),
 	}
-	s.badges = s.makeBadges()
-	s.http = &http.Client{Timeout: capTime, Transport: visitor{&http.Transport{MaxIdleConnsPerHost: soakClients}, s.badges[""]}}
+	s.tokens = s.makeTokens()
+	s.http = &http.Client{Timeout: capTime, Transport: tokenTransport{&http.Transport{MaxIdleConnsPerHost: soakClients}, s.tokens[""]}}
 	s.relay = newRelay(t, program, s.findings)
 	if s.seed == 0 {
 		s.seed = rand.Uint64()
@@ -95,23 +95,23 @@ func newStorm(t *testing.T, program string) *storm {
 	return s
 }
 
-// run lets it storm for that long.
-func (s *storm) run(d time.Duration) {
+// run runs the soak test for that long.
+func (s *soakRun) run(d time.Duration) {
 	rng := rand.New(rand.NewPCG(s.seed, 0))
 	s.start()
 	rounds := max(1, int(d/roundTime))
 	for n := range rounds {
-		var squalls []squall
+		var faults []fault
 		switch {
 		case rounds == 1:
-			squalls = []squall{ambushed, killed, diskFull, ambushed, restarted}
-		case n >= rounds*3/4: // the last process has a quarter of the time, so that leaks can be told from growth
-			squalls = []squall{diskFull, ambushed, ambushed}
+			faults = []fault{leaveFrozenServer, killServer, fillDisk, leaveFrozenServer, restart}
+		case n >= rounds*3/4: // the last process gets a quarter of the time, which tells a leak from initial growth
+			faults = []fault{fillDisk, leaveFrozenServer, leaveFrozenServer}
 		default:
-			squalls = []squall{killed, restarted, killed, ambushed, hurried, diskFull, ambushed, killedWithFullDisk}
-			rng.Shuffle(len(squalls), func(i, j int) { squalls[i], squalls[j] = squalls[j], squalls[i] })
+			faults = []fault{killServer, restart, killServer, leaveFrozenServer, stopAtOnce, fillDisk, leaveFrozenServer, killWithFullDisk}
+			rng.Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })
 		}
-		s.round(rng, d/time.Duration(rounds), squalls)
+		s.round(rng, d/time.Duration(rounds), faults)
 		if s.rounds++; s.findings.any() {
 			return
 		}
@@ -120,27 +120,27 @@ func (s *storm) run(d time.Duration) {
 	s.checkEnd()
 }
 
-// round lets it storm for that long, and checks.
-func (s *storm) round(rng *rand.Rand, d time.Duration, squalls []squall) {
-	calm, over := make(chan struct{}), make(chan struct{})
-	var storming, pulse sync.WaitGroup
-	pulse.Go(func() { s.feelPulse(over) })
+// round runs the clients for that long, injects the faults at equal intervals, and checks the result.
+func (s *soakRun) round(rng *rand.Rand, d time.Duration, faults []fault) {
+	stop, over := make(chan struct{}), make(chan struct{})
+	var atWork, watching sync.WaitGroup
+	watching.Go(func() { s.recordDelays(over) })
 	clients := make([]*client, soakClients)
 	for i := range clients {
-		c := &client{storm: s, rng: rand.New(rand.NewPCG(s.seed, rng.Uint64()))}
+		c := &client{run: s, rng: rand.New(rand.NewPCG(s.seed, rng.Uint64()))}
 		clients[i] = c
-		storming.Go(func() { c.live(calm) })
+		atWork.Go(func() { c.live(stop) })
 	}
-	start, pause := time.Now(), d/time.Duration(len(squalls)+1)
-	for i, squall := range squalls {
+	start, pause := time.Now(), d/time.Duration(len(faults)+1)
+	for i, fault := range faults {
 		time.Sleep(time.Until(start.Add(time.Duration(i+1) * pause)))
-		squall(s, rng)
+		fault(s, rng)
 	}
 	time.Sleep(time.Until(start.Add(d)))
-	close(calm)
-	s.sendHome(&storming)
+	close(stop)
+	s.endRequests(&atWork)
 	close(over)
-	pulse.Wait()
+	watching.Wait()
 	notes := s.notes
 	s.notes = nil
 	for _, c := range clients {
@@ -151,22 +151,22 @@ func (s *storm) round(rng *rand.Rand, d time.Duration, squalls []squall) {
 	s.checkLeaks()
 }
 
-// sendHome ends what the clients still do, which is mostly to wait, with deletions.
-func (s *storm) sendHome(storming *sync.WaitGroup) {
-	home := make(chan struct{})
+// endRequests deletes all channels until the clients have ended their requests, most of which are waiting.
+func (s *soakRun) endRequests(atWork *sync.WaitGroup) {
+	ended := make(chan struct{})
 	go func() {
-		storming.Wait()
-		close(home)
+		atWork.Wait()
+		close(ended)
 	}()
-	for rest(100*time.Millisecond, home) {
+	for rest(100*time.Millisecond, ended) {
 		for _, namespace := range []string{"soak-a/", "soak-b/", "soak-c/"} {
 			s.delete(namespace)
 		}
 	}
 }
 
-// delete deletes a channel, or a namespace.
-func (s *storm) delete(name string) {
+// delete deletes a channel or a namespace.
+func (s *soakRun) delete(name string) {
 	req, err := http.NewRequest(http.MethodDelete, "http://"+s.relay.addr+"/channels/"+name, nil)
 	if err != nil {
 		panic(err)
@@ -184,13 +184,13 @@ func (s *storm) delete(name string) {
 	s.deleted++
 }
 
-// settle waits until the server knows that nobody is left, and has that on record.
-func (s *storm) settle() {
+// settle waits until the server has no waiting requests, and has recorded all that ended.
+func (s *soakRun) settle() {
 	s.http.CloseIdleConnections()
 	state := ""
 	for deadline := time.Now().Add(10 * time.Second); state != "{}"; {
 		if time.Now().After(deadline) {
-			s.findings.add("leaks", "everybody has left, and there still is %s", state)
+			s.findings.add("leaks", "all clients have left, and the server still has %s", state)
 			break
 		}
 		resp, err := s.http.Get("http://" + s.relay.addr + "/state")
@@ -201,41 +201,41 @@ func (s *storm) settle() {
 		resp.Body.Close()
 		state = strings.TrimSpace(string(body))
 	}
-	// Rows are written in order, so those before an exchange are on disk when its producer has a 200.
-	c := &client{storm: s}
+	// Rows are written in order: when a producer gets its 200, all earlier rows are on disk.
+	c := &client{run: s}
 	over := make(chan bool)
 	go func() {
-		consumer := &client{storm: s}
+		consumer := &client{run: s}
 		over <- consumer.do(plan{role: "consumer", channel: lastChannel, wait: -1, patience: capTime, piece: 1})
 	}()
 	c.do(plan{role: "producer", channel: lastChannel, wait: -1, patience: capTime, size: numberLength, piece: numberLength})
 	<-over
 	if len(c.notes) == 0 || c.notes[0].status != http.StatusOK {
-		s.findings.add("leaks", "nothing can be delivered any more: %v", c.notes)
+		s.findings.add("leaks", "the server no longer delivers: %v", c.notes)
 	}
 }
 
-// lastChannel is what the exchange is on that ends a round.
+// lastChannel is the channel of the exchange that ends a round.
 const lastChannel = "soak-d/last"
 
-// figures tell what there was.
-func (s *storm) figures() string {
+// figures summarizes the run.
+func (s *soakRun) figures() string {
 	killed := 0
-	for _, reign := range s.relay.reigns {
-		if reign.killed {
+	for _, process := range s.relay.processes {
+		if process.killed {
 			killed++
 		}
 	}
-	text := fmt.Sprintf("%d requests (%d more found nobody listening), %d exchanges, %d MB relayed, %d ambushes, %d deletes, %d full disks, %d processes of which %d were killed; clocks told nothing for %v\n",
-		s.requests.Load(), s.unheard.Load(), s.exchanges, s.bytes>>20, s.ambushes, s.deleted, len(s.relay.outages), len(s.relay.reigns), killed, s.late.Round(time.Millisecond))
+	text := fmt.Sprintf("%d requests (and %d failed connections), %d exchanges, %d MB relayed, %d departures, %d deletes, %d full disks, %d processes of which %d were killed; clocks unreliable for %v\n",
+		s.requests.Load(), s.unconnected.Load(), s.exchanges, s.bytes>>20, s.departures, s.deleted, len(s.relay.outages), len(s.relay.processes), killed, s.late.Round(time.Millisecond))
 	for _, outcome := range slices.Sorted(maps.Keys(s.outcomes)) {
 		text += fmt.Sprintf("  %-24s %d\n", outcome, s.outcomes[outcome])
 	}
 	if !s.findings.any() {
 		return text
 	}
-	for _, reign := range s.relay.reigns {
-		text += fmt.Sprintf("  %v, ended %s\n", reign, clock(reign.ended))
+	for _, process := range s.relay.processes {
+		text += fmt.Sprintf("  %v, ended %s\n", process, clock(process.ended))
 	}
 	for _, o := range s.relay.outages {
 		text += fmt.Sprintf("  disk full from %s to %s\n", clock(o.began), clock(o.over))

@@ -26,9 +26,9 @@ export class Failure extends Error {
 		case this.status === 0:
 			return 'The server does not answer.';
 		case this.status === 401 && !token():
-			return 'This server shows its books to those who have a token for it.';
+			return this.message ? `${this.message[0].toUpperCase()}${this.message.slice(1)}.` : 'This page needs the audit key, or a token.';
 		case this.denied:
-			return `The token does not open these books. The server says: ${this.message || this.code}.`;
+			return `This does not open the audit log. The server says: ${this.message || this.code}.`;
 		case this.message !== '':
 			return `The server says: ${this.message}.`;
 		default:

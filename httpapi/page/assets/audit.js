@@ -51,6 +51,14 @@ function read() {
 	if (location.search) {
 		history.replaceState(history.state, '', location.pathname + location.hash); // it means nothing, and may be a token
 	}
+	if (wanted.has('token')) {
+		const brought = wanted.get('token').replaceAll(' ', '+'); // a + in a secret was not meant as a blank
+		wanted.delete('token');
+		history.replaceState(history.state, '', `${location.pathname}#${wanted}`); // before anybody copies the address
+		if (isToken(brought)) {
+			use(brought);
+		}
+	}
 	fill();
 	if (listed !== address({})) {
 		load();
@@ -198,14 +206,19 @@ $('access').querySelector('form').addEventListener('submit', event => {
 		write($('access-why'), 'A token has no blanks, and no characters outside of ASCII.');
 		return;
 	}
-	keepToken(typed);
 	$('token').value = '';
+	use(typed);
+	read();
+});
+
+// use keeps a token, and asks for everything anew with it.
+function use(text) {
+	keepToken(text);
 	$('access').hidden = true;
 	$('now').hidden = $('past').hidden = false;
 	given();
 	listed = null;
-	read();
-});
+}
 
 // The buttons.
 

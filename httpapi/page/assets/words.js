@@ -34,7 +34,7 @@ const both = {
 	bad_name: 'The server does not take this channel name.',
 	bad_wait: 'The server does not understand how long to wait.',
 	bad_request: 'The server could not read the message.',
-	not_a_consumer: 'The server took this for a prefetch, not for a receiver.',
+	not_a_consumer: 'The server did not take this for a receiver.',
 	not_found: 'The server does not know this address.',
 	method: 'The server cannot do this here.',
 };

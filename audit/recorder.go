@@ -1,0 +1,122 @@
+package audit
+
+import (
+	"time"
+
+	"httpipe/pipe"
+	"httpipe/reply"
+	"httpipe/store"
+)
+
+// A Recorder is the pipe.Recorder that writes to an audit log. Its methods only queue rows, so the broker never
+// holds its lock while the disk works. They may be called from any goroutine.
+type Recorder struct {
+	log        *store.Log
+	refusals   refusals
+	bestEffort bool
+}
+
+// NewRecorder returns a recorder that writes to log. With bestEffort, a failed commit changes no outcome
+// (--audit=best-effort).
+func NewRecorder(log *store.Log, bestEffort bool) *Recorder {
+	return &Recorder{log: log, refusals: refusals{record: log.RequestGone}, bestEffort: bestEffort}
+}
+
+// Flush queues the rows of refusals that still wait for the end of their minute. Call it before the log is closed.
+func (r *Recorder) Flush() { r.refusals.flush() }
+
+// ChannelOpened implements pipe.Recorder.
+func (r *Recorder) ChannelOpened(l *pipe.Life) {
+	r.log.ChannelOpened(store.Life{ID: l.ID, Namespace: l.Key.Namespace, Channel: l.Key.Channel, At: l.OpenedAt})
+}
+
+// ChannelClosed implements pipe.Recorder.
+func (r *Recorder) ChannelClosed(l *pipe.Life) {
+	r.log.ChannelClosed(store.LifeEnd{ID: l.ID, At: l.ClosedAt, Reason: string(l.Reason), Exchanges: l.Exchanges, Bytes: l.Bytes})
+}
+
+// RequestUnmatched implements pipe.Recorder.
+func (r *Recorder) RequestUnmatched(q *pipe.Request) {
+	row := store.Request{
+		Namespace: q.Key.Namespace,
+		Channel:   q.Key.Channel,
+		Role:      string(q.Role),
+		Outcome:   string(q.Outcome()),
+		Reason:    reply.LimitOption(q.RefusedBy()),
+		Arrived:   q.ArrivedAt,
+		Ended:     q.EndedAt(),
+		Client:    store.Client(q.Client),
+		Count:     1,
+	}
+	if q.Outcome() == pipe.Refused {
+		r.refusals.add(q.Group, row)
+		return
+	}
+	r.log.RequestGone(row)
+}
+
+// RecordRefusal records a request that is refused now, before it reached the broker. role is "" for a request that
+// neither produces nor consumes; group is what counts as one client (pipe.Arrival.Group). On a nil *Recorder it
+// does nothing.
+func (r *Recorder) RecordRefusal(key pipe.Key, role pipe.Role, reason string, client pipe.Client, group string) {
+	if r == nil {
+		return
+	}
+	now := time.Now()
+	r.refusals.add(group, store.Request{
+		Namespace: key.Namespace,
+		Channel:   key.Channel,
+		Role:      string(role),
+		Outcome:   string(pipe.Refused),
+		Reason:    reason,
+		Arrived:   now,
+		Ended:     now,
+		Client:    store.Client(client),
+		Count:     1,
+	})
+}
+
+// ExchangeMatched implements pipe.Recorder.
+func (r *Recorder) ExchangeMatched(x *pipe.Exchange) pipe.Commit {
+	return r.commit(r.log.ExchangeMatched(store.Match{
+		ID:           x.ID,
+		Life:         x.Life,
+		Namespace:    x.Key.Namespace,
+		Channel:      x.Key.Channel,
+		ContentType:  x.Producer.Head.ContentType,
+		At:           x.MatchedAt,
+		ProducerWait: x.MatchedAt.Sub(x.Producer.ArrivedAt),
+		ConsumerWait: x.MatchedAt.Sub(x.Consumer.ArrivedAt),
+		Producer:     store.Client(x.Producer.Client),
+		Consumer:     store.Client(x.Consumer.Client),
+	}))
+}
+
+// ExchangeEnded implements pipe.Recorder.
+func (r *Recorder) ExchangeEnded(x *pipe.Exchange) pipe.Commit {
+	end := store.End{ID: x.ID, At: x.EndedAt, Outcome: string(x.Outcome), Bytes: x.Bytes}
+	if !r.bestEffort {
+		end.OutcomeIfFailed = string(x.Outcome.WithoutRecord())
+	}
+	return r.commit(r.log.ExchangeEnded(end))
+}
+
+// OutcomeDecided implements pipe.Recorder. It has nothing to add: the store was given both possible outcomes, and
+// writes the right one.
+func (r *Recorder) OutcomeDecided(*pipe.Exchange, pipe.Outcome) {}
+
+func (r *Recorder) commit(c *store.Commit) pipe.Commit {
+	if r.bestEffort {
+		return ignoreFailure{c}
+	}
+	return c
+}
+
+// ignoreFailure is a commit that hides its failure from the producer. The store still counts the failure.
+type ignoreFailure struct{ commit *store.Commit }
+
+// Wait implements pipe.Commit.
+func (i ignoreFailure) Wait() error {
+	i.commit.Wait()
+	return nil
+}

@@ -1,0 +1,168 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// A command is one thing that the program does, described once: its words, its arguments and options, how the help
+// explains it, and what it does.
+type command struct {
+	name  string   // its words, such as "audit check"
+	args  string   // its arguments as the help names them, such as "FILE", "[URL]" or "[WORD]..."
+	words []string // what the first argument can be; nil: anything
+	help  string   // one line
+	more  string   // further lines, or empty
+
+	options []option // those of the relay's table that it takes
+	flags   []option // its own: on the command line only, never in a variable or a file
+
+	// run does it, with its arguments, when the options have their values. Its error is one line. It is nil for a
+	// group, such as "audit", whose commands follow it in the table.
+	run func(ctx context.Context, args []string, stdout, stderr io.Writer) error
+}
+
+// serveName is the command that runs the relay. People leave it out.
+const serveName = "serve"
+
+// commands returns the table of all commands, in the order of the help. Their options write to c.
+func (p Program) commands(c *Config) []command {
+	return []command{
+		{name: serveName, help: "run the relay", options: options(c),
+			run: func(ctx context.Context, _ []string, stdout, stderr io.Writer) error {
+				return p.Serve(ctx, c, stdout, stderr)
+			}},
+		{name: "audit", help: "read, check and copy the audit log"},
+		auditList(c),
+		auditShow(c),
+		auditSummary(c),
+		auditTail(c),
+		auditExport(c),
+		auditBackup(c),
+		auditCheck(c),
+		auditKey(c),
+		token(c),
+		healthcheck(c),
+		p.completion(),
+		p.complete(),
+		p.man(),
+		{name: "version", help: "print the version (also --version)",
+			run: func(_ context.Context, _ []string, stdout, _ io.Writer) error {
+				_, err := fmt.Fprintln(stdout, "httpipe", p.Version)
+				return err
+			}},
+		{name: "help", args: "[COMMAND]...", help: "explain a command (also COMMAND -h)",
+			run: func(_ context.Context, args []string, stdout, _ io.Writer) error {
+				return p.printHelp(args, stdout)
+			}},
+	}
+}
+
+// pick returns the named options of the relay's table, which write to c.
+func pick(c *Config, names ...string) []option {
+	return slices.DeleteFunc(options(c), func(o option) bool { return !slices.Contains(names, o.name) })
+}
+
+// split returns the group of the command, or "", and its own word.
+func (cmd command) split() (group, word string) {
+	i := strings.LastIndexByte(cmd.name, ' ')
+	return cmd.name[:max(i, 0)], cmd.name[i+1:]
+}
+
+// members returns the commands of a group; of the group "" all that have no group. Hidden commands, which have no
+// help, are left out.
+func members(table []command, group string) (found []command) {
+	for _, cmd := range table {
+		if parent, _ := cmd.split(); parent == group && cmd.help != "" {
+			found = append(found, cmd)
+		}
+	}
+	return found
+}
+
+// find returns the command of these words. It takes as many words as there are groups, and needs no more than that.
+func find(table []command, words []string) (command, error) {
+	var cmd command
+	for len(words) > 0 {
+		group := cmd.name
+		name := strings.TrimSpace(group + " " + words[0])
+		i := slices.IndexFunc(table, func(other command) bool { return other.name == name })
+		if i < 0 {
+			var names []string
+			for _, other := range members(table, group) {
+				_, word := other.split()
+				names = append(names, word)
+			}
+			return cmd, usageErrorf("unknown command %q%s; see httpipe %s", name, suggest(words[0], "", names), strings.TrimSpace("help "+group))
+		}
+		cmd, words = table[i], words[1:]
+		if cmd.run != nil {
+			break
+		}
+	}
+	return cmd, nil
+}
+
+// checkArgs returns an error unless the command takes that many arguments.
+func (cmd command) checkArgs(args []string) error {
+	names := strings.Fields(cmd.args)
+	if len(args) > len(names) && !strings.HasSuffix(cmd.args, "...") {
+		return usageErrorf("unexpected argument %q; usage: %s", args[len(names)], cmd.usage())
+	}
+	if len(args) < len(names) && !strings.HasPrefix(names[len(args)], "[") {
+		return usageErrorf("%s is missing; usage: %s", names[len(args)], cmd.usage())
+	}
+	if len(args) > 0 && cmd.words != nil && !slices.Contains(cmd.words, args[0]) {
+		return usageErrorf("unknown %q%s; want one of %s", args[0], suggest(args[0], "", cmd.words), strings.Join(cmd.words, ", "))
+	}
+	return nil
+}
+
+// flagError explains an error of package flag, whose texts name a flag with one dash.
+func (cmd command) flagError(err error) error {
+	if _, name, ok := strings.Cut(err.Error(), "flag provided but not defined: -"); ok {
+		var names []string
+		for _, o := range slices.Concat(cmd.flags, cmd.options) {
+			names = append(names, dashes(o.name))
+		}
+		return usageErrorf("unknown option %s%s; see %s -h", dashes(name), suggest(dashes(name), "--", names), cmd.command())
+	}
+	if _, name, ok := strings.Cut(err.Error(), "flag needs an argument: -"); ok {
+		return usageErrorf("option %s needs a value; see %s -h", dashes(name), cmd.command())
+	}
+	return usageErrorf("%w; see %s -h", err, cmd.command())
+}
+
+// command is the command as it is typed, without options and arguments: "httpipe audit backup".
+func (cmd command) command() string {
+	if cmd.name == serveName {
+		return "httpipe"
+	}
+	return "httpipe " + cmd.name
+}
+
+// usage is how the command is typed: "httpipe audit backup [options] FILE".
+func (cmd command) usage() string {
+	words := []string{cmd.command()}
+	if cmd.run == nil {
+		words = append(words, "COMMAND")
+	}
+	if len(cmd.options)+len(cmd.flags) > 0 {
+		words = append(words, "[options]")
+	}
+	if cmd.args != "" {
+		words = append(words, cmd.args)
+	}
+	return strings.Join(words, " ")
+}
+
+// dashes returns a flag as it is typed.
+func dashes(name string) string {
+	if len(name) == 1 {
+		return "-" + name
+	}
+	return "--" + name
+}

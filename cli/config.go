@@ -1,0 +1,104 @@
+package cli
+
+import (
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"httpipe/process"
+)
+
+// A Config has a field for each option of the relay, which options describes and parse fills in.
+type Config struct {
+	Host           string // empty: every interface
+	Port           int    // 0: any free port
+	RequireHTTPS   bool
+	DropTo         process.Account
+	CORSOrigin     string        // comma-separated, without spaces
+	MetricsAddr    string        // with its port; empty: off
+	RequestTimeout time.Duration // 0: no limit
+	ReadAhead      int64
+	MaxBody        int64         // 0: no limit
+	StallTimeout   time.Duration // 0: off
+	SilenceTimeout time.Duration // 0: off
+	DrainTimeout   time.Duration
+
+	AuthSecret string // as access.ParseSecrets reads it; empty: no token is needed
+	Anonymous  string // as access.ParseGrants reads it; empty: everything needs a token
+
+	MaxWaiting           int // 0: see process.WaitingLimit
+	MaxWaitingPerChannel int // 0: no limit
+	MaxWaitingPerClient  int // 0: no limit
+	RatePerClient        int // requests a minute; 0: no limit
+	ClientIPHeader       string
+	MaxHeader            int64
+	HeaderTimeout        time.Duration
+
+	AuditDB        string // empty only if audit is AuditOff
+	Audit          AuditMode
+	AuditRetention time.Duration // 0: rows are never removed
+
+	LogFormat  string // "text" or "json"
+	LogLevel   slog.Level
+	ConfigFile string // empty: none was read
+}
+
+// An AuditMode says what the relay does about exchanges that it cannot record.
+type AuditMode string
+
+const (
+	AuditStrict     AuditMode = "strict"      // relay no byte before the match is on disk
+	AuditRequired   AuditMode = "required"    // answer no 200 before the record is on disk
+	AuditBestEffort AuditMode = "best-effort" // relay anyway, and count unrecorded exchanges
+	AuditOff        AuditMode = "off"         // keep no log
+)
+
+// parse fills in c from the command's options: from the flags, the environment, the config file and the defaults, in
+// this order of precedence. args is the end of the typed words that ffcli has left, and s has the flags before it. parse
+// parses only the text that wins, so that a wrong value that something overrides stops nothing. It returns the
+// arguments. The error is one line; for -h and --help it is flag.ErrHelp.
+func parse(c *Config, cmd command, s *sources, typed, args []string) ([]string, error) {
+	args, err := s.read(typed, args)
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.checkArgs(args); err != nil {
+		return nil, err
+	}
+	given := s.given
+	for _, o := range slices.Concat(cmd.options, cmd.flags) {
+		s := given[o.name]
+		if s.source == "" {
+			if o.def == "" {
+				continue // the default is the field's zero value
+			}
+			s.text, s.source = o.def, "default"
+		}
+		if o.guarded && strings.TrimSpace(s.text) == "" {
+			return nil, empty(o.name, s)
+		}
+		if err := o.set(s.text); err != nil {
+			return nil, invalid(o.name, s, err)
+		}
+	}
+	if err := c.checkTogether(given); err != nil {
+		return nil, err
+	}
+	return args, nil
+}
+
+// empty is the error for a guarded option that is set but has no value.
+func empty(name string, s *setting) error {
+	return s.blame(fmt.Errorf("--%s (%s) is set but empty: probably a variable that is not set (such as $SECRET) or a command that failed (such as $(cat FILE)); give it a value, or remove it", name, s.source))
+}
+
+// invalid is the error for an option whose text cannot be used.
+func invalid(name string, s *setting, err error) error {
+	text := fmt.Sprintf(" %q", s.text)
+	if s.secret {
+		text = ""
+	}
+	return s.blame(fmt.Errorf("invalid value%s for --%s (%s): %w", text, name, s.source, err))
+}

@@ -1,0 +1,121 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+const (
+	purpose = "httpipe is an HTTP server through which one client pipes data to another."
+
+	sourcesHelp = `
+An option that has a variable is taken from its flag, else from the environment, else from the
+config file, a line of which is a name and a value.
+`
+	unitsHelp = `
+A TIME is in seconds or has a unit (1.5, 30s, 12h, 90d), and so has a SIZE (65536, 64KiB, 10MB).
+`
+)
+
+// printHelp explains the command of these words, or all of them.
+func (p Program) printHelp(words []string, stdout io.Writer) error {
+	table := p.commands(&Config{})
+	cmd, err := find(table, words)
+	if err != nil {
+		return err
+	}
+	if len(words) == 0 {
+		cmd = table[0]
+	}
+	help(stdout, table, cmd)
+	return nil
+}
+
+// help explains a command in at most 100 columns: how it is typed, and its options with their defaults and
+// variables. A group, and the relay, list commands too.
+func help(w io.Writer, table []command, cmd command) {
+	fmt.Fprintf(w, "%s\n\nUsage:\n", purpose)
+	var lines [][2]string
+	switch {
+	case cmd.name == serveName:
+		for _, other := range members(table, "") {
+			lines = append(lines, [2]string{other.usage(), other.help})
+		}
+	case cmd.run == nil:
+		for _, other := range members(table, cmd.name) {
+			lines = append(lines, [2]string{other.usage(), other.help})
+		}
+	default:
+		lines = append(lines, [2]string{cmd.usage(), cmd.help})
+	}
+	columns(w, lines)
+	if cmd.more != "" {
+		fmt.Fprintf(w, "\n%s\n", cmd.more)
+	}
+	all := slices.Concat(cmd.flags, cmd.options)
+	if len(cmd.options) > 0 {
+		fmt.Fprint(w, sourcesHelp)
+	}
+	if slices.ContainsFunc(all, func(o option) bool { return o.arg == "TIME" || o.arg == "SIZE" }) {
+		fmt.Fprint(w, unitsHelp)
+	}
+	for len(all) > 0 {
+		group := all[0].group
+		n := slices.IndexFunc(all, func(o option) bool { return o.group != group })
+		if n < 0 {
+			n = len(all)
+		}
+		fmt.Fprintf(w, "\n%s:\n", cmp.Or(group, "Options"))
+		optionLines(w, all[:n])
+		all = all[n:]
+	}
+	if cmd.run == nil || cmd.name == serveName {
+		fmt.Fprintf(w, "\nA command's own help: %s COMMAND -h\n", cmd.command())
+	}
+}
+
+// optionColumn is the width of an option as it is typed, in the help.
+const optionColumn = 31
+
+// optionLines explains options, each in one or two lines.
+func optionLines(w io.Writer, all []option) {
+	for _, o := range all {
+		fmt.Fprintf(w, "  %-*s  %s\n", optionColumn, spelling(o), o.help)
+		if o.group != "" || o.def != "" {
+			fmt.Fprintf(w, "  %-*s  %s\n", optionColumn, "", origin(o))
+		}
+	}
+}
+
+// columns writes pairs in two columns.
+func columns(w io.Writer, lines [][2]string) {
+	width := 0
+	for _, line := range lines {
+		width = max(width, len(line[0]))
+	}
+	for _, line := range lines {
+		fmt.Fprintf(w, "  %-*s  %s\n", width, line[0], line[1])
+	}
+}
+
+// origin says where an option's value comes from without its flag: "default 3000; HTTPIPE_PORT, PORT". A command's own
+// options, which have no group, have no variables.
+func origin(o option) string {
+	text := "default " + cmp.Or(o.def, "none")
+	if o.group == "" {
+		return text
+	}
+	return text + "; " + strings.Join(o.variables(), ", ")
+}
+
+// spelling is how an option is typed: "-p, --port NUMBER".
+func spelling(o option) string {
+	long := strings.TrimSpace("--" + o.name + " " + o.arg)
+	if o.short == "" {
+		return "    " + long
+	}
+	return "-" + o.short + ", " + long
+}

@@ -1,0 +1,57 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+
+	"httpipe/access"
+)
+
+// auditKey prints the key that opens the audit log of a server without a secret. The server need not run.
+func auditKey(c *Config) command {
+	picked := pick(c, "audit-db", "auth-secret", "config")
+	for i := range picked {
+		switch picked[i].name {
+		case "audit-db":
+			picked[i].help = "SQLite file of the audit log, beside which the key is"
+		case "auth-secret":
+			picked[i].help = "secret of the server, which then has no audit key"
+		}
+	}
+	return command{
+		name: "audit key", options: picked,
+		help: "print the audit key, which opens /audit",
+		run: func(_ context.Context, _ []string, stdout, _ io.Writer) error {
+			if c.AuthSecret != "" {
+				return errors.New("with --auth-secret there is no audit key; " +
+					"/audit opens to the secret, and to a token: httpipe token --name NAME --allow audit --channels '*/*'")
+			}
+			path, err := filepath.Abs(c.AuditDB)
+			if err != nil {
+				return fmt.Errorf("audit log %s: %w", c.AuditDB, err)
+			}
+			path = KeyPath(path)
+			key, err := access.ReadKey(path)
+			if errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("there is no audit key %s yet; the server makes it when it first starts without --auth-secret (--audit-db says which log)", path)
+			}
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(stdout, key)
+			return nil
+		},
+	}
+}
+
+// KeyPath returns the file of the audit key of a log: beside the log, not beside a link to it.
+func KeyPath(log string) string {
+	if path, err := filepath.EvalSymlinks(log); err == nil {
+		log = path
+	}
+	return log + ".key"
+}

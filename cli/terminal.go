@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/dustin/go-humanize"
+	"golang.org/x/term"
+
+	"httpipe/store"
+)
+
+// IsTerminal reports whether w is a terminal, and so read by a person.
+func IsTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// A style says how values are written: exactly, for programs, or for a person at a terminal.
+type style struct {
+	human bool // sizes and durations with units, local times
+	color bool // red for failures
+}
+
+func styleOf(w io.Writer) style {
+	human := IsTerminal(w)
+	return style{human: human, color: human && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+}
+
+// cell returns the value of a column as text without control characters: clients choose some of the texts.
+func (s style) cell(page store.Page, i int, column string) string {
+	value := page.Value(i, column)
+	if value == nil {
+		return "-"
+	}
+	n, isNumber := value.(int64)
+	switch {
+	case !s.human:
+	case isNumber && column == "bytes":
+		return s.size(n)
+	case isNumber && strings.HasSuffix(column, "_ms"):
+		return s.duration(n)
+	case strings.HasSuffix(column, "_at"):
+		if at, err := time.Parse(time.RFC3339, fmt.Sprint(value)); err == nil {
+			return s.time(at)
+		}
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, fmt.Sprint(value))
+}
+
+// size writes a number of bytes.
+func (s style) size(n int64) string {
+	if s.human {
+		return humanize.IBytes(uint64(n))
+	}
+	return fmt.Sprint(n)
+}
+
+// duration writes a number of milliseconds.
+func (s style) duration(ms int64) string {
+	d := time.Duration(ms) * time.Millisecond
+	switch {
+	case !s.human:
+		return fmt.Sprint(ms)
+	case d < time.Second:
+		return fmt.Sprintf("%dms", ms)
+	case d < time.Minute:
+		return d.Round(100 * time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
+}
+
+// time writes a time: for a person in the zone of this machine, which it names.
+func (s style) time(t time.Time) string {
+	if s.human {
+		return t.Local().Format("2006-01-02 15:04:05 MST")
+	}
+	return t.UTC().Format("2006-01-02T15:04:05Z")
+}
+
+// normal are the outcomes, and the reasons of channels, that are no failure.
+var normal = map[*store.Kind][]string{
+	store.Exchanges: {store.Delivered, store.StillOpen},
+	store.Requests:  {"left", "timed_out", "deleted", "shut_down"},
+	store.Channels:  {"idle", "deleted", "shut_down", "-"},
+}
+
+// mark colours an outcome or a reason that is a failure.
+func (s style) mark(k *store.Kind, word string) string {
+	if s.color && !slices.Contains(normal[k], word) {
+		return red + word + plain
+	}
+	return word
+}
+
+const red, plain = "\x1b[31m", "\x1b[m"
+
+// A table writes rows in columns. Widths only grow, so rows that come later stand under the earlier ones.
+type table struct {
+	w      io.Writer
+	rows   [][]string // not written yet
+	widths []int
+}
+
+func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
+
+// flush writes the rows that were added since the last flush.
+func (t *table) flush() error {
+	for _, row := range t.rows {
+		for i, cell := range row {
+			if i == len(t.widths) {
+				t.widths = append(t.widths, 0)
+			}
+			t.widths[i] = max(t.widths[i], width(cell))
+		}
+	}
+	var text strings.Builder
+	for _, row := range t.rows {
+		for i, cell := range row {
+			text.WriteString(cell)
+			if i < len(row)-1 {
+				text.WriteString(strings.Repeat(" ", t.widths[i]-width(cell)+2))
+			}
+		}
+		text.WriteByte('\n')
+	}
+	t.rows = nil
+	_, err := io.WriteString(t.w, text.String())
+	return err
+}
+
+// width returns how many columns of a terminal a cell takes: colours take none.
+func width(cell string) int {
+	return utf8.RuneCountInString(strings.TrimSuffix(strings.TrimPrefix(cell, red), plain))
+}

@@ -1,0 +1,93 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"httpipe/access"
+)
+
+// permissions are what a token can allow.
+var permissions = []string{"produce", "consume", "delete", "look", "audit"}
+
+// token signs a token for the server that has the same secret. That server need not run, and keeps no list of tokens.
+func token(c *Config) command {
+	var t access.Token
+	var lifetime time.Duration
+	picked := pick(c, "auth-secret", "config")
+	picked[0].help = "the server's secret, which signs the token"
+	return command{
+		name: "token", options: picked,
+		help: "print a token, signed with the server's secret",
+		flags: []option{
+			{name: "name", arg: "NAME", help: "name of the token's holder in the audit log",
+				set: into(&t.Name, anyText)},
+			{name: "allow", arg: "PERMISSIONS", list: true, help: "of " + strings.Join(permissions, ", ") + "; separated by commas", words: permissions,
+				set: into(&t.Allow, parsePermissions)},
+			{name: "channels", arg: "PATTERN", list: true, help: "channels that the token is for, such as jobs/*; repeatable",
+				set: into(&t.Channels, parsePatterns)},
+			{name: "expires", arg: "TIME", help: "how long the token is valid, such as 12h; none: never expires", def: "30d",
+				set: into(&lifetime, orOff(parseAge))},
+		},
+		run: func(_ context.Context, _ []string, stdout, _ io.Writer) error {
+			switch {
+			case c.AuthSecret == "":
+				return usageErrorf("--auth-secret is missing: it signs the token, and must be the secret of the server")
+			case t.Name == "":
+				return usageErrorf("--name is missing: it names the token's holder in the audit log")
+			case t.Allow == nil:
+				return usageErrorf("--allow is missing: it lists what the token permits, such as produce or consume,look")
+			case t.Channels == nil:
+				return usageErrorf("--channels is missing: it lists the channels that the token is for, such as 'jobs/*'; '*/*' is all")
+			}
+			secrets, err := access.ParseSecrets(c.AuthSecret)
+			if err != nil {
+				return err
+			}
+			t.From = time.Now()
+			if lifetime > 0 {
+				t.Expires = t.From.Add(lifetime)
+			}
+			signed, err := secrets.Sign(t)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(stdout, signed)
+			return nil
+		},
+	}
+}
+
+// parsePermissions reads permissions separated by commas or blanks.
+func parsePermissions(text string) ([]access.Permission, error) {
+	var all []access.Permission
+	for name := range strings.FieldsFuncSeq(text, func(c rune) bool { return c == ',' || c == ' ' }) {
+		p, err := access.ParsePermission(name)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, p)
+	}
+	if all == nil {
+		return nil, errors.New("want permissions, such as produce or consume,look")
+	}
+	return all, nil
+}
+
+// parsePatterns reads patterns separated by blanks; a name may contain commas.
+func parsePatterns(text string) ([]string, error) {
+	patterns := strings.Fields(text)
+	for _, pattern := range patterns {
+		if _, err := access.ParsePattern(pattern); err != nil {
+			return nil, err
+		}
+	}
+	if len(patterns) == 0 {
+		return nil, errors.New("want namespace/channel, where * matches any part of a name")
+	}
+	return patterns, nil
+}

@@ -1,0 +1,40 @@
+package httpapi
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// A producer that sent Expect is asked again and again with 100 Continue, but not so often that it gives up:
+// Go before 1.24 takes five interim responses.
+func TestContinueIsRepeated(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	large := strings.Repeat("x", 200_000)
+	upload := func(channel, agent, framing, body string) *client {
+		return r.dial().request("POST", channel, "Expect: 100-continue", "User-Agent: "+agent, framing).upload(body)
+	}
+	old := upload("/channels/n/old", "Go-http-client/1.1", length(len(large)), large)
+	chunks := upload("/channels/n/chunks", "Go-http-client/2.0", chunked, chunk(large)+"0\r\n\r\n")
+	curl := upload("/channels/n/curl", "curl/8.14.1", length(len(large)), large)
+	reads(t, curl.in, strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 7)) // by now the others could have had as many
+	for channel, c := range map[string]*client{"/channels/n/old": old, "/channels/n/chunks": chunks} {
+		r.dial().get(channel).answer().got(large)
+		for n := 0; ; n++ {
+			response, err := http.ReadResponse(c.in, &http.Request{Method: "POST"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if response.StatusCode == http.StatusContinue {
+				continue
+			}
+			if n != 5 || response.StatusCode != http.StatusOK {
+				t.Errorf("%s: %s after 100 Continue %d times, want 5", channel, response.Status, n)
+			}
+			break
+		}
+	}
+	r.dial().get("/channels/n/curl").answer().got(large)
+	curl.answer().is(200)
+}

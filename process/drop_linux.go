@@ -1,0 +1,158 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Drop makes a process that was started as root run as an ordinary user, for good. Call it before the process opens
+// or listens on anything. It first makes that user the owner of the files that exist and of their directory, which is
+// one for all of them. With the zero Account it does nothing.
+//
+// On success as root it does not return: it executes the program again, which then runs as that user. Only so do all
+// threads have no_new_privs, which is a thread's own attribute, and nothing of root's memory or descriptors remains.
+// In a process that already runs as that user it checks that the process cannot regain root's rights.
+func Drop(to Account, files ...string) error {
+	if to.Given == "" {
+		return nil
+	}
+	drop := become
+	if os.Geteuid() != 0 {
+		drop = checkDropped
+	} else if len(files) > 0 {
+		if err := give(files, to); err != nil {
+			return err
+		}
+	}
+	if err := drop(to); err != nil {
+		return fmt.Errorf("--drop-to %s: %w", to.Given, err)
+	}
+	return nil
+}
+
+// become switches to the account and executes the program again.
+func become(to Account) error {
+	runtime.LockOSThread() // the thread that calls execve needs no_new_privs
+	for _, step := range []func() error{
+		func() error { return syscall.Setgroups(nil) },
+		func() error { return syscall.Setresgid(to.GID, to.GID, to.GID) },
+		func() error { return syscall.Setresuid(to.UID, to.UID, to.UID) },
+		func() error { return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) },
+	} {
+		if err := step(); err != nil {
+			return fmt.Errorf("cannot switch to user %d, group %d: %w", to.UID, to.GID, err)
+		}
+	}
+	// A path keeps the program's name in process lists, but the user may not be able to read it; and an empty root
+	// file system has no /proc.
+	paths := []string{"/proc/self/exe"}
+	if path, err := os.Executable(); err == nil {
+		paths = slices.Insert(paths, 0, path)
+	}
+	if path, err := exec.LookPath(os.Args[0]); err == nil {
+		paths = append(paths, path)
+	}
+	var err error
+	for _, path := range paths {
+		err = syscall.Exec(path, os.Args, os.Environ())
+	}
+	return fmt.Errorf("user %d cannot execute %s: %w; make the file executable for everyone", to.UID, paths[len(paths)-1], err)
+}
+
+// checkDropped returns an error unless the process runs as the account and cannot regain root's rights.
+func checkDropped(want Account) error {
+	var ids [6]int
+	ids[0], ids[1], ids[2] = unix.Getresuid()
+	ids[3], ids[4], ids[5] = unix.Getresgid()
+	if ids != [6]int{want.UID, want.UID, want.UID, want.GID, want.GID, want.GID} {
+		return fmt.Errorf("this process runs as user %d, group %d, and only root can switch; start it as root, or without this option", ids[1], ids[4])
+	}
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var capabilities [2]unix.CapUserData
+	if err := unix.Capget(&header, &capabilities[0]); err != nil {
+		return fmt.Errorf("cannot read the capabilities of user %d: %w", want.UID, err)
+	}
+	if capabilities[0].Permitted|capabilities[1].Permitted != 0 {
+		return fmt.Errorf("user %d has capabilities that belong to root; start httpipe without them", want.UID)
+	}
+	if syscall.Setuid(0) == nil {
+		return errors.New("this process could regain root's rights")
+	}
+	return nil
+}
+
+// give makes the account the owner of the files that exist, and of their directory. It follows no links: once the user
+// owns the directory, an attacker who has taken over the server could place links there for the next start. Its errors
+// name the first file, which is the audit log.
+func give(paths []string, to Account) error {
+	path, err := filepath.Abs(paths[0])
+	if err != nil {
+		return fmt.Errorf("audit log %s: %w", paths[0], err)
+	}
+	dir, err := os.OpenFile(filepath.Dir(path), unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return fmt.Errorf("audit log %s: %w; its directory must exist and must not be a link", path, err)
+	}
+	defer dir.Close()
+	var files []string
+	for _, path := range paths {
+		files = append(files, filepath.Base(path))
+	}
+	for _, file := range files {
+		if err := giveFile(dir, file, to); err != nil {
+			return fmt.Errorf("audit log %s: cannot make user %d the owner of %s: %w", path, to.UID, file, err)
+		}
+	}
+	var is unix.Stat_t
+	if err := unix.Fstat(int(dir.Fd()), &is); err != nil {
+		return fmt.Errorf("audit log %s: %w", path, err)
+	}
+	if int(is.Uid) == to.UID {
+		return nil
+	}
+	// Do not give away a directory with other files: it may be / or root's home.
+	entries, err := dir.Readdirnames(-1)
+	if err != nil {
+		return fmt.Errorf("audit log %s: %w", path, err)
+	}
+	others := slices.DeleteFunc(entries, func(entry string) bool { return entry == "lost+found" || slices.Contains(files, entry) })
+	if len(others) > 0 {
+		return fmt.Errorf("audit log %s: user %d does not own %s, which contains other files (%s); keep the log in a directory of its own, or chown that directory",
+			path, to.UID, dir.Name(), strings.Join(others[:min(len(others), 3)], ", "))
+	}
+	if err := dir.Chown(to.UID, to.GID); err != nil {
+		return fmt.Errorf("audit log %s: cannot make user %d the owner of its directory: %w", path, to.UID, err)
+	}
+	return nil
+}
+
+// giveFile makes the account the owner of a file in dir, if it exists. It refuses a file with a second name, which could
+// be in another directory.
+func giveFile(dir *os.File, name string, to Account) error {
+	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	var is unix.Stat_t
+	if err := unix.Fstat(fd, &is); err != nil {
+		return err
+	}
+	if is.Mode&unix.S_IFMT != unix.S_IFREG || is.Nlink != 1 {
+		return errors.New("it is not a regular file, or has a second name (hard link)")
+	}
+	return unix.Fchownat(fd, "", to.UID, to.GID, unix.AT_EMPTY_PATH)
+}

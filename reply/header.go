@@ -1,0 +1,68 @@
+package reply
+
+import (
+	"iter"
+	"mime"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// The headers that are httpipe's own. HeaderExchange is on each response that belongs to an exchange, HeaderError
+// on each error.
+const (
+	HeaderExchange  = "Httpipe-Exchange"
+	HeaderError     = "Httpipe-Error"
+	HeaderProducers = "Httpipe-Producers"
+	HeaderConsumers = "Httpipe-Consumers"
+)
+
+// weights yields each media type, coding or the like that the fields of an Accept header or its kin name, with its
+// weight (RFC 9110 12.4.2), in the client's order.
+func weights(fields []string) iter.Seq2[string, float64] {
+	return func(yield func(string, float64) bool) {
+		for _, field := range fields {
+			for item := range strings.SplitSeq(field, ",") {
+				name, params, err := mime.ParseMediaType(item)
+				if err != nil {
+					continue
+				}
+				weight, err := strconv.ParseFloat(params["q"], 64)
+				if err != nil {
+					weight = 1
+				}
+				if !yield(name, weight) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Quality returns the highest weight that the fields of an Accept header or its kin give to one of the names: 0 if
+// they name none, or refuse each. A wildcard does not count, because every curl sends one.
+func Quality(fields []string, names ...string) (highest float64) {
+	for name, weight := range weights(fields) {
+		if slices.Contains(names, name) {
+			highest = max(highest, weight)
+		}
+	}
+	return highest
+}
+
+// Negotiate returns the first of the offered media types that the fields of an Accept header name, in the client's
+// order, or otherwise if they name none.
+func Negotiate(accept []string, otherwise string, offered ...string) string {
+	for name, weight := range weights(accept) {
+		if weight > 0 && slices.Contains(offered, name) {
+			return name
+		}
+	}
+	return otherwise
+}
+
+// WantsJSON reports whether the fields of an Accept header ask for JSON.
+func WantsJSON(accept []string) bool { return Quality(accept, "application/json", problemType) > 0 }
+
+// WantsHTML reports whether the fields of an Accept header ask for a page.
+func WantsHTML(accept []string) bool { return Quality(accept, "text/html") > 0 }

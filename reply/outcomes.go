@@ -1,0 +1,69 @@
+package reply
+
+import (
+	"net/http"
+
+	"httpipe/pipe"
+)
+
+// errorOf says what a client is told of an outcome. An outcome that is missing is told to no client, because the
+// client has hung up, or is a success. Without a code, the code is the outcome's word.
+var errorOf = map[pipe.Outcome]Error{
+	pipe.ConsumerLeft: {Status: http.StatusBadGateway, Text: "the consumer hung up before the last byte; send it again to try another"},
+	pipe.ProducerLeft: {Status: http.StatusBadRequest, Text: "the body is malformed or ended early"},
+	pipe.Stalled:      {Status: http.StatusGatewayTimeout, Text: "the consumer stopped reading before the last byte; send it again to try another"},
+	pipe.Silent:       {Status: http.StatusRequestTimeout, Text: "nothing was sent for too long while a consumer was there"},
+	pipe.TooLarge:     {Status: http.StatusRequestEntityTooLarge, Text: "the body is larger than this server takes"},
+	pipe.Deleted:      {Status: http.StatusGone, Text: "the channel was deleted"},
+	pipe.TimedOut:     {Status: http.StatusRequestTimeout, Text: "nobody came in the time to wait"},
+	pipe.ShutDown:     {Status: http.StatusServiceUnavailable, Text: "the server is stopping", RetryAfter: 1},
+	pipe.Refused:      {Status: http.StatusServiceUnavailable, Text: "a limit of this server is reached", RetryAfter: 5},
+	pipe.Unrecorded: {Status: http.StatusServiceUnavailable, Code: CodeAuditUnavailable, RetryAfter: 1,
+		Text: "the audit log cannot be written, so this exchange is not on record"},
+}
+
+// ForOutcome returns what a client in the given role is told of an outcome; role is "" for a client that neither
+// produces nor consumes. It panics for an outcome that is told to no client.
+func ForOutcome(o pipe.Outcome, role pipe.Role) *Error {
+	e, ok := errorOf[o]
+	if !ok {
+		panic("reply: no client is told of the outcome " + string(o))
+	}
+	if e.Code == "" {
+		e.Code = string(o)
+	}
+	return e.To(role)
+}
+
+// ForRequest is ForOutcome for the client of a request. A refusal names the limit that was reached.
+func ForRequest(request *pipe.Request, o pipe.Outcome) *Error {
+	e := ForOutcome(o, request.Role)
+	limit := request.RefusedBy()
+	switch limit {
+	case pipe.NoLimit:
+		return e
+	case pipe.LimitWaiting:
+		e.Text = "too many requests wait on this server"
+	case pipe.LimitPerChannel:
+		e.Text = "too many requests wait on this channel"
+	case pipe.LimitPerClient:
+		e.Status = http.StatusTooManyRequests
+		e.Text = "too many of your requests wait on this server"
+	}
+	e.Text += " (--" + LimitOption(limit) + ")"
+	return e
+}
+
+// LimitOption returns the name of the option that sets a limit of pipe.Limits, or "" for NoLimit. It is in errors,
+// and the audit log has it as the reason of a refusal.
+func LimitOption(l pipe.Limit) string {
+	switch l {
+	case pipe.LimitWaiting:
+		return "max-waiting"
+	case pipe.LimitPerChannel:
+		return "max-waiting-per-channel"
+	case pipe.LimitPerClient:
+		return "max-waiting-per-client"
+	}
+	return ""
+}

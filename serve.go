@@ -1,0 +1,222 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"httpipe/access"
+	"httpipe/cli"
+	"httpipe/httpapi"
+	"httpipe/metrics"
+	"httpipe/pipe"
+	"httpipe/process"
+	"httpipe/store"
+)
+
+// serve runs the relay. It stops its parts in reverse order: the audit log outlives the server, whose last answers
+// depend on it, and the metrics show how the server stops.
+//
+//	SIGTERM ──▶ waiters get 503 ──▶ exchanges end, or are cut ──▶ answers go out ──▶ log is closed
+func serve(ctx context.Context, c *cli.Config, stdout, stderr io.Writer) (err error) {
+	logger := newLogger(c, stderr)
+	if err := process.Drop(c.DropTo, logFiles(c)...); err != nil {
+		return err
+	}
+	for _, warning := range cli.UnknownVariables(os.Environ()) {
+		logger.Warn(warning)
+	}
+	stop, stopped := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stopped()
+
+	process.TuneMemory(logger)
+	waiting, err := process.WaitingLimit(c.MaxWaiting)
+	if err != nil {
+		return err
+	}
+	guard, err := secretGuard(c)
+	if err != nil {
+		return err
+	}
+	var log *store.Log
+	listening := []any{"version", buildVersion(), "audit", string(c.Audit)}
+	if c.Audit != cli.AuditOff {
+		process.TuneProcessors()
+		if log, err = openLog(c, logger); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, log.Close()) }()
+		listening = append(listening, "audit_db", c.AuditDB)
+	}
+	key := ""
+	if guard == nil {
+		if guard, key, err = openGuard(c); err != nil {
+			return err
+		}
+	}
+	config := serverConfig(c, log, guard, waiting, logger)
+	server, err := httpapi.New(config)
+	if err != nil {
+		return err
+	}
+	if config.Metrics != nil {
+		addr, stopMetrics, err := serveMetrics(ctx, c, config.Metrics, logger)
+		if err != nil {
+			return err
+		}
+		defer stopMetrics()
+		listening = append(listening, "metrics_addr", addr)
+	}
+	listener, err := listen(ctx, c)
+	if err != nil {
+		return err
+	}
+	logger.Info("listening", append([]any{"addr", listener.Addr().String()}, listening...)...)
+	warnIfOpen(c, logger, guard, listener.Addr())
+	announce(c, logger, listener.Addr(), key, firstTerminal(stderr, stdout))
+	err = accept(stop, server, listener)
+	drain(ctx, c, server, logger)
+	return err
+}
+
+// accept serves until stop is done, or the listener fails.
+func accept(stop context.Context, server *httpapi.Server, listener net.Listener) error {
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("cannot accept connections: %w", err)
+	case <-stop.Done():
+		return nil
+	}
+}
+
+// drain stops the server. Running exchanges have --drain-timeout to end.
+func drain(ctx context.Context, c *cli.Config, server *httpapi.Server, logger *slog.Logger) {
+	logger.Info("stopping", "drain_timeout", c.DrainTimeout.String())
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.DrainTimeout)
+	defer cancel()
+	ctx, cut := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM) // a second signal cuts at once
+	defer cut()
+	if err := server.Shutdown(ctx); err != nil {
+		logger.Warn("did not shut down cleanly", "error", err)
+	}
+}
+
+// logFiles returns the files of the audit log and its key, whether they exist or not, or nothing if there is to be no log.
+func logFiles(c *cli.Config) []string {
+	if c.Audit == cli.AuditOff {
+		return nil
+	}
+	files := []string{c.AuditDB, c.AuditDB + "-wal", c.AuditDB + "-shm", c.AuditDB + "-journal"}
+	return append(files, access.KeyFiles(cli.KeyPath(c.AuditDB))...)
+}
+
+func openLog(c *cli.Config, logger *slog.Logger) (*store.Log, error) {
+	return store.Open(store.Config{
+		Path:      c.AuditDB,
+		Version:   buildVersion(),
+		Retention: c.AuditRetention,
+		Logger:    logger,
+	})
+}
+
+func serverConfig(c *cli.Config, log *store.Log, guard *access.Guard, waiting int, logger *slog.Logger) httpapi.Config {
+	var counts *metrics.Metrics
+	if c.MetricsAddr != "" {
+		counts = metrics.New()
+	}
+	return httpapi.Config{
+		Log:            log,
+		Metrics:        counts,
+		Strict:         c.Audit == cli.AuditStrict,
+		BestEffort:     c.Audit == cli.AuditBestEffort,
+		Guard:          guard,
+		RequestTimeout: c.RequestTimeout,
+		ReadAhead:      int(c.ReadAhead),
+		MaxBody:        c.MaxBody,
+		StallTimeout:   c.StallTimeout,
+		SilenceTimeout: c.SilenceTimeout,
+		Limits:         pipe.Limits{Waiting: waiting, PerChannel: c.MaxWaitingPerChannel, PerClient: c.MaxWaitingPerClient},
+		RatePerClient:  c.RatePerClient,
+		ClientIPHeader: c.ClientIPHeader,
+		MaxHeader:      int(c.MaxHeader),
+		HeaderTimeout:  c.HeaderTimeout,
+		RequireHTTPS:   c.RequireHTTPS,
+		CORSOrigins:    strings.Split(c.CORSOrigin, ","),
+		Logger:         logger,
+	}
+}
+
+// listen opens the port. Keep-alive probes detect within a minute that a client's host has vanished.
+func listen(ctx context.Context, c *cli.Config) (net.Listener, error) {
+	config := net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{
+		Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 3,
+	}}
+	listener, err := config.Listen(ctx, "tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("port %d is in use by another program; choose another with --port (0: any free port)", c.Port)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on port %d: %w", c.Port, err)
+	}
+	return listener, nil
+}
+
+func newLogger(c *cli.Config, w io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: c.LogLevel}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// baseURL returns the address at which a browser on this machine finds the server.
+func baseURL(host string, addr net.Addr) string {
+	port := 0
+	if tcp, ok := addr.(*net.TCPAddr); ok {
+		port = tcp.Port
+		if tcp.IP.IsUnspecified() {
+			host = "localhost"
+		}
+	}
+	return "http://" + net.JoinHostPort(host, strconv.Itoa(port))
+}
+
+// firstTerminal returns the first of the outputs that is a terminal, or nil.
+func firstTerminal(outputs ...io.Writer) io.Writer {
+	for _, w := range outputs {
+		if cli.IsTerminal(w) {
+			return w
+		}
+	}
+	return nil
+}
+
+// announce shows what to open. A terminal, if there is one, shows the audit key too; the log must not contain it, since
+// others may read the log. With a secret there is no key.
+func announce(c *cli.Config, logger *slog.Logger, addr net.Addr, key string, terminal io.Writer) {
+	url := baseURL(c.Host, addr)
+	switch {
+	case terminal != nil:
+		text := "\nTo try it, open " + url + "/\n"
+		if key != "" {
+			text += "The audit log:  " + url + "/audit#token=" + key + "\n"
+		}
+		fmt.Fprint(terminal, text+"Ctrl-C stops the server.\n\n")
+	case key == "":
+	case c.Audit == cli.AuditOff:
+		logger.Info("nobody can open /audit/live: only a terminal shows its key, and there is none; with --auth-secret the secret opens it")
+	default:
+		logger.Info("the audit key opens /audit; \"httpipe audit key\" prints it", "audit_key_file", cli.KeyPath(c.AuditDB))
+	}
+}
