@@ -1,12 +1,16 @@
 package docs
 
 import (
+	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"httpipe/test/kit"
 )
 
 var (
@@ -64,7 +68,7 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-// TestFrontPage keeps README.md short, and in the present: it names no request that the server does not know.
+// TestFrontPage keeps README.md short, and the examples free of what looks like a version.
 func TestFrontPage(t *testing.T) {
 	if lines := strings.Count(read(t, "README.md"), "\n"); lines > 175 {
 		t.Errorf("README.md has %d lines: move something to docs/", lines)
@@ -72,6 +76,38 @@ func TestFrontPage(t *testing.T) {
 	for _, page := range pages(t) {
 		if page != "docs/performance.md" && strings.Contains(read(t, page), "v1/") { // its measurements have such names
 			t.Errorf("%s has an example in v1/, which looks like a version; take demo/", page)
+		}
+	}
+}
+
+// TestRequests compares the paths that docs/http.md lists with those of the OpenAPI document. README.md lists some of them.
+func TestRequests(t *testing.T) {
+	p := kit.Start(t, t.TempDir())
+	var document struct{ Paths map[string]any }
+	if err := json.Unmarshal([]byte(<-kit.Curl(p.URL+"/openapi.json")), &document); err != nil {
+		t.Fatal(err)
+	}
+	delete(document.Paths, "/assets/{file}") // which only the server's own pages request
+	known := slices.Sorted(maps.Keys(document.Paths))
+	listed := func(page string) []string {
+		paths := map[string]bool{}
+		for _, row := range regexp.MustCompile("(?m)^\\| (`(?:GET|HEAD|POST|DELETE).*?) \\|").FindAllStringSubmatch(read(t, page), -1) {
+			for _, path := range regexp.MustCompile("/[^` ]*").FindAllString(row[1], -1) {
+				paths[path] = true
+			}
+		}
+		return slices.Sorted(maps.Keys(paths))
+	}
+	if got := listed("docs/http.md"); !slices.Equal(got, known) {
+		t.Errorf("docs/http.md lists %q, the OpenAPI document %q", got, known)
+	}
+	front := listed("README.md")
+	if len(front) < 2 {
+		t.Errorf("README.md lists %q", front)
+	}
+	for _, path := range front {
+		if !slices.Contains(known, path) {
+			t.Errorf("README.md lists %s, which the OpenAPI document does not have", path)
 		}
 	}
 }
