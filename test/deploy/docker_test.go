@@ -169,7 +169,7 @@ func TestDockerContext(t *testing.T) {
 	}
 }
 
-// TestDockerEngine builds the image and runs it, as the README says.
+// TestDockerEngine builds the image and runs it, as docs/deploy.md says.
 func TestDockerEngine(t *testing.T) {
 	if out, err := exec.Command("docker", "info").CombinedOutput(); err != nil {
 		t.Skipf("no Docker engine here: %s", bytes.TrimSpace(out))
