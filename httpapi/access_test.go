@@ -329,7 +329,7 @@ func TestWrongTokensAreLimited(t *testing.T) {
 
 // guessed makes guesses until the client may make no more for now, and returns the answer to the last. One is forgiven every
 // two seconds, so on a slow machine the first of too many is not.
-func (r *relay) guessed(path string, headers ...string) *answer {
+func (r *testServer) guessed(path string, headers ...string) *answer {
 	r.t.Helper()
 	for range 10 * failuresPerMinute {
 		if a := r.dial().get(path, append(headers, bearer("guess"))...).answer(); a.StatusCode != 401 {
