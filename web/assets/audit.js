@@ -2,12 +2,13 @@
 // that a view can be shared. What happens now is in audit-live.js, what happened in audit-history.js and
 // audit-summary.js.
 
-import {Failure, isToken, keepToken} from './audit-data.js';
+import {Failure, keepToken} from './audit-data.js';
 import {detail, list} from './audit-history.js';
 import {watch} from './audit-live.js';
 import {write} from './audit-rows.js';
 import {summarize} from './audit-summary.js';
 import {outcomes} from './audit-words.js';
+import {isToken} from './token.js';
 
 const $ = id => document.getElementById(id);
 const form = $('filter');

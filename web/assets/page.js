@@ -5,6 +5,7 @@ import {copy} from './clipboard.js';
 import {printing, saving, sending} from './curl.js';
 import {End} from './end.js';
 import {channelIn, disposition, fileName, harmless, isName, randomName, rule} from './names.js';
+import {isToken} from './token.js';
 import {receive, send} from './transfer.js';
 import {received, sent, size} from './words.js';
 
@@ -101,7 +102,7 @@ function start(end) {
 // tokenTyped returns the token, or null if no header can hold it. It is kept nowhere but in its field.
 function tokenTyped() {
 	const token = $('token').value.trim();
-	return /^[\x21-\x7e]*$/.test(token) ? token : null;
+	return token === '' || isToken(token) ? token : null;
 }
 
 // Sending.

@@ -6,10 +6,11 @@
 // A 200 without Httpipe-Exchange comes from something in between, and says nothing.
 
 import {fileName} from './names.js';
+import {authorization} from './token.js';
 
 // JSON, because an error of a receiver has no text otherwise.
 function headers(token) {
-	return {Accept: 'application/json', ...token && {Authorization: `Bearer ${token}`}};
+	return {Accept: 'application/json', ...authorization(token)};
 }
 
 // answered returns what a response other than success says.

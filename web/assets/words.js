@@ -57,9 +57,12 @@ const receivers = {
 // Of these the server's own line says more.
 const explained = ['refused', 'unauthorized', 'forbidden', 'bad_name', 'bad_request'];
 
+// notHttpipe says that an answer is not from httpipe.
+export const notHttpipe = status => `Something between this browser and httpipe answered ${status}.`;
+
 // why says what the answer of a server that refuses or fails means to those for whom the words are.
 function why({status, code, line, retryAfter}, words) {
-	const who = code ? `The server answered ${status} (${code}).` : `Something between this browser and httpipe answered ${status}.`;
+	const who = code ? `The server answered ${status} (${code}).` : notHttpipe(status);
 	return [
 		words[code] ?? who,
 		line && (!words[code] || explained.includes(code)) && `It says: ${line}.`,
