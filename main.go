@@ -6,9 +6,19 @@
 //	curl -d hello  http://localhost:3000/channels/demo/hello     # waits
 //	curl           http://localhost:3000/channels/demo/hello     # prints hello; both return
 //
-// Package pipe matches and relays, package store keeps the audit log, package access knows who may do what,
-// package metrics counts, package httpapi speaks HTTP, package cli is the command line, and package process
-// prepares the operating system's process. This package starts and stops the relay; see serve.go.
+// This package starts and stops the relay; see serve.go. The other packages, from the outside in:
+//
+//	cli         the command line
+//	process     the operating system's process: user, files, memory
+//	httpapi     the HTTP server: routes, permissions, lists, live view, audit API
+//	web         its pages, manual and OpenAPI document
+//	relay       the relay path: from a producer's connection to a consumer's
+//	reply       what a client is told: outcomes as statuses, headers and bodies
+//	access      tokens and permissions
+//	audit       events as rows of the log, and questions about it
+//	metrics     counters for Prometheus
+//	store       the audit log, in SQLite; migrations has its schema
+//	pipe        the core: it matches producers with consumers and decides how an exchange ends
 package main
 
 import (

@@ -80,7 +80,9 @@ func TestImports(t *testing.T) {
 		"./metrics":    {"httpipe/pipe", "httpipe/store", "github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_golang/prometheus/collectors", "github.com/prometheus/client_golang/prometheus/promhttp"},
 		"./audit":      {"httpipe/pipe", "httpipe/reply", "httpipe/store"},
 		"./reply":      {"httpipe/pipe"},
-		"./httpapi":    {"httpipe/access", "httpipe/audit", "httpipe/reply", "httpipe/metrics", "httpipe/pipe", "httpipe/store", uuid, "github.com/gorilla/handlers", "github.com/hashicorp/golang-lru/v2/simplelru", unix, "golang.org/x/time/rate"},
+		"./relay":      {"httpipe/pipe", "httpipe/reply", unix},
+		"./web":        {},
+		"./httpapi":    {"httpipe/access", "httpipe/audit", "httpipe/metrics", "httpipe/pipe", "httpipe/relay", "httpipe/reply", "httpipe/store", "httpipe/web", uuid, "github.com/gorilla/handlers", "github.com/hashicorp/golang-lru/v2/simplelru", "golang.org/x/time/rate"},
 
 		"./process": {"github.com/KimMachineGun/automemlimit/memlimit", unix},
 		"./cli":     {"httpipe/access", "httpipe/audit", "httpipe/pipe", "httpipe/process", "httpipe/store", "github.com/dustin/go-humanize", "github.com/peterbourgon/ff/v3", "github.com/peterbourgon/ff/v3/ffcli", "golang.org/x/term"},

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -12,78 +11,86 @@ import (
 	"httpipe/reply"
 )
 
-// failuresPerMinute is how many tokens of one client may be wrong in a minute. After that only those are looked at
-// that have been good before: nobody can go through secrets here, nor keep others out who come from the same address.
+// failuresPerMinute is how many wrong tokens of one client are judged in a minute. After that, only tokens that were
+// accepted before are judged: so a client cannot guess tokens, and cannot lock out others that share its address.
 const failuresPerMinute = 30
 
-// What comes with a 401. It does not offer Basic: on that a browser asks for a password, keeps it, and sends it along
-// with whatever any page makes it ask for, and a GET takes a message.
+// The values of WWW-Authenticate. They do not offer Basic: a browser would ask for a password, keep it, and send it with
+// every request that any page makes it send, and a GET consumes a message.
 const (
 	challenge        = `Bearer realm="httpipe"`
 	challengeInvalid = challenge + `, error="invalid_token"`
 )
 
-// requires returns h for those who have a permission on what the path names. Others are told what is missing, and
-// nothing of what there is.
-func (s *Server) requires(p access.Permission, h handler) handler {
-	return func(w http.ResponseWriter, r *http.Request, key pipe.Key) {
-		if s.permits(w, r, p, key) {
-			h(w, r, key)
+// A gate checks tokens and permissions.
+type gate struct {
+	guard    *access.Guard
+	failures *rates // of wrong tokens
+	clients  *clients
+	refusals *refusals
+}
+
+// requires returns h for clients that have a permission on what the path names. Other clients learn which permission is
+// missing, and nothing about channels.
+func (g *gate) requires(p access.Permission, h handler) handler {
+	return func(w http.ResponseWriter, r *request) {
+		if g.permits(w, r, p, r.Key) {
+			h(w, r)
 		}
 	}
 }
 
-// permits reports whether the sender of r has the permission for key. If not, it has been answered.
-func (s *Server) permits(w http.ResponseWriter, r *http.Request, p access.Permission, key pipe.Key) bool {
-	why := s.judge(r, p, key)
+// permits reports whether the client has the permission for key. If not, it has answered r.
+func (g *gate) permits(w http.ResponseWriter, r *request, p access.Permission, key pipe.Key) bool {
+	why := g.judge(r, p, key)
 	if why == nil {
 		return true
 	}
-	s.recordRefusal(r, key, roleOf(p), string(p)+": "+why.Error())
-	refuse(w, r, s.denial(why, p, key))
+	g.refusals.record(r, key, roleOf(p), string(p)+": "+why.Error())
+	r.Refuse(w, g.denial(why, p, key))
 	return false
 }
 
-// judge returns why the sender of r may not do what takes the permission, and nil for one who may. Without a secret a
-// credential that is not needed is not looked at: it may be meant for a proxy in front, or for nobody.
-func (s *Server) judge(r *http.Request, p access.Permission, key pipe.Key) error {
-	guard, v := s.config.Guard, visitorOf(r)
-	allowed := suffices(guard.Nobody(), p, key)
+// judge returns why the client lacks the permission for key, or nil if it has it. Without --auth-secret, credentials that
+// are not needed are not judged: they may be meant for a proxy in front.
+func (g *gate) judge(r *request, p access.Permission, key pipe.Key) error {
+	allowed := suffices(g.guard.Nobody(), p, key)
 	switch {
-	case allowed && (v == nil || guard.Open()):
+	case allowed && (r.credentials.count == 0 || g.guard.Open()):
 		return nil
-	case v == nil:
+	case r.credentials.count == 0:
 		return access.NoToken
 	}
-	if err := s.identify(r, v); err != nil {
+	if err := g.identify(r); err != nil {
 		return err
 	}
-	if !suffices(v.bearer, p, key) {
+	if !suffices(r.credentials.bearer, p, key) {
 		return access.NotGranted
 	}
 	return nil
 }
 
-// identify finds out who the visitor is that sent r.
-func (s *Server) identify(r *http.Request, v *visitor) (err error) {
-	if v.credentials > 1 {
+// identify judges the credentials and sets their bearer.
+func (g *gate) identify(r *request) (err error) {
+	c := &r.credentials
+	if c.count > 1 {
 		return access.SeveralTokens
 	}
 	now := time.Now()
-	client := group(s.clientAddr(r))
-	if s.failures.due(client, now) > 0 && !s.config.Guard.Known(v.credential) {
+	client := group(g.clients.addr(r))
+	if g.failures.due(client, now) > 0 && !g.guard.Known(c.last) {
 		return access.TooManyWrong
 	}
-	v.bearer, err = s.config.Guard.Judge(v.credential, now)
+	c.bearer, err = g.guard.Judge(c.last, now)
 	if err == access.Malformed || err == access.Foreign || err == access.Critical {
-		s.failures.wait(client, now)
+		g.failures.wait(client, now)
 	}
 	return err
 }
 
-// suffices reports whether somebody may do what takes the permission with what the path names: a channel, a namespace,
-// or everything. What a list shows is for whoever makes it, but all of a namespace is deleted, or nothing, and what a look at
-// all channels shows, or at their history, is for whoever may see all of it.
+// suffices reports whether the bearer has the permission for what the key names: a channel, a namespace, or everything. A
+// list is filtered by the handler, so it needs the permission on any channel. A namespace is deleted, and a history is
+// shown, only as a whole, so these need the permission on every channel.
 func suffices(b *access.Bearer, p access.Permission, key pipe.Key) bool {
 	switch {
 	case key.Channel != "":
@@ -99,18 +106,8 @@ func suffices(b *access.Bearer, p access.Permission, key pipe.Key) bool {
 	}
 }
 
-// recordRefusal puts on record that r was turned away before it came to the broker.
-func (s *Server) recordRefusal(r *http.Request, key pipe.Key, role pipe.Role, reason string) {
-	s.config.Metrics.CountRefused(role)
-	if s.audit == nil {
-		return
-	}
-	client := s.client(r)
-	s.audit.RecordRefusal(key, role, reason, client, group(client.Addr))
-}
-
-// denial is what somebody is told who may not.
-func (s *Server) denial(why error, p access.Permission, key pipe.Key) *reply.Error {
+// denial returns the answer to a client that lacks the permission.
+func (g *gate) denial(why error, p access.Permission, key pipe.Key) *reply.Error {
 	what := string(p) + " on " + key.String()
 	switch {
 	case key.Namespace == "" && p == access.Audit:
@@ -124,7 +121,7 @@ func (s *Server) denial(why error, p access.Permission, key pipe.Key) *reply.Err
 	}
 	f := reply.Error{Status: http.StatusUnauthorized, Code: reply.CodeUnauthorized, Challenge: challengeInvalid}
 	const howToGetKey = "on the machine of the server \"httpipe audit key\" prints it"
-	open := s.config.Guard.Open()
+	open := g.guard.Open()
 	switch why {
 	case access.NoToken:
 		f.Challenge = challenge
@@ -169,26 +166,11 @@ func roleOf(p access.Permission) pipe.Role {
 	return ""
 }
 
-// bearerOf returns as whom the sender of r was let in.
-func (s *Server) bearerOf(r *http.Request) *access.Bearer {
-	if v := visitorOf(r); v != nil && v.bearer != nil {
-		return v.bearer
+// visible returns the channels of a namespace that the client may see, in the same array.
+func (g *gate) visible(r *request, namespace string, channels []string) []string {
+	bearer := r.credentials.bearer
+	if bearer == nil {
+		bearer = g.guard.Nobody()
 	}
-	return s.config.Guard.Nobody()
-}
-
-// visible returns those of a namespace's channels that the sender of r may see, in the same array.
-func (s *Server) visible(r *http.Request, namespace string, channels []string) []string {
-	bearer := s.bearerOf(r)
 	return slices.DeleteFunc(channels, func(channel string) bool { return !bearer.May(access.Look, namespace, channel) })
-}
-
-// visibleState returns all channels that the sender of r may see, by namespace.
-func (s *Server) visibleState(r *http.Request) map[string][]string {
-	state := s.broker.State()
-	for namespace, channels := range state {
-		state[namespace] = s.visible(r, namespace, channels)
-	}
-	maps.DeleteFunc(state, func(_ string, channels []string) bool { return len(channels) == 0 })
-	return state
 }

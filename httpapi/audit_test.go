@@ -23,7 +23,7 @@ import (
 
 // An audited relay has an audit log.
 type audited struct {
-	*relay
+	*testServer
 	path string
 	db   *sql.DB // the log's file, as anybody may open it
 }
@@ -42,7 +42,7 @@ func startAudited(t *testing.T, changes ...func(*Config)) *audited {
 		t.Cleanup(func() { log.Close() })
 		c.Log = log
 	}
-	a.relay = start(t, append(changes, open)...)
+	a.testServer = start(t, append(changes, open)...)
 	var err error
 	if a.db, err = sql.Open("sqlite3", "file:"+a.path); err != nil {
 		t.Fatal(err)

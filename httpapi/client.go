@@ -1,47 +1,55 @@
 package httpapi
 
 import (
-	"net/http"
+	"log/slog"
 	"net/netip"
 	"strings"
+	"sync"
 
 	"httpipe/pipe"
+	"httpipe/relay"
 )
 
-// requestIDHeaders are where platforms put the id under which they know a request, the first one first.
+// requestIDHeaders are the headers in which platforms send their id of a request. The first one that is set counts.
 var requestIDHeaders = []string{"Fly-Request-Id", "X-Request-Id"}
 
-// client returns who sent r, as the books know it.
-func (s *Server) client(r *http.Request) pipe.Client {
-	c := pipe.Client{Addr: s.clientAddr(r), Agent: r.UserAgent(), Subject: subject(r)}
+// clients finds out which client sent a request.
+type clients struct {
+	header string // that a trusted proxy sets to the client's address; "": none
+	logger *slog.Logger
+	warned sync.Once // that the header holds no address
+}
+
+// of returns the client that sent r, as the audit log shows it.
+func (c *clients) of(r *request) pipe.Client {
+	client := pipe.Client{Addr: c.addr(r), Agent: r.UserAgent(), Subject: r.credentials.subject()}
 	for _, name := range requestIDHeaders {
-		if c.RequestID = r.Header.Get(name); c.RequestID != "" {
+		if client.RequestID = r.Header.Get(name); client.RequestID != "" {
 			break
 		}
 	}
-	return c
+	return client
 }
 
-// clientAddr is the address of the client: the one in the trusted header, if there is one, or else the
-// other end of the connection. Of a list the last entry counts: our own proxy has added it, and a client can have
-// sent all entries before it. A header that holds no address is logged once: without a word each client
-// would count as the proxy.
-func (s *Server) clientAddr(r *http.Request) string {
-	name := s.config.ClientIPHeader
-	if values := r.Header.Values(name); len(values) > 0 {
+// addr returns the address of the client: the one in the trusted header, if it is set, or else that of the connection.
+// Of a list the last entry counts: our own proxy has added it, and a client can have sent all entries before it. A
+// header that holds no address is logged once: otherwise all clients would count as the proxy, and nothing would say
+// so.
+func (c *clients) addr(r *request) string {
+	if values := r.Header.Values(c.header); len(values) > 0 {
 		text := lastOf(values)
 		if addr, ok := parseClient(text); ok {
 			return addr
 		}
-		s.noAddress.Do(func() {
-			s.config.Logger.Warn("--client-ip-header names a header that holds no IP address; the address of the connection counts instead (logged once)",
-				"header", name, "value", text[:min(len(text), 100)], "connection", r.RemoteAddr)
+		c.warned.Do(func() {
+			c.logger.Warn("--client-ip-header names a header that holds no IP address; the address of the connection counts instead (logged once)",
+				"header", c.header, "value", text[:min(len(text), 100)], "connection", r.RemoteAddr)
 		})
 	}
-	if c := connOf(r); c != nil {
-		return c.client
+	if r.Conn != nil {
+		return r.Conn.Addr
 	}
-	return addressOf(r.RemoteAddr)
+	return relay.AddrOf(r.RemoteAddr)
 }
 
 // parseClient reads an address that may have a port and, if it is of IPv6, brackets.
@@ -58,14 +66,6 @@ func parseClient(text string) (addr string, ok bool) {
 	return ip.Unmap().WithZone("").String(), err == nil
 }
 
-// addressOf returns the address of an end of a connection, without its port.
-func addressOf(end string) string {
-	if connection, err := netip.ParseAddrPort(end); err == nil {
-		return connection.Addr().Unmap().WithZone("").String()
-	}
-	return end
-}
-
 // lastOf returns the last entry of a header that may be a list, "" if there is none.
 func lastOf(values []string) string {
 	if len(values) == 0 {
@@ -75,8 +75,8 @@ func lastOf(values []string) string {
 	return strings.TrimSpace(last[strings.LastIndex(last, ",")+1:])
 }
 
-// group is what counts as one client: an address, but of IPv6 the network that one household or one
-// machine is given.
+// group returns what counts as one client for limits: an address, or of IPv6 the network that a provider gives to one
+// household or machine.
 func group(addr string) string {
 	if ip, err := netip.ParseAddr(addr); err == nil && ip.Is6() {
 		if network, err := ip.Prefix(64); err == nil {

@@ -25,7 +25,7 @@ type client struct {
 
 // dial connects a client. It stays connected until it or the test ends: a connection that nothing refers
 // to is closed by the garbage collector, which looks like a client that left.
-func (r *relay) dial() *client {
+func (r *testServer) dial() *client {
 	r.t.Helper()
 	c := r.connect()
 	r.t.Cleanup(func() { c.Close() })
@@ -33,7 +33,7 @@ func (r *relay) dial() *client {
 }
 
 // connect is dial for a client that closes by itself.
-func (r *relay) connect() *client {
+func (r *testServer) connect() *client {
 	r.t.Helper()
 	conn, err := net.Dial("tcp", r.addr)
 	if err != nil {

@@ -8,31 +8,27 @@ import (
 	"httpipe/reply"
 )
 
-// What pages of other origins may do (CORS). This is our own because gorilla/handlers' CORS knows neither routes nor an
-// answer with the headers that were asked for, but one list of methods and one of headers for everything.
-
-// forAnyPage are the methods of routes that "*" opens. The others are for pages of origins that are named: a page of any
-// site can reach a relay in its visitor's own network, and is not to see or delete there what it did not make itself.
-var forAnyPage = map[string][]string{
-	routeChannel: {"POST", "PUT", "GET"},
-	routeReceipt: {"GET"},
-	routeHealth:  {"GET"},
-	routeOpenAPI: {"GET"},
+// cors decides what pages of other origins may do. It is our own code because the CORS of gorilla/handlers has one list of
+// methods and one of headers for all routes, and cannot allow the headers that a page asks for.
+//
+// "*" opens only the routes that have anyPage. A page of any site can reach a relay in its visitor's network, and must not
+// see or delete channels there that it did not make itself.
+type cors struct {
+	origins []string // whose pages may use the API; "*" is any
 }
 
-// exposed are the headers of responses that pages may read, beside those that they always may.
+// exposed are the response headers that pages may read, in addition to those that browsers always let them read.
 var exposed = strings.Join([]string{reply.HeaderExchange, reply.HeaderError, reply.HeaderProducers, reply.HeaderConsumers,
 	"Content-Disposition", "Content-Encoding", "Retry-After"}, ", ")
 
-// never are the headers that no page may send: cookies, which are not used here, and those that are for one connection
+// never are the headers that no page may send: cookies, which the API does not use, and those that are for one connection
 // (RFC 9110, 7.6.1).
 var never = []string{"cookie", "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 
-// cross lets the page that sent r, if one of another origin did, read the response, and reports whether it may. A route that
-// is not there is for nobody.
-func (s *Server) cross(w http.ResponseWriter, r *http.Request, route string) bool {
-	origins := s.config.CORSOrigins
-	if len(origins) != 1 || origins[0] != "*" {
+// allow lets the page that sent r read the response if it may use the route, and reports whether it may. entry is nil for
+// a path without a route, which no page may use.
+func (c *cors) allow(w http.ResponseWriter, r *request, entry *route) bool {
+	if len(c.origins) != 1 || c.origins[0] != "*" {
 		w.Header().Add("Vary", "Origin")
 	}
 	origin, method := r.Header.Get("Origin"), r.Method
@@ -40,11 +36,11 @@ func (s *Server) cross(w http.ResponseWriter, r *http.Request, route string) boo
 		method = wanted
 	}
 	switch {
-	case origin == "":
+	case origin == "" || entry == nil:
 		return false
-	case slices.Contains(origins, "*") && slices.Contains(forAnyPage[route], method):
+	case slices.Contains(c.origins, "*") && slices.Contains(entry.anyPage, method):
 		origin = "*"
-	case origin == "*" || !slices.Contains(origins, origin) || s.routes[route] == nil:
+	case origin == "*" || !slices.Contains(c.origins, origin):
 		return false
 	}
 	w.Header().Set("Access-Control-Allow-Origin", origin)
@@ -52,17 +48,16 @@ func (s *Server) cross(w http.ResponseWriter, r *http.Request, route string) boo
 	return true
 }
 
-// preflightMethod returns what a page wants to do, "" if r is no preflight.
-func preflightMethod(r *http.Request) string {
+// preflightMethod returns the method that a page asks for, or "" if r is not a preflight.
+func preflightMethod(r *request) string {
 	if r.Method != http.MethodOptions {
 		return ""
 	}
 	return r.Header.Get("Access-Control-Request-Method")
 }
 
-// preflight answers a preflight whose page may do what it asks for, with the headers that it asks for, and reports whether
-// r is one.
-func preflight(w http.ResponseWriter, r *http.Request) bool {
+// preflight answers r if it is a preflight, allows the headers that the page asks for, and reports whether it has answered.
+func preflight(w http.ResponseWriter, r *request) bool {
 	method := preflightMethod(r)
 	if method == "" {
 		return false

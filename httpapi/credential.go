@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"encoding/base64"
 	"net/http"
 	"net/url"
@@ -10,59 +9,48 @@ import (
 	"httpipe/access"
 )
 
-// A visitor is who sent a request with credentials, as far as these tell. Owned by the request's handler.
-type visitor struct {
-	credentials int    // how many came, at least one
-	credential  string // the last of them; "" if it cannot be read
-	inURL       bool   // one came as ?token=
+// credentials are what a client has sent to prove who it is.
+type credentials struct {
+	count int    // how many were sent
+	last  string // the last one; "" if it cannot be read
+	inURL bool   // one was sent as ?token=
 
-	bearer *access.Bearer // nil until judged, and if nobody's
+	bearer *access.Bearer // whose they are; nil until the gate has accepted them
 }
 
-type visitorKey struct{}
-
-// visitorOf returns who sent r, or nil if it came without credentials.
-func visitorOf(r *http.Request) *visitor {
-	v, _ := r.Context().Value(visitorKey{}).(*visitor)
-	return v
-}
-
-// subject returns whose token r had, "" if it is not known or had none.
-func subject(r *http.Request) string {
-	if v := visitorOf(r); v != nil && v.bearer != nil {
-		return v.bearer.Name
+// subject returns the name of the token, or "" if it is not known or there is none.
+func (c *credentials) subject() string {
+	if c.bearer == nil {
+		return ""
 	}
-	return ""
+	return c.bearer.Name
 }
 
-// announce takes the credentials out of r, before anything else sees it, and returns r with its visitor if there were any.
-func announce(r *http.Request) *http.Request {
-	v := &visitor{}
+// takeCredentials removes the credentials from r, so that nothing else sees them, and returns them.
+func takeCredentials(r *http.Request) (c credentials) {
 	for _, header := range r.Header["Authorization"] {
-		v.present(headerCredential(header))
+		c.add(headerCredential(header))
 	}
 	delete(r.Header, "Authorization")
 	if query, tokens := cutTokens(r.URL.RawQuery); len(tokens) > 0 {
-		v.inURL = true
+		c.inURL = true
 		for _, token := range tokens {
-			v.present(token)
+			c.add(token)
 		}
 		r.URL.RawQuery = query
 		path, _, _ := strings.Cut(r.RequestURI, "?")
 		r.RequestURI = path + "?" + query
 	}
-	if v.credentials == 0 {
-		return r
-	}
-	return r.WithContext(context.WithValue(r.Context(), visitorKey{}, v))
+	return c
 }
 
-func (v *visitor) present(credential string) {
-	v.credentials++
-	v.credential = credential
+func (c *credentials) add(credential string) {
+	c.count++
+	c.last = credential
 }
 
-// headerCredential returns what an Authorization header has: a Bearer's token, or Basic's password with any user.
+// headerCredential returns the credential in an Authorization header: the token of Bearer, or the password of Basic, with
+// any user.
 func headerCredential(header string) string {
 	scheme, value, _ := strings.Cut(header, " ")
 	value = strings.TrimLeft(value, " ")
@@ -80,8 +68,8 @@ func headerCredential(header string) string {
 	return ""
 }
 
-// cutTokens returns a query without its tokens, and these. A + in one is a +: no credential has blanks, and a secret
-// in base64 that somebody pastes has the other.
+// cutTokens returns a query without its tokens, and the tokens. A + in a token stays a +: no credential contains a blank,
+// but a secret in base64 can contain a +.
 func cutTokens(query string) (rest string, tokens []string) {
 	if query == "" {
 		return "", nil

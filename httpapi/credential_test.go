@@ -123,15 +123,15 @@ func TestTokenInTheAddressIsForSaving(t *testing.T) {
 	}
 }
 
-// After announce nothing of a request has what its sender showed.
+// After newRequest, no part of a request contains a credential.
 func TestCredentialsAreTakenOut(t *testing.T) {
 	t.Parallel()
 	token := sign(t, secret, "consume:n/*")
 	for place, with := range places {
 		path, headers := with("http://relay/channels/n/c?a=b;c&wait=1", token)
-		r := announce(parseRequest(t, "GET "+path+" HTTP/1.1\r\nHost: relay\r\n"+strings.Join(append(headers, "X: y"), "\r\n")+"\r\n\r\n"))
-		if v := visitorOf(r); v.credential != token || v.inURL != (place == "query") {
-			t.Errorf("as %s it is %+v", place, v)
+		r := newRequest(parseRequest(t, "GET "+path+" HTTP/1.1\r\nHost: relay\r\n"+strings.Join(append(headers, "X: y"), "\r\n")+"\r\n\r\n"))
+		if c := r.credentials; c.last != token || c.inURL != (place == "query") {
+			t.Errorf("as %s it is %+v", place, c)
 		}
 		rest := fmt.Sprint(r.Method, r.URL, r.RequestURI, r.Header, r.Form, r.Trailer)
 		if strings.Contains(rest, token) || strings.Contains(rest, base64.StdEncoding.EncodeToString([]byte(":"+token))) {
@@ -171,14 +171,14 @@ func FuzzCredential(f *testing.F) {
 			return
 		}
 		r.RemoteAddr = "192.0.2.1:1234"
-		left := announce(r.Clone(t.Context()))
+		left := newRequest(r.Clone(t.Context()))
 		values, _ := url.ParseQuery(left.URL.RawQuery)
 		if _, asked, _ := strings.Cut(left.RequestURI, "?"); values.Has("token") || left.Header["Authorization"] != nil || asked != left.URL.RawQuery {
 			t.Errorf("a credential stays in %v %v", left.RequestURI, left.Header)
 		}
-		s.failures = newRates(failuresPerMinute)
+		s.gate.failures = newRates(failuresPerMinute)
 		w := httptest.NewRecorder()
-		serveOrAbort(t, s.handler(), w, r)
+		serveOrAbort(t, s, w, r)
 		if w.Code >= 400 {
 			if w.Code != 401 || strings.Count(w.Body.String(), "\n") != 1 {
 				t.Errorf("%d %q", w.Code, w.Body)
@@ -228,7 +228,7 @@ func BenchmarkAccess(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			h, wire := s.handler(), "HEAD "+here+" HTTP/1.1\r\nHost: relay\r\n"+test.header+"\r\n\r\n"
+			h, wire := http.Handler(s), "HEAD "+here+" HTTP/1.1\r\nHost: relay\r\n"+test.header+"\r\n\r\n"
 			b.ReportAllocs()
 			for b.Loop() {
 				h.ServeHTTP(httptest.NewRecorder(), parseRequest(b, wire))

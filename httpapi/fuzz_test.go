@@ -41,7 +41,7 @@ func FuzzRequest(f *testing.F) {
 		}
 		r.RemoteAddr = "192.0.2.1:1234"
 		w := httptest.NewRecorder()
-		serveOrAbort(t, s.handler(), w, r)
+		serveOrAbort(t, s, w, r)
 		code, text := w.Header().Get(reply.HeaderError), w.Body.String()
 		switch {
 		case w.Code < 400 && code != "":

@@ -40,8 +40,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// A relay is a Server on a port of its own.
-type relay struct {
+// A testServer is a Server on a port of its own.
+type testServer struct {
 	*Server
 	t       *testing.T
 	addr    string
@@ -50,9 +50,9 @@ type relay struct {
 }
 
 // start runs a server until the end of the test, which fails if the server complained of anything.
-func start(t *testing.T, changes ...func(*Config)) *relay {
+func start(t *testing.T, changes ...func(*Config)) *testServer {
 	t.Helper()
-	r := &relay{t: t, journal: &journal{}, served: make(chan error, 1)}
+	r := &testServer{t: t, journal: &journal{}, served: make(chan error, 1)}
 	config := Config{Guard: access.Open(auditKey), ReadAhead: 64 << 10, MaxHeader: 32 << 10, HeaderTimeout: 10 * time.Second,
 		CORSOrigins: []string{"*"}, Logger: slog.New(r.journal)}
 	for _, change := range changes {
@@ -71,7 +71,7 @@ func start(t *testing.T, changes ...func(*Config)) *relay {
 	return r
 }
 
-func (r *relay) stop() {
+func (r *testServer) stop() {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	r.Shutdown(ctx)
@@ -94,12 +94,12 @@ func eventually(t *testing.T, soon time.Duration, what string, so func() bool) {
 }
 
 // waiting waits until so many producers and consumers wait on the channel here.
-func (r *relay) waiting(producers, consumers int) {
+func (r *testServer) waiting(producers, consumers int) {
 	r.t.Helper()
 	r.waitingWithin(patience, producers, consumers)
 }
 
-func (r *relay) waitingWithin(soon time.Duration, producers, consumers int) {
+func (r *testServer) waitingWithin(soon time.Duration, producers, consumers int) {
 	r.t.Helper()
 	eventually(r.t, soon, fmt.Sprintf("%d producers and %d consumers wait", producers, consumers), func() bool {
 		p, c, _ := r.broker.Look(keyHere)
@@ -108,13 +108,13 @@ func (r *relay) waitingWithin(soon time.Duration, producers, consumers int) {
 }
 
 // vanished waits until no channel is left.
-func (r *relay) vanished() {
+func (r *testServer) vanished() {
 	r.t.Helper()
 	eventually(r.t, patience, "no channel is left", func() bool { return len(r.broker.Namespaces()) == 0 })
 }
 
 // ended waits for the end of the next exchange, which must be o.
-func (r *relay) ended(o pipe.Outcome) {
+func (r *testServer) ended(o pipe.Outcome) {
 	r.t.Helper()
 	var got string
 	eventually(r.t, patience, "an exchange ends", func() bool {

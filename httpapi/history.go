@@ -7,34 +7,43 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"httpipe/access"
 	"httpipe/audit"
 	"httpipe/pipe"
+	"httpipe/relay"
 	"httpipe/reply"
 	"httpipe/store"
 )
 
+// What a question has unless the client says otherwise.
 const (
-	// summaryTime is how long a summary is counted for if nobody says otherwise.
-	summaryTime = 50 * time.Millisecond
-	// summaryAge is how far back a summary goes if nobody says otherwise.
-	summaryAge = 24 * time.Hour
+	defaultLimit  = 100                   // rows of a page
+	defaultWithin = 50 * time.Millisecond // for a summary
+	defaultAge    = 24 * time.Hour        // of the oldest exchange in a summary
 )
 
-// defaultLimit is how many rows a page has unless the client gives a limit.
-const defaultLimit = 100
+// history answers questions about the audit log. Package audit reads the questions and writes the answers; this type is
+// the part that needs HTTP: permissions, status and headers.
+type history struct {
+	log      *store.Log // nil if there is none
+	gate     *gate
+	stopping func() bool // whether the server is stopping
+	logger   *slog.Logger
+}
 
-var noLog = reply.Error{Status: http.StatusNotFound, Code: reply.CodeNotFound, Text: "this server has no audit log (--audit=off)"}
+var (
+	noLog           = &reply.Error{Status: http.StatusNotFound, Code: reply.CodeNotFound, Text: "this server has no audit log (--audit=off)"}
+	unknownExchange = &reply.Error{Status: http.StatusNotFound, Code: reply.CodeNotFound, Text: "no such exchange is on record"}
+)
 
-// asks makes a handler of one that answers a question about a kind of thing, for those who may ask it. This is the one place
-// through which all goes that lists or counts what is on record.
-func (s *Server) asks(k *store.Kind, more []string, answer func(w http.ResponseWriter, r *http.Request, q audit.Query)) handler {
-	return func(w http.ResponseWriter, r *http.Request, _ pipe.Key) {
-		if s.config.Log == nil {
-			refuse(w, r, &noLog)
+// asks returns a handler that reads a question about a kind of rows, with further parameters if more names any, and lets
+// answer answer it if the client may ask it. Everything that lists or counts rows goes through here.
+func (h *history) asks(k *store.Kind, more []string, answer func(w http.ResponseWriter, r *request, q audit.Query)) handler {
+	return func(w http.ResponseWriter, r *request) {
+		if h.log == nil {
+			r.Refuse(w, noLog)
 			return
 		}
 		query, err := url.ParseQuery(r.URL.RawQuery) // and not URL.Query, which drops in silence what it cannot read
@@ -46,39 +55,39 @@ func (s *Server) asks(k *store.Kind, more []string, answer func(w http.ResponseW
 			q, err = audit.ParseQuery(k, query, more, time.Now())
 		}
 		if err != nil {
-			refuse(w, r, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeBadFilter, Text: err.Error()})
+			r.Refuse(w, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeBadFilter, Text: err.Error()})
 			return
 		}
 		key := pipe.Key{Namespace: q.Filter.Namespace}
 		if key.Namespace != "" {
-			key.Channel = q.Filter.Channel // which alone is one of every namespace
+			key.Channel = q.Filter.Channel // without a namespace it matches channels of all of them
 		}
-		if s.permits(w, r, access.Audit, key) {
+		if h.gate.permits(w, r, access.Audit, key) {
 			answer(w, r, q)
 		}
 	}
 }
 
-// list answers with the rows that are asked for: a page of them as JSON, or all as lines.
-func (s *Server) list(w http.ResponseWriter, r *http.Request, q audit.Query) {
+// list answers with rows: one page as JSON, or all of them as NDJSON or CSV.
+func (h *history) list(w http.ResponseWriter, r *request, q audit.Query) {
 	f := formatOf(r)
 	if f != audit.JSON {
-		s.stream(w, r, f, q)
+		h.stream(w, r, f, q)
 		return
 	}
-	page, err := s.config.Log.History().Page(r.Context(), q.Kind, q.Filter, q.Cursor, cmp.Or(q.Limit, defaultLimit))
+	page, err := h.log.History().Page(r.Context(), q.Kind, q.Filter, q.Cursor, cmp.Or(q.Limit, defaultLimit))
 	if err != nil {
-		s.unreadable(w, r, err)
+		h.unreadable(w, r, err)
 		return
 	}
 	writeText(w, f, audit.PageJSON(q.Kind, page))
 }
 
-// stream answers with all rows that are asked for, as they come. Nothing of the log is held while the client reads.
-func (s *Server) stream(w http.ResponseWriter, r *http.Request, f audit.Format, q audit.Query) {
+// stream answers with all rows, page by page. It holds no lock of the log while the client reads.
+func (h *history) stream(w http.ResponseWriter, r *request, f audit.Format, q audit.Query) {
 	out := newRows(w, f)
-	err := s.config.Log.History().Each(r.Context(), q.Kind, q.Filter, q.Cursor, q.Limit, func(page store.Page) error {
-		if s.broker.Stopping() {
+	err := h.log.History().Each(r.Context(), q.Kind, q.Filter, q.Cursor, q.Limit, func(page store.Page) error {
+		if h.stopping() {
 			return pipe.ShutDown
 		}
 		if err := out.page(page); err != nil || r.Method == http.MethodHead {
@@ -89,11 +98,11 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, f audit.Format, 
 	switch {
 	case err == nil || errors.Is(err, errHead):
 	case !out.begun && errors.Is(err, pipe.ShutDown):
-		fail(w, r, reply.ForOutcome(pipe.ShutDown, ""))
+		r.Fail(w, reply.ForOutcome(pipe.ShutDown, ""))
 	case !out.begun:
-		s.unreadable(w, r, err)
+		h.unreadable(w, r, err)
 	default:
-		breakOff() // or half of it would look whole
+		relay.Abort() // so that the client does not take it for whole
 	}
 }
 
@@ -101,40 +110,40 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, f audit.Format, 
 var errHead = errors.New("only the head was asked for")
 
 // summarize answers with counts.
-func (s *Server) summarize(w http.ResponseWriter, r *http.Request, q audit.Query) {
+func (h *history) summarize(w http.ResponseWriter, r *request, q audit.Query) {
 	if q.Filter.From.IsZero() {
 		to := q.Filter.To
 		if to.IsZero() {
 			to = time.Now()
 		}
-		q.Filter.From = to.Add(-summaryAge)
+		q.Filter.From = to.Add(-defaultAge)
 	}
-	f, within := formatOf(r), cmp.Or(q.Within, summaryTime)
+	f, within := formatOf(r), cmp.Or(q.Within, defaultWithin)
 	if f != audit.JSON {
-		within = 0 // lines have no place to say what is missing
+		within = 0 // rows cannot say what is missing
 	}
-	summary, err := s.config.Log.History().Summarize(r.Context(), q.Filter, within)
+	summary, err := h.log.History().Summarize(r.Context(), q.Filter, within)
 	if err != nil {
-		s.unreadable(w, r, err)
+		h.unreadable(w, r, err)
 		return
 	}
 	writeText(w, f, audit.SummaryText(f, summary))
 }
 
-// showExchange answers with all that is on record about an exchange.
-func (s *Server) showExchange(w http.ResponseWriter, r *http.Request, _ pipe.Key) {
-	page, ok := s.lookUp(w, r)
+// showExchange answers with the row of an exchange.
+func (h *history) showExchange(w http.ResponseWriter, r *request) {
+	page, ok := h.lookUp(w, r)
 	if !ok {
 		return
 	}
-	var key pipe.Key // none: of an unknown one only those hear who may see all
+	var key pipe.Key // empty: only a client that may see everything learns that an exchange does not exist
 	if len(page.Rows) > 0 {
 		key = pipe.Key{Namespace: page.Value(0, "namespace").(string), Channel: page.Value(0, "channel").(string)}
 	}
 	switch {
-	case !s.permits(w, r, access.Audit, key):
+	case !h.gate.permits(w, r, access.Audit, key):
 	case len(page.Rows) == 0:
-		refuse(w, r, unknownExchange)
+		r.Refuse(w, unknownExchange)
 	default:
 		f := formatOf(r)
 		if f == audit.JSON {
@@ -145,15 +154,15 @@ func (s *Server) showExchange(w http.ResponseWriter, r *http.Request, _ pipe.Key
 	}
 }
 
-// showReceipt tells either side of an exchange how it ended. Whoever knows the id may know that: no more can be guessed of an
-// id than when it was made, as 62 of its bits are random. It has no address in it.
-func (s *Server) showReceipt(w http.ResponseWriter, r *http.Request, _ pipe.Key) {
-	page, ok := s.lookUp(w, r)
+// showReceipt answers with how an exchange ended, without addresses. It needs no permission but the id, which cannot be
+// guessed: 62 of its bits are random.
+func (h *history) showReceipt(w http.ResponseWriter, r *request) {
+	page, ok := h.lookUp(w, r)
 	if !ok {
 		return
 	}
 	if len(page.Rows) == 0 {
-		refuse(w, r, unknownExchange)
+		r.Refuse(w, unknownExchange)
 		return
 	}
 	text := func(column string) string { return page.Value(0, column).(string) }
@@ -167,44 +176,40 @@ func (s *Server) showReceipt(w http.ResponseWriter, r *http.Request, _ pipe.Key)
 	reply.JSON(http.StatusOK, answer).Write(w)
 }
 
-var unknownExchange = &reply.Error{Status: http.StatusNotFound, Code: reply.CodeNotFound, Text: "no such exchange is on record"}
-
-// lookUp returns the exchange that the path names as a page of one row, or of none if there is none. It returns false if it has
-// answered.
-func (s *Server) lookUp(w http.ResponseWriter, r *http.Request) (store.Page, bool) {
-	if s.config.Log == nil {
-		refuse(w, r, &noLog)
+// lookUp returns the exchange that the path names as a page of one row, or of none if there is none. It returns false if it
+// has answered r.
+func (h *history) lookUp(w http.ResponseWriter, r *request) (store.Page, bool) {
+	if h.log == nil {
+		r.Refuse(w, noLog)
 		return store.Page{}, false
 	}
-	path := strings.TrimSuffix(rawPath(r), "/")
-	id := path[strings.LastIndex(path, "/")+1:]
-	history := s.config.Log.History()
-	page, err := history.Exchange(r.Context(), id)
+	history := h.log.History()
+	page, err := history.Exchange(r.Context(), r.parameter)
 	if err == nil && len(page.Rows) == 0 {
 		// A consumer knows the id before it is on disk.
-		if err = s.config.Log.Sync(); err == nil {
-			page, err = history.Exchange(r.Context(), id)
+		if err = h.log.Sync(); err == nil {
+			page, err = history.Exchange(r.Context(), r.parameter)
 		}
 	}
 	if err != nil {
-		s.unreadable(w, r, err)
+		h.unreadable(w, r, err)
 		return page, false
 	}
 	return page, true
 }
 
-// unreadable answers somebody for whom the log could not be read.
-func (s *Server) unreadable(w http.ResponseWriter, r *http.Request, err error) {
+// unreadable answers r when the log could not be read.
+func (h *history) unreadable(w http.ResponseWriter, r *request, err error) {
 	if errors.Is(err, context.Canceled) {
-		hangUp() // the client is gone
+		relay.Abort() // the client is gone
 	}
-	s.config.Logger.LogAttrs(r.Context(), slog.LevelWarn, "the audit log cannot be read", slog.Any("error", err))
-	refuse(w, r, &reply.Error{Status: http.StatusServiceUnavailable, Code: reply.CodeAuditUnavailable, RetryAfter: 1,
+	h.logger.LogAttrs(r.Context(), slog.LevelWarn, "the audit log cannot be read", slog.Any("error", err))
+	r.Refuse(w, &reply.Error{Status: http.StatusServiceUnavailable, Code: reply.CodeAuditUnavailable, RetryAfter: 1,
 		Text: "the audit log cannot be read now"})
 }
 
 // formatOf returns the first format that r accepts, or JSON if it names none.
-func formatOf(r *http.Request) audit.Format {
+func formatOf(r *request) audit.Format {
 	return audit.Format(reply.Negotiate(r.Header["Accept"], string(audit.JSON), string(audit.JSON), string(audit.NDJSON), string(audit.CSV)))
 }
 

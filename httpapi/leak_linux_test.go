@@ -44,15 +44,13 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	if grown := after.heap - before.heap; grown > 2<<20 {
 		t.Errorf("the heap has grown by %d bytes", grown)
 	}
-	r.watch.mu.Lock()
-	defer r.watch.mu.Unlock()
-	if n := len(r.watch.conns); n > 0 {
+	if n := r.relay.Connections(); n > 0 {
 		t.Errorf("%d connections are watched still", n)
 	}
 }
 
 // comeAndGo has n clients do so, some at a time.
-func comeAndGo(r *relay, n int) {
+func comeAndGo(r *testServer, n int) {
 	var group sync.WaitGroup
 	places := make(chan struct{}, 100)
 	for i := range n / 2 {
@@ -66,7 +64,7 @@ func comeAndGo(r *relay, n int) {
 }
 
 // comeAndGoTwo has a pair of clients that need not meet.
-func comeAndGoTwo(r *relay, i int) {
+func comeAndGoTwo(r *testServer, i int) {
 	path := fmt.Sprintf("/channels/n%d/c%d", i%7, i)
 	p, c := r.connect(), r.connect()
 	defer p.Close()

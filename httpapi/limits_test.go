@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"httpipe/pipe"
+	"httpipe/relay"
 )
 
 func (a *answer) retryAfter(least, most int) *answer {
@@ -116,9 +117,9 @@ func TestClientAddr(t *testing.T) {
 		{"X-Real-IP", []string{"[fe80::1%25eth0]:443"}, "fe80::1"},
 		{"X-Real-IP", []string{"[fe80::1%eth0]"}, "fe80::1"},
 	} {
-		s := &Server{config: Config{ClientIPHeader: test.header}} // it has no logger: none of these is logged
+		c := &clients{header: test.header} // without a logger: none of these is logged
 		r := &http.Request{RemoteAddr: "198.51.100.7:4321", Header: http.Header{"X-Real-Ip": test.values}}
-		if got := s.clientAddr(r); got != test.want {
+		if got := c.addr(&request{Request: relay.Request{Request: r}}); got != test.want {
 			t.Errorf("trusting %q, given %q: %s, want %s", test.header, test.values, got, test.want)
 		}
 	}
@@ -130,10 +131,10 @@ func TestNoClientAddr(t *testing.T) {
 	for _, value := range []string{"nonsense", "", "unknown", "203.0.113.7:", "203.0.113.7:65536", "203.0.113.7:http", "[2001:db8::1", "[203.0.113.7]:80",
 		"[203.0.113.7]", "[]", "[]:80", "]", "for=203.0.113.7", "relay.example.com", "192.0.2.1,", "x\xff\" level=ERROR " + strings.Repeat("x", 8<<10)} {
 		var log strings.Builder
-		s := &Server{config: Config{ClientIPHeader: "X-Real-IP", Logger: slog.New(slog.NewTextHandler(&log, nil))}}
+		c := &clients{header: "X-Real-IP", logger: slog.New(slog.NewTextHandler(&log, nil))}
 		for range 2 {
 			r := &http.Request{RemoteAddr: "198.51.100.7:4321", Header: http.Header{"X-Real-Ip": {value}}}
-			if got := s.clientAddr(r); got != "198.51.100.7" {
+			if got := c.addr(&request{Request: relay.Request{Request: r}}); got != "198.51.100.7" {
 				t.Errorf("given %.20q: %s", value, got)
 			}
 		}

@@ -30,7 +30,9 @@ const (
 type live struct {
 	look     func(limit int) pipe.Snapshot
 	every    time.Duration
-	patience time.Duration // with a viewer that does not take what it is sent
+	patience time.Duration // with a viewer that does not read
+
+	bodyTimeout time.Duration // for the body of a GET
 
 	ctx  context.Context // done when the viewers have to leave
 	stop func()          // makes them, and lets in no more
@@ -133,33 +135,33 @@ func (l *live) show(ctx context.Context, send func([]byte) error) {
 	}
 }
 
-// showLive sends who waits and what runs, as server-sent events, until the client hangs up.
-func (s *Server) showLive(w http.ResponseWriter, r *http.Request, _ pipe.Key) {
+// serve sends a viewer the waiting requests and the running exchanges, as server-sent events, until it hangs up.
+func (l *live) serve(w http.ResponseWriter, r *request) {
 	control := http.NewResponseController(w)
-	if err := s.dropBody(control, r); err != nil {
-		refuse(w, r, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeBadRequest, Text: "a GET's body, which means nothing here, is malformed or did not come"})
+	if e := r.DropBody(control, l.bodyTimeout); e != nil {
+		r.Refuse(w, e)
 		return
 	}
-	if f := s.live.join(); f != nil {
-		fail(w, r, f)
+	if e := l.join(); e != nil {
+		r.Fail(w, e)
 		return
 	}
-	defer s.live.leave()
-	ctx, done := context.WithCancel(s.live.ctx)
+	defer l.leave()
+	ctx, done := context.WithCancel(l.ctx)
 	defer done()
-	defer watch(r, done)()
-	// Whoever has to leave is not waited for, should it take nothing.
-	defer context.AfterFunc(ctx, func() { control.SetWriteDeadline(past) })()
+	defer r.OnHangUp(done)()
+	// Do not wait for a viewer that is not reading.
+	defer context.AfterFunc(ctx, func() { control.SetWriteDeadline(time.Unix(1, 0)) })()
 
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store, no-transform")
 	h.Set("X-Accel-Buffering", "no")
 	h.Set("X-Content-Type-Options", "nosniff")
-	s.live.show(ctx, func(event []byte) error {
-		control.SetWriteDeadline(time.Now().Add(s.live.patience))
+	l.show(ctx, func(event []byte) error {
+		control.SetWriteDeadline(time.Now().Add(l.patience))
 		if ctx.Err() != nil {
-			return ctx.Err() // and the deadline should have been another
+			return ctx.Err() // the deadline of AfterFunc may just have been replaced
 		}
 		if _, err := w.Write(event); err != nil {
 			return err

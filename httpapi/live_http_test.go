@@ -146,7 +146,7 @@ func TestDeadViewers(t *testing.T) {
 
 // crowd lets so many wait that an event is large, and an exchange run on, so that each look shows something new.
 // It returns how many looks there have been.
-func crowd(r *relay) *atomic.Int64 {
+func crowd(r *testServer) *atomic.Int64 {
 	for i := range liveRows {
 		r.broker.Arrive(pipe.Arrival{Key: pipe.Key{Namespace: strings.Repeat("n", 255), Channel: fmt.Sprint(i)}, Role: pipe.Consumer,
 			Wait: pipe.Forever, Client: pipe.Client{Agent: strings.Repeat("a", 256)}})

@@ -117,7 +117,7 @@ func TestManyExchangesOnTwoConnections(t *testing.T) {
 
 // again returns the connection for the next request after an answer: another one if the body of the last
 // had not been read when it was refused.
-func (r *relay) again(c *client, last *answer) *client {
+func (r *testServer) again(c *client, last *answer) *client {
 	if last.Close {
 		return r.dial()
 	}

@@ -256,7 +256,7 @@ func TestRefusalsForWantOfATokenAreCounted(t *testing.T) {
 // Whatever is no success is counted by its code, be there a log or not.
 func TestErrorsAreCounted(t *testing.T) {
 	m := metrics.New()
-	r := &counted{&audited{relay: start(t, func(c *Config) { c.Metrics = m })}, scraped(t, m)}
+	r := &counted{&audited{testServer: start(t, func(c *Config) { c.Metrics = m })}, scraped(t, m)}
 	for _, path := range []string{"/channels/n/%20", here + "?wait=soon", "/nothing", here + "?wait=0"} {
 		r.dial().get(path).answer()
 	}

@@ -20,6 +20,7 @@ import (
 	"httpipe/audit"
 	"httpipe/pipe"
 	"httpipe/reply"
+	"httpipe/web"
 )
 
 // TestOpenAPIAnswers compares the document with the server's answers: each documented status of each operation is
@@ -58,7 +59,7 @@ type operation struct {
 
 func newDescription(t *testing.T) *description {
 	t.Helper()
-	document, err := libopenapi.NewDocument([]byte(openAPI))
+	document, err := libopenapi.NewDocument([]byte(web.OpenAPI()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +95,7 @@ func (o operation) fill(replace ...string) string {
 }
 
 // ask sends the operation's request, with an empty body, and returns its answer.
-func (o operation) ask(r *relay, query string, headers []string, replace ...string) *answer {
+func (o operation) ask(r *testServer, query string, headers []string, replace ...string) *answer {
 	if o.method == "POST" || o.method == "PUT" {
 		headers = append(slices.Clone(headers), length(0))
 	}
@@ -184,7 +185,7 @@ func (d *description) fitsHeaders(what string, a *answer, documented *v3.Respons
 }
 
 // all requests each operation that documents the status, which is what it must answer.
-func (d *description) all(r *relay, status, query string, headers []string, replace ...string) {
+func (d *description) all(r *testServer, status, query string, headers []string, replace ...string) {
 	d.t.Helper()
 	for _, id := range d.documented(status) {
 		a := d.operations[id].ask(r, query, headers, replace...)
@@ -201,12 +202,12 @@ func (d *description) refusals() {
 	d.t.Helper()
 	me, guard := bearer(secret), guarded(d.t)
 	audited := startAudited(d.t, guard, func(c *Config) { c.RequireHTTPS = true })
-	d.all(audited.relay, "401", "", nil)
-	d.all(audited.relay, "403", "", []string{me, "X-Forwarded-Proto: http"})
+	d.all(audited.testServer, "401", "", nil)
+	d.all(audited.testServer, "403", "", []string{me, "X-Forwarded-Proto: http"})
 	for _, id := range d.documented("401") {
-		d.fits(id, d.operations[id].ask(audited.relay, "", []string{bearer(sign(d.t, secret, "delete:other/*"))}).is(403), "")
+		d.fits(id, d.operations[id].ask(audited.testServer, "", []string{bearer(sign(d.t, secret, "delete:other/*"))}).is(403), "")
 	}
-	d.all(audited.relay, "400", "?limit=x", []string{me}, "{namespace}", "%6e")
+	d.all(audited.testServer, "400", "?limit=x", []string{me}, "{namespace}", "%6e")
 	d.all(start(d.t, guard), "404", "", []string{me}, "{file}", "nothing.css") // it has no audit log
 
 	limited := start(d.t, guard, func(c *Config) { c.RatePerClient = 1 })
@@ -221,7 +222,7 @@ func (d *description) failures() {
 	r := startAudited(d.t, guarded(d.t))
 	r.live.stop()
 	r.fail()
-	d.all(r.relay, "503", "", me)
+	d.all(r.testServer, "503", "", me)
 	r.recover()
 	r.journal.mu.Lock()
 	r.journal.complaints = slices.DeleteFunc(r.journal.complaints, func(c string) bool { return c == "the audit log cannot be read" })
@@ -300,19 +301,19 @@ func (d *description) successes() {
 			c.Close()
 		case "getAsset":
 			for file, kind := range map[string]string{"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"} {
-				d.fits(id, o.ask(r.relay, "", nil, "{file}", file).is(200), kind)
+				d.fits(id, o.ask(r.testServer, "", nil, "{file}", file).is(200), kind)
 			}
 		case "deleteChannel", "deleteNamespace":
 			c := r.dial().get("/channels/gone/c")
 			eventually(d.t, patience, "a consumer waits", func() bool { return len(r.broker.Channels("gone")) == 1 })
-			d.fits(id, o.ask(r.relay, "", []string{me}, "{namespace}", "gone").is(204), "")
+			d.fits(id, o.ask(r.testServer, "", []string{me}, "{namespace}", "gone").is(204), "")
 			c.answer().is(410)
 		default:
 			for _, exchange := range []string{done, running} {
-				d.fits(id, o.ask(r.relay, "", []string{me}, "{id}", exchange).is(200), "")
+				d.fits(id, o.ask(r.testServer, "", []string{me}, "{id}", exchange).is(200), "")
 			}
 			for kind := range o.Responses.Codes.GetOrZero("200").Content.KeysFromOldest() {
-				d.fits(id, o.ask(r.relay, "", []string{me, "Accept: " + kind}, "{id}", done).is(200), kind)
+				d.fits(id, o.ask(r.testServer, "", []string{me, "Accept: " + kind}, "{id}", done).is(200), kind)
 			}
 		}
 	}

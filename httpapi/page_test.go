@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"os"
 	"path"
 	"regexp"
 	"strings"
 	"testing"
+
+	"httpipe/web"
 )
 
 // What the server shows of itself. What its page does is tested with a browser, beside main.go.
@@ -65,7 +68,7 @@ func isolated(t *testing.T, a *answer) {
 	t.Helper()
 	want := map[string]string{"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 	if strings.HasPrefix(a.Header.Get("Content-Type"), "text/html") {
-		want["Content-Security-Policy"] = pagePolicy
+		want["Content-Security-Policy"] = web.Policy
 	}
 	for name, value := range want {
 		if got := a.Header.Get(name); got != value {
@@ -77,14 +80,17 @@ func isolated(t *testing.T, a *answer) {
 // reference is what in a page, a style sheet or a script makes a browser load something.
 var reference = regexp.MustCompile(`(?:href|src)="([^"#]+)"|from '([^']+)'|url\(([^)]+)\)`)
 
+// types are the right types of assets.
+var types = map[string]bool{".css text/css; charset=utf-8": true, ".js text/javascript; charset=utf-8": true, ".svg image/svg+xml": true}
+
 // TestAssets: all that pages refer to is there, of the right type, and nothing else is.
 func TestAssets(t *testing.T) {
-	r := start(t)
-	err := fs.WalkDir(pages, "page", func(name string, entry fs.DirEntry, err error) error {
+	r, files := start(t), os.DirFS("../web")
+	err := fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
-		text, err := pages.ReadFile(name)
+		text, err := fs.ReadFile(files, name)
 		if err != nil {
 			return err
 		}
@@ -95,9 +101,9 @@ func TestAssets(t *testing.T) {
 			}
 			r.dial().get(url).answer().is(200)
 		}
-		if asset, ok := strings.CutPrefix(name, "page/assets/"); ok {
+		if asset, ok := strings.CutPrefix(name, "assets/"); ok {
 			a := r.dial().get("/assets/"+asset, browser).answer().is(200)
-			if kind := a.Header.Get("Content-Type"); a.body != string(text) || kind == "" || kind != assetTypes[path.Ext(asset)] {
+			if kind := a.Header.Get("Content-Type"); a.body != string(text) || !types[path.Ext(asset)+" "+kind] {
 				t.Errorf("%s is %.30q (%s)", asset, a.body, kind)
 			}
 			isolated(t, a)
@@ -108,7 +114,7 @@ func TestAssets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"", "x", ".", "..", "../index.html", "../manual.txt", "../../page.go", "page.js/x", "%70age.js", "PAGE.JS"} {
+	for _, name := range []string{"", "x", ".", "..", "../index.html", "../manual.txt", "../web.go", "page.js/x", "%70age.js", "PAGE.JS"} {
 		r.dial().get("/assets/"+name).answer().failed(404, "not_found")
 	}
 }

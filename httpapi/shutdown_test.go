@@ -10,7 +10,7 @@ import (
 // What a server that stops does to those who are there, and to those who still come.
 
 // shutDown begins to stop the server, with so much time for what runs, and returns what waits for that.
-func (r *relay) shutDown(drain time.Duration) (wait func() time.Duration) {
+func (r *testServer) shutDown(drain time.Duration) (wait func() time.Duration) {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), drain)
 	began := time.Now()
@@ -101,7 +101,7 @@ func TestShutdownDoesNotWaitForTheIdle(t *testing.T) {
 	r.dial().say("GET " + here)
 	r.dial().get(here, length(5))
 	wait := r.shutDown(time.Hour)
-	if took := wait(); took > goodbye+noise {
+	if took := wait(); took > answerTimeout+noise {
 		t.Errorf("it took %v", took)
 	}
 }

@@ -127,14 +127,3 @@ func TestConsumerLeavesAFastProducer(t *testing.T) {
 		})
 	}
 }
-
-// A look that is under way as the clock is stopped sets it no more.
-func TestAStoppedClockStaysStopped(t *testing.T) {
-	var clock stallClock
-	clock.start(&pipe.Exchange{}, nil, time.Hour)
-	clock.stop()
-	clock.look()
-	if clock.timer.Stop() {
-		t.Error("it runs again")
-	}
-}

@@ -38,7 +38,7 @@ func TestProducerLeavesHalfway(t *testing.T) {
 }
 
 // halfway begins an exchange, of which 5 bytes have arrived.
-func (r *relay) halfway(framing, get string) (producer *client, body io.Reader) {
+func (r *testServer) halfway(framing, get string) (producer *client, body io.Reader) {
 	r.t.Helper()
 	hello := "hello"
 	if framing == chunked {

@@ -13,15 +13,15 @@ func TestAuditPageKey(t *testing.T) {
 	v, p := visit(t)
 	exchange(t, p, "v1/c", "hello")
 	key := p.AuditKey(t)
-	tab := v.open("/audit#namespace=v1")
+	tab := v.open("/audit#last=7d")
 	tab.shows("#access-why", `Audit on */* takes the audit key; on the machine of the server "httpipe audit key" prints it.`)
-	value[bool](tab, "(location.hash = 'token=wrong&namespace=v1', true)")
+	value[bool](tab, "(location.hash = 'token=wrong&last=7d', true)")
 	tab.shows("#access-why", `This does not open the audit log. The server says: audit on */*: what came is not the audit key; on the machine of the server "httpipe audit key" prints it.`)
-	value[bool](tab, "(location.hash = "+quoted("namespace=v1&token="+key)+", true)")
+	value[bool](tab, "(location.hash = "+quoted("last=7d&token="+key)+", true)")
 	for range 2 { // and after it was loaded again
 		tab.shows("#link", "Live")
 		tab.has("#rows tbody tr", 1)
-		if got := value[string](tab, "location.hash"); got != "#namespace=v1" {
+		if got := value[string](tab, "location.hash"); got != "#last=7d" {
 			t.Errorf("the address is %s", got)
 		}
 		if tab.text("#access") != "" {

@@ -1,0 +1,25 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/gorilla/handlers"
+
+	"httpipe/reply"
+)
+
+// compressed returns h with its response compressed for clients that accept gzip and do not prefer the plain form. It is
+// for what the server itself says, never for a relayed body. It does not offer deflate: gorilla sends raw DEFLATE data,
+// but the name means the zlib format (RFC 9110 8.4.1.2).
+func compressed(h handler) handler {
+	return func(w http.ResponseWriter, r *request) {
+		inner := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { h(w, r) })
+		encodings := r.Header["Accept-Encoding"]
+		if gzip := reply.Quality(encodings, "gzip", "x-gzip"); gzip > 0 && gzip >= reply.Quality(encodings, "identity") {
+			r.Header.Set("Accept-Encoding", "gzip")
+		} else {
+			r.Header.Del("Accept-Encoding")
+		}
+		handlers.CompressHandler(inner).ServeHTTP(w, r.Request.Request)
+	}
+}

@@ -1,0 +1,39 @@
+package httpapi
+
+import (
+	"fmt"
+	"net/http"
+
+	"httpipe/pipe"
+	"httpipe/reply"
+	"httpipe/store"
+)
+
+// health says whether the server can relay.
+type health struct {
+	broker     *pipe.Broker
+	log        *store.Log // nil without an audit log
+	bestEffort bool
+}
+
+// unavailable returns why the server may not relay: unless the log is off or best-effort, nothing is relayed without a
+// record.
+func (h *health) unavailable() error {
+	if h.log == nil || h.bestEffort {
+		return nil
+	}
+	return h.log.Err()
+}
+
+// show answers 200 while the server serves, and otherwise says why it does not.
+func (h *health) show(w http.ResponseWriter, r *request) {
+	switch err := h.unavailable(); {
+	case h.broker.Stopping():
+		r.Fail(w, reply.ForOutcome(pipe.ShutDown, pipe.Producer))
+	case err != nil:
+		r.Fail(w, &reply.Error{Status: http.StatusServiceUnavailable, Code: reply.CodeAuditUnavailable, Text: err.Error()})
+	default:
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		fmt.Fprintln(w, "ok")
+	}
+}

@@ -1,0 +1,66 @@
+package httpapi
+
+import (
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"golang.org/x/time/rate"
+)
+
+// clientsKnown bounds the memory for clients' rates. Those who have not come for longest are forgotten
+// first, and would have their full rate again by then, unless there are very many at once.
+const clientsKnown = 1 << 16
+
+// rates counts each client's requests.
+type rates struct {
+	perMinute int
+
+	mu      sync.Mutex // guards clients
+	clients *simplelru.LRU[string, *rate.Limiter]
+}
+
+// newRates returns nil, which allows everything, if perMinute is 0.
+func newRates(perMinute int) *rates {
+	if perMinute == 0 {
+		return nil
+	}
+	clients, err := simplelru.NewLRU[string, *rate.Limiter](clientsKnown, nil)
+	if err != nil {
+		panic(err) // the size is not positive
+	}
+	return &rates{perMinute: perMinute, clients: clients}
+}
+
+// wait returns how long the client has to wait before its next request is allowed, 0 if this one is.
+func (r *rates) wait(client string, now time.Time) time.Duration {
+	if r == nil {
+		return 0
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	limiter, ok := r.clients.Get(client)
+	if !ok {
+		limiter = rate.NewLimiter(rate.Limit(r.perMinute)/60, r.perMinute)
+		r.clients.Add(client, limiter)
+	}
+	reservation := limiter.ReserveN(now, 1)
+	delay := reservation.DelayFrom(now)
+	if delay > 0 {
+		reservation.CancelAt(now)
+	}
+	return delay
+}
+
+// due returns how long the client has to wait before its next request is allowed, and counts nothing.
+func (r *rates) due(client string, now time.Time) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	limiter, ok := r.clients.Peek(client)
+	if !ok {
+		return 0
+	}
+	reservation := limiter.ReserveN(now, 1)
+	defer reservation.CancelAt(now)
+	return reservation.DelayFrom(now)
+}

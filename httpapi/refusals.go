@@ -1,0 +1,24 @@
+package httpapi
+
+import (
+	"httpipe/audit"
+	"httpipe/metrics"
+	"httpipe/pipe"
+)
+
+// refusals records requests that are refused before they reach the broker, in the audit log and in the metrics.
+type refusals struct {
+	audit   *audit.Recorder  // nil without a log
+	metrics *metrics.Metrics // nil: nothing is counted
+	clients *clients
+}
+
+// record records that r was refused. role is "" if the request neither produces nor consumes.
+func (f *refusals) record(r *request, key pipe.Key, role pipe.Role, reason string) {
+	f.metrics.CountRefused(role)
+	if f.audit == nil {
+		return
+	}
+	client := f.clients.of(r)
+	f.audit.RecordRefusal(key, role, reason, client, group(client.Addr))
+}

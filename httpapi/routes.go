@@ -1,0 +1,75 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"httpipe/access"
+	"httpipe/pipe"
+	"httpipe/relay"
+	"httpipe/store"
+)
+
+// routes returns the route table. It is the only place that knows which paths exist: the router, the header Allow and
+// CORS go by it, and a test compares openapi.json with it. Every route also answers OPTIONS.
+func (s *Server) routes() []route {
+	may := s.gate.requires
+	return []route{
+		{pattern: "/channels/{namespace}/{channel...}", anyPage: []string{"POST", "PUT", "GET"}, methods: methods{
+			"POST":   may(access.Produce, s.relayed(s.relay.Produce)),
+			"PUT":    may(access.Produce, s.relayed(s.relay.Produce)),
+			"GET":    may(access.Consume, s.relayed(s.relay.Consume)),
+			"HEAD":   may(access.Look, s.channels.look),
+			"DELETE": may(access.Delete, s.channels.delete),
+		}},
+		{pattern: "/channels/{namespace}", methods: withDelete(may(access.Delete, s.channels.deleteNamespace),
+			get(may(access.Look, compressed(s.channels.list))))},
+		// This shadows the list of a namespace that is called namespaces, and nothing else of it.
+		{pattern: "/channels/namespaces", methods: withDelete(ofNamespace("namespaces", may(access.Delete, s.channels.deleteNamespace)),
+			get(may(access.Look, compressed(s.channels.namespaces))))},
+		{pattern: "/state", methods: get(may(access.Look, compressed(s.channels.state)))},
+
+		{pattern: "/exchanges/{id}", anyPage: []string{"GET"}, methods: get(s.history.showReceipt)},
+		{pattern: "/audit/exchanges/{id}", methods: get(s.history.showExchange)},
+		{pattern: "/audit/exchanges", methods: get(compressed(s.history.asks(store.Exchanges, paging, s.history.list)))},
+		{pattern: "/audit/requests", methods: get(compressed(s.history.asks(store.Requests, paging, s.history.list)))},
+		{pattern: "/audit/channels", methods: get(compressed(s.history.asks(store.Channels, paging, s.history.list)))},
+		{pattern: "/audit/summary", methods: get(compressed(s.history.asks(store.Exchanges, []string{"within"}, s.history.summarize)))},
+		{pattern: "/audit/live", methods: methods{"GET": may(access.Audit, s.live.serve)}},
+
+		{pattern: "/healthz", anyPage: []string{"GET"}, health: true, methods: get(s.health.show)},
+		{pattern: "/openapi.json", anyPage: []string{"GET"}, methods: get(compressed(showOpenAPI))},
+		{pattern: "/", methods: get(compressed(showHome))},
+		{pattern: "/audit", methods: get(compressed(showAuditPage))},
+		{pattern: "/assets/{file...}", methods: get(compressed(showAsset))},
+	}
+}
+
+// paging are the parameters of a list, besides its filters.
+var paging = []string{"limit", "cursor"}
+
+// get returns methods that answer GET and HEAD with h. net/http drops the body of the response to a HEAD.
+func get(h handler) methods { return methods{"GET": h, "HEAD": h} }
+
+// withDelete adds a handler for DELETE.
+func withDelete(h handler, m methods) methods {
+	m["DELETE"] = h
+	return m
+}
+
+// ofNamespace returns h for a path that names a namespace without a parameter.
+func ofNamespace(name string, h handler) handler {
+	return func(w http.ResponseWriter, r *request) {
+		r.Key = pipe.Key{Namespace: name}
+		h(w, r)
+	}
+}
+
+// relayed returns a handler that passes requests on to the relay, with what it must know of them.
+func (s *Server) relayed(h func(w http.ResponseWriter, r *relay.Request)) handler {
+	return func(w http.ResponseWriter, r *request) {
+		r.Client = s.clients.of(r)
+		r.Group = group(r.Client.Addr)
+		r.TokenInURL = r.credentials.inURL
+		h(w, &r.Request)
+	}
+}

@@ -1,0 +1,78 @@
+package relay
+
+import (
+	"net/http"
+	"time"
+
+	"httpipe/pipe"
+	"httpipe/reply"
+)
+
+// Consume answers r with one producer's body. The relay runs here, on the goroutine that owns the response, and
+// returns as soon as the last byte is written: a consumer does not wait for the record.
+func (l *Relay) Consume(w http.ResponseWriter, r *Request) {
+	if advice := notAConsumer(r.Header); advice != "" {
+		r.Refuse(w, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeNotAConsumer, Text: advice})
+		return
+	}
+	control := http.NewResponseController(w)
+	if e := r.DropBody(control, l.config.HeaderTimeout); e != nil {
+		r.Refuse(w, e)
+		return
+	}
+	arrival, e := l.arrival(r, pipe.Consumer)
+	if e != nil {
+		r.Fail(w, e)
+		return
+	}
+	if c := r.Conn; c != nil {
+		// A client that pipelines so much that its FIN cannot be seen counts as one that has hung up. Most clients
+		// pipeline nothing, and for these one system call is enough.
+		arrival.Alive = func() bool { return c.quiet() || c.alive() && !c.clogged() }
+	}
+	arrival.Interrupt = func() { control.SetWriteDeadline(past) }
+	request := l.broker.Arrive(arrival)
+	defer r.OnHangUp(request.Leave)()
+	exchange := request.AwaitMatch()
+	if exchange == nil {
+		if request.Outcome() == pipe.Left {
+			Abort()
+		}
+		r.Fail(w, reply.ForRequest(request, request.Outcome()))
+		return
+	}
+	endInOrder := endByReset(r, exchange)
+	sink := &sink{w: w, r: r, control: control, exchange: exchange}
+	sink.stall.start(exchange, r.Conn, l.config.StallTimeout)
+	outcome := exchange.Relay(sink)
+	sink.stall.stop()
+	switch {
+	case outcome == pipe.Delivered:
+		endInOrder()
+		if exchange.WasCut() {
+			control.SetWriteDeadline(time.Time{}) // the cut came too late; what is left is the final chunk
+		}
+	case outcome == pipe.Unrecorded && !sink.begun:
+		endInOrder()
+		w.Header().Set(reply.HeaderExchange, exchange.ID)
+		r.Fail(w, reply.ForOutcome(outcome, pipe.Consumer))
+	default:
+		if r.ProtoAtLeast(1, 1) && !sink.inChunk {
+			endInOrder() // the last chunk is missing, which every client sees, and what was sent may still arrive
+		}
+		Abort()
+	}
+}
+
+// endByReset makes the connection end with a reset until endInOrder is called, if its mere end could be taken
+// for the end of the body: in HTTP/1.0 without a length, and in the middle of a chunk, where GNU wget reports
+// success. This comes first, because others may close it at any time: net/http does so when a write fails, the
+// kernel when the process is killed.
+func endByReset(r *Request, x *pipe.Exchange) (endInOrder func()) {
+	c := r.Conn
+	if c == nil || x.Producer.Length >= 0 {
+		return func() {}
+	}
+	c.SetLinger(0)
+	return func() { c.SetLinger(-1) }
+}

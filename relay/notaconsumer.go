@@ -1,0 +1,85 @@
+package relay
+
+import (
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// A GET takes a message. Clients send a GET for many other reasons, and each of those would lose the message
+// or make something wrong of it. The headers tell them apart.
+
+// The advice of notAConsumer, one line for each kind of client.
+const (
+	adviseServiceWorker = "the browser asks for a service worker's script, which a message is not; register the script at another address"
+	advisePrefetch      = "the client only prefetches or previews this address, and would lose the message; open the address itself to receive"
+	adviseUpgrade       = "the client asks for another protocol, such as WebSocket, which channels do not speak; send a plain GET"
+	adviseEmbedded      = "a page of another site embeds this address as an image, a script or the like; link to it, or use fetch with CORS"
+	adviseRange         = "the client asks for a part (Range), or resumes a transfer, but the next message is never the rest of the last one; " +
+		"remove the partial file and send the GET without Range (no curl -C, no wget -c)"
+)
+
+// notAConsumer returns "" for the GET of a consumer. For any other it returns one line that says what the
+// client is taken for, and what to do instead.
+func notAConsumer(h http.Header) string {
+	switch {
+	case says(h, "Service-Worker", "script"):
+		return adviseServiceWorker
+	case says(h, "Sec-Purpose", "prefetch", "preview"), says(h, "Purpose", "prefetch", "preview"),
+		says(h, "X-Purpose", "prefetch", "preview"), says(h, "X-Moz", "prefetch", "preview"):
+		return advisePrefetch
+	case wantsUpgrade(h):
+		return adviseUpgrade
+	case says(h, "Sec-Fetch-Site", "cross-site") && says(h, "Sec-Fetch-Mode", "no-cors"):
+		return adviseEmbedded
+	case !fromFirstByte(h):
+		return adviseRange
+	}
+	return ""
+}
+
+// says reports whether a header names one of these tokens, in any case, in any of its fields and lists, and
+// with any parameters.
+func says(h http.Header, name string, tokens ...string) bool {
+	for _, field := range h[name] {
+		for item := range strings.FieldsFuncSeq(strings.ToLower(field), func(r rune) bool { return strings.ContainsRune(",; \t", r) }) {
+			if slices.Contains(tokens, item) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// wantsUpgrade reports whether the client wants to speak another protocol than HTTP from here on. An offer to
+// go on with HTTP/2 or TLS, which some clients make with every request, is no more than an offer. Proxies
+// remove Upgrade, but not the other headers of a WebSocket handshake.
+func wantsUpgrade(h http.Header) bool {
+	if h["Sec-Websocket-Key"] != nil {
+		return true
+	}
+	for _, field := range h["Upgrade"] {
+		for protocol := range strings.SplitSeq(field, ",") {
+			protocol, _, _ = strings.Cut(strings.ToLower(strings.TrimSpace(protocol)), "/")
+			switch protocol {
+			case "", "h2c", "http", "tls":
+			default:
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// wholeOrBeginning is one range of bytes that begins at the first.
+var wholeOrBeginning = regexp.MustCompile(`(?i)^bytes=[ \t,]*0+-[0-9]*[ \t,]*$`)
+
+// fromFirstByte reports whether the client, as far as its Range says, wants the body from its first byte on.
+// It then gets the whole. A client that asks for anything else has the first bytes already, and would put a
+// part of this message behind them: so also what cannot be parsed counts as that, though a server may ignore
+// it (RFC 9110 14.2). If-Range changes nothing: no response has a validator.
+func fromFirstByte(h http.Header) bool {
+	field := strings.TrimSpace(strings.Join(h["Range"], ","))
+	return field == "" || wholeOrBeginning.MatchString(field)
+}

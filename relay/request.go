@@ -1,0 +1,94 @@
+package relay
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"time"
+
+	"httpipe/pipe"
+	"httpipe/reply"
+)
+
+// A Request is an HTTP request with all that the server has found out about it. It is owned by the goroutine that
+// handles the request.
+type Request struct {
+	*http.Request
+	Conn *Conn    // nil if the connection is not watched
+	Key  pipe.Key // what the path names
+
+	// Set before Produce or Consume.
+	Client     pipe.Client
+	Group      string // pipe.Arrival.Group
+	TokenInURL bool   // the URL holds a token
+
+	ErrorCode string // the code of the error that it was answered with; "": none
+}
+
+// NewRequest returns the request for r, which must come from a server with ConnContext.
+func NewRequest(r *http.Request) Request {
+	c, _ := r.Context().Value(connKey{}).(*Conn)
+	return Request{Request: r, Conn: c}
+}
+
+// WantsJSON reports whether the client asks for JSON.
+func (r *Request) WantsJSON() bool { return reply.WantsJSON(r.Header["Accept"]) }
+
+// Fail answers with e.
+func (r *Request) Fail(w http.ResponseWriter, e *reply.Error) {
+	r.ErrorCode = e.Code
+	response := e.Response(r.WantsJSON())
+	response.NoLength = r.Method == http.MethodGet && !fromFirstByte(r.Header)
+	response.Write(w)
+}
+
+// Refuse answers with e when the body may not have been read, and then closes the connection: net/http would first
+// read the body to the end. If a connection is closed while data is unread, the kernel sends a reset, and many
+// clients then lose the answer. So the connection stays open for a moment.
+func (r *Request) Refuse(w http.ResponseWriter, e *reply.Error) {
+	if r.ContentLength == 0 && r.ProtoAtLeast(1, 1) {
+		r.Fail(w, e) // there is no body; in HTTP/1.0 there may be one of unknown length
+		return
+	}
+	w.Header().Set("Connection", "close")
+	r.Fail(w, e)
+	if r.Conn == nil || http.NewResponseController(w).Flush() != nil {
+		return
+	}
+	r.Conn.CloseWrite()
+	r.Conn.SetReadDeadline(time.Now().Add(lingering))
+	io.Copy(io.Discard, r.Conn.TCPConn)
+}
+
+// lingering is how long a client that is still sending may take to read its answer.
+const lingering = time.Second
+
+// DropBody reads the body that a GET may have, for at most the timeout. The body means nothing, but unread it could
+// hide the client's FIN, and net/http would read it before it lets a response begin.
+func (r *Request) DropBody(control *http.ResponseController, timeout time.Duration) *reply.Error {
+	if r.ContentLength == 0 {
+		return nil
+	}
+	control.SetReadDeadline(time.Now().Add(timeout))
+	defer control.SetReadDeadline(time.Time{})
+	if _, err := io.Copy(io.Discard, r.Body); err != nil {
+		return &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeBadRequest,
+			Text: "a GET's body, which means nothing here, is malformed or did not come"}
+	}
+	return nil
+}
+
+// OnHangUp calls f, once, if the client hangs up before stop is called. If it already has, OnHangUp calls f at once.
+func (r *Request) OnHangUp(f func()) (stop func()) {
+	if r.Conn == nil || !r.Conn.watcher.works() {
+		stop := context.AfterFunc(r.Context(), f)
+		return func() { stop() }
+	}
+	r.Conn.setOnHangUp(f)
+	return r.Conn.clearOnHangUp
+}
+
+// Abort closes the connection at once. It does not return. A response that has begun is left without its end, so
+// no client takes it for whole; one that has not is not sent at all, and a client that only closed its sending half
+// does not take it for a success.
+func Abort() { panic(http.ErrAbortHandler) }

@@ -1,0 +1,19 @@
+package relay
+
+import (
+	"testing"
+	"time"
+
+	"httpipe/pipe"
+)
+
+// A look that is running while the clock is stopped does not start it again.
+func TestStoppedStallClock(t *testing.T) {
+	var clock stallClock
+	clock.start(&pipe.Exchange{}, nil, time.Hour)
+	clock.stop()
+	clock.look()
+	if clock.timer.Stop() {
+		t.Error("it runs again")
+	}
+}

@@ -1,0 +1,108 @@
+package relay
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+// net/http's reader of chunked bodies returns when a chunk has ended or the caller's buffer is full, and
+// not before: of a chunk whose second half is late it holds the first half back. A relay must not, so a
+// producer that sends chunks is taken over from net/http, body and response. Its connection is closed
+// after the response, which is what that costs.
+
+// takesOver reports whether the body of r has to be read by us. Where connections are not watched it is
+// net/http that notices a client that hung up, so there it keeps them.
+func takesOver(r *Request) bool {
+	return len(r.TransferEncoding) > 0 && r.ProtoAtLeast(1, 1) && r.Conn != nil && r.Conn.watcher.works()
+}
+
+// A takenOver is the response to a request that was taken over, as an http.ResponseWriter. Owned by the
+// handler's goroutine, but for SetReadDeadline.
+type takenOver struct {
+	conn   net.Conn
+	header http.Header
+	status int // 0: none yet
+	body   bytes.Buffer
+	sent   bool
+}
+
+// takeOver takes w and r, which it changes, over from net/http. The caller must close what it returns.
+func takeOver(w http.ResponseWriter, r *Request) (*takenOver, error) {
+	conn, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil, err
+	}
+	t := &takenOver{conn: conn, header: w.Header()}
+	body := io.Reader(&chunkReader{r: buffered.Reader})
+	if r.Header.Get("Expect") != "" {
+		body = &askingReader{r: body, ask: func() { t.WriteHeader(http.StatusContinue) }}
+	}
+	r.Body = io.NopCloser(body)
+	return t, nil
+}
+
+func (t *takenOver) Header() http.Header { return t.header }
+
+// WriteHeader sends an interim status at once, and keeps a final one for the rest of the response.
+func (t *takenOver) WriteHeader(status int) {
+	if status >= 200 {
+		t.status = status
+		return
+	}
+	fmt.Fprintf(t.conn, "HTTP/1.1 %d %s\r\n\r\n", status, http.StatusText(status))
+}
+
+// Write keeps p for FlushError: responses to producers are short.
+func (t *takenOver) Write(p []byte) (int, error) { return t.body.Write(p) }
+
+// FlushError sends the response, of which that was all.
+func (t *takenOver) FlushError() error {
+	if t.sent {
+		return nil
+	}
+	t.sent = true
+	if t.status == 0 {
+		t.status = http.StatusOK
+	}
+	t.header.Del("Content-Length") // http.Response has its own
+	t.header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
+	response := http.Response{
+		StatusCode:    t.status,
+		ProtoMajor:    1,
+		ProtoMinor:    1,
+		Header:        t.header,
+		Body:          io.NopCloser(&t.body),
+		ContentLength: int64(t.body.Len()),
+		Close:         true,
+	}
+	out := bufio.NewWriter(t.conn)
+	if err := response.Write(out); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+// SetReadDeadline makes http.ResponseController's work; it may be called from any goroutine.
+func (t *takenOver) SetReadDeadline(at time.Time) error { return t.conn.SetReadDeadline(at) }
+
+// close closes the connection. What has not been flushed by then is not sent.
+func (t *takenOver) close() { t.conn.Close() }
+
+// An askingReader asks the client for its body, which it has announced only, before it is first read.
+type askingReader struct {
+	r   io.Reader
+	ask func() // nil when it has been asked
+}
+
+func (a *askingReader) Read(p []byte) (int, error) {
+	if a.ask != nil {
+		a.ask()
+		a.ask = nil
+	}
+	return a.r.Read(p)
+}

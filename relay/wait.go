@@ -1,0 +1,71 @@
+package relay
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"httpipe/pipe"
+	"httpipe/reply"
+)
+
+// wait returns how long the request waits for its exchange: what the client asks for, or the server's
+// own limit, whichever is smaller.
+func (l *Relay) wait(r *Request) (time.Duration, *reply.Error) {
+	wait, err := queryWait(r.URL.RawQuery)
+	if err != nil {
+		return 0, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeBadWait, Text: err.Error()}
+	}
+	if wait == pipe.Forever {
+		wait = preferredWait(r.Header["Prefer"])
+	}
+	if limit := l.config.RequestTimeout; limit > 0 && (wait == pipe.Forever || limit < wait) {
+		wait = limit
+	}
+	return wait, nil
+}
+
+// queryWait returns what ?wait= says, or Forever if it says nothing.
+func queryWait(rawQuery string) (time.Duration, error) {
+	if rawQuery == "" {
+		return pipe.Forever, nil
+	}
+	query, err := url.ParseQuery(rawQuery) // and not URL.Query, which drops in silence what it cannot read
+	if err != nil {
+		return 0, fmt.Errorf("the query cannot be parsed, so neither can a wait in it: %w", err)
+	}
+	values := query["wait"]
+	switch {
+	case len(values) == 0:
+		return pipe.Forever, nil
+	case len(values) > 1:
+		return 0, fmt.Errorf("wait is given %d times", len(values))
+	}
+	wait, err := pipe.ParseWait(values[0])
+	if err != nil {
+		return 0, fmt.Errorf("wait=%q is not a time to wait: it takes 0 to 24h, as in 25s, 1m30s or 25 (seconds)", values[0])
+	}
+	return wait, nil
+}
+
+// preferredWait returns what the first wait among the Prefer headers (RFC 7240) says, or Forever if there
+// is none that can be used.
+func preferredWait(headers []string) time.Duration {
+	for _, header := range headers {
+		for preference := range strings.SplitSeq(header, ",") {
+			preference, _, _ = strings.Cut(preference, ";") // what follows are parameters
+			name, value, _ := strings.Cut(preference, "=")
+			if !strings.EqualFold(strings.TrimSpace(name), "wait") {
+				continue
+			}
+			wait, err := pipe.ParseWait(strings.Trim(strings.TrimSpace(value), `"`))
+			if err != nil {
+				return pipe.Forever
+			}
+			return wait
+		}
+	}
+	return pipe.Forever
+}

@@ -1,0 +1,103 @@
+// Requests to the audit API, and the stream of the live view.
+
+import {authorization} from './token.js';
+import {notHttpipe} from './words.js';
+
+// The token is kept until the tab is closed.
+const place = 'httpipe-token';
+export const token = () => sessionStorage.getItem(place) ?? '';
+export const keepToken = text => text ? sessionStorage.setItem(place, text) : sessionStorage.removeItem(place);
+
+// A Failure is an answer other than success, or no answer (status 0).
+export class Failure extends Error {
+	constructor(status, code = '', line = '') {
+		super(line);
+		[this.status, this.code] = [status, code];
+	}
+
+	// denied says whether another token may help.
+	get denied() {
+		return this.status === 401 || this.status === 403;
+	}
+
+	// says returns what happened, in a sentence.
+	get says() {
+		switch (true) {
+		case this.status === 0:
+			return 'The server does not answer.';
+		case this.status === 401 && !token():
+			return this.message ? `${this.message[0].toUpperCase()}${this.message.slice(1)}.` : 'This page needs the audit key, or a token.';
+		case this.denied:
+			return `This does not open the audit log. The server says: ${this.message || this.code}.`;
+		case this.message !== '':
+			return `The server says: ${this.message}.`;
+		default:
+			return notHttpipe(this.status);
+		}
+	}
+}
+
+async function get(url, accept, signal) {
+	const secret = token();
+	let response;
+	try {
+		response = await fetch(url, {signal, cache: 'no-store', redirect: 'error', headers: {Accept: accept, ...authorization(secret)}});
+	} catch (error) {
+		throw signal.aborted ? error : new Failure(0);
+	}
+	if (response.ok) {
+		return response;
+	}
+	const body = await response.text().catch(() => '');
+	let line = '';
+	try {
+		line = JSON.parse(body).detail ?? '';
+	} catch {} // not httpipe's
+	throw new Failure(response.status, response.headers.get('Httpipe-Error') ?? '', line);
+}
+
+// ask returns what is at a path, for parameters of which the empty ones do not count.
+export async function ask(path, parameters, signal) {
+	const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== ''));
+	const response = await get(`${path}?${query}`, 'application/json', signal);
+	try {
+		return await response.json();
+	} catch (error) {
+		throw signal.aborted ? error : new Failure(0);
+	}
+}
+
+// silence is how long nothing comes from a connection that is dead; the server says something more often.
+const silence = 45_000;
+
+// listen calls heard with each event of a stream, until that ends or breaks, which is a Failure as well. (An
+// EventSource could not send a token.)
+export async function listen(path, heard) {
+	const control = new AbortController();
+	const broken = failure => {
+		throw failure instanceof Failure ? failure : new Failure(0);
+	};
+	let timer = setTimeout(() => control.abort(), silence);
+	try {
+		const response = await get(path, 'text/event-stream, application/json', control.signal).catch(broken);
+		const body = response.body.pipeThrough(new TextDecoderStream()).getReader();
+		let rest = '';
+		for (;;) {
+			const chunk = await body.read().catch(broken);
+			if (chunk.done) {
+				throw new Failure(0);
+			}
+			clearTimeout(timer);
+			timer = setTimeout(() => control.abort(), silence);
+			const events = (rest + chunk.value).split('\n\n');
+			rest = events.pop();
+			const latest = events.findLast(event => event.startsWith('data: ')); // what came before it is past
+			if (latest) {
+				heard(JSON.parse(latest.slice('data: '.length)));
+			}
+		}
+	} finally {
+		clearTimeout(timer);
+		control.abort();
+	}
+}

@@ -1,0 +1,255 @@
+// The operator's page: what its parts do when they are used, and the address, which holds what is asked for, so
+// that a view can be shared. What happens now is in audit-live.js, what happened in audit-history.js and
+// audit-summary.js.
+
+import {Failure, keepToken} from './audit-data.js';
+import {detail, list} from './audit-history.js';
+import {watch} from './audit-live.js';
+import {write} from './audit-rows.js';
+import {summarize} from './audit-summary.js';
+import {outcomes} from './audit-words.js';
+import {isToken} from './token.js';
+
+const $ = id => document.getElementById(id);
+const form = $('filter');
+
+// The address has all of this behind its #, in as far as it is not this.
+const usual = {show: 'exchanges', namespace: '', channel: '', outcome: '', last: '24h', from: '', to: '', cursor: '', id: ''};
+
+let asked = {...usual};
+
+// address returns the one for what is asked, but for some of it.
+function address(changes) {
+	const wanted = Object.entries({...asked, id: '', ...changes}).filter(([name, value]) => value !== usual[name]);
+	return `#${new URLSearchParams(wanted)}`;
+}
+
+// narrowed is address for a list that begins anew.
+const narrowed = changes => address({cursor: '', ...changes});
+
+// go changes the address, and with it the view.
+function go(to) {
+	if (location.hash === to || !location.hash && to === '#') {
+		read();
+	} else {
+		location.hash = to;
+	}
+}
+
+// filter returns what the server is asked.
+function filter() {
+	const {namespace, channel, outcome, last, from, to} = asked;
+	return {namespace, channel, outcome, ...last === 'span' ? {from, to} : {from: last}};
+}
+
+// read shows what the address asks for.
+function read() {
+	const wanted = new URLSearchParams(location.hash.slice(1));
+	asked = Object.fromEntries(Object.entries(usual).map(([name, value]) => [name, wanted.get(name) ?? value]));
+	if (!(asked.show in outcomes)) {
+		asked.show = usual.show;
+	}
+	if (location.search) {
+		history.replaceState(history.state, '', location.pathname + location.hash); // it means nothing, and may be a token
+	}
+	if (wanted.has('token')) {
+		const brought = wanted.get('token').replaceAll(' ', '+'); // a + in a secret was not meant as a blank
+		wanted.delete('token');
+		history.replaceState(history.state, '', `${location.pathname}#${wanted}`); // before anybody copies the address
+		if (isToken(brought)) {
+			use(brought);
+		}
+	}
+	fill();
+	if (listed !== address({})) {
+		load();
+	}
+	opening.abort();
+	if (asked.id) {
+		open();
+	} else {
+		$('details').close();
+	}
+}
+
+let listed = null; // the address of the list that is shown
+
+// fill puts what is asked into the form.
+function fill() {
+	const words = Object.entries(outcomes[asked.show]);
+	form.elements.outcome.replaceChildren(new Option('any', ''), ...words.map(([word, means]) => {
+		const option = new Option(word, word);
+		option.title = means;
+		return option;
+	}));
+	for (const name of ['namespace', 'channel', 'outcome', 'last']) {
+		form.elements[name].value = asked[name];
+	}
+	for (const name of ['from', 'to']) {
+		form.elements[name].value = local(asked[name]);
+	}
+	if (!form.elements.last.value) {
+		form.elements.last.value = 'span';
+	}
+	showSpan();
+	for (const link of document.querySelectorAll('[data-show]')) {
+		link.href = narrowed({show: link.dataset.show, outcome: ''});
+		link.ariaCurrent = link.dataset.show === asked.show ? 'page' : null;
+	}
+	$('everything').href = '#' + (asked.show === usual.show ? '' : `show=${asked.show}`);
+}
+
+function showSpan() {
+	for (const label of form.querySelectorAll('.span')) {
+		label.hidden = form.elements.last.value !== 'span';
+	}
+}
+
+// local returns a time as a field has it, and universal as the address and the server have it.
+function local(text) {
+	const at = new Date(text);
+	return isNaN(at) ? '' : new Date(at - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
+}
+
+function universal(text) {
+	const at = new Date(text);
+	return isNaN(at) ? '' : at.toISOString();
+}
+
+// What was asked of the server is not waited for any more when something else is asked.
+let loading = new AbortController();
+
+async function load() {
+	loading.abort();
+	loading = new AbortController();
+	const {signal} = loading;
+	listed = address({});
+	$('older').disabled = true;
+	$('newer').disabled = !asked.cursor;
+	const wanted = filter();
+	const counted = asked.show === 'exchanges' ? wanted : {...wanted, outcome: ''};
+	await Promise.all([
+		summarize(counted, narrowed, signal).catch(error => failed(error, $('plots-note'), signal)),
+		list(asked.show, wanted, asked.cursor, id => address({id}), signal).then(showOlder).catch(error => failed(error, $('rows-note'), signal)),
+	]);
+}
+
+function showOlder(cursor) {
+	$('older').disabled = !cursor;
+	$('older').dataset.cursor = cursor;
+}
+
+// failed says why something is not shown.
+function failed(error, note, signal) {
+	if (signal.aborted) {
+		return;
+	}
+	if (!(error instanceof Failure)) {
+		throw error;
+	}
+	write(note, error.says);
+	if (error.denied) {
+		askForToken(error);
+	} else if (error.status === 404 && note !== $('details-note')) {
+		for (const part of [$('refresh'), form, $('plots'), $('list')]) {
+			part.hidden = true;
+		}
+		$('no-log').hidden = false;
+	}
+}
+
+// One exchange in full. Another one, or none, ends the wait for it.
+
+let opening = new AbortController();
+
+async function open() {
+	const dialog = $('details');
+	if (!dialog.open) {
+		dialog.showModal();
+	}
+	opening = new AbortController();
+	const {signal} = opening;
+	try {
+		await detail(asked.id, signal);
+	} catch (error) {
+		failed(error, $('details-note'), signal);
+	}
+}
+
+$('close').addEventListener('click', () => $('details').close());
+$('details').addEventListener('close', () => {
+	// This comes a moment after the end, when the address may be another already; and one that a token is asked for stays.
+	if (asked.id && asked.id === new URLSearchParams(location.hash.slice(1)).get('id') && !$('past').hidden) {
+		go(address({}));
+	}
+});
+$('details').addEventListener('click', event => event.target === $('details') && $('details').close()); // beside it
+
+// The token.
+
+let given = () => {}; // called with a new token
+
+// askForToken shows what asks for one: instead of everything else, but to those who have one that opens some of it.
+function askForToken(failure) {
+	$('details').close();
+	write($('access-why'), failure.says);
+	$('now').hidden = $('past').hidden = failure.status === 401;
+	if ($('access').hidden) {
+		$('access').hidden = false;
+		$('token').focus();
+	}
+}
+
+$('access').querySelector('form').addEventListener('submit', event => {
+	event.preventDefault();
+	const typed = $('token').value.trim();
+	if (!isToken(typed)) {
+		write($('access-why'), 'A token has no blanks, and no characters outside of ASCII.');
+		return;
+	}
+	$('token').value = '';
+	use(typed);
+	read();
+});
+
+// use keeps a token, and asks for everything anew with it.
+function use(text) {
+	keepToken(text);
+	$('access').hidden = true;
+	$('now').hidden = $('past').hidden = false;
+	given();
+	listed = null;
+}
+
+// The buttons.
+
+form.addEventListener('submit', event => {
+	event.preventDefault();
+	const {namespace, channel, outcome, last, from, to} = form.elements;
+	const between = last.value === 'span' ? {from: universal(from.value), to: universal(to.value)} : {from: '', to: ''};
+	listed = null;
+	go(narrowed({namespace: namespace.value.trim(), channel: channel.value.trim(), outcome: outcome.value, last: last.value, ...between}));
+});
+form.elements.last.addEventListener('change', showSpan);
+$('refresh').addEventListener('click', load);
+
+// Cursors lead to what is older only, so the way back is the one that was taken, if one was.
+$('older').addEventListener('click', event => {
+	const trail = [...history.state?.trail ?? [], asked.cursor];
+	history.pushState({trail}, '', address({cursor: event.target.dataset.cursor}));
+	read();
+	$('list').scrollIntoView();
+});
+$('newer').addEventListener('click', () => {
+	const trail = history.state?.trail ?? [];
+	history.pushState({trail: trail.slice(0, -1)}, '', address({cursor: trail.at(-1) ?? ''}));
+	read();
+	$('list').scrollIntoView();
+});
+addEventListener('hashchange', read);
+
+read();
+watch(failure => new Promise(resolve => {
+	given = resolve;
+	askForToken(failure);
+}));

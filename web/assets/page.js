@@ -1,0 +1,277 @@
+// The page: what its parts do when they are used. How transfers work is in transfer.js, what is said of them
+// in words.js.
+
+import {copy} from './clipboard.js';
+import {printing, saving, sending} from './curl.js';
+import {End} from './end.js';
+import {channelIn, disposition, fileName, harmless, isName, randomName, rule} from './names.js';
+import {isToken} from './token.js';
+import {receive, send} from './transfer.js';
+import {received, sent, size} from './words.js';
+
+const $ = id => document.getElementById(id);
+
+// The channel. The address holds it, behind the #, so that it can be shared; browsers do not send that part.
+
+const fields = [$('namespace'), $('name')];
+
+// wanted returns the channel in the fields, or null if it cannot be one.
+function wanted() {
+	const [namespace, name] = fields.map(field => field.value);
+	return isName(namespace) && isName(name) ? {namespace, name} : null;
+}
+
+const urlOf = ({namespace, name}) => `${location.origin}/channels/${namespace}/${name}`;
+
+function setChannel({namespace, name}, hint = '') {
+	[fields[0].value, fields[1].value] = [namespace, name];
+	noteChannel(hint);
+	keepChannel();
+}
+
+// noteChannel is called with every letter that is typed.
+function noteChannel(hint = '') {
+	const channel = wanted();
+	for (const field of fields) {
+		field.setAttribute('aria-invalid', !isName(field.value));
+		field.size = Math.max(field.value.length, 2);
+	}
+	$('channel').classList.toggle('wrong', !channel);
+	$('channel-hint').textContent = channel ? hint || 'Whoever knows this name can receive. Open the link at the other end, or use curl.' : rule;
+	showCommands();
+}
+
+// keepChannel is called when it has been typed, and makes the address one to share: it has the channel, and
+// nothing else that may have been there, such as a token.
+function keepChannel() {
+	const channel = wanted();
+	if (channel) {
+		history.replaceState(null, '', `/#${channel.namespace}/${channel.name}`);
+	}
+}
+
+// readAddress takes the channel from the address, or makes a new one.
+function readAddress() {
+	const channel = channelIn(location.hash);
+	if (busy()) {
+		keepChannel(); // what runs stays where it is
+	} else if (channel) {
+		setChannel(channel);
+	} else {
+		setChannel({namespace: 'v1', name: randomName()}, location.hash.length > 1 ? 'The link held no channel that can be. This is a new one.' : '');
+	}
+}
+
+const sender = new End($('send'), sendMessage, fixChannel);
+const receiver = new End($('receive'), receiveMessage, fixChannel);
+const busy = () => sender.busy || receiver.busy;
+
+// fixChannel keeps the channel that is shown the one on which something runs.
+function fixChannel() {
+	for (const field of fields) {
+		field.readOnly = busy();
+	}
+	$('new-name').disabled = busy();
+}
+
+// conclude reports how a transfer ended, and asks for a token if it ended for the lack of one.
+function conclude(end, ending, told) {
+	end.conclude(ending, told);
+	if (ending.code === 'unauthorized' || ending.code === 'forbidden') {
+		$('access').open = true;
+		$('token').focus();
+	}
+}
+
+// start returns what a transfer needs, or null, and says so, if it is not there.
+function start(end) {
+	const channel = wanted();
+	const token = tokenTyped();
+	if (!channel) {
+		end.refuse('Not started', 'There is no channel of this name.', fields.find(field => !isName(field.value)));
+		return null;
+	}
+	if (token === null) {
+		end.refuse('Not started', 'A token has no blanks, and no characters outside of ASCII.', $('token'));
+		return null;
+	}
+	keepChannel();
+	return {url: urlOf(channel), token, name: channel.name};
+}
+
+// tokenTyped returns the token, or null if no header can hold it. It is kept nowhere but in its field.
+function tokenTyped() {
+	const token = $('token').value.trim();
+	return token === '' || isToken(token) ? token : null;
+}
+
+// Sending.
+
+const chosen = () => $('file').files[0];
+
+async function sendMessage() {
+	const target = start(sender);
+	if (!target) {
+		return;
+	}
+	const file = chosen();
+	const text = $('text').value;
+	if (!file && !text) {
+		sender.refuse('Nothing to send', 'Write something, or choose a file.', $('text'));
+		return;
+	}
+	const message = file
+		? {blob: file, type: file.type || 'application/octet-stream', disposition: disposition(file.name)}
+		: {blob: new Blob([text]), type: 'text/plain; charset=utf-8'};
+	const total = message.blob.size;
+	let left = 0;
+	let moved = Date.now();
+	const tell = () => {
+		const moving = left < total && Date.now() - moved < 2000;
+		sender.measure(left, total);
+		if (left < total) {
+			sender.say(moving ? 'moving' : 'waiting', moving ? 'Sending' : 'Waiting for the other side', `${size(left)} of ${size(total)} have left this browser.`);
+		} else {
+			sender.say('waiting', 'Waiting for the other side', `All of it (${size(total)}) has left this browser. It is not delivered until the receiver has it.`);
+		}
+	};
+	const ending = await sender.run(signal => send(target.url, {...message, token: target.token}, signal, bytes => {
+		[left, moved] = [bytes, Date.now()];
+		tell();
+	}), tell);
+	conclude(sender, ending, sent(ending, total));
+}
+
+// showFile shows what is to be sent: a file, if there is one, or else the text.
+function showFile(hint) {
+	const file = chosen();
+	$('text').disabled = Boolean(file);
+	$('no-file').hidden = !file;
+	$('file-hint').textContent = hint ?? (file ? `${file.name}, ${size(file.size)}` : matchMedia('(hover: hover)').matches ? 'or drop one here' : '');
+	$('file-hint').classList.toggle('chosen', Boolean(file));
+	showCommands();
+}
+
+$('file').addEventListener('change', () => showFile());
+$('text').addEventListener('input', showCommands);
+$('no-file').addEventListener('click', () => {
+	$('file').value = '';
+	showFile();
+	$('file').focus();
+});
+
+// A file may be dropped anywhere: one that missed its place would be opened instead of this page.
+const carriesFiles = event => event.dataTransfer?.types.includes('Files');
+addEventListener('dragover', event => {
+	if (carriesFiles(event)) {
+		event.preventDefault();
+		$('send').classList.add('dropping');
+	}
+});
+addEventListener('dragleave', event => {
+	if (!event.relatedTarget) {
+		$('send').classList.remove('dropping');
+	}
+});
+addEventListener('drop', event => {
+	$('send').classList.remove('dropping');
+	if (!carriesFiles(event)) {
+		return;
+	}
+	event.preventDefault();
+	const files = event.dataTransfer.files;
+	if (files.length === 1) {
+		$('file').files = files;
+		showFile();
+	} else {
+		showFile('One file at a time, please.');
+	}
+});
+
+// Receiving.
+
+async function receiveMessage() {
+	const target = start(receiver);
+	if (!target) {
+		return;
+	}
+	const box = receiver.report.querySelector('.message');
+	box.hidden = true;
+	URL.revokeObjectURL($('save').href);
+	let bytes = 0;
+	let total;
+	const tell = () => {
+		if (total === undefined) {
+			receiver.measure(0, null);
+			receiver.say('waiting', 'Waiting for a sender', 'As long as it takes.');
+			return;
+		}
+		receiver.measure(bytes, total);
+		receiver.say('moving', 'Receiving', total === null ? `${size(bytes)} so far; the sender has not said how much it will be.` : `${size(bytes)} of ${size(total)}.`);
+	};
+	const message = await receiver.run(signal => receive(target.url, target, signal, (...numbers) => {
+		[bytes, total] = numbers;
+		tell();
+	}), tell);
+	const told = received(message);
+	if (message.kind === 'whole') {
+		receiver.measure(1, 1);
+		told.detail += show(message, target.name);
+		box.hidden = false;
+	}
+	conclude(receiver, message, told);
+}
+
+// show shows a message as text, and only ever as text, or has it saved. It returns what is to be said of it.
+function show({blob, name, text}, channel) {
+	const save = $('save');
+	save.href = URL.createObjectURL(blob);
+	save.download = name || (harmless(channel) || 'message') + (text === null ? '' : '.txt');
+	save.textContent = text === null ? 'Save again' : 'Save';
+	$('message').textContent = text ?? '';
+	$('message').hidden = $('copy-message').hidden = !text;
+	if (text !== null) {
+		return '';
+	}
+	save.click();
+	return ` This browser was asked to save it as ${save.download}.`;
+}
+
+// The same with curl.
+
+function showCommands() {
+	const channel = wanted() ?? {namespace: 'NAMESPACE', name: 'CHANNEL'};
+	const url = urlOf(channel);
+	const token = $('token').value.trim();
+	showCommand('curl-send', sending(url, {text: $('text').value, file: chosen()?.name, token}));
+	showCommand('curl-print', printing(url, {token}));
+	showCommand('curl-save', saving(url, {token}));
+}
+
+// showCommand keeps the URL, with which each command ends, on a line, if there is one that is long enough.
+function showCommand(id, command) {
+	const at = command.lastIndexOf(' ') + 1;
+	const url = document.createElement('span');
+	url.textContent = command.slice(at);
+	$(id).replaceChildren(command.slice(0, at), url);
+}
+
+for (const button of document.querySelectorAll('[data-copies]')) {
+	button.addEventListener('click', () => copy(button, $(button.dataset.copies).textContent));
+}
+$('copy-message').addEventListener('click', event => copy(event.target, $('message').textContent));
+$('copy-link').addEventListener('click', event => copy(event.target, location.href));
+$('new-name').addEventListener('click', () => setChannel({namespace: isName(fields[0].value) ? fields[0].value : 'v1', name: randomName()}));
+for (const form of [$('channel'), $('access').querySelector('form')]) {
+	form.addEventListener('submit', event => event.preventDefault());
+}
+$('token').addEventListener('input', showCommands);
+for (const field of fields) {
+	field.addEventListener('input', () => noteChannel());
+	field.addEventListener('change', keepChannel);
+}
+addEventListener('hashchange', readAddress);
+
+$('curl-manual').textContent = `curl ${location.origin}/`;
+readAddress();
+showFile();
