@@ -19,7 +19,7 @@ type Recorder struct {
 // NewRecorder returns a recorder that writes to log. With bestEffort, a failed commit changes no outcome
 // (--audit=best-effort).
 func NewRecorder(log *store.Log, bestEffort bool) *Recorder {
-	return &Recorder{log: log, refusals: refusals{record: log.RequestGone}, bestEffort: bestEffort}
+	return &Recorder{log: log, refusals: refusals{record: log.RequestUnmatched}, bestEffort: bestEffort}
 }
 
 // Flush queues the rows of refusals that still wait for the end of their minute. Call it before the log is closed.
@@ -52,7 +52,7 @@ func (r *Recorder) RequestUnmatched(q *pipe.Request) {
 		r.refusals.add(q.Group, row)
 		return
 	}
-	r.log.RequestGone(row)
+	r.log.RequestUnmatched(row)
 }
 
 // RecordRefusal records a request that is refused now, before it reached the broker. role is "" for a request that
@@ -94,7 +94,7 @@ func (r *Recorder) ExchangeMatched(x *pipe.Exchange) pipe.Commit {
 
 // ExchangeEnded implements pipe.Recorder.
 func (r *Recorder) ExchangeEnded(x *pipe.Exchange) pipe.Commit {
-	end := store.End{ID: x.ID, At: x.EndedAt, Outcome: string(x.Outcome), Bytes: x.Bytes}
+	end := store.ExchangeEnd{ID: x.ID, At: x.EndedAt, Outcome: string(x.Outcome), Bytes: x.Bytes}
 	if !r.bestEffort {
 		end.OutcomeIfFailed = string(x.Outcome.WithoutRecord())
 	}

@@ -43,8 +43,8 @@ func newSummary(s *store.Summary) summary {
 }
 
 func newBucket(b *store.Bucket) bucket {
-	quantiles := func(w *store.Waits) waits { return waits{w.Quantile(0.5), w.Quantile(0.95)} }
-	return bucket{pipe.Timestamp(b.From), b.Exchanges, b.Bytes, b.Outcomes, quantiles(&b.Producers), quantiles(&b.Consumers)}
+	quantiles := func(w *store.WaitTimes) waits { return waits{w.Quantile(0.5), w.Quantile(0.95)} }
+	return bucket{pipe.Timestamp(b.From), b.Exchanges, b.Bytes, b.Outcomes, quantiles(&b.ProducerWaits), quantiles(&b.ConsumerWaits)}
 }
 
 // SummaryText returns a summary in a format: as one JSON object, or its buckets as rows of NDJSON or CSV.

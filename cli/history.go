@@ -206,7 +206,7 @@ const candidatesShown = 5
 
 // exchangeOf returns the exchange whose id begins with that text, as a page of one row.
 func exchangeOf(ctx context.Context, h *store.History, prefix string) (store.Page, error) {
-	page, err := h.ExchangesWith(ctx, strings.ToLower(prefix), candidatesShown+1)
+	page, err := h.ExchangesByPrefix(ctx, strings.ToLower(prefix), candidatesShown+1)
 	switch n := len(page.Rows); {
 	case err != nil || n == 1:
 		return page, err
@@ -273,12 +273,12 @@ func printSummary(w io.Writer, s *store.Summary) error {
 	}
 	t := table{w: w}
 	t.add("FROM", "EXCHANGES", "DELIVERED", size, "PRODUCERS WAITED"+unit+" (95 %)", "CONSUMERS WAITED"+unit+" (95 %)")
-	waits := func(w *store.Waits) string {
+	waits := func(w *store.WaitTimes) string {
 		return fmt.Sprintf("%s (%s)", style.duration(w.Quantile(0.5)), style.duration(w.Quantile(0.95)))
 	}
 	for i := range s.Buckets {
 		b := &s.Buckets[i]
-		t.add(style.time(b.From), fmt.Sprint(b.Exchanges), fmt.Sprint(b.Outcomes[store.Delivered]), style.size(b.Bytes), waits(&b.Producers), waits(&b.Consumers))
+		t.add(style.time(b.From), fmt.Sprint(b.Exchanges), fmt.Sprint(b.Outcomes[store.Delivered]), style.size(b.Bytes), waits(&b.ProducerWaits), waits(&b.ConsumerWaits))
 	}
 	return t.flush()
 }

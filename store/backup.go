@@ -14,52 +14,54 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sideFiles are what SQLite may keep beside a database.
+// sideFiles are the suffixes of the files that SQLite may keep beside a database.
 var sideFiles = []string{"-wal", "-shm", "-journal"}
 
-// copying are the constants of Backup in a form that tests can change.
-type copying struct {
-	pages     int    // that are copied between two fsyncs
-	walGrowth int64  // bytes by which the log's WAL may grow meanwhile
-	spare     int64  // bytes that stay free on the disk of the log
+// copyParams are the parameters of Backup, so that tests can change them.
+type copyParams struct {
+	pages     int    // copied between two fsyncs
+	walGrowth int64  // how many bytes the WAL of the log may grow meanwhile
+	spare     int64  // bytes to leave free if the copy is on the same disk as the log
 	between   func() // called after each fsync but the last
 }
 
-var standardCopying = copying{
-	pages:     1024, // 4 MiB, so that a server's own fsync never waits for more than that
+var standardCopyParams = copyParams{
+	pages:     1024, // 4 MiB, so that the server's own fsync does not have to wait for more
 	walGrowth: 512 << 20,
 	spare:     64 << 20,
 	between:   func() {},
 }
 
-// Backup writes the audit log at path, as it is at one moment after the call, to a new file, and returns what that holds. Of an
-// exchange that was on disk before the call nothing is missing. A server may write to the log meanwhile, and nothing in the log is
-// changed. Whoever opens the log anew from the copy goes on from that moment: what ran then has ended as Interrupted.
+// Backup writes a copy of the audit log at path to a new file, target, and returns what the copy contains. The
+// copy is the state of the log at one moment after the call, and contains every exchange that was durable
+// before it. A server may write to the log meanwhile, and the log is not changed. A server that is started on
+// the copy continues from that moment, and records what was open then as Interrupted.
 //
-// The copy has only its owner for a reader, has no side files, and gets its name when it is complete, has been found sound, and is
-// on disk. A file that is already there is never touched. If Backup fails, or ctx ends it, nothing is left.
+// Only the file's owner may read the copy. It has no side files, and gets its name only when it is complete,
+// checked and synced. Backup does not overwrite an existing file. If it fails or ctx is cancelled, it leaves
+// nothing behind.
 //
-// It copies pages from one snapshot, by SQLite's backup: that is all of the file as it is, it can be paced, and it needs no memory.
-// (VACUUM INTO would make all rows anew at a speed of its own.) A snapshot keeps the server from emptying its WAL, so it lasts for
-// the copying only, and is given up when the WAL has grown too far. After every few megabytes the copy is synced, because the
-// server's commits would else wait for all of it.
+// Backup copies the pages of one snapshot with SQLite's backup interface, which needs little memory and can be
+// paced. (VACUUM INTO cannot be paced.) A snapshot keeps the server from emptying its WAL, so it is held only
+// while copying, and Backup gives up if the WAL grows too much. It syncs the copy every few megabytes, because
+// otherwise the server's commits would have to wait for a long fsync.
 func Backup(ctx context.Context, path, target string) (Report, error) {
-	return backup(ctx, path, target, standardCopying)
+	return backup(ctx, path, target, standardCopyParams)
 }
 
-func backup(ctx context.Context, path, target string, how copying) (report Report, err error) {
+func backup(ctx context.Context, path, target string, how copyParams) (report Report, err error) {
 	source, err := openReader(path)
 	if err != nil {
 		return Report{}, err
 	}
 	defer source.close()
-	if err := vacant(target); err != nil {
+	if err := checkVacant(target); err != nil {
 		return Report{}, err
 	}
-	// The name says whose it is, if the machine dies before it has a better one.
+	// If the machine crashes, the name of the partial file shows what it is.
 	file, err := os.CreateTemp(filepath.Dir(target), filepath.Base(target)+".*.part")
 	if err != nil {
-		return Report{}, fmt.Errorf("backup %s: cannot be made: %w", target, err)
+		return Report{}, fmt.Errorf("backup %s: cannot be created: %w", target, err)
 	}
 	defer func() {
 		file.Close()
@@ -70,10 +72,10 @@ func backup(ctx context.Context, path, target string, how copying) (report Repor
 	if err := source.copyTo(ctx, file, how); err != nil {
 		return Report{}, fmt.Errorf("backup %s: %w", target, err)
 	}
-	if err := source.unchanged(); err != nil {
+	if err := source.checkUnchanged(); err != nil {
 		return Report{}, fmt.Errorf("backup %s: %w", target, err)
 	}
-	source.close() // the server may empty its WAL again
+	source.close() // let the server empty its WAL
 	if report, err = inspectCopy(ctx, file.Name()); err != nil {
 		return Report{}, fmt.Errorf("backup %s: %w", target, err)
 	}
@@ -81,13 +83,14 @@ func backup(ctx context.Context, path, target string, how copying) (report Repor
 	return report, publish(file, target)
 }
 
-// vacant returns an error unless nothing is at the path. A WAL that was left there would become a part of the copy.
-func vacant(target string) error {
+// checkVacant returns an error if target or one of its side files exists. SQLite would apply a leftover WAL to
+// the copy.
+func checkVacant(target string) error {
 	for _, suffix := range append([]string{""}, sideFiles...) {
 		_, err := os.Lstat(target + suffix)
 		switch {
 		case err == nil:
-			return fmt.Errorf("backup %s: %s is already there; choose another name, or remove it", target, target+suffix)
+			return fmt.Errorf("backup %s: %s already exists; choose another name, or remove it", target, target+suffix)
 		case !errors.Is(err, fs.ErrNotExist):
 			return fmt.Errorf("backup %s: %w", target, err)
 		}
@@ -95,16 +98,16 @@ func vacant(target string) error {
 	return nil
 }
 
-// copyTo copies the log into an empty file, and returns when it is on disk.
-func (r *reader) copyTo(ctx context.Context, file *os.File, how copying) error {
+// copyTo copies the log into an empty file and syncs it.
+func (r *reader) copyTo(ctx context.Context, file *os.File, how copyParams) error {
 	if _, err := r.conn.ExecContext(ctx, "BEGIN"); err != nil {
 		return r.explain("cannot be read", err)
 	}
 	var pages, pageSize int64 // reading them begins the snapshot
-	if err := r.row(ctx, "SELECT page_count, page_size FROM pragma_page_count, pragma_page_size", &pages, &pageSize); err != nil {
+	if err := r.queryRow(ctx, "SELECT page_count, page_size FROM pragma_page_count, pragma_page_size", &pages, &pageSize); err != nil {
 		return err
 	}
-	if err := r.roomFor(pages*pageSize, file, how.spare); err != nil {
+	if err := r.checkSpace(pages*pageSize, file, how.spare); err != nil {
 		return err
 	}
 	db, err := sql.Open("sqlite3", dsn(file.Name(), "rw", 0))
@@ -113,12 +116,12 @@ func (r *reader) copyTo(ctx context.Context, file *os.File, how copying) error {
 	}
 	defer db.Close()
 	db.SetMaxOpenConns(1)
-	to, err := db.Conn(always)
+	to, err := db.Conn(context.Background())
 	if err != nil {
 		return err
 	}
 	defer to.Close()
-	if _, err := to.ExecContext(ctx, "PRAGMA journal_mode=OFF"); err != nil { // there is nothing to go back to
+	if _, err := to.ExecContext(ctx, "PRAGMA journal_mode=OFF"); err != nil { // a failed copy is deleted, not rolled back
 		return err
 	}
 	err = to.Raw(func(to any) error {
@@ -129,7 +132,7 @@ func (r *reader) copyTo(ctx context.Context, file *os.File, how copying) error {
 	if err != nil {
 		return err
 	}
-	// The copy says of itself that it has a WAL, as the log has. Without that, readers need no side files for it.
+	// The copied header says that there is a WAL. Change that, so that readers need no side files.
 	if _, err := to.ExecContext(ctx, "PRAGMA journal_mode=DELETE"); err != nil {
 		return err
 	}
@@ -139,8 +142,8 @@ func (r *reader) copyTo(ctx context.Context, file *os.File, how copying) error {
 	return file.Sync()
 }
 
-// copyPages copies page after page, and waits for the disk now and then.
-func (r *reader) copyPages(ctx context.Context, to, from *sqlite3.SQLiteConn, file *os.File, pageSize int64, how copying) (err error) {
+// copyPages copies all pages and syncs the copy every few megabytes.
+func (r *reader) copyPages(ctx context.Context, to, from *sqlite3.SQLiteConn, file *os.File, pageSize int64, how copyParams) (err error) {
 	pages, err := to.Backup("main", from, "main")
 	if err != nil {
 		return err
@@ -165,41 +168,32 @@ func (r *reader) copyPages(ctx context.Context, to, from *sqlite3.SQLiteConn, fi
 			return err
 		}
 		if grown := r.walSize() - before; grown > how.walGrowth {
-			return fmt.Errorf("the log grew by %d MB while it was copied; choose a faster disk for the copy, or a quieter time", grown>>20)
+			return fmt.Errorf("the log grew by %d MB during the copy; use a faster disk for the copy, or a quieter time", grown>>20)
 		}
-		if err := r.roomFor(int64(pages.Remaining())*pageSize, file, how.spare); err != nil {
+		if err := r.checkSpace(int64(pages.Remaining())*pageSize, file, how.spare); err != nil {
 			return err
 		}
 	}
 }
 
-// walSize returns the size of the log's WAL, 0 if there is none.
-func (l *logFile) walSize() int64 {
-	info, err := os.Stat(l.path + "-wal")
-	if err != nil {
-		return 0
-	}
-	return info.Size()
-}
-
-// roomFor returns an error if the copy does not fit. A server that finds its disk full serves nobody, so on the log's own
-// disk something has to be left for that.
-func (r *reader) roomFor(size int64, file *os.File, spare int64) error {
+// checkSpace returns an error if there is no room for the copy. A server whose disk is full cannot serve, so
+// some space must stay free on the disk of the log.
+func (r *reader) checkSpace(size int64, file *os.File, spare int64) error {
 	var disk unix.Statfs_t
 	var log, there unix.Stat_t
 	if err := errors.Join(unix.Fstatfs(int(file.Fd()), &disk), unix.Stat(r.path, &log), unix.Fstat(int(file.Fd()), &there)); err != nil {
-		return fmt.Errorf("cannot find out how much space there is: %w", err)
+		return fmt.Errorf("cannot determine the free space: %w", err)
 	}
 	if log.Dev == there.Dev {
 		size += spare
 	}
 	if free := int64(disk.Bavail) * int64(disk.Bsize); free < size {
-		return fmt.Errorf("needs %d MB of free space, and there are %d MB", size>>20+1, free>>20)
+		return fmt.Errorf("needs %d MB of free space, but only %d MB are free", size>>20+1, free>>20)
 	}
 	return nil
 }
 
-// inspectCopy returns what the copy holds, or an error if it is not sound.
+// inspectCopy checks the copy and returns what it contains.
 func inspectCopy(ctx context.Context, path string) (Report, error) {
 	r, err := openReader(path)
 	if err != nil {
@@ -211,17 +205,17 @@ func inspectCopy(ctx context.Context, path string) (Report, error) {
 		return Report{}, err
 	}
 	if len(report.Problems) > 0 {
-		return Report{}, fmt.Errorf("the copy is not sound, so neither is the log: %s (httpipe audit check tells all)", strings.Join(report.Problems[:1], "; "))
+		return Report{}, fmt.Errorf("the copy is not sound, so the log is not either: %s (for details, run httpipe audit check)", strings.Join(report.Problems[:1], "; "))
 	}
 	return report, r.count(ctx, &report)
 }
 
-// publish gives the file its name, unless that is taken, and returns when that is on disk.
+// publish gives the file its final name, unless that is taken, and syncs the directory.
 func publish(file *os.File, target string) error {
 	if err := os.Link(file.Name(), target); errors.Is(err, fs.ErrExist) {
-		return vacant(target)
+		return checkVacant(target)
 	} else if err != nil {
-		return fmt.Errorf("backup %s: cannot be given its name: %w", target, err)
+		return fmt.Errorf("backup %s: cannot get its final name: %w", target, err)
 	}
 	dir, err := os.Open(filepath.Dir(target))
 	if err != nil {
@@ -229,7 +223,7 @@ func publish(file *os.File, target string) error {
 	}
 	defer dir.Close()
 	if err := dir.Sync(); err != nil {
-		return fmt.Errorf("backup %s: its name may not be on disk: %w", target, err)
+		return fmt.Errorf("backup %s: cannot sync its directory: %w", target, err)
 	}
 	return nil
 }

@@ -138,8 +138,8 @@ func TestBackupGivesUp(t *testing.T) {
 		walGrowth, spare int64
 		between          func()
 	}{
-		{"MB of free space, and there are ", math.MaxInt64, math.MaxInt64 / 2, func() { t.Error("it began") }},
-		{"the log grew by 0 MB while it was copied", 10 << 10, 0, more},
+		{"MB of free space, but only ", math.MaxInt64, math.MaxInt64 / 2, func() { t.Error("it began") }},
+		{"the log grew by 0 MB during the copy", 10 << 10, 0, more},
 		{"context canceled", math.MaxInt64, 0, cancel},
 	} {
 		dir := t.TempDir()
@@ -162,7 +162,7 @@ func TestBackupOverwritesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := store.Backup(t.Context(), path, target)
-		if err == nil || !strings.Contains(err.Error(), target+suffix+" is already there") {
+		if err == nil || !strings.Contains(err.Error(), target+suffix+" already exists") {
 			t.Errorf("error %v", err)
 		}
 		wantAlone(t, target+suffix)
@@ -176,14 +176,14 @@ func TestBackupOverwritesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	if err == nil || !strings.Contains(err.Error(), "is already there") {
+	if err == nil || !strings.Contains(err.Error(), "already exists") {
 		t.Errorf("error %v", err)
 	}
 	wantAlone(t, target)
 	if content, err := os.ReadFile(target); string(content) != "theirs" {
 		t.Errorf("what has come is now %.20q, %v", content, err)
 	}
-	if _, err := store.Backup(t.Context(), path, path); err == nil || !strings.Contains(err.Error(), "is already there") {
+	if _, err := store.Backup(t.Context(), path, path); err == nil || !strings.Contains(err.Error(), "already exists") {
 		t.Errorf("onto itself: %v", err)
 	}
 }
@@ -197,8 +197,8 @@ func TestBackupRefuses(t *testing.T) {
 	good := closedLog(t)
 	for _, test := range []struct{ name, path, target, want string }{
 		{"no log", tempPath(t), "copy.db", "there is no such file"},
-		{"a damaged log", corrupt, "copy.db", "the copy is not sound, so neither is the log: integrity: "},
-		{"a changed schema", tampered, "copy.db", "schema: there is no trigger exchange_update"},
+		{"a damaged log", corrupt, "copy.db", "the copy is not sound, so the log is not either: integrity: "},
+		{"a changed schema", tampered, "copy.db", "schema: trigger exchange_update is missing"},
 		{"no directory", good, "no/copy.db", "no such file or directory"},
 	} {
 		dir := t.TempDir()

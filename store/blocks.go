@@ -1,23 +1,26 @@
 package store
 
-import "database/sql"
+import (
+	"context"
+	"database/sql"
+)
 
-// blocks keeps the index of exchanges by namespace and channel, which is made in blocks of them: see
-// migrations/0004_indexes.sql. It belongs to the writer, and lives as long as a session.
+// blocks maintains the index of exchanges by namespace and channel, which consists of blocks of exchanges: see
+// migrations/0004_indexes.sql. It is owned by the writer and belongs to a session.
 type blocks struct {
 	size int    // exchanges in a block
-	last string // the newest id that belongs to one; "" without any
-	due  int    // how many exchanges must come before another is full
+	last string // the newest id that is in a block; empty if there is none
+	due  int    // how many exchanges are missing for the next block
 	add  *sql.Stmt
 }
 
-// prepare begins a session.
+// prepare loads the state at the beginning of a session.
 func (b *blocks) prepare(conn *sql.Conn, size int) (err error) {
 	b.size = size
-	if err := conn.QueryRowContext(always, "SELECT coalesce(max(last), '') FROM block").Scan(&b.last); err != nil {
+	if err := conn.QueryRowContext(context.Background(), "SELECT coalesce(max(last), '') FROM block").Scan(&b.last); err != nil {
 		return err
 	}
-	b.add, err = conn.PrepareContext(always, "INSERT INTO block_entry SELECT id, ?2, ?3, ?1 FROM block WHERE last >= ?1 ORDER BY last LIMIT 1")
+	b.add, err = conn.PrepareContext(context.Background(), "INSERT INTO block_entry SELECT id, ?2, ?3, ?1 FROM block WHERE last >= ?1 ORDER BY last LIMIT 1")
 	return err
 }
 
@@ -27,7 +30,7 @@ func (b *blocks) close() {
 	}
 }
 
-// recorded enters an exchange that was inserted within the transaction that is open, if its block has been made already.
+// recorded enters an exchange that was inserted in the open transaction, if its block exists already.
 func (b *blocks) recorded(m *Match) error {
 	b.due--
 	if m.ID > b.last {
@@ -36,14 +39,14 @@ func (b *blocks) recorded(m *Match) error {
 	return insert(b.add, m.ID, m.Namespace, m.Channel)
 }
 
-// step makes a block if there are enough exchanges for one, and returns true if there may be enough for another. One of standard
-// size takes some 15 ms.
-func (b *blocks) step(d *disk) (more bool, err error) {
+// step builds a block if there are enough exchanges for one, and returns true if there may be enough for
+// another. A block of the standard size takes about 15 ms.
+func (b *blocks) step(s *session) (more bool, err error) {
 	if b.due > 0 {
 		return false, nil
 	}
 	var outside int
-	err = d.conn.QueryRowContext(always, "SELECT count(*) FROM (SELECT 1 FROM exchange WHERE id > ? LIMIT ?)", b.last, b.size).Scan(&outside)
+	err = s.conn.QueryRowContext(context.Background(), "SELECT count(*) FROM (SELECT 1 FROM exchange WHERE id > ? LIMIT ?)", b.last, b.size).Scan(&outside)
 	if err != nil {
 		return false, err
 	}
@@ -51,15 +54,15 @@ func (b *blocks) step(d *disk) (more bool, err error) {
 		return false, nil
 	}
 	var last string
-	err = d.conn.QueryRowContext(always, "SELECT id FROM exchange WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?", b.last, b.size-1).Scan(&last)
+	err = s.conn.QueryRowContext(context.Background(), "SELECT id FROM exchange WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?", b.last, b.size-1).Scan(&last)
 	if err != nil {
 		return false, err
 	}
-	err = d.transaction(func() error {
-		if err := d.exec("INSERT INTO block SELECT coalesce(max(id), 0) + 1, ? FROM block", last); err != nil {
+	err = s.transaction(func() error {
+		if err := s.exec("INSERT INTO block SELECT coalesce(max(id), 0) + 1, ? FROM block", last); err != nil {
 			return err
 		}
-		return d.exec(`INSERT INTO block_entry SELECT (SELECT max(id) FROM block), namespace, channel, id
+		return s.exec(`INSERT INTO block_entry SELECT (SELECT max(id) FROM block), namespace, channel, id
 			FROM exchange WHERE id > ? AND id <= ? ORDER BY namespace, channel, id`, b.last, last)
 	})
 	if err != nil {
@@ -69,7 +72,7 @@ func (b *blocks) step(d *disk) (more bool, err error) {
 	return true, nil
 }
 
-// prune deletes the blocks of which no exchange is left, but the newest.
-func (b *blocks) prune(d *disk) error {
-	return d.exec("DELETE FROM block WHERE last < (SELECT min(id) FROM exchange) AND id < (SELECT max(id) FROM block)")
+// prune deletes the blocks whose exchanges have all been deleted, except the newest block.
+func (b *blocks) prune(s *session) error {
+	return s.exec("DELETE FROM block WHERE last < (SELECT min(id) FROM exchange) AND id < (SELECT max(id) FROM block)")
 }

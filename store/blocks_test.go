@@ -111,7 +111,7 @@ func TestBlocksAndRetention(t *testing.T) {
 	wantBlocks(t, f.path, 3)
 	late := match(idAt(noon.Add(20500 * time.Millisecond))) // in the second
 	f.ExchangeMatched(late)
-	wait(t, f.ExchangeEnded(store.End{ID: late.ID, At: time.Now(), Outcome: store.Delivered}))
+	wait(t, f.ExchangeEnded(store.ExchangeEnd{ID: late.ID, At: time.Now(), Outcome: store.Delivered}))
 	wantBlocks(t, f.path, 3)
 	mustClose(t, f)
 

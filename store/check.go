@@ -12,32 +12,33 @@ import (
 	"httpipe/migrations"
 )
 
-// A Report is what Check and Backup found in an audit log.
+// A Report describes an audit log, as found by Check or Backup.
 type Report struct {
 	Path  string
-	Bytes int64 // of the file, without its WAL
+	Bytes int64 // size of the file without its WAL
 	InUse bool  // a server has it open
 
-	Schema    int   // the version
-	Runs      int64 // of the server
-	Unclean   int64 // those of them that did not stop in order, but for the one that is going on
-	Lost      int64 // rows that the runs could not record
+	Schema    int   // version
+	Runs      int64 // starts of the server
+	Unclean   int64 // runs that did not shut down cleanly; without the current run
+	Lost      int64 // rows that could not be recorded
 	Exchanges int64
-	Open      int64 // those of them that the newest run has begun and not ended
-	Requests  int64 // that were never matched; some stand for many
+	Open      int64 // exchanges that the latest run has begun and not ended
+	Requests  int64 // unmatched; a row may stand for many requests
 	Channels  int64 // lives of channels
 
-	Problems []string // one line each; without any the log is sound
+	Problems []string // one line each; empty if the log is sound
 }
 
-// mostProblems bounds how many problems of one kind are listed.
-const mostProblems = 20
+// maxProblems bounds the listed problems of each kind.
+const maxProblems = 20
 
-// Check examines the audit log at path: the file's integrity, its schema, and that everything that began has ended, but for what
-// the server that has the log open is doing now. It changes nothing. It blocks for seconds per gigabyte, and while it does so,
-// a server that writes to the log cannot empty its WAL.
+// Check examines the audit log at path: the integrity of the file, its schema, and whether everything that
+// began has ended, apart from what a running server has open. It changes nothing. It takes seconds per
+// gigabyte; meanwhile a server that writes to the log cannot empty its WAL.
 //
-// The error says why the log could not be examined: that it is not there, not an audit log, or made by a newer version.
+// Check returns an error if the log cannot be examined: it does not exist, is not an audit log, or was made by
+// a newer version.
 func Check(ctx context.Context, path string) (Report, error) {
 	r, err := openReader(path)
 	if err != nil {
@@ -45,13 +46,13 @@ func Check(ctx context.Context, path string) (Report, error) {
 	}
 	defer r.close()
 	report, err := r.examineAll(ctx)
-	if changed := r.unchanged(); changed != nil {
+	if changed := r.checkUnchanged(); changed != nil {
 		err = changed
 	}
 	return report, err
 }
 
-// examineAll looks at everything, unless the file is damaged.
+// examineAll runs all checks. It stops after the first ones if the file is damaged.
 func (r *reader) examineAll(ctx context.Context) (Report, error) {
 	report, err := r.examine(ctx)
 	if err != nil || len(report.Problems) > 0 {
@@ -60,16 +61,16 @@ func (r *reader) examineAll(ctx context.Context) (Report, error) {
 	if err := r.count(ctx, &report); err != nil {
 		return report, err
 	}
-	return report, r.checkBooks(ctx, &report)
+	return report, r.checkConsistency(ctx, &report)
 }
 
-// examine looks at integrity and schema.
+// examine checks integrity and schema.
 func (r *reader) examine(ctx context.Context) (Report, error) {
 	report := Report{Path: r.path, Bytes: r.info.Size(), InUse: r.inUse}
-	if err := r.row(ctx, "PRAGMA user_version", &report.Schema); err != nil {
+	if err := r.queryRow(ctx, "PRAGMA user_version", &report.Schema); err != nil {
 		return report, err
 	}
-	damage, err := texts(ctx, r.conn, fmt.Sprintf("PRAGMA integrity_check(%d)", mostProblems))
+	damage, err := queryStrings(ctx, r.conn, fmt.Sprintf("PRAGMA integrity_check(%d)", maxProblems))
 	switch code, _ := sqliteCode(err); {
 	case code == sqlite3.ErrCorrupt, code == sqlite3.ErrNotADB:
 		damage = append(damage, err.Error())
@@ -78,15 +79,15 @@ func (r *reader) examine(ctx context.Context) (Report, error) {
 	}
 	if !slices.Equal(damage, []string{"ok"}) {
 		for _, text := range damage {
-			report.Problems = append(report.Problems, "integrity: "+oneLine(text))
+			report.Problems = append(report.Problems, "integrity: "+joinLines(text))
 		}
-		return report, nil // what else there is to say of such a file nobody can know
+		return report, nil // further checks make no sense on a damaged file
 	}
 	report.Problems, err = r.compareSchema(ctx, report.Schema)
 	return report, err
 }
 
-// compareSchema tells where the schema is not what the migrations up to that version make.
+// compareSchema returns how the schema differs from the one that the migrations up to that version create.
 func (r *reader) compareSchema(ctx context.Context, version int) ([]string, error) {
 	reference, err := sql.Open("sqlite3", ":memory:")
 	if err != nil {
@@ -116,20 +117,20 @@ func (r *reader) compareSchema(ctx context.Context, version int) ([]string, erro
 	for _, object := range slices.Sorted(maps.Keys(want)) {
 		switch sql, ok := got[object]; {
 		case !ok:
-			problems = append(problems, "schema: there is no "+object)
+			problems = append(problems, "schema: "+object+" is missing")
 		case sql != want[object]:
-			problems = append(problems, "schema: the "+object+" is not as httpipe makes it")
+			problems = append(problems, "schema: "+object+" differs from httpipe's")
 		}
 	}
 	for _, object := range slices.Sorted(maps.Keys(got)) {
 		if _, ok := want[object]; !ok {
-			problems = append(problems, "schema: there is a "+object+" that httpipe has not made")
+			problems = append(problems, "schema: "+object+" is not httpipe's")
 		}
 	}
 	return problems, nil
 }
 
-// schema returns the definition of each object in a database, by its kind and name. SQLite's own are left out.
+// schema returns the definition of each object in a database, by type and name, without SQLite's own.
 func schema(ctx context.Context, conn *sql.Conn) (map[string]string, error) {
 	rows, err := conn.QueryContext(ctx, `SELECT type || ' ' || name, tbl_name || ': ' || sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\_%' ESCAPE '\'`)
 	if err != nil {
@@ -147,44 +148,44 @@ func schema(ctx context.Context, conn *sql.Conn) (map[string]string, error) {
 	return objects, rows.Err()
 }
 
-// current is the run that is going on, if one is: the newest, without an end.
-const current = "(SELECT r.id FROM run r WHERE r.id = (SELECT max(id) FROM run) AND NOT EXISTS (SELECT 1 FROM run_end x WHERE x.id = r.id))"
+// currentRun is the id of the run in progress: the latest, if it has no end; otherwise NULL.
+const currentRun = "(SELECT r.id FROM run r WHERE r.id = (SELECT max(id) FROM run) AND NOT EXISTS (SELECT 1 FROM run_end x WHERE x.id = r.id))"
 
-// rules are queries that find nothing in sound books: what is counted, and one of them.
-var rules = []struct{ problem, find string }{
-	{"exchanges have no end, though their run is over", `
+// consistencyRules are queries for inconsistent rows. Each returns their number and an example.
+var consistencyRules = []struct{ problem, find string }{
+	{"exchanges have no end although their run is over", `
 		SELECT count(*), min(e.id) FROM exchange e LEFT JOIN exchange_end x ON x.id = e.id
-		WHERE e.ended_at IS NULL AND x.id IS NULL AND e.life >> 32 IS NOT ` + current},
+		WHERE e.ended_at IS NULL AND x.id IS NULL AND e.life >> 32 IS NOT ` + currentRun},
 	{"exchanges have two ends", `
 		SELECT count(*), min(e.id) FROM exchange_end x JOIN exchange e ON e.id = x.id WHERE e.ended_at IS NOT NULL`},
 	{"ends of exchanges have no beginning", `
 		SELECT count(*), min(x.id) FROM exchange_end x LEFT JOIN exchange e ON e.id = x.id WHERE e.id IS NULL`},
-	{"lives of channels have no end, though their run is over", `
+	{"lives of channels have no end although their run is over", `
 		SELECT count(*), min(l.id) FROM life l LEFT JOIN life_end x ON x.id = l.id
-		WHERE l.closed_at IS NULL AND x.id IS NULL AND l.id >> 32 IS NOT ` + current},
+		WHERE l.closed_at IS NULL AND x.id IS NULL AND l.id >> 32 IS NOT ` + currentRun},
 	{"lives of channels have two ends", `
 		SELECT count(*), min(l.id) FROM life_end x JOIN life l ON l.id = x.id WHERE l.closed_at IS NOT NULL`},
-	{"ends of channels' lives have no beginning", `
+	{"ends of lives of channels have no beginning", `
 		SELECT count(*), min(x.id) FROM life_end x LEFT JOIN life l ON l.id = x.id WHERE l.id IS NULL`},
 	{"ends of runs have no beginning", `
 		SELECT count(*), min(x.id) FROM run_end x LEFT JOIN run r ON r.id = x.id WHERE r.id IS NULL`},
 }
 
-// count fills in how much is recorded.
+// count fills in the counts of the report.
 func (r *reader) count(ctx context.Context, report *Report) error {
 	var going int64
 	for _, c := range []struct {
 		query string
 		dest  []any
 	}{
-		{"SELECT count(*), count(*) - count(x.id), coalesce(sum(x.lost), 0), " + current + " IS NOT NULL FROM run r LEFT JOIN run_end x ON x.id = r.id",
+		{"SELECT count(*), count(*) - count(x.id), coalesce(sum(x.lost), 0), " + currentRun + " IS NOT NULL FROM run r LEFT JOIN run_end x ON x.id = r.id",
 			[]any{&report.Runs, &report.Unclean, &report.Lost, &going}},
-		{"SELECT count(*), count(*) FILTER (WHERE e.ended_at IS NULL AND x.id IS NULL AND e.life >> 32 IS " + current + ") FROM exchange e LEFT JOIN exchange_end x ON x.id = e.id",
+		{"SELECT count(*), count(*) FILTER (WHERE e.ended_at IS NULL AND x.id IS NULL AND e.life >> 32 IS " + currentRun + ") FROM exchange e LEFT JOIN exchange_end x ON x.id = e.id",
 			[]any{&report.Exchanges, &report.Open}},
 		{"SELECT count(*) FROM request", []any{&report.Requests}},
 		{"SELECT count(*) FROM life", []any{&report.Channels}},
 	} {
-		if err := r.row(ctx, c.query, c.dest...); err != nil {
+		if err := r.queryRow(ctx, c.query, c.dest...); err != nil {
 			return err
 		}
 	}
@@ -194,16 +195,16 @@ func (r *reader) count(ctx context.Context, report *Report) error {
 	return nil
 }
 
-// checkBooks looks for what does not belong together.
-func (r *reader) checkBooks(ctx context.Context, report *Report) error {
-	for _, rule := range rules {
+// checkConsistency adds the inconsistencies between rows to the report.
+func (r *reader) checkConsistency(ctx context.Context, report *Report) error {
+	for _, rule := range consistencyRules {
 		var count int64
 		var example sql.NullString
-		if err := r.row(ctx, rule.find, &count, &example); err != nil {
+		if err := r.queryRow(ctx, rule.find, &count, &example); err != nil {
 			return err
 		}
 		if count > 0 {
-			report.Problems = append(report.Problems, fmt.Sprintf("books: %d %s, such as %s", count, rule.problem, example.String))
+			report.Problems = append(report.Problems, fmt.Sprintf("rows: %d %s, such as %s", count, rule.problem, example.String))
 		}
 	}
 	if report.Schema >= blocksSince {
@@ -212,35 +213,36 @@ func (r *reader) checkBooks(ctx context.Context, report *Report) error {
 		}
 	}
 	if report.Open > 0 && !r.inUse {
-		report.Problems = append(report.Problems, fmt.Sprintf("books: %d exchanges have no end, and no server has the log open: "+
-			"it died, or this is a copy; a server that starts on it records them as %s", report.Open, Interrupted))
+		report.Problems = append(report.Problems, fmt.Sprintf("rows: %d exchanges have no end, and no server has the log open: "+
+			"it crashed, or this is a copy of its log; the next server that opens it records them as %s", report.Open, Interrupted))
 	}
 	return nil
 }
 
-// blocksSince is the schema that brought blocks.
+// blocksSince is the schema version that introduced blocks.
 const blocksSince = 4
 
-// checkBlocks compares how many exchanges should be found by their channel with how many can be.
+// checkBlocks compares the number of exchanges that should be in the index by channel with the number that are.
 func (r *reader) checkBlocks(ctx context.Context, report *Report) error {
 	var exchanges, entries int64
-	err := r.row(ctx, `SELECT (SELECT count(*) FROM exchange WHERE id <= (SELECT max(last) FROM block)), (SELECT count(*) FROM block_entry)`, &exchanges, &entries)
+	err := r.queryRow(ctx, `SELECT (SELECT count(*) FROM exchange WHERE id <= (SELECT max(last) FROM block)), (SELECT count(*) FROM block_entry)`, &exchanges, &entries)
 	if err == nil && exchanges != entries {
-		report.Problems = append(report.Problems, fmt.Sprintf("books: %d exchanges are in blocks, which have %d entries", exchanges, entries))
+		report.Problems = append(report.Problems, fmt.Sprintf("rows: %d exchanges are in blocks, but the blocks have %d entries", exchanges, entries))
 	}
 	return err
 }
 
-// row scans the only row of a query.
-func (r *reader) row(ctx context.Context, query string, dest ...any) error {
+// queryRow scans the only row of a query.
+func (r *reader) queryRow(ctx context.Context, query string, dest ...any) error {
 	if err := r.conn.QueryRowContext(ctx, query).Scan(dest...); err != nil {
 		return r.explain("cannot be read", err)
 	}
 	return nil
 }
 
-// texts returns the rows of a query that has one column, also those that came before an error.
-func texts(ctx context.Context, conn *sql.Conn, query string) (all []string, err error) {
+// queryStrings returns the rows of a query with one column. If an error occurs, it returns the rows before it
+// too.
+func queryStrings(ctx context.Context, conn *sql.Conn, query string) (all []string, err error) {
 	rows, err := conn.QueryContext(ctx, query)
 	if err != nil {
 		return nil, err

@@ -40,7 +40,7 @@ func TestCheckSound(t *testing.T) {
 	for range 3 {
 		f.exchange("delivered")
 	}
-	f.RequestGone(store.Request{Namespace: "v1", Channel: "work", Role: "consumer", Outcome: "left", Arrived: noon, Ended: noon})
+	f.RequestUnmatched(store.Request{Namespace: "v1", Channel: "work", Role: "consumer", Outcome: "left", Arrived: noon, Ended: noon})
 	wait(t, f.ExchangeMatched(match(newID())))
 	got := wantProblems(t, f.path)
 	want := store.Report{Path: f.path, Bytes: got.Bytes, InUse: true, Schema: len(migrations.Steps()), Runs: 1, Exchanges: 4, Open: 1, Requests: 1, Channels: 1}
@@ -100,10 +100,10 @@ func TestCheckFindsChangedSchema(t *testing.T) {
 		"ANALYZE", // SQLite's own tables are nobody's problem
 	)
 	wantProblems(t, path,
-		"schema: there is no trigger exchange_update",
-		"schema: the trigger run_delete is not as httpipe makes it",
-		"schema: the view runs is not as httpipe makes it",
-		"schema: there is a index theirs that httpipe has not made")
+		"schema: trigger exchange_update is missing",
+		"schema: trigger run_delete differs from httpipe's",
+		"schema: view runs differs from httpipe's",
+		"schema: index theirs is not httpipe's")
 }
 
 // TestCheckFindsBadBooks: what the triggers prevent, and somebody has done without them.
@@ -122,12 +122,12 @@ func TestCheckFindsBadBooks(t *testing.T) {
 		statement string
 		problem   string
 	}{
-		{in(exchange, "open", "NULL, NULL, NULL"), "1 exchanges have no end, though their run is over, such as open"},
+		{in(exchange, "open", "NULL, NULL, NULL"), "1 exchanges have no end although their run is over, such as open"},
 		{in(exchange, "twice", "'left', 1, 1") + "; INSERT INTO exchange_end VALUES ('twice', 'left', 1, 1)", "1 exchanges have two ends, such as twice"},
 		{"INSERT INTO exchange_end VALUES ('none', 'left', 1, 1), ('other', 'left', 1, 1)", "2 ends of exchanges have no beginning, such as none"},
-		{in(life, "1<<32|9", "NULL, NULL, NULL, NULL"), "1 lives of channels have no end, though their run is over, such as 4294967305"},
+		{in(life, "1<<32|9", "NULL, NULL, NULL, NULL"), "1 lives of channels have no end although their run is over, such as 4294967305"},
 		{in(life, "1<<32|9", "1, 'idle', 0, 0") + "; INSERT INTO life_end VALUES (1<<32|9, 1, 'idle', 0, 0)", "1 lives of channels have two ends, such as 4294967305"},
-		{"INSERT INTO life_end VALUES (7, 1, 'idle', 0, 0)", "1 ends of channels' lives have no beginning, such as 7"},
+		{"INSERT INTO life_end VALUES (7, 1, 'idle', 0, 0)", "1 ends of lives of channels have no beginning, such as 7"},
 		{"INSERT INTO run_end VALUES (7, 1, 0)", "1 ends of runs have no beginning, such as 7"},
 		{"INSERT INTO block_entry VALUES (1, 'v1', 'a', 'none')", "exchanges are in blocks, which have"},
 	} {

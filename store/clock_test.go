@@ -15,7 +15,7 @@ func TestPagesAfterAClockWasSetBack(t *testing.T) {
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	for i, h := range hours {
 		at := now.Add(time.Duration(h) * time.Hour)
-		f.RequestGone(store.Request{Namespace: "v1", Channel: "a", Role: "producer", Outcome: "left", Arrived: at, Ended: at})
+		f.RequestUnmatched(store.Request{Namespace: "v1", Channel: "a", Role: "producer", Outcome: "left", Arrived: at, Ended: at})
 		f.ChannelOpened(store.Life{ID: int64(i + 1), Namespace: "v1", Channel: "a", At: at})
 	}
 	if err := f.Sync(); err != nil {

@@ -21,34 +21,34 @@ type Limits struct {
 // OpenWith is Open with lower limits, and with less patience between attempts.
 func OpenWith(cfg Config, lower Limits) (*Log, error) {
 	l := standardLimits
-	l.backoffMin, l.backoffMax, l.idle = 5*time.Millisecond, 20*time.Millisecond, 20*time.Millisecond
-	l.retryBusy = 10 * time.Millisecond
-	l.block = 7 // so that each test has some
+	l.backoffMin, l.backoffMax, l.idleInterval = 5*time.Millisecond, 20*time.Millisecond, 20*time.Millisecond
+	l.outageBusyTimeout = 10 * time.Millisecond
+	l.blockSize = 7 // so that each test has some
 	if lower.Commit != 0 {
-		l.commit = lower.Commit
+		l.commitTimeout = lower.Commit
 	}
 	if lower.Busy != 0 {
-		l.busy = lower.Busy
+		l.busyTimeout = lower.Busy
 	}
 	if lower.PruneEvery != 0 {
 		l.pruneEvery = lower.PruneEvery
 	}
 	if lower.Queued != 0 {
-		l.queued = lower.Queued
+		l.maxRows = lower.Queued
 	}
 	if lower.Block != 0 {
-		l.block = lower.Block
+		l.blockSize = lower.Block
 	}
 	if lower.WALCheck != 0 {
-		l.walCheck = lower.WALCheck
+		l.walCheckpointSize = lower.WALCheck
 	}
 	if lower.WALReset != 0 {
-		l.walReset = lower.WALReset
+		l.walTruncateSize = lower.WALReset
 	}
 	if lower.Backoff != 0 {
 		l.backoffMin, l.backoffMax = lower.Backoff, lower.Backoff
 	}
-	l.at = func(m moment) {
+	l.hook = func(m hookPoint) {
 		switch {
 		case m == inserted && lower.Inserted != nil:
 			lower.Inserted()
@@ -60,14 +60,14 @@ func OpenWith(cfg Config, lower Limits) (*Log, error) {
 }
 
 // StandardBlock is how many exchanges are in a block where no test says otherwise.
-var StandardBlock = standardLimits.block
+var StandardBlock = standardLimits.blockSize
 
 // ApplicationID is what marks a file as an audit log.
 const ApplicationID = applicationID
 
 // BackupWith is Backup that copies one page after the other, and calls between after each.
 func BackupWith(ctx context.Context, path, target string, walGrowth, spare int64, between func()) (Report, error) {
-	return backup(ctx, path, target, copying{pages: 1, walGrowth: walGrowth, spare: spare, between: between})
+	return backup(ctx, path, target, copyParams{pages: 1, walGrowth: walGrowth, spare: spare, between: between})
 }
 
 // Slow makes the steps of a history as small as they can be, and its pages take no longer than one.
@@ -89,7 +89,7 @@ func (h *History) Plans(ctx context.Context, k *Kind, f Filter) (plans []string,
 			if !k.textID {
 				all = span{int64(0), int64(math.MaxInt64)}
 			}
-			nth, nthArgs := p.nth(all, 10)
+			nth, nthArgs := p.nthQuery(all, 10)
 			where, args := k.where(&p, &f, all)
 			for query, args := range map[string][]any{
 				nth: nthArgs,
@@ -100,7 +100,7 @@ func (h *History) Plans(ctx context.Context, k *Kind, f Filter) (plans []string,
 					return fmt.Errorf("%s: %w", query, err)
 				}
 				plan := query
-				if _, index, ok := strings.Cut(p.query, "INDEXED BY "); ok && !p.list {
+				if _, index, ok := strings.Cut(p.query, "INDEXED BY "); ok && !p.listIDs {
 					plan = "expects " + strings.Fields(index)[0] + " (\n" + plan
 				}
 				for i := range page.Rows {

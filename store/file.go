@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
 
 	"github.com/mattn/go-sqlite3"
@@ -24,16 +23,17 @@ const (
 	// applicationID marks an SQLite file as an audit log of httpipe: "htpp".
 	applicationID = 0x68747070
 
-	// magic is how every SQLite file begins.
+	// magic is the beginning of every SQLite file.
 	magic = "SQLite format 3\x00"
 
-	// minLibrary is SQLite 3.51.3, the first without the bug that could corrupt a WAL when two connections reset it at once.
+	// minLibrary is SQLite 3.51.3, which fixes a bug that could corrupt a WAL when two connections reset it at
+	// once.
 	minLibrary = 3051003
 
-	// headerSize is how long an SQLite file's header is.
+	// headerSize is the length of an SQLite file's header.
 	headerSize = 100
 
-	// bigFile is the size from which on the check at start takes long enough to be announced.
+	// bigFile is the size from which the check at the start takes long enough to be logged.
 	bigFile = 256 << 20
 )
 
@@ -45,80 +45,81 @@ func checkLibrary() error {
 	return nil
 }
 
-// logFile says which file is meant, and what is wrong with it.
+// logFile identifies the file of an audit log.
 type logFile struct {
-	path string      // absolute and free of symbolic links, as SQLite forms the names of its side files
-	info fs.FileInfo // which file that was when it was opened
+	path string      // absolute and without symbolic links, because SQLite derives the names of the side files from it
+	info fs.FileInfo // identifies the file that was opened
 }
 
-// held is the audit log's file, opened and locked by this process from before SQLite first sees it until after SQLite has closed it.
-// No other descriptor of the file may be closed in between: that would drop SQLite's locks.
-type held struct {
+// lockedFile is the file of an audit log that this process has open and locked, from before SQLite opens it
+// until after SQLite has closed it. In between, no other descriptor of the file may be closed: that would drop
+// SQLite's locks.
+type lockedFile struct {
 	logFile
-	file *os.File // locked; closed after SQLite has closed the file
-	side *os.File // has the lock where file cannot; else nil
+	file     *os.File // closed after SQLite has closed the file
+	lockFile *os.File // holds the lock on systems where file cannot; otherwise nil
 
-	seen    sighting                // owned by the writer; empty before the first session
-	size    atomic.Int64            // of seen
-	copying atomic.Bool             // a checkpoint beside the writer is changing the file
-	run     run                     // the current one; empty until it is recorded
-	spoiled atomic.Pointer[refusal] // what another program did to the content; nil while it did nothing
+	lastSeen      fingerprint               // owned by the writer; zero before the first session
+	lastSize      atomic.Int64              // the size in lastSeen
+	checkpointing atomic.Bool               // the checkpointer is writing to the file
+	run           run                       // the current run; zero until it is recorded
+	damage        atomic.Pointer[fileError] // set when another program has changed the content
 }
 
-// hold opens the file, creating it empty if it is not there, and locks it.
-func hold(path string) (_ *held, err error) {
+// openLocked opens the file and locks it. It creates an empty file if there is none.
+func openLocked(path string) (_ *lockedFile, err error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("audit log %s: %w", path, err)
 	}
 	file, err := os.OpenFile(abs, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, openingError(abs, err)
+		return nil, explainOpen(abs, err)
 	}
-	h := &held{logFile: logFile{path: abs}, file: file}
+	f := &lockedFile{logFile: logFile{path: abs}, file: file}
 	defer func() {
 		if err != nil {
-			h.release()
+			f.release()
 		}
 	}()
-	if h.path, err = filepath.EvalSymlinks(abs); err != nil {
+	if f.path, err = filepath.EvalSymlinks(abs); err != nil {
 		return nil, fmt.Errorf("audit log %s: %w", abs, err)
 	}
-	if h.info, err = file.Stat(); err != nil {
+	if f.info, err = file.Stat(); err != nil {
 		return nil, fmt.Errorf("audit log %s: %w", abs, err)
 	}
-	if !h.info.Mode().IsRegular() {
+	if !f.info.Mode().IsRegular() {
 		return nil, fmt.Errorf("audit log %s: not a regular file; give the path of a file", abs)
 	}
-	if err := writableDir(h.path); err != nil {
-		return nil, fmt.Errorf("audit log %s: SQLite must be able to make files beside it, and %s is not writable (%w); allow it, or choose another directory", abs, filepath.Dir(h.path), err)
+	if err := writableDir(f.path); err != nil {
+		return nil, fmt.Errorf("audit log %s: SQLite must create files beside it, but %s is not writable (%w); make it writable, or choose another directory", abs, filepath.Dir(f.path), err)
 	}
 	locked, side, err := lock(file)
-	h.side = side
+	f.lockFile = side
 	if err != nil {
 		return nil, fmt.Errorf("audit log %s: cannot be locked: %w", abs, err)
 	}
 	if !locked {
-		return nil, fmt.Errorf("audit log %s: another httpipe is using it; stop that one, or give this one a file of its own", abs)
+		return nil, fmt.Errorf("audit log %s: another httpipe is using it; stop that process, or choose another file", abs)
 	}
-	return h, nil
+	return f, nil
 }
 
-// openingError explains why a file could not be opened for reading and writing.
-func openingError(path string, err error) error {
+// explainOpen returns the error for a file that could not be opened for reading and writing.
+func explainOpen(path string, err error) error {
 	var cause *fs.PathError
 	if errors.As(err, &cause) {
-		err = cause.Err // the rest of it is said below
+		err = cause.Err // without the operation and the path
 	}
 	info, statErr := os.Stat(path)
 	switch {
 	case statErr == nil && info.IsDir():
 		return fmt.Errorf("audit log %s: is a directory; give the path of a file in it", path)
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("audit log %s: there is no directory %s; create it, or choose another path", path, filepath.Dir(path))
+		return fmt.Errorf("audit log %s: directory %s does not exist; create it, or choose another path", path, filepath.Dir(path))
 	case errors.Is(err, fs.ErrPermission):
 		what := path
-		if statErr != nil { // so it is about making the file
+		if statErr != nil { // the file does not exist and could not be created
 			what = filepath.Dir(path)
 		}
 		return fmt.Errorf("audit log %s: user %d may not read and write %s; change its owner or mode, or choose another path", path, os.Geteuid(), what)
@@ -127,40 +128,40 @@ func openingError(path string, err error) error {
 	}
 }
 
-// release closes the file, which unlocks it.
-func (h *held) release() {
-	h.file.Close()
-	if h.side != nil {
-		h.side.Close()
+// release closes the file and so unlocks it.
+func (f *lockedFile) release() {
+	f.file.Close()
+	if f.lockFile != nil {
+		f.lockFile.Close()
 	}
 }
 
-// inspect looks at the file without changing it, and returns an error unless it is empty or a sound audit log that this
-// program can use. A foreign file never gets as far as SQLite.
-func (h *held) inspect(logger *slog.Logger) error {
-	header, err := h.header(h.file)
+// checkBeforeOpen returns an error unless the file is empty or a sound audit log that this program can use. It
+// does not change the file, and lets SQLite open it only if its header is that of an audit log.
+func (f *lockedFile) checkBeforeOpen(logger *slog.Logger) error {
+	header, err := f.readHeader(f.file)
 	switch {
 	case err != nil:
 		return err
 	case len(header) == 0:
-		return h.begun()
-	case h.hasJournal() && bytes.Equal(header, make([]byte, headerSize)):
-		return h.check() // the power failed during the first commit ever, and only its later pages are there
+		return f.checkNeverUsed()
+	case f.hasJournal() && bytes.Equal(header, make([]byte, headerSize)):
+		return f.checkThroughSQLite() // the power failed during the first commit, and only the later pages were written
 	}
-	if err := h.recognise(header); err != nil {
+	if err := f.checkHeader(header); err != nil {
 		return err
 	}
-	if err := h.ownWAL(header); err != nil {
+	if err := f.checkWAL(header); err != nil {
 		return err
 	}
-	if h.info.Size() > bigFile {
-		logger.Info("checking the audit log; this takes a while", "file", h.path, "megabytes", h.info.Size()>>20)
+	if f.info.Size() > bigFile {
+		logger.Info("checking the audit log; this takes a while", "file", f.path, "megabytes", f.info.Size()>>20)
 	}
-	return h.check()
+	return f.checkThroughSQLite()
 }
 
-// header reads the first bytes of the file, fewer than headerSize if it has no more.
-func (l *logFile) header(file io.ReaderAt) ([]byte, error) {
+// readHeader reads the header of the file, or less if the file is shorter.
+func (l *logFile) readHeader(file io.ReaderAt) ([]byte, error) {
 	header := make([]byte, headerSize)
 	n, err := io.ReadFull(io.NewSectionReader(file, 0, headerSize), header)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -169,15 +170,15 @@ func (l *logFile) header(file io.ReaderAt) ([]byte, error) {
 	return header[:n], nil
 }
 
-// recognise returns an error unless the header is that of an audit log whose version this program knows.
-func (l *logFile) recognise(header []byte) error {
+// checkHeader returns an error unless the header is that of an audit log whose version this program knows.
+func (l *logFile) checkHeader(header []byte) error {
 	if len(header) < headerSize || string(header[:len(magic)]) != magic {
-		return l.foreign("it is not an SQLite file")
+		return l.notALog("it is not an SQLite file")
 	}
-	// A newer header than this one may be in the WAL, but an audit log has its application id from its first commit on,
-	// which is made before it has a WAL.
+	// The WAL may have a newer header. But the first commit, which sets the application id, is made before there
+	// is a WAL.
 	if id := binary.BigEndian.Uint32(header[68:]); id != applicationID {
-		return l.foreign(fmt.Sprintf("it is an SQLite file of another program (application id %#x)", id))
+		return l.notALog(fmt.Sprintf("it is an SQLite file of another program (application id %#x)", id))
 	}
 	if version := int(binary.BigEndian.Uint32(header[60:])); version > len(migrations.Steps()) {
 		return l.newer(version)
@@ -185,148 +186,40 @@ func (l *logFile) recognise(header []byte) error {
 	return nil
 }
 
-// rewriteWAL writes the WAL as it is once more, and waits until it is on disk. What an fsync could not write the kernel may
-// have dropped, though it shows it as written and says no more of it. SQLite would take that for committed, go on behind
-// it, and copy it into the file, and a power cut would take all that away again, or a part. So this comes before SQLite
-// opens the file: at the start, because the last run may have met a failing disk, and after an I/O error.
-//
-// Nobody else must write to the log meanwhile. Other servers are locked out, and whoever else has it open only reads.
-func (h *held) rewriteWAL() error {
-	wal, err := os.OpenFile(h.path+"-wal", os.O_RDWR, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer wal.Close()
-	part := make([]byte, 64<<10)
-	for offset := int64(0); ; {
-		n, err := wal.ReadAt(part, offset)
-		if err != nil && err != io.EOF {
-			return err
-		}
-		if n == 0 {
-			return wal.Sync()
-		}
-		if _, err := wal.WriteAt(part[:n], offset); err != nil {
-			return err
-		}
-		offset += int64(n)
-	}
-}
-
-// syncDir waits until the names of the file and its WAL are on disk. SQLite does so too, but takes no notice of a failure.
-func (h *held) syncDir() error {
-	dir, err := os.Open(filepath.Dir(h.path))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
-}
-
-// hasJournal reports whether there is a journal beside the file: then the first commit ever was cut short.
-func (l *logFile) hasJournal() bool {
-	_, err := os.Stat(l.path + "-journal")
-	return err == nil
-}
-
-// check looks at the file through SQLite, which sees what the WAL adds. It uses a connection that cannot write: one that
-// can would fold the WAL into the file on closing, and a file that is refused has to stay as it is.
-func (h *held) check() error {
+// checkThroughSQLite checks the file as SQLite sees it, with the WAL. It uses a read-only connection: one that
+// can write would checkpoint the WAL into the file when it is closed, and a file that fails the check must stay
+// unchanged.
+func (f *lockedFile) checkThroughSQLite() error {
 	mode := "ro"
-	if h.hasJournal() {
-		mode = "rw" // it has to be rolled back before anything can be read
+	if f.hasJournal() {
+		mode = "rw" // SQLite must roll back the journal before it can read
 	}
-	db, err := sql.Open("sqlite3", dsn(h.path, mode, standardLimits.busy))
+	db, err := sql.Open("sqlite3", dsn(f.path, mode, standardLimits.busyTimeout))
 	if err != nil {
-		return h.explain("cannot be opened", err)
+		return f.explain("cannot be opened", err)
 	}
 	defer db.Close()
 	db.SetMaxOpenConns(1)
 
 	var version int
 	if err := db.QueryRowContext(context.Background(), "PRAGMA user_version").Scan(&version); err != nil {
-		return h.explain("cannot be read", err)
+		return f.explain("cannot be read", err)
 	}
 	if version > len(migrations.Steps()) {
-		return h.newer(version)
+		return f.newer(version)
 	}
 	var verdict string
 	if err := db.QueryRowContext(context.Background(), "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
-		return h.explain("cannot be read", err)
+		return f.explain("cannot be read", err)
 	}
 	if verdict != "ok" {
-		if h.walSize() > 0 && h.soundAlone() {
-			return h.strangeWAL("the file is sound, and with its -wal it is corrupt")
+		if f.walSize() > 0 && f.soundWithoutWAL() {
+			return f.wrongWAL("the file alone is sound, but with its -wal it is corrupt")
 		}
-		return h.corrupt(oneLine(verdict))
+		return f.corrupt(joinLines(verdict))
 	}
-	if version > 0 && h.walSize() > 0 {
-		return h.ownRuns(db)
+	if version > 0 && f.walSize() > 0 {
+		return f.checkRuns(db)
 	}
 	return nil
-}
-
-// oneLine makes one line of what SQLite says of a damaged file.
-func oneLine(verdict string) string {
-	return strings.ReplaceAll(strings.TrimPrefix(verdict, "*** in database main ***\n"), "\n", "; ")
-}
-
-// refusal is an error that already names the file and says what to do.
-type refusal string
-
-func (r refusal) Error() string { return string(r) }
-
-func (l *logFile) foreign(why string) error {
-	return refusalf("audit log %s: not an httpipe audit log: %s; nothing was changed; choose another path", l.path, why)
-}
-
-func (l *logFile) newer(version int) error {
-	return refusalf("audit log %s: made by a newer httpipe (schema %d, this one knows %d); nothing was changed; use that version, or another file",
-		l.path, version, len(migrations.Steps()))
-}
-
-func (l *logFile) corrupt(detail string) error {
-	return refusalf("audit log %s: the file is corrupt (%s); nothing was changed; move it and its -wal away, or restore a backup", l.path, detail)
-}
-
-func refusalf(format string, args ...any) refusal {
-	return refusal(fmt.Sprintf(format, args...))
-}
-
-// explain adds to an error of SQLite which file it is about and what to do about it.
-func (l *logFile) explain(what string, err error) error {
-	var r refusal
-	if errors.As(err, &r) {
-		return r
-	}
-	code, _ := sqliteCode(err)
-	advice := ""
-	switch code {
-	case sqlite3.ErrCorrupt, sqlite3.ErrNotADB:
-		return l.corrupt(err.Error())
-	case sqlite3.ErrBusy, sqlite3.ErrLocked:
-		advice = "; another process holds a lock on it: end that one's transaction"
-	case sqlite3.ErrFull:
-		advice = "; free some space"
-	case sqlite3.ErrReadonly, sqlite3.ErrPerm, sqlite3.ErrCantOpen:
-		advice = "; make the file and its directory writable"
-		if what == "cannot be read" {
-			advice = "; let this user read the file, its -wal and its -shm"
-		}
-	case sqlite3.ErrIoErr:
-		advice = "; look after the disk"
-	}
-	return fmt.Errorf("audit log %s: %s: %w%s", l.path, what, err, advice)
-}
-
-// sqliteCode returns the primary result code if err comes from SQLite.
-func sqliteCode(err error) (sqlite3.ErrNo, bool) {
-	var e sqlite3.Error
-	if !errors.As(err, &e) {
-		return 0, false
-	}
-	return e.Code, true
 }

@@ -102,8 +102,8 @@ func match(id string) store.Match {
 	}
 }
 
-func end(id, outcome string) store.End {
-	end := store.End{ID: id, At: noon.Add(250 * time.Millisecond), Outcome: outcome, Bytes: 42}
+func end(id, outcome string) store.ExchangeEnd {
+	end := store.ExchangeEnd{ID: id, At: noon.Add(250 * time.Millisecond), Outcome: outcome, Bytes: 42}
 	if outcome == store.Delivered {
 		end.OutcomeIfFailed = "unrecorded"
 	}

@@ -38,15 +38,15 @@ func record(t testing.TB, f fixture) {
 			}
 		}
 		if outcome := outcomes[rng.IntN(len(outcomes))]; outcome != store.StillOpen {
-			f.ExchangeEnded(store.End{ID: m.ID, At: at.Add(time.Minute), Outcome: outcome, Bytes: rng.Int64N(1000)})
+			f.ExchangeEnded(store.ExchangeEnd{ID: m.ID, At: at.Add(time.Minute), Outcome: outcome, Bytes: rng.Int64N(1000)})
 		}
-		f.RequestGone(store.Request{Namespace: m.Namespace, Channel: m.Channel, Role: pick("producer", "consumer", "consumer"),
+		f.RequestUnmatched(store.Request{Namespace: m.Namespace, Channel: m.Channel, Role: pick("producer", "consumer", "consumer"),
 			Outcome: pick("left", "timed_out", "refused"), Arrived: at.Add(-time.Minute), Ended: at})
 		if i == 60 { // one that is recorded late, behind younger ones, as the refusals of a minute are
 			for range 7 {
-				f.RequestGone(store.Request{Namespace: "v1", Channel: "a", Role: "producer", Outcome: "left", Arrived: at, Ended: at.Add(30 * time.Second)})
+				f.RequestUnmatched(store.Request{Namespace: "v1", Channel: "a", Role: "producer", Outcome: "left", Arrived: at, Ended: at.Add(30 * time.Second)})
 			}
-			f.RequestGone(store.Request{Namespace: "v1", Channel: "a", Role: "producer", Outcome: "stalled", Arrived: at, Ended: at})
+			f.RequestUnmatched(store.Request{Namespace: "v1", Channel: "a", Role: "producer", Outcome: "stalled", Arrived: at, Ended: at})
 		}
 		f.ChannelOpened(store.Life{ID: int64(i + 1), Namespace: m.Namespace, Channel: m.Channel, At: at})
 		if rng.IntN(2) == 0 {
@@ -209,48 +209,6 @@ func TestPageOfTheView(t *testing.T) {
 	}
 }
 
-// TestPlans: each statement goes through an index and gets its order from it. Without that it would read and sort all that a
-// busy namespace has.
-func TestPlans(t *testing.T) {
-	f := open(t)
-	record(t, f)
-	for name, h := range histories(t, f) {
-		for _, k := range store.Kinds {
-			for _, filter := range filters(k) {
-				plans, err := h.Plans(t.Context(), k, filter)
-				if err != nil {
-					t.Fatal(err)
-				}
-				for _, plan := range plans {
-					few := strings.Contains(plan, "LIST SUBQUERY") || strings.Contains(plan, "json_each") || strings.Contains(plan, "block=?")
-					if strings.Contains(plan, "TEMP B-TREE") && !few {
-						t.Errorf("%s, %s %+v: %s", name, k.Name, filter, plan)
-					}
-					index, rest, _ := strings.Cut(plan, "\n")
-					if index, ok := strings.CutPrefix(index, "expects "); ok && !strings.Contains(rest, "INDEX "+index) {
-						t.Errorf("%s, %s %+v goes another way than %s): %s", name, k.Name, filter, index, rest)
-					}
-				}
-			}
-		}
-	}
-}
-
-// TestPlainQueries: what people ask of the views by hand goes through an index as well.
-func TestPlainQueries(t *testing.T) {
-	f := open(t)
-	for statement, want := range map[string]string{
-		"SELECT * FROM exchanges_by_channel WHERE namespace = 'v1' AND channel = 'a'": "SEARCH x USING PRIMARY KEY (block=? AND namespace=? AND channel=?)",
-		"SELECT * FROM exchanges ORDER BY id DESC LIMIT 100":                          "SCAN e",
-		"SELECT * FROM requests WHERE outcome = 'left' ORDER BY id DESC LIMIT 100":    "request_outcome (outcome=?)",
-	} {
-		plan := strings.Join(query(t, f.path, "EXPLAIN QUERY PLAN "+statement), "\n")
-		if !strings.Contains(plan, want) || strings.Contains(plan, "TEMP B-TREE") {
-			t.Errorf("%s:\n%s\nwant %s", statement, plan, want)
-		}
-	}
-}
-
 // TestHistoryOfOne: one exchange, in each of its states.
 func TestHistoryOfOne(t *testing.T) {
 	f := open(t)
@@ -392,7 +350,7 @@ func TestExchangesWith(t *testing.T) {
 	f := open(t)
 	record(t, f)
 	for name, h := range histories(t, f) {
-		all, err := h.ExchangesWith(t.Context(), "0", 1000)
+		all, err := h.ExchangesByPrefix(t.Context(), "0", 1000)
 		if err != nil || len(all.Rows) != pastRows {
 			t.Fatalf("%s: %d of all exchanges, %v", name, len(all.Rows), err)
 		}
@@ -411,7 +369,7 @@ func TestExchangesWith(t *testing.T) {
 						want = append(want, other)
 					}
 				}
-				page, err := h.ExchangesWith(t.Context(), id[:n], 3)
+				page, err := h.ExchangesByPrefix(t.Context(), id[:n], 3)
 				var got []string
 				for i := range page.Rows {
 					got = append(got, page.Value(i, "id").(string))
@@ -422,7 +380,7 @@ func TestExchangesWith(t *testing.T) {
 			}
 		}
 		for _, none := range []string{"", "%", "0_", "ffff", "g", ids[0] + "0"} {
-			if page, err := h.ExchangesWith(t.Context(), none, 3); err != nil || len(page.Rows) > 0 {
+			if page, err := h.ExchangesByPrefix(t.Context(), none, 3); err != nil || len(page.Rows) > 0 {
 				t.Errorf("%s, %q: %v, %v", name, none, page.Rows, err)
 			}
 		}

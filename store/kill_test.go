@@ -34,7 +34,7 @@ func runChild(path string) {
 				if n%3 == 0 {
 					matched.Wait() // so that its ending is a row of its own
 				}
-				log.RequestGone(store.Request{Namespace: "kill", Role: "consumer", Outcome: "left"})
+				log.RequestUnmatched(store.Request{Namespace: "kill", Role: "consumer", Outcome: "left"})
 				if err := log.ExchangeEnded(end(id, "delivered")).Wait(); err != nil {
 					fmt.Println("error:", err)
 					os.Exit(1)

@@ -13,11 +13,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lock takes the lock that keeps other servers from the file, and returns false if one of them has it. The lock goes with the
-// last descriptor, so a killed process leaves none behind.
+// lock locks the file against other servers, and returns false if another server holds the lock. The lock ends
+// with the last descriptor, so a killed process leaves none behind.
 //
-// On Linux it is on the audit log itself: flock and the fcntl locks by which SQLite coordinates its readers and writers do
-// not see each other there. Elsewhere they collide, and the lock is on a file beside it.
+// On Linux the lock is on the audit log itself, where flock does not interfere with the fcntl locks by which
+// SQLite coordinates readers and writers. On other systems it does, and the lock is on a separate file, which
+// lock returns.
 func lock(file *os.File) (locked bool, side *os.File, err error) {
 	if !lockOnLog {
 		side, err = os.OpenFile(file.Name()+sideLock, os.O_RDWR|os.O_CREATE, 0o600)
@@ -26,7 +27,7 @@ func lock(file *os.File) (locked bool, side *os.File, err error) {
 		}
 		file = side
 	}
-	for try := 0; ; try++ { // for inUse holds the lock while it looks
+	for try := 0; ; try++ { // inUse holds the lock for a moment
 		locked, err = flock(file, unix.LOCK_EX)
 		if locked || err != nil || try == 10 {
 			return locked, side, err
@@ -40,8 +41,8 @@ const (
 	sideLock  = "-lock"
 )
 
-// inUse reports whether a server has the log at path open. It must not be called in a process that has: it closes a descriptor
-// of the file.
+// inUse reports whether a server has the log at path open. It must not be called in the server's process,
+// because it closes a descriptor of the file.
 func inUse(path string) (bool, error) {
 	if !lockOnLog {
 		path += sideLock
@@ -58,7 +59,7 @@ func inUse(path string) (bool, error) {
 	return !free, err
 }
 
-// flock takes a lock of that kind on the file, and returns false if another process is in the way.
+// flock tries to take a lock of that kind, and returns false if another process holds one.
 func flock(file *os.File, kind int) (bool, error) {
 	switch err := unix.Flock(int(file.Fd()), kind|unix.LOCK_NB); {
 	case err == nil:
@@ -70,7 +71,8 @@ func flock(file *os.File, kind int) (bool, error) {
 	}
 }
 
-// writableDir returns an error if no files can be made in the directory of path: SQLite needs two beside the log.
+// writableDir returns an error if this process cannot create files in the directory of path. SQLite needs two
+// beside the log.
 func writableDir(path string) error {
 	return unix.Access(filepath.Dir(path), unix.W_OK|unix.X_OK)
 }

@@ -108,7 +108,7 @@ func TestRefusesOtherFiles(t *testing.T) {
 func TestRefusesNewer(t *testing.T) {
 	path := closedLog(t)
 	execute(t, path, "PRAGMA user_version=99")
-	wantRefused(t, path, "made by a newer httpipe", fmt.Sprintf("schema 99, this one knows %d)", len(migrations.Steps())))
+	wantRefused(t, path, "made by a newer httpipe", fmt.Sprintf("schema 99, this version knows %d)", len(migrations.Steps())))
 }
 
 // crashCopy returns a copy of a log and its WAL as a crash would leave them.
@@ -191,7 +191,7 @@ func TestRefusesTruncated(t *testing.T) {
 func TestRefusesBadPaths(t *testing.T) {
 	dir := t.TempDir()
 	wantRefused(t, dir, "is a directory")
-	wantRefused(t, filepath.Join(dir, "no", "audit.db"), "there is no directory "+filepath.Join(dir, "no"))
+	wantRefused(t, filepath.Join(dir, "no", "audit.db"), "directory "+filepath.Join(dir, "no")+" does not exist")
 	file := filepath.Join(dir, "file")
 	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
@@ -230,7 +230,7 @@ func TestRefusesSecondServer(t *testing.T) {
 	child := exec.CommandContext(ctx, os.Args[0])
 	child.Env = append(os.Environ(), "HTTPIPE_TEST_CHILD="+path)
 	out, err := child.CombinedOutput()
-	if err == nil || !strings.Contains(string(out), path+": another httpipe is using it; stop that one") {
+	if err == nil || !strings.Contains(string(out), path+": another httpipe is using it; stop that process, or choose another file\n") {
 		t.Errorf("a second server says %q (%v), want that the file is in use", out, err)
 	}
 	wantOne(t, path, "1", "SELECT count(*) FROM runs")

@@ -159,7 +159,7 @@ func TestFailedCommitKeepsOutcome(t *testing.T) {
 	delivered := func() (id string, commit *store.Commit) {
 		id = newID()
 		f.ExchangeMatched(match(id))
-		return id, f.ExchangeEnded(store.End{ID: id, At: noon, Outcome: "delivered"})
+		return id, f.ExchangeEnded(store.ExchangeEnd{ID: id, At: noon, Outcome: "delivered"})
 	}
 	id, commit := delivered()
 	wantFailed(t, commit)
@@ -177,7 +177,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	release := holdLock(t, f.path)
 	wantFailed(t, f.ExchangeMatched(match(newID())))
 	for range 20 {
-		f.RequestGone(store.Request{Namespace: "v1", Role: "producer", Outcome: "refused"})
+		f.RequestUnmatched(store.Request{Namespace: "v1", Role: "producer", Outcome: "refused"})
 	}
 	if lost := f.Lost(); lost != 16 {
 		t.Errorf("%d requests were lost, want 16: they may have half of the room", lost)
@@ -231,7 +231,7 @@ func TestRefusedRow(t *testing.T) {
 	if f.Lost() != 3 {
 		t.Errorf("Lost is %d, want 3", f.Lost())
 	}
-	if n := strings.Count(f.logged.String(), "refused a row, which is a bug"); n != 3 {
+	if n := strings.Count(f.logged.String(), "rejected a row; this is a bug"); n != 3 {
 		t.Errorf("%d refused rows were logged, want 3", n)
 	}
 	for _, id := range []string{first, good, last} {

@@ -11,27 +11,26 @@ import (
 	"time"
 )
 
-// The query planner. SQLite's own planner has no statistics here and would estimate; this one measures. For a
-// filter there are several plans, one for each index that helps. Of a kind's plans, choose takes the one that has
-// the fewest ids to visit. A walk (page.go) then visits these ids in spans, and reads the rows of each span
-// through the view.
+// The query planner. SQLite's own planner has no statistics here and would guess; this one measures. A filter
+// has one plan for each index that helps, and choosePlan takes the plan with the fewest ids to visit. A scan
+// (scan.go) then visits these ids in spans, and reads the rows of each span through the view.
 
-// A plan finds ids through one index: all that its filter asks for, and perhaps more.
+// A plan finds ids through one index: all ids that match the filter, and perhaps more.
 type plan struct {
-	query   string   // for ids, and for what the order goes by; ?1 and ?2 are a span
-	args    []any    // what else it needs, from ?3 on
-	order   string   // which has the newest first
-	columns []string // of the filter, which need not be looked at any more
-	list    bool     // to find the rows, list the ids first: there is no index for the rows themselves
+	query   string   // selects ids, and the columns in order; ?1 and ?2 are the span
+	args    []any    // from ?3 on
+	order   string   // newest first
+	columns []string // filter columns that the query covers fully
+	listIDs bool     // select the rows by a list of ids, because the table itself has no such index
 }
 
 const byID = "id DESC"
 
-// plans returns all that can be used for a filter, at least one.
+// plans returns the plans for a filter, at least one.
 func (k *Kind) plans(f *Filter, running func() []string) []plan {
 	var found []plan
 	for _, i := range k.indexes {
-		if conditions, args := f.conditions(i.columns); conditions != "" && !finds(found, i.columns[0]) {
+		if conditions, args := f.conditions(i.columns); conditions != "" && !coversColumn(found, i.columns[0]) {
 			query := fmt.Sprintf("SELECT id FROM %s INDEXED BY %s WHERE id >= ?1 AND id < ?2%s", k.table, i.name, conditions)
 			found = append(found, plan{query: query, args: args, order: byID, columns: i.columns})
 		}
@@ -45,13 +44,13 @@ func (k *Kind) plans(f *Filter, running func() []string) []plan {
 	return found
 }
 
-// finds reports whether one of the plans goes by that column.
-func finds(plans []plan, column string) bool {
+// coversColumn reports whether one of the plans covers that column.
+func coversColumn(plans []plan, column string) bool {
 	return slices.ContainsFunc(plans, func(p plan) bool { return slices.Contains(p.columns, column) })
 }
 
-// conditions returns what the filter wants of these columns, as conditions that are to be added, and their args from ?3 on. If
-// it does not ask for each of them, that is nothing.
+// conditions returns SQL conditions for these columns of the filter, each beginning with AND, and their
+// arguments from ?3 on. It returns "" unless the filter has a value for every column.
 func (f *Filter) conditions(columns []string) (text string, args []any) {
 	for i, column := range columns {
 		value := f.value(column)
@@ -64,8 +63,8 @@ func (f *Filter) conditions(columns []string) (text string, args []any) {
 	return text, args
 }
 
-// byBlock returns a plan that finds the exchanges of a namespace, or of a channel: in one block after the other, and before
-// that among those that are in none yet.
+// byBlock returns a plan that finds the exchanges of a namespace or of a channel through the blocks, newest
+// block first, preceded by the exchanges that are not in a block yet.
 func byBlock(f *Filter) []plan {
 	columns := []string{"namespace", "channel"}
 	conditions, args := f.conditions(columns)
@@ -76,7 +75,7 @@ func byBlock(f *Filter) []plan {
 	if conditions == "" {
 		return nil
 	}
-	const first = "(SELECT id FROM block WHERE last >= %s ORDER BY last LIMIT 1)" // that can have an id
+	const first = "(SELECT id FROM block WHERE last >= %s ORDER BY last LIMIT 1)" // the block that would contain this id
 	return []plan{{
 		query: `SELECT 1 << 62 AS block, id FROM exchange NOT INDEXED
 			WHERE id > coalesce((SELECT max(last) FROM block), '') AND id >= ?1 AND id < ?2` + conditions + `
@@ -86,56 +85,57 @@ func byBlock(f *Filter) []plan {
 		args:    args,
 		order:   "block DESC, id DESC",
 		columns: columns,
-		list:    true,
+		listIDs: true,
 	}}
 }
 
-// byOutcome returns a plan that finds exchanges by their outcome, unless most have it. The outcome is with the beginning or
-// with the ending; while there is none, the server knows what runs.
+// byOutcome returns a plan that finds exchanges by their outcome, except for the most common one. The outcome
+// is in the row of the beginning or in that of the ending. An open exchange has neither, but the server knows
+// which these are.
 func byOutcome(outcome string, running func() []string) []plan {
 	switch {
 	case outcome == "" || outcome == Delivered || outcome == StillOpen && running == nil:
 		return nil
 	case outcome == StillOpen:
 		return []plan{{
-			query: "SELECT id FROM (SELECT value AS id FROM json_each(?3)) WHERE id >= ?1 AND id < ?2",
-			args:  []any{jsonArray(running())},
-			order: byID,
-			list:  true,
+			query:   "SELECT id FROM (SELECT value AS id FROM json_each(?3)) WHERE id >= ?1 AND id < ?2",
+			args:    []any{jsonArray(running())},
+			order:   byID,
+			listIDs: true,
 		}}
 	}
 	return []plan{{
 		query: `SELECT id FROM exchange INDEXED BY exchange_outcome WHERE id >= ?1 AND id < ?2 AND outcome <> 'delivered' AND outcome = ?3
 			UNION ALL
 			SELECT id FROM exchange_end INDEXED BY exchange_end_outcome WHERE id >= ?1 AND id < ?2 AND outcome <> 'delivered' AND outcome = ?3`,
-		args:  []any{outcome},
-		order: byID,
-		list:  true,
+		args:    []any{outcome},
+		order:   byID,
+		listIDs: true,
 	}}
 }
 
-// span is a range of ids: from low on, and below high.
+// span is the range of ids from low up to, but not including, high.
 type span struct{ low, high any }
 
-// in returns the args of the plan's query for a span.
-func (p *plan) in(s span) []any { return append([]any{s.low, s.high}, p.args...) }
+// argsFor returns the arguments of the plan's query for a span.
+func (p *plan) argsFor(s span) []any { return append([]any{s.low, s.high}, p.args...) }
 
-// nth returns a query for the nth id of a span, where the 0th is the newest, and its args.
-func (p *plan) nth(s span, n int) (query string, args []any) {
-	return "SELECT id FROM (" + p.query + " ORDER BY " + p.order + " LIMIT 1 OFFSET ?)", append(p.in(s), n)
+// nthQuery returns a query for the nth newest id of a span, counted from 0, and its arguments.
+func (p *plan) nthQuery(s span, n int) (query string, args []any) {
+	return "SELECT id FROM (" + p.query + " ORDER BY " + p.order + " LIMIT 1 OFFSET ?)", append(p.argsFor(s), n)
 }
 
-// where returns the condition for the rows of the view in a span, which must come first in its query. A column with a + is
-// not looked up in an index.
+// where returns the condition that selects the rows of the view in a span. Its numbered parameters require it
+// to be first in the query. A "+" before a column keeps SQLite from using an index for it.
 func (k *Kind) where(p *plan, f *Filter, s span) (condition string, args []any) {
 	conditions := []string{"id >= ?", "id < ?"}
 	args = []any{s.low, s.high}
-	if p.list {
-		conditions, args = []string{"id IN (SELECT id FROM (" + p.query + "))"}, p.in(s)
+	if p.listIDs {
+		conditions, args = []string{"id IN (SELECT id FROM (" + p.query + "))"}, p.argsFor(s)
 	}
 	for _, column := range k.Filters {
 		if value := f.value(column); value != "" {
-			if p.list || !slices.Contains(p.columns, column) {
+			if p.listIDs || !slices.Contains(p.columns, column) {
 				column = "+" + column
 			}
 			conditions, args = append(conditions, column+" = ?"), append(args, value)
@@ -150,36 +150,37 @@ func (k *Kind) where(p *plan, f *Filter, s span) (condition string, args []any) 
 	return strings.Join(conditions, " AND "), args
 }
 
-// timestamp writes a time as the views do.
+// timestamp formats a time like the views.
 func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// choose takes the plan with the fewest ids to visit: the one that gets furthest back in time with the same number of them.
-func (w *walk) choose(ctx context.Context, plans []plan) error {
-	w.plan = plans[0]
+// choosePlan takes the plan with the fewest ids to visit: the one that reaches furthest back with the same
+// number of ids.
+func (sc *scan) choosePlan(ctx context.Context, plans []plan) error {
+	sc.plan = plans[0]
 	if len(plans) == 1 {
 		return nil
 	}
 	var oldest any
 	for _, p := range plans {
-		id, err := w.nth(ctx, &p, w.pace.sample)
+		id, err := sc.nthID(ctx, &p, sc.pace.sample)
 		if err != nil {
 			return err
 		}
 		if id == nil {
-			w.plan = p // it has not even that many
+			sc.plan = p // it has fewer ids than the sample
 			return nil
 		}
 		if oldest == nil || compareIDs(id, oldest) < 0 {
-			w.plan, oldest = p, id
+			sc.plan, oldest = p, id
 		}
 	}
 	return nil
 }
 
-// nth returns the id behind which the plan has n-1 newer ones among the rest, or nil.
-func (w *walk) nth(ctx context.Context, p *plan, n int) (id any, err error) {
-	query, args := p.nth(w.rest, n-1)
-	err = w.conn.QueryRowContext(ctx, query, args...).Scan(&id)
+// nthID returns the nth newest id of the plan in the remaining span, counted from 1, or nil.
+func (sc *scan) nthID(ctx context.Context, p *plan, n int) (id any, err error) {
+	query, args := p.nthQuery(sc.remaining, n-1)
+	err = sc.conn.QueryRowContext(ctx, query, args...).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -189,7 +190,7 @@ func (w *walk) nth(ctx context.Context, p *plan, n int) (id any, err error) {
 func jsonArray(texts []string) string {
 	array, err := json.Marshal(texts)
 	if err != nil {
-		panic(err) // strings always marshal
+		panic(err) // cannot happen with strings
 	}
 	return string(array)
 }

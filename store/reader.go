@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -13,13 +14,13 @@ import (
 	"httpipe/migrations"
 )
 
-// A reader looks at an audit log, which a server may have open, and changes nothing in it.
+// reader reads an audit log, which a server may have open, without changing it.
 type reader struct {
 	logFile
-	inUse  bool // a server had it when the reader was opened
-	frozen bool // SQLite takes no locks and looks at no WAL; see how
-	db     *sql.DB
-	conn   *sql.Conn // the only connection of db
+	inUse     bool // by a server, when the reader was opened
+	immutable bool // SQLite takes no locks and ignores a WAL; see chooseDSN
+	db        *sql.DB
+	conn      *sql.Conn // the only connection of db
 }
 
 // openReader opens the audit log at path. Its errors name the file and say what to do.
@@ -29,9 +30,9 @@ func openReader(path string) (_ *reader, err error) {
 		return nil, err
 	}
 	if r.inUse, err = inUse(r.path); err != nil {
-		return nil, fmt.Errorf("audit log %s: cannot find out whether a server uses it: %w", r.path, err)
+		return nil, fmt.Errorf("audit log %s: cannot determine whether a server uses it: %w", r.path, err)
 	}
-	how, err := r.how()
+	how, err := r.chooseDSN()
 	if err != nil {
 		return nil, err
 	}
@@ -44,11 +45,11 @@ func openReader(path string) (_ *reader, err error) {
 			r.close()
 		}
 	}()
-	if r.conn, err = r.db.Conn(always); err != nil {
+	if r.conn, err = r.db.Conn(context.Background()); err != nil {
 		return nil, r.explain("cannot be read", err)
 	}
 	var version int
-	if err := r.conn.QueryRowContext(always, "PRAGMA user_version").Scan(&version); err != nil {
+	if err := r.conn.QueryRowContext(context.Background(), "PRAGMA user_version").Scan(&version); err != nil {
 		return nil, r.explain("cannot be read", err)
 	}
 	if version > len(migrations.Steps()) {
@@ -57,66 +58,68 @@ func openReader(path string) (_ *reader, err error) {
 	return r, nil
 }
 
-// how returns how SQLite is to open the log.
+// chooseDSN returns the data source name with which to open the log.
 //
-// Without a WAL no server has the log open, or none has read it yet. A connection that may write leaves it that way: it removes at its
-// end the side files that SQLite needs even for reading. With a WAL it must not, because it would fold the WAL of a crash into the file.
+// If there is no WAL, either no server has the log open, or nothing has read it yet. A connection that may
+// write leaves it that way: when closed, it removes the side files that SQLite needs even for reading. If there
+// is a WAL, the connection must be read-only, because otherwise it would checkpoint the WAL of a crashed server
+// into the file.
 //
-// Where no side files can be made, those of a server or of a crash serve, if they can be read. A log that was closed needs none: SQLite
-// is told that it does not change, and unchanged looks after that.
-func (r *reader) how() (string, error) {
+// Where no side files can be created, SQLite uses those of a server or of a crash, if they are readable. A log
+// that was closed needs none: SQLite is told that the file is immutable, and checkUnchanged verifies that.
+func (r *reader) chooseDSN() (string, error) {
 	const readOnly = "&_query_only=1"
 	_, err := os.Stat(r.path + "-wal")
 	hasWAL := !errors.Is(err, fs.ErrNotExist)
 	writable := unix.Access(r.path, unix.W_OK) == nil && writableDir(r.path) == nil
 	switch {
 	case writable && !hasWAL:
-		return dsn(r.path, "rw", standardLimits.busy) + readOnly, nil
+		return dsn(r.path, "rw", standardLimits.busyTimeout) + readOnly, nil
 	case !writable && !r.inUse && r.walSize() == 0:
-		r.frozen = true
-		return dsn(r.path, "ro", standardLimits.busy) + readOnly + "&immutable=1", nil
+		r.immutable = true
+		return dsn(r.path, "ro", standardLimits.busyTimeout) + readOnly + "&immutable=1", nil
 	case !writable:
-		if err := r.sideFiles(); err != nil {
+		if err := r.checkSideFiles(); err != nil {
 			return "", err
 		}
 	}
-	return dsn(r.path, "ro", standardLimits.busy) + readOnly, nil
+	return dsn(r.path, "ro", standardLimits.busyTimeout) + readOnly, nil
 }
 
-// sideFiles returns an error if the log cannot be read as it is because one of its side files is missing or cannot be read. What the
-// file holds without them is what it was some time ago.
-func (r *reader) sideFiles() error {
+// checkSideFiles returns an error if a side file is missing or not readable. Without the side files the log
+// would appear in an old state.
+func (r *reader) checkSideFiles() error {
 	for _, suffix := range []string{"-wal", "-shm"} {
 		err := unix.Access(r.path+suffix, unix.R_OK)
 		switch {
 		case err == nil:
 		case errors.Is(err, fs.ErrPermission):
-			return fmt.Errorf("audit log %s: the newest records are in its -wal, and user %d may not read %s; allow that, or do this as the user of the server",
+			return fmt.Errorf("audit log %s: the newest records are in its -wal, and user %d may not read %s; allow that, or run this as the server's user",
 				r.path, os.Geteuid(), r.path+suffix)
 		case r.inUse:
-			return fmt.Errorf("audit log %s: a server is starting or failing on it (%s: %w); try again, or look at its log", r.path, r.path+suffix, err)
+			return fmt.Errorf("audit log %s: a server that uses it is starting or failing (%s: %w); try again, or read the server's messages", r.path, r.path+suffix, err)
 		default:
-			return fmt.Errorf("audit log %s: the newest records are in its -wal, which SQLite cannot read without %s and cannot make that here (%w); "+
-				"copy the file and its -wal to a directory that can be written, and read the copy", r.path, r.path+suffix, err)
+			return fmt.Errorf("audit log %s: the newest records are in its -wal, which SQLite cannot read without %s, and it cannot create that file here (%w); "+
+				"copy the file and its -wal to a writable directory, and read the copy", r.path, r.path+suffix, err)
 		}
 	}
 	return nil
 }
 
-// unchanged returns an error unless what was read is what the file says: it is still at its path, and where SQLite has taken no
-// locks, no server has begun to write to it.
-func (r *reader) unchanged() error {
-	info, err := r.stat()
-	if err != nil || !r.frozen {
+// checkUnchanged returns an error unless what was read can be trusted: the file is still at its path and, if it
+// was opened as immutable, no server has begun to write to it.
+func (r *reader) checkUnchanged() error {
+	info, err := r.checkPath()
+	if err != nil || !r.immutable {
 		return err
 	}
 	if info.Size() != r.info.Size() || !info.ModTime().Equal(r.info.ModTime()) || r.walSize() > 0 {
-		return refusalf("audit log %s: a server has begun to write to it; do this again", r.path)
+		return fileErrorf("audit log %s: a server has begun to write to it; try again", r.path)
 	}
 	return nil
 }
 
-// locate finds the file and makes sure that it is an audit log, before SQLite sees it.
+// locate finds the file and checks that it is an audit log, before SQLite opens it.
 func (r *reader) locate(path string) error {
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -124,9 +127,9 @@ func (r *reader) locate(path string) error {
 	}
 	r.path = abs
 	if r.info, err = os.Stat(abs); err != nil {
-		return readingError(abs, err)
+		return explainRead(abs, err)
 	}
-	if !r.info.Mode().IsRegular() { // which includes what would block when it is opened
+	if !r.info.Mode().IsRegular() { // opening some of the others would block
 		return fmt.Errorf("audit log %s: not a regular file; give the path of the log (--audit-db)", abs)
 	}
 	if r.path, err = filepath.EvalSymlinks(abs); err != nil {
@@ -134,40 +137,40 @@ func (r *reader) locate(path string) error {
 	}
 	file, err := os.Open(r.path)
 	if err != nil {
-		return readingError(abs, err)
+		return explainRead(abs, err)
 	}
 	defer file.Close()
-	header, err := r.header(file)
+	header, err := r.readHeader(file)
 	if err != nil {
 		return err
 	}
 	if len(header) == 0 {
-		if err := r.begun(); err != nil {
+		if err := r.checkNeverUsed(); err != nil {
 			return err
 		}
 	}
 	if len(header) == 0 || r.hasJournal() {
-		return fmt.Errorf("audit log %s: its first start was cut short, and nothing is recorded in it; start the server", r.path)
+		return fmt.Errorf("audit log %s: the first start was interrupted, and nothing is recorded yet; start the server", r.path)
 	}
-	if err := r.recognise(header); err != nil {
+	if err := r.checkHeader(header); err != nil {
 		return err
 	}
-	return r.ownWAL(header)
+	return r.checkWAL(header)
 }
 
-// readingError explains why a file could not be opened for reading.
-func readingError(path string, err error) error {
+// explainRead returns the error for a file that could not be opened for reading.
+func explainRead(path string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("audit log %s: there is no such file; say where the log is (--audit-db)", path)
+		return fmt.Errorf("audit log %s: there is no such file; give the path of the log (--audit-db)", path)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("audit log %s: no permission to read it as user %d; do this as the user of the server", path, os.Geteuid())
+		return fmt.Errorf("audit log %s: user %d may not read it; run this as the server's user", path, os.Geteuid())
 	default:
 		return fmt.Errorf("audit log %s: %w", path, err)
 	}
 }
 
-// close ends the reading. It may be called twice.
+// close closes the connection. It may be called twice.
 func (r *reader) close() error {
 	var errs []error
 	if r.conn != nil {

@@ -1,34 +1,35 @@
 package store
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 	"log/slog"
 	"time"
 )
 
-// pruneRows is how many rows a step of retention looks at and may delete: few enough that nobody notices the pause.
-const pruneRows = 1000
+// pruneBatch is how many rows one step examines and may delete: few enough for the pause to be short.
+const pruneBatch = 1000
 
-// retention removes what ended too long ago, in rounds that are made of short steps. It belongs to the writer.
+// retention deletes old rows. It works in rounds, which consist of short steps. It is owned by the writer.
 type retention struct {
-	keep  time.Duration // 0: everything
-	every time.Duration // between rounds
-	due   time.Time     // when the next round begins
+	retain   time.Duration // how long to keep rows; 0: forever
+	interval time.Duration // between rounds
+	due      time.Time     // when the next round begins
 
-	// The round that is going on.
-	cutoff  int64 // what ended before goes; 0 if there is no round
-	table   int   // which of prunables
-	cursor  any   // the last id looked at there; nil before the first
+	// The current round.
+	cutoff  int64 // delete rows that ended before, in Unix milliseconds; 0: no round is in progress
+	table   int   // index in prunables
+	cursor  any   // the last id examined in this table; nil: none yet
 	removed int64
 }
 
-// prunable is a table whose rows can be removed. Its rows are in the order of their beginnings, so a walk from the first id on can
-// stop where things begin that cannot have ended before the cutoff. Clocks that were set back may stop it too early, and then
-// the rows go in a later round.
+// prunable is a table whose rows can be deleted. Ids ascend with the time of the beginning, so a scan from the
+// first id can stop at the first batch that began after the cutoff. If the clock was set back it may stop too
+// early; a later round then deletes the rest.
 type prunable struct {
 	table  string
-	window string // id, began and ended of the next rows after cursor ?1, at most ?2
+	window string // selects id, began and ended of the next rows after cursor ?1, at most ?2
 	first  any    // a cursor before all ids
 }
 
@@ -41,25 +42,25 @@ var prunables = []prunable{
 		FROM life m LEFT JOIN life_end x ON x.id = m.id WHERE m.id > ?1 ORDER BY m.id LIMIT ?2`, int64(-1)},
 }
 
-// newRetention returns a retention whose first round is due at once. With every 0 the rounds are a hundredth of the retention
-// apart, but at least a minute and at most an hour.
-func newRetention(keep, every time.Duration) retention {
-	if every == 0 {
-		every = min(max(keep/100, time.Minute), time.Hour)
+// newRetention returns a retention whose first round is due at once. If interval is 0, it is a hundredth of
+// retain, but at least a minute and at most an hour.
+func newRetention(retain, interval time.Duration) retention {
+	if interval == 0 {
+		interval = min(max(retain/100, time.Minute), time.Hour)
 	}
-	return retention{keep: keep, every: every}
+	return retention{retain: retain, interval: interval}
 }
 
-// step does a little of the work, and returns true if there is more to do at once.
-func (r *retention) step(d *disk, now time.Time, logger *slog.Logger) (more bool, err error) {
+// step does a small part of the work, and returns true if it should be called again at once.
+func (r *retention) step(s *session, now time.Time, logger *slog.Logger) (more bool, err error) {
 	if r.cutoff == 0 {
-		if r.keep <= 0 || now.Before(r.due) {
+		if r.retain <= 0 || now.Before(r.due) {
 			return false, nil
 		}
-		r.due = now.Add(r.every)
-		r.cutoff, r.table, r.cursor, r.removed = now.Add(-r.keep).UnixMilli(), 0, nil, 0
+		r.due = now.Add(r.interval)
+		r.cutoff, r.table, r.cursor, r.removed = now.Add(-r.retain).UnixMilli(), 0, nil, 0
 	}
-	done, err := r.stepTable(d, prunables[r.table], now)
+	done, err := r.stepTable(s, prunables[r.table], now)
 	if err != nil || !done {
 		return !done, err
 	}
@@ -67,18 +68,18 @@ func (r *retention) step(d *disk, now time.Time, logger *slog.Logger) (more bool
 		return true, nil
 	}
 	if r.removed > 0 {
-		if err := d.blocks.prune(d); err != nil {
+		if err := s.blocks.prune(s); err != nil {
 			return false, err
 		}
-		logger.Info("removed old rows from the audit log", "file", d.held.path,
+		logger.Info("removed old rows from the audit log", "file", s.file.path,
 			"ended_before", time.UnixMilli(r.cutoff).UTC().Format(time.RFC3339), "rows", r.removed)
 	}
 	r.cutoff = 0
 	return false, nil
 }
 
-// stepTable removes what is too old among the next rows of the table, and returns true if there can be no more.
-func (r *retention) stepTable(d *disk, p prunable, now time.Time) (done bool, err error) {
+// stepTable deletes the old rows among the next batch of the table, and returns true at the end of the table.
+func (r *retention) stepTable(s *session, p prunable, now time.Time) (done bool, err error) {
 	if r.cursor == nil {
 		r.cursor = p.first
 	}
@@ -86,7 +87,7 @@ func (r *retention) stepTable(d *disk, p prunable, now time.Time) (done bool, er
 	var began sql.NullInt64
 	var last any
 	query := fmt.Sprintf("SELECT count(*), max(id), min(began), coalesce(sum(ended < ?3), 0) FROM (%s)", p.window)
-	err = d.conn.QueryRowContext(always, query, r.cursor, pruneRows, r.cutoff).Scan(&rows, &last, &began, &old)
+	err = s.conn.QueryRowContext(context.Background(), query, r.cursor, pruneBatch, r.cutoff).Scan(&rows, &last, &began, &old)
 	if err != nil {
 		return false, err
 	}
@@ -94,22 +95,23 @@ func (r *retention) stepTable(d *disk, p prunable, now time.Time) (done bool, er
 		return true, nil
 	}
 	if old > 0 {
-		if err := r.remove(d, p, now); err != nil {
+		if err := r.remove(s, p, now); err != nil {
 			return false, err
 		}
 		r.removed += old
 	}
 	r.cursor = last
-	return rows < pruneRows, nil
+	return rows < pruneBatch, nil
 }
 
-// remove deletes what is too old among the next rows of the table. The cutoff that allows it goes first, once a round.
-func (r *retention) remove(d *disk, p prunable, now time.Time) error {
-	return d.transaction(func() error {
-		err := d.exec(`INSERT INTO cutoff SELECT ?1, ?2 WHERE ?1 > (SELECT coalesce(max(ended_before), 0) FROM cutoff)`, r.cutoff, now.UnixMilli())
+// remove deletes the old rows among the next batch of the table. It first records the cutoff that permits this,
+// once per round.
+func (r *retention) remove(s *session, p prunable, now time.Time) error {
+	return s.transaction(func() error {
+		err := s.exec(`INSERT INTO cutoff SELECT ?1, ?2 WHERE ?1 > (SELECT coalesce(max(ended_before), 0) FROM cutoff)`, r.cutoff, now.UnixMilli())
 		if err != nil {
 			return err
 		}
-		return d.exec(fmt.Sprintf("DELETE FROM %s WHERE id IN (SELECT id FROM (%s) WHERE ended < ?3)", p.table, p.window), r.cursor, pruneRows, r.cutoff)
+		return s.exec(fmt.Sprintf("DELETE FROM %s WHERE id IN (SELECT id FROM (%s) WHERE ended < ?3)", p.table, p.window), r.cursor, pruneBatch, r.cutoff)
 	})
 }

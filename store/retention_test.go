@@ -24,9 +24,9 @@ func aged(t *testing.T, f fixture, at time.Time, n int) {
 		if i%2 == 0 {
 			wait(t, f.ExchangeMatched(match(idAt(time.Now())))) // so that some endings are rows of their own
 		}
-		f.ExchangeEnded(store.End{ID: m.ID, At: at.Add(time.Second), Outcome: "delivered"})
+		f.ExchangeEnded(store.ExchangeEnd{ID: m.ID, At: at.Add(time.Second), Outcome: "delivered"})
 		f.ChannelClosed(store.LifeEnd{ID: life, At: at.Add(time.Second), Reason: "idle"})
-		f.RequestGone(store.Request{Namespace: "v1", Channel: "work", Role: "consumer", Outcome: "left", Arrived: at, Ended: at.Add(time.Second)})
+		f.RequestUnmatched(store.Request{Namespace: "v1", Channel: "work", Role: "consumer", Outcome: "left", Arrived: at, Ended: at.Add(time.Second)})
 		last = f.ExchangeMatched(match(idAt(time.Now())))
 	}
 	wait(t, last)
@@ -42,9 +42,9 @@ func TestRetention(t *testing.T) {
 	long.At = old.Add(-time.Hour)
 	f.ExchangeMatched(long)
 	f.ChannelOpened(store.Life{ID: 1, Namespace: "v1", Channel: "long", At: long.At})
-	f.RequestGone(store.Request{Namespace: "v1", Channel: "long", Role: "producer", Outcome: "left", Arrived: old, Ended: recent})
+	f.RequestUnmatched(store.Request{Namespace: "v1", Channel: "long", Role: "producer", Outcome: "left", Arrived: old, Ended: recent})
 	aged(t, f, old, 50)
-	f.ExchangeEnded(store.End{ID: long.ID, At: recent, Outcome: "producer_left"})
+	f.ExchangeEnded(store.ExchangeEnd{ID: long.ID, At: recent, Outcome: "producer_left"})
 	aged(t, f, recent, 10)
 	mustClose(t, f)
 
@@ -82,7 +82,7 @@ func TestRetentionInSteps(t *testing.T) {
 	f := open(t)
 	at := time.Now().Add(-2 * time.Hour)
 	for range 2500 {
-		f.RequestGone(store.Request{Role: "consumer", Outcome: "left", Arrived: at, Ended: at})
+		f.RequestUnmatched(store.Request{Role: "consumer", Outcome: "left", Arrived: at, Ended: at})
 	}
 	mustClose(t, f)
 	f = start(t, f.path, store.Config{Retention: time.Hour}, store.Limits{})
@@ -96,7 +96,7 @@ func TestRetentionGoesOn(t *testing.T) {
 	at := time.Now().Add(-2 * time.Hour)
 	for round := range 3 {
 		for range 100 {
-			f.RequestGone(store.Request{Namespace: fmt.Sprint(round), Role: "consumer", Outcome: "left", Arrived: at, Ended: at})
+			f.RequestUnmatched(store.Request{Namespace: fmt.Sprint(round), Role: "consumer", Outcome: "left", Arrived: at, Ended: at})
 		}
 		eventually(t, "all requests are removed", func() bool {
 			return strings.Contains(f.logged.String(), "removed old rows") && one(t, f.path, "SELECT count(*) FROM requests") == "0"

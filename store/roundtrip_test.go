@@ -47,11 +47,11 @@ func TestExchangeOfOneBatchIsOneRow(t *testing.T) {
 
 func TestRequest(t *testing.T) {
 	f := open(t)
-	f.RequestGone(store.Request{
+	f.RequestUnmatched(store.Request{
 		Namespace: "v1", Channel: "work", Role: "consumer", Outcome: "timed_out",
 		Arrived: noon, Ended: noon.Add(25 * time.Second), Client: store.Client{Addr: "192.0.2.1", Agent: "curl/8"},
 	})
-	f.RequestGone(store.Request{Namespace: "v1", Channel: "work", Role: "producer", Outcome: "left", Arrived: noon, Ended: noon})
+	f.RequestUnmatched(store.Request{Namespace: "v1", Channel: "work", Role: "producer", Outcome: "left", Arrived: noon, Ended: noon})
 	mustClose(t, f)
 	got := query(t, f.path, "SELECT "+requestColumns+" FROM requests ORDER BY id")
 	want := []string{
@@ -67,7 +67,7 @@ func TestRequestIDsAndCount(t *testing.T) {
 	f := open(t)
 	m := match(newID())
 	m.Producer.RequestID, m.Consumer.RequestID = "01J-fra", "abc"
-	f.RequestGone(store.Request{Role: "producer", Outcome: "refused", Arrived: noon, Ended: noon, Count: 17, Client: store.Client{RequestID: "02J-fra"}})
+	f.RequestUnmatched(store.Request{Role: "producer", Outcome: "refused", Arrived: noon, Ended: noon, Count: 17, Client: store.Client{RequestID: "02J-fra"}})
 	wait(t, f.ExchangeMatched(m))
 	wantOne(t, f.path, "01J-fra|abc", "SELECT producer_request_id, consumer_request_id FROM exchanges")
 	wantOne(t, f.path, "02J-fra|17", "SELECT request_id, count FROM requests")
@@ -77,7 +77,7 @@ func TestSubjectsAndReason(t *testing.T) {
 	f := open(t)
 	m := match(newID())
 	m.Producer.Subject, m.Consumer.Subject = "ci\xff", strings.Repeat("x", 300)
-	f.RequestGone(store.Request{Outcome: "refused", Reason: "look: expired", Arrived: noon, Ended: noon, Client: store.Client{Subject: "me"}})
+	f.RequestUnmatched(store.Request{Outcome: "refused", Reason: "look: expired", Arrived: noon, Ended: noon, Client: store.Client{Subject: "me"}})
 	wait(t, f.ExchangeMatched(m))
 	wantOne(t, f.path, "ci\uFFFD|256", "SELECT producer_subject, length(consumer_subject) FROM exchanges")
 	wantOne(t, f.path, "|look: expired|me", "SELECT role, reason, subject FROM requests")

@@ -34,16 +34,16 @@ func full(t testing.TB) (path string) {
 		m.At = at
 		wait(t, f.ExchangeMatched(m))
 		f.ChannelClosed(store.LifeEnd{ID: life, At: at, Reason: "idle"})
-		wait(t, f.ExchangeEnded(store.End{ID: id, At: at, Outcome: "delivered"}))
+		wait(t, f.ExchangeEnded(store.ExchangeEnd{ID: id, At: at, Outcome: "delivered"}))
 
 		release := holdLock(t, f.path)
 		m.ID = idAt(at)
 		f.ExchangeMatched(m)
-		f.ExchangeEnded(store.End{ID: m.ID, At: at, Outcome: "delivered"})
+		f.ExchangeEnded(store.ExchangeEnd{ID: m.ID, At: at, Outcome: "delivered"})
 		f.ChannelOpened(store.Life{ID: life + 1, Namespace: "v1", Channel: "work", At: at})
 		f.ChannelClosed(store.LifeEnd{ID: life + 1, At: at, Reason: "idle"})
 		release()
-		f.RequestGone(store.Request{Namespace: "v1", Channel: "work", Role: "consumer", Outcome: "left", Arrived: at, Ended: at})
+		f.RequestUnmatched(store.Request{Namespace: "v1", Channel: "work", Role: "consumer", Outcome: "left", Arrived: at, Ended: at})
 	}
 	mustClose(t, f)
 	other := db(t, f.path)

@@ -1,19 +1,20 @@
 package store
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 
 	"github.com/mattn/go-sqlite3"
 )
 
-// statements are the prepared statements of a session: one insert per table, and one question per kind of thing for
-// when it is not known what the file already has.
+// statements holds the prepared statements of a session: an INSERT for each table, and queries for what the
+// file already has.
 type statements struct {
 	life, lifeEnd, exchange, exchangeEnd, request *sql.Stmt
 	hasLife, hasExchange, hasRequest              *sql.Stmt
 
-	blocks *blocks // is told of each exchange
+	blocks *blocks // updated with each exchange
 }
 
 func (s *statements) prepare(conn *sql.Conn) error {
@@ -26,12 +27,12 @@ func (s *statements) prepare(conn *sql.Conn) error {
 		{&s.exchange, "INSERT INTO exchange VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
 		{&s.exchangeEnd, "INSERT INTO exchange_end VALUES (?, ?, ?, ?)"},
 		{&s.request, "INSERT INTO request VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
-		// Has it ended? No row: it is not there at all.
+		// Each query returns whether the thing has ended, and no row if the file does not have it.
 		{&s.hasLife, "SELECT coalesce(l.closed_at, x.closed_at) IS NOT NULL FROM life l LEFT JOIN life_end x ON x.id = l.id WHERE l.id = ?"},
 		{&s.hasExchange, "SELECT coalesce(e.ended_at, x.ended_at) IS NOT NULL FROM exchange e LEFT JOIN exchange_end x ON x.id = e.id WHERE e.id = ?"},
 		{&s.hasRequest, "SELECT 1 FROM request WHERE id = ?"},
 	} {
-		stmt, err := conn.PrepareContext(always, p.sql)
+		stmt, err := conn.PrepareContext(context.Background(), p.sql)
 		if err != nil {
 			return err
 		}
@@ -48,7 +49,7 @@ func (s *statements) close() {
 	}
 }
 
-// presence is how much of a thing the file has.
+// presence says how much of a thing the file has.
 type presence int
 
 const (
@@ -57,10 +58,10 @@ const (
 	complete
 )
 
-// ask runs one of the questions.
-func ask(question *sql.Stmt, id any) (presence, error) {
+// lookUp runs one of the has queries.
+func lookUp(question *sql.Stmt, id any) (presence, error) {
 	var ended bool
-	switch err := question.QueryRowContext(always, id).Scan(&ended); {
+	switch err := question.QueryRowContext(context.Background(), id).Scan(&ended); {
 	case errors.Is(err, sql.ErrNoRows):
 		return absent, nil
 	case err != nil:
@@ -72,37 +73,37 @@ func ask(question *sql.Stmt, id any) (presence, error) {
 	}
 }
 
-// change is what one or two rows of the queue do to the file: a beginning, an ending, or both at once.
+// change is what one or two rows of the queue change in the file: they record a beginning, an ending, or both.
 type change struct {
-	rows    [2]*row // the second is the ending when the first is a beginning; else nil
+	rows    [2]*row // if the first is a beginning, the second may be its ending; otherwise nil
 	life    *Life
 	lifeEnd *LifeEnd
 	match   *Match
-	end     *End
+	end     *ExchangeEnd
 	request *numberedRequest
 }
 
-// write makes the change within the transaction that is open. With doubtful set it first looks what of it the file already has.
-func (s *statements) write(c *change, run int64, doubtful bool) error {
+// write makes the change in the open transaction. If recheck is set, it leaves out what the file already has.
+func (s *statements) write(c *change, run int64, recheck bool) error {
 	switch {
 	case c.request != nil:
-		return s.writeRequest(c.request, run, doubtful)
+		return s.writeRequest(c.request, run, recheck)
 	case c.life != nil || c.lifeEnd != nil:
-		return s.writeLife(c.life, c.lifeEnd, run, doubtful)
+		return s.writeLife(c.life, c.lifeEnd, run, recheck)
 	default:
-		return s.writeExchange(c.match, c.end, run, doubtful)
+		return s.writeExchange(c.match, c.end, run, recheck)
 	}
 }
 
-func (s *statements) writeLife(life *Life, end *LifeEnd, run int64, doubtful bool) error {
+func (s *statements) writeLife(life *Life, end *LifeEnd, run int64, recheck bool) error {
 	id := int64(0)
 	if life != nil {
 		id = inRun(run, life.ID)
 	} else {
 		id = inRun(run, end.ID)
 	}
-	if doubtful {
-		has, err := ask(s.hasLife, id)
+	if recheck {
+		has, err := lookUp(s.hasLife, id)
 		if err != nil || has == complete {
 			return err
 		}
@@ -122,15 +123,15 @@ func (s *statements) writeLife(life *Life, end *LifeEnd, run int64, doubtful boo
 	}
 }
 
-func (s *statements) writeExchange(match *Match, end *End, run int64, doubtful bool) error {
+func (s *statements) writeExchange(match *Match, end *ExchangeEnd, run int64, recheck bool) error {
 	id := ""
 	if match != nil {
 		id = match.ID
 	} else {
 		id = end.ID
 	}
-	if doubtful {
-		has, err := ask(s.hasExchange, id)
+	if recheck {
+		has, err := lookUp(s.hasExchange, id)
 		if err != nil || has == complete {
 			return err
 		}
@@ -158,10 +159,10 @@ func (s *statements) writeExchange(match *Match, end *End, run int64, doubtful b
 	return s.blocks.recorded(match)
 }
 
-func (s *statements) writeRequest(r *numberedRequest, run int64, doubtful bool) error {
+func (s *statements) writeRequest(r *numberedRequest, run int64, recheck bool) error {
 	id := inRun(run, r.number)
-	if doubtful {
-		if has, err := ask(s.hasRequest, id); err != nil || has != absent {
+	if recheck {
+		if has, err := lookUp(s.hasRequest, id); err != nil || has != absent {
 			return err
 		}
 	}
@@ -169,20 +170,15 @@ func (s *statements) writeRequest(r *numberedRequest, run int64, doubtful bool) 
 		r.Client.Addr, r.Client.Agent, r.Client.RequestID, max(r.Count, 1), r.Client.Subject, r.Reason)
 }
 
-// inRun makes a number that is unique within a run unique within the file.
-func inRun(run, number int64) int64 {
-	return run<<32 | number
-}
-
-// insert runs one of the inserts.
+// insert executes one of the INSERT statements.
 func insert(stmt *sql.Stmt, args ...any) error {
-	_, err := stmt.ExecContext(always, args...)
+	_, err := stmt.ExecContext(context.Background(), args...)
 	return err
 }
 
-// contentRefused reports whether err is about the row itself, so that writing it again can never succeed. SQLite has then
-// undone that one statement, and the transaction goes on.
-func contentRefused(err error) bool {
+// rejectedForContent reports whether err is caused by the content of the row, so that a retry cannot succeed.
+// SQLite has then undone this one statement, and the transaction can continue.
+func rejectedForContent(err error) bool {
 	code, _ := sqliteCode(err)
 	switch code {
 	case sqlite3.ErrConstraint, sqlite3.ErrMismatch, sqlite3.ErrTooBig, sqlite3.ErrRange:

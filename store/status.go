@@ -2,22 +2,22 @@ package store
 
 import "os"
 
-// A Status is how a log is doing.
+// Status is the state of a log.
 type Status struct {
-	Err     error // as Log.Err returns it
-	Waiting int   // rows that are in memory and not yet on disk
-	Lost    int64 // as Log.Lost returns it
+	Err     error // see Log.Err
+	Waiting int   // rows in memory that are not yet durable
+	Lost    int64 // see Log.Lost
 
-	File, WAL int64 // bytes of the file and of its WAL; 0 for what is not there
+	File, WAL int64 // sizes in bytes; 0 if the file does not exist
 }
 
-// Status returns how the log is doing. It looks at the files, for which a disk that does not answer can make it
-// block; nobody else waits for that.
+// Status returns the state of the log. It reads the sizes of the files and can block if the disk does not
+// respond; other callers are not held up.
 func (l *Log) Status() Status {
 	l.mu.Lock()
 	s := Status{Err: l.errLocked(), Waiting: len(l.batch) + len(l.queue), Lost: l.lost}
 	l.mu.Unlock()
-	s.File, s.WAL = size(l.held.path), size(l.held.path+"-wal")
+	s.File, s.WAL = size(l.file.path), size(l.file.path+"-wal")
 	return s
 }
 

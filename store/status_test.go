@@ -33,7 +33,7 @@ func TestStatus(t *testing.T) {
 	_, commit = f.exchange("delivered")
 	wantFailed(t, commit)
 	for range 4 {
-		f.RequestGone(store.Request{Namespace: "v1", Role: "producer", Outcome: "refused"})
+		f.RequestUnmatched(store.Request{Namespace: "v1", Role: "producer", Outcome: "refused"})
 	}
 	s = f.Status()
 	if s.Err == nil || s.Err != f.Err() || s.Waiting != 5 || s.Lost != 1 || s.Lost != f.Lost() {

@@ -10,120 +10,125 @@ import (
 	"time"
 )
 
-// Outcomes that this package decides on or treats in a special way. All other words are the caller's and are kept as given.
+// Outcomes that this package itself writes or treats specially. All other outcomes come from the caller and are
+// stored as given.
 const (
-	Delivered   = "delivered"   // nearly all exchanges; the indexes of outcomes leave it out
-	Interrupted = "interrupted" // the run died; written when the log is opened the next time
+	Delivered   = "delivered"   // most exchanges; the indexes by outcome leave it out
+	Interrupted = "interrupted" // the run crashed; written when the log is next opened
 )
 
-// Config says which file to keep and how.
+// Config is the configuration of a Log.
 type Config struct {
-	Path      string        // the SQLite file; created if it is not there, its directory is not
-	Version   string        // the program's version, kept with the run
-	Retention time.Duration // how long to keep what has ended; 0 is for ever
-	Logger    *slog.Logger  // nil is slog.Default()
+	Path      string        // the SQLite file; created if missing, but its directory must exist
+	Version   string        // the program's version, recorded with the run
+	Retention time.Duration // how long to keep rows after their end; 0: forever
+	Logger    *slog.Logger  // nil: slog.Default()
 }
 
-// limits are the constants of this package in a form that tests can make smaller.
+// limits holds the constants of this package, so that tests can lower them.
 type limits struct {
-	commit     time.Duration // how long a row may take to be durable
-	silence    time.Duration // how long Close waits for a writer that is stuck in the disk
-	busy       time.Duration // how long the writer waits for another process's lock
-	retryBusy  time.Duration // the same during an outage, when nobody waits for the row any more
-	backoffMin time.Duration // between the first two attempts of an outage; then it doubles
-	backoffMax time.Duration
-	idle       time.Duration // how often an idle writer looks after the file
-	pruneEvery time.Duration // 0: a hundredth of the retention, within bounds
-	queued     int           // rows in memory
-	block      int           // exchanges in a block of the index by channel
-	walCheck   int64         // bytes of WAL from which on a checkpoint is made beside the writer
-	walReset   int64         // bytes of WAL from which on the writer stops for a checkpoint that truncates it
+	commitTimeout     time.Duration // from handing in a row to its commit
+	closeTimeout      time.Duration // how long Close waits for a writer that is blocked on the disk
+	busyTimeout       time.Duration // how long the writer waits for another process's lock
+	outageBusyTimeout time.Duration // the same during an outage, when no caller waits for the row
+	backoffMin        time.Duration // between the first two attempts of an outage; doubles up to backoffMax
+	backoffMax        time.Duration
+	idleInterval      time.Duration // how often an idle writer checks the file
+	pruneEvery        time.Duration // 0: a hundredth of the retention, within bounds
+	maxRows           int           // in memory
+	blockSize         int           // exchanges per block of the index by channel
+	walCheckpointSize int64         // bytes of WAL at which the checkpointer runs a checkpoint
+	walTruncateSize   int64         // bytes of WAL at which the writer stops to truncate it
 
-	// at is called by the writer at two moments of each transaction, so that tests can do what then must not go wrong.
-	at func(moment)
+	// hook is called by the writer at two points of each transaction, so that tests can inject faults there.
+	hook func(hookPoint)
 }
 
-// moment is a point in the life of a transaction.
-type moment int
+// hookPoint is a point in a transaction.
+type hookPoint int
 
 const (
-	inserted   moment = iota // all rows are inserted
-	committing               // all checks are made; the next thing is COMMIT
+	inserted   hookPoint = iota // all rows are inserted
+	committing                  // all checks have passed; COMMIT is next
 )
 
 const (
-	// commitTimeout is how long a row may take from being handed in to being durable; after that it counts as failed.
+	// commitTimeout is how long a commit may take, from handing in the row. After that it has failed.
 	commitTimeout = 5 * time.Second
-	// maxQueued bounds the rows kept in memory, which are about 500 bytes each.
-	maxQueued = 20_000
+	// maxRows bounds the rows in memory, which take about 500 bytes each.
+	maxRows = 20_000
 )
 
 var standardLimits = limits{
-	commit:     commitTimeout,
-	silence:    6 * commitTimeout,
-	busy:       commitTimeout,
-	retryBusy:  100 * time.Millisecond,
-	backoffMin: 250 * time.Millisecond,
-	backoffMax: time.Second,
-	idle:       time.Second,
-	queued:     maxQueued,
-	block:      4096,
-	walCheck:   4 << 20,
-	walReset:   64 << 20,
-	at:         func(moment) {},
+	commitTimeout:     commitTimeout,
+	closeTimeout:      6 * commitTimeout,
+	busyTimeout:       commitTimeout,
+	outageBusyTimeout: 100 * time.Millisecond,
+	backoffMin:        250 * time.Millisecond,
+	backoffMax:        time.Second,
+	idleInterval:      time.Second,
+	maxRows:           maxRows,
+	blockSize:         4096,
+	walCheckpointSize: 4 << 20,
+	walTruncateSize:   64 << 20,
+	hook:              func(hookPoint) {},
 }
 
 var errClosed = errors.New("the audit log is closed")
 
 // Log is an open audit log. Its methods may be called from any goroutine.
 type Log struct {
-	// Static after open.
+	// Constant after open.
 
 	cfg    Config
 	limits limits
-	held   *held
-	run    int64 // this run's id
+	file   *lockedFile
+	run    int64 // the id of this run
 
 	history *History
 
-	wake     chan struct{} // one slot: there is something in the queue; never closed
+	wake     chan struct{} // capacity 1; signals that the queue is not empty; never closed
 	closing  chan struct{} // closed by Close
-	finished chan struct{} // closed by the writer when it is done and the file is released
+	finished chan struct{} // closed by the writer when it has released the file
 
 	// Owned by the writer.
 
-	disk      *disk // nil during an outage
-	suspect   bool  // an I/O error has left the WAL in doubt; see resume
-	retention retention
-	committed time.Time // when the last commit was done
-	changed   int       // the changes that it made
+	session     *session // nil during an outage
+	walSuspect  bool     // after an I/O error the WAL may be incomplete on disk; see resume
+	retention   retention
+	lastCommit  time.Time // when the last commit returned
+	lastChanges int       // how many changes it made
 
-	// mu guards what follows. It is held for moments only: never while the disk or the logger is at work. What a row's Commit has
-	// been told changes only under it, which is why the log and the producer cannot be told different things.
-	mu       sync.Mutex
-	queue    []*row          // handed in, not yet taken by the writer, in order
-	batch    []*row          // taken by the writer and not yet durable; all older than the queue
-	err      error           // why the log cannot be written; nil while it can
-	outSince time.Time       // when err became non-nil
-	outLost  int64           // what lost was then
-	watched  bool            // a timer for watchdog is set
-	failures int             // how often pending rows have been told that they failed
-	closed   bool            // no more rows
-	lost     int64           // rows that are not and will not be in the file
-	requests int64           // requests handed in so far; the number in their ids
-	running  map[string]bool // the ids of exchanges that are recorded as matched and not yet as ended
-	lives    int64           // recorded as opened and not yet as closed
-	orphans  map[orphan]bool // whose beginning was lost and whose ending is therefore to be lost too
-	closeErr error           // set before finished is closed
+	// mu guards the fields below. It is held for short times only, and never during disk access or logging. The
+	// result of a Commit is set only with mu held; so what a producer is told and what its row says are decided
+	// together.
+	mu            sync.Mutex
+	queue         []*row          // handed in and not yet taken by the writer, in order
+	batch         []*row          // taken by the writer and not yet durable; older than the queue
+	err           error           // why the log cannot be written; nil while it can
+	outageSince   time.Time       // when err was set
+	lostBefore    int64           // the value of lost at that time
+	watchdogSet   bool            // a timer for watchdog is running
+	failures      int             // how many times pending rows have been failed
+	closed        bool            // no more rows are accepted
+	lost          int64           // rows that are not and will not be in the file
+	requests      int64           // handed in so far; numbers them for their ids
+	running       map[string]bool // ids of the exchanges recorded as matched and not yet as ended
+	openLives     int64           // lives recorded as opened and not yet as closed
+	beginningLost map[key]bool    // things whose beginning was lost; their ending must be lost too
+	closeErr      error           // set before finished is closed
 }
 
-// Open opens the audit log at cfg.Path, creating or migrating it as needed, records what a crashed run left open as Interrupted,
-// and records the start of this run. It blocks while it checks the file, which takes seconds per gigabyte.
+// Open opens the audit log at cfg.Path. It creates or migrates the file as needed, records what a crashed run
+// left open as Interrupted, and records the start of this run. It blocks while it checks the file, which takes
+// seconds per gigabyte.
 //
-// It fails, with an error that names the file and says what to do, if the file is in use by another server, if it is not
-// an audit log, was made by a newer version, is corrupt (all of which leave it untouched), or cannot be written.
+// Open fails if another server uses the file, if the file is not an audit log, is corrupt or was made by a
+// newer version (in these cases it is left unchanged), or if it cannot be written. The error names the file and
+// says what to do.
 //
-// A process must not open a file twice: closing the second descriptor would drop the locks that SQLite has on the first.
+// A process must not open a file twice: closing the second descriptor would drop the locks that SQLite holds on
+// the first.
 func Open(cfg Config) (*Log, error) {
 	return open(cfg, standardLimits)
 }
@@ -135,54 +140,55 @@ func open(cfg Config, limits limits) (_ *Log, err error) {
 	if err := checkLibrary(); err != nil {
 		return nil, err
 	}
-	held, err := hold(cfg.Path)
+	file, err := openLocked(cfg.Path)
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			held.release()
+			file.release()
 		}
 	}()
-	if err := held.inspect(cfg.Logger); err != nil {
+	if err := file.checkBeforeOpen(cfg.Logger); err != nil {
 		return nil, err
 	}
-	if err := held.rewriteWAL(); err != nil {
-		return nil, held.explain("cannot be written", err)
+	if err := file.rewriteWAL(); err != nil {
+		return nil, file.explain("cannot be written", err)
 	}
-	disk, err := openDisk(held, limits, limits.busy, cfg.Logger)
+	session, err := openSession(file, limits, limits.busyTimeout, cfg.Logger)
 	if err != nil {
-		return nil, held.explain("cannot be opened", err)
+		return nil, file.explain("cannot be opened", err)
 	}
-	held.run, err = disk.startRun(cfg.Version, time.Now(), cfg.Logger)
+	file.run, err = session.startRun(cfg.Version, time.Now(), cfg.Logger)
 	if err != nil {
-		disk.close()
-		return nil, held.explain("cannot be written", err)
+		session.close()
+		return nil, file.explain("cannot be written", err)
 	}
 	l := &Log{
-		cfg:       cfg,
-		limits:    limits,
-		held:      held,
-		run:       held.run.id,
-		wake:      make(chan struct{}, 1),
-		closing:   make(chan struct{}),
-		finished:  make(chan struct{}),
-		disk:      disk,
-		retention: newRetention(cfg.Retention, limits.pruneEvery),
-		running:   make(map[string]bool),
-		orphans:   make(map[orphan]bool),
+		cfg:           cfg,
+		limits:        limits,
+		file:          file,
+		run:           file.run.id,
+		wake:          make(chan struct{}, 1),
+		closing:       make(chan struct{}),
+		finished:      make(chan struct{}),
+		session:       session,
+		retention:     newRetention(cfg.Retention, limits.pruneEvery),
+		running:       make(map[string]bool),
+		beginningLost: make(map[key]bool),
 	}
-	if l.history, err = newHistory(held, l.runningIDs); err != nil {
-		disk.close()
+	if l.history, err = newHistory(file, l.runningIDs); err != nil {
+		session.close()
 		return nil, err
 	}
-	go l.write()
+	go l.runWriter()
 	return l, nil
 }
 
-// Close writes what is queued, records the clean end of the run, folds the WAL into the file and releases it. If the log
-// cannot be written it gives up after 5 s and returns an error that says how many rows are lost. Rows handed in after
-// Close are lost. Further calls wait for the first and return the same.
+// Close writes the queued rows, records that the run stopped cleanly, checkpoints the WAL into the file, and
+// releases the file. If the log cannot be written, Close gives up after 5 s and returns an error with the
+// number of lost rows. Rows handed in after Close are lost. Further calls wait for the first and return its
+// error.
 func (l *Log) Close() error {
 	l.mu.Lock()
 	if !l.closed {
@@ -190,29 +196,29 @@ func (l *Log) Close() error {
 		close(l.closing)
 	}
 	l.mu.Unlock()
-	l.history.Close() // so that the writer's connection is the last, and leaves no side files
+	l.history.Close() // first, so that the writer's connection is the last and removes the side files
 
-	// The writer bounds its own attempts; this is for a disk that does not answer at all.
-	silence := time.NewTimer(l.limits.silence)
-	defer silence.Stop()
+	// The writer limits its own attempts. This timeout is for a disk that does not respond at all.
+	timeout := time.NewTimer(l.limits.closeTimeout)
+	defer timeout.Stop()
 	select {
 	case <-l.finished:
 		return l.closeErr
-	case <-silence.C:
-		return fmt.Errorf("audit log %s: the disk does not answer; rows that were not yet committed are lost", l.held.path)
+	case <-timeout.C:
+		return fmt.Errorf("audit log %s: the disk does not respond; uncommitted rows are lost", l.file.path)
 	}
 }
 
-// Err returns nil while the log can be written, and else why it cannot. It is cheap and
-// never waits for the disk. It reports what the last attempt to write found out; a disk that fills up while nothing happens
-// is noticed by the next row. Of a closed log it returns that it is closed.
+// Err returns nil while the log can be written, and otherwise the reason why it cannot. It does not access the
+// disk: it reports the result of the last attempt to write, so a disk that fills up while nothing is written is
+// noticed at the next row. After Close, Err returns an error.
 func (l *Log) Err() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.errLocked()
 }
 
-// errLocked is Err for a caller who holds mu.
+// errLocked is Err with mu held.
 func (l *Log) errLocked() error {
 	if l.err == nil && l.closed {
 		return errClosed
@@ -220,16 +226,16 @@ func (l *Log) errLocked() error {
 	return l.err
 }
 
-// Lost returns how many rows could not be recorded since Open: dropped because too many were waiting in memory, handed in
-// after Close, or refused by the database for their content.
+// Lost returns how many rows could not be recorded since Open: dropped because too many were in memory, handed
+// in after Close, or rejected by the database because of their content.
 func (l *Log) Lost() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.lost
 }
 
-// Sync blocks until all that was handed in before is on disk, or has failed to get there, and returns why. Who asks the History
-// after that finds it there.
+// Sync blocks until all rows handed in before the call are durable, and returns nil, or until their commit has
+// failed, and returns the error. The History sees these rows after Sync returns nil.
 func (l *Log) Sync() error {
 	l.mu.Lock()
 	var newest *row
@@ -245,7 +251,7 @@ func (l *Log) Sync() error {
 	return newest.commit.Wait()
 }
 
-// runningIDs returns the ids of the exchanges that run.
+// runningIDs returns the ids of the exchanges that are running.
 func (l *Log) runningIDs() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -11,32 +11,33 @@ import (
 	"time"
 )
 
-// A Summary counts the exchanges that a filter asks for.
+// A Summary counts the exchanges that match a filter.
 type Summary struct {
 	From, To time.Time     // From is included, To is not
-	Since    time.Time     // what was matched before is not counted; From if everything is
-	Step     time.Duration // how long a Bucket is
+	Since    time.Time     // exchanges matched earlier are not counted; From if all are counted
+	Step     time.Duration // the length of a Bucket
 	Total    Bucket
-	Buckets  []Bucket // in the order of time, without empty ones
+	Buckets  []Bucket // in order of time, without empty ones
 }
 
-// Complete reports whether everything is counted.
+// Complete reports whether all exchanges are counted.
 func (s *Summary) Complete() bool { return s.Since.Equal(s.From) }
 
-// A Bucket counts the exchanges that were matched within a time.
+// A Bucket counts the exchanges that were matched in a period of time.
 type Bucket struct {
-	From      time.Time // its beginning, a multiple of Step; those of the total are From and To of the Summary
-	Exchanges int64
-	Bytes     int64
-	Outcomes  map[string]int64
-	Producers Waits
-	Consumers Waits
+	From          time.Time // the beginning, a multiple of Step; in Total, From of the Summary
+	Exchanges     int64
+	Bytes         int64
+	Outcomes      map[string]int64
+	ProducerWaits WaitTimes
+	ConsumerWaits WaitTimes
 }
 
-// Waits tells how long one side had waited when it was matched. Times are exact below a second, and else to three digits.
-type Waits struct{ counts map[int64]int64 } // by milliseconds
+// WaitTimes is the distribution of the times that producers or consumers had waited when they were matched.
+// Times are exact below one second, and otherwise rounded down to three digits.
+type WaitTimes struct{ counts map[int64]int64 } // by milliseconds
 
-func (w *Waits) add(ms, n int64) {
+func (w *WaitTimes) add(ms, n int64) {
 	if w.counts == nil {
 		w.counts = make(map[int64]int64)
 	}
@@ -47,8 +48,8 @@ func (w *Waits) add(ms, n int64) {
 	w.counts[ms/unit*unit] += n
 }
 
-// addAll adds times with commas between them.
-func (w *Waits) addAll(list string) error {
+// addAll adds times from a comma-separated list of milliseconds.
+func (w *WaitTimes) addAll(list string) error {
 	for text := range strings.SplitSeq(list, ",") {
 		ms, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {
@@ -59,8 +60,8 @@ func (w *Waits) addAll(list string) error {
 	return nil
 }
 
-// Quantile returns how many milliseconds that part of all, from 0 to 1, had waited at the most. Without any it is 0.
-func (w *Waits) Quantile(part float64) int64 {
+// Quantile returns the quantile part, from 0 to 1, in milliseconds, or 0 if no times were added.
+func (w *WaitTimes) Quantile(part float64) int64 {
 	var all, seen int64
 	for _, n := range w.counts {
 		all += n
@@ -73,28 +74,28 @@ func (w *Waits) Quantile(part float64) int64 {
 	return 0
 }
 
-// steps are how long buckets can be; mostBuckets is how many there are at the most.
+// steps are the possible lengths of a bucket; maxBuckets is the most buckets in a summary.
 var steps = []time.Duration{
 	time.Second, 5 * time.Second, 15 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute,
 	time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour, 7 * 24 * time.Hour,
 }
 
-const mostBuckets = 120
+const maxBuckets = 120
 
-// stepFor returns the shortest step that makes few enough buckets of that time.
+// stepFor returns the shortest step with which that duration has at most maxBuckets buckets.
 func stepFor(d time.Duration) time.Duration {
 	for _, step := range steps {
-		if d <= mostBuckets*step {
+		if d <= maxBuckets*step {
 			return step
 		}
 	}
 	const day = 24 * time.Hour
-	return (d/mostBuckets + day).Truncate(day)
+	return (d/maxBuckets + day).Truncate(day)
 }
 
-// Summarize counts the exchanges that the filter asks for, from the newest on, until all are counted or patience is over; 0 is
-// no bound. In between nothing of the log is held. If it says no beginning, that is the oldest exchange's; if it says no end,
-// that is now.
+// Summarize counts the exchanges that match the filter, newest first, until all are counted or patience has
+// passed; 0 is no limit. In between it holds no lock and no snapshot. If the filter has no From, the summary
+// begins with the oldest exchange; if it has no To, it ends now.
 func (h *History) Summarize(ctx context.Context, f Filter, patience time.Duration) (*Summary, error) {
 	began := time.Now()
 	if f.To.IsZero() {
@@ -125,7 +126,7 @@ func (h *History) Summarize(ctx context.Context, f Filter, patience time.Duratio
 	return t.summary(), nil
 }
 
-// oldest returns the time of the oldest exchange, or now.
+// oldest returns the time of the oldest exchange, or now if there is none.
 func (h *History) oldest(ctx context.Context) (at time.Time, err error) {
 	at = time.Now()
 	err = h.with(ctx, func(ctx context.Context, conn *sql.Conn) error {
@@ -139,27 +140,27 @@ func (h *History) oldest(ctx context.Context) (at time.Time, err error) {
 	return at, err
 }
 
-// A tally is a Summary in the making.
+// tally collects the counts of a Summary.
 type tally struct {
 	filter  Filter
 	step    time.Duration
-	since   time.Time // all from then on is counted
+	since   time.Time // exchanges matched from then on are counted
 	buckets map[int64]*Bucket
 }
 
-// count goes on counting where the last one has stopped, for about the time of a page.
+// count continues where the last call stopped, for about the time of one page.
 func (t *tally) count(ctx context.Context, h *History, conn *sql.Conn) error {
 	rest := t.filter
 	rest.To = t.since
-	w, err := h.walk(ctx, conn, Exchanges, rest, "")
+	sc, err := h.newScan(ctx, conn, Exchanges, rest, "")
 	if err != nil {
 		return err
 	}
-	w.filter.From, w.filter.To = time.Time{}, time.Time{} // the times in the ids will do
+	sc.filter.From, sc.filter.To = time.Time{}, time.Time{} // spans of ids are exact enough
 	for began := time.Now(); t.since.After(t.filter.From); {
 		step := time.Now()
-		w.rest = span{idFloor(t.filter.From.UnixMilli()), idFloor(t.since.UnixMilli())}
-		newest, err := w.nth(ctx, &w.plan, 1)
+		sc.remaining = span{idFloor(t.filter.From.UnixMilli()), idFloor(t.since.UnixMilli())}
+		newest, err := sc.nthID(ctx, &sc.plan, 1)
 		if err != nil {
 			return err
 		}
@@ -167,43 +168,44 @@ func (t *tally) count(ctx context.Context, h *History, conn *sql.Conn) error {
 			t.since = t.filter.From
 			break
 		}
-		from := time.UnixMilli(idTime(newest.(string))).UTC().Truncate(t.step) // a step does not go beyond a bucket
+		from := time.UnixMilli(idTime(newest.(string))).UTC().Truncate(t.step) // a step stays within one bucket
 		if from.Before(t.filter.From) {
 			from = t.filter.From
 		}
-		w.rest.low = idFloor(from.UnixMilli())
-		s, last, err := w.next(ctx)
+		sc.remaining.low = idFloor(from.UnixMilli())
+		s, last, err := sc.next(ctx)
 		if err != nil {
 			return err
 		}
 		if !last {
-			from = time.UnixMilli(wholeMilliseconds(&s)).UTC()
+			from = time.UnixMilli(alignToMillisecond(&s)).UTC()
 		}
-		if err := t.add(ctx, w, s, from.Truncate(t.step)); err != nil {
+		if err := t.add(ctx, sc, s, from.Truncate(t.step)); err != nil {
 			return err
 		}
 		t.since = from
 		if time.Since(began) >= h.pace.page {
 			break
 		}
-		w.grow(time.Since(step))
+		sc.grow(time.Since(step))
 	}
 	return nil
 }
 
-// wholeMilliseconds lets the span have all of its first millisecond, and returns that.
-func wholeMilliseconds(s *span) int64 {
+// alignToMillisecond extends the span to the beginning of its first millisecond, and returns that.
+func alignToMillisecond(s *span) int64 {
 	ms := idTime(s.low.(string))
 	s.low = idFloor(ms)
 	return ms
 }
 
-// add counts what is in the span, which lies in one bucket. It asks for columns as texts, since rows take six times as long.
-func (t *tally) add(ctx context.Context, w *walk, s span, from time.Time) error {
-	where, args := Exchanges.where(&w.plan, &w.filter, s)
+// add counts the exchanges in the span, which lies in one bucket. It queries the columns as concatenated text,
+// because separate rows take six times as long.
+func (t *tally) add(ctx context.Context, sc *scan, s span, from time.Time) error {
+	where, args := Exchanges.where(&sc.plan, &sc.filter, s)
 	var exchanges, bytes, delivered int64
 	var others, producers, consumers string
-	err := w.conn.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(bytes), 0), count(*) FILTER (WHERE outcome = 'delivered'),
+	err := sc.conn.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(bytes), 0), count(*) FILTER (WHERE outcome = 'delivered'),
 		coalesce(group_concat(outcome) FILTER (WHERE outcome <> 'delivered'), ''),
 		coalesce(group_concat(producer_wait_ms), ''), coalesce(group_concat(consumer_wait_ms), '')
 		FROM exchanges WHERE `+where, args...).Scan(&exchanges, &bytes, &delivered, &others, &producers, &consumers)
@@ -221,10 +223,10 @@ func (t *tally) add(ctx context.Context, w *walk, s span, from time.Time) error 
 			b.Outcomes[outcome]++
 		}
 	}
-	return errors.Join(b.Producers.addAll(producers), b.Consumers.addAll(consumers))
+	return errors.Join(b.ProducerWaits.addAll(producers), b.ConsumerWaits.addAll(consumers))
 }
 
-// bucket returns the bucket that begins then.
+// bucket returns the bucket that begins at that time.
 func (t *tally) bucket(from time.Time) *Bucket {
 	b := t.buckets[from.UnixMilli()]
 	if b == nil {
@@ -245,24 +247,12 @@ func (t *tally) summary() *Summary {
 		for outcome, n := range b.Outcomes {
 			s.Total.Outcomes[outcome] += n
 		}
-		for ms, n := range b.Producers.counts {
-			s.Total.Producers.add(ms, n)
+		for ms, n := range b.ProducerWaits.counts {
+			s.Total.ProducerWaits.add(ms, n)
 		}
-		for ms, n := range b.Consumers.counts {
-			s.Total.Consumers.add(ms, n)
+		for ms, n := range b.ConsumerWaits.counts {
+			s.Total.ConsumerWaits.add(ms, n)
 		}
 	}
 	return s
-}
-
-// idTime returns the time in an id, in milliseconds, or 0 if it is none of ours.
-func idTime(id string) int64 {
-	if len(id) < 13 {
-		return 0
-	}
-	ms, err := strconv.ParseInt(id[:8]+id[9:13], 16, 64)
-	if err != nil {
-		return 0
-	}
-	return ms
 }

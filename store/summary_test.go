@@ -73,7 +73,7 @@ func compareSummary(t *testing.T, path string, filter store.Filter, s *store.Sum
 	if len(ids) == 0 {
 		return
 	}
-	var got, median int64 = s.Total.Producers.Quantile(0.5), 0
+	var got, median int64 = s.Total.ProducerWaits.Quantile(0.5), 0
 	fmt.Sscan(one(t, path, fmt.Sprintf("SELECT producer_wait_ms FROM exchanges WHERE id IN %s ORDER BY 1 LIMIT 1 OFFSET %d", list, (len(ids)-1)/2)), &median)
 	if got > median || got < median-median/100 {
 		t.Fatalf("%+v: the median is %d, want %d", filter, got, median)

@@ -4,35 +4,37 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 )
 
-// A WAL belongs to the file that it was written for, but nothing in it says which that is. SQLite applies the WAL that it finds. Put
-// beside the WAL of a crash, a backup would become what was there before, or a mixture.
+// A WAL belongs to the file for which it was written, but does not say which that is. SQLite applies any WAL
+// that lies beside a file. If a backup were restored beside the WAL of a crash, the result would be the state
+// before the restore, or a mixture of both.
 
-// ownWAL returns an error if the file with that header cannot be the one that its WAL was written for. A backup says of itself that it
-// has no WAL, and a log says that it has one, on disk, before the first record is in the WAL.
-func (l *logFile) ownWAL(header []byte) error {
-	if l.walSize() > 0 && !isWAL(header) {
-		return l.strangeWAL("the file is a backup, and what its -wal holds would undo that")
+// checkWAL returns an error if the WAL cannot belong to the file with this header. The header of a backup says
+// that there is no WAL, and the header of a log says that there is one before the first record is in the WAL.
+func (l *logFile) checkWAL(header []byte) error {
+	if l.walSize() > 0 && !hasWALFlag(header) {
+		return l.wrongWAL("the file is a backup, and the -wal would undo the restore")
 	}
 	return nil
 }
 
-// begun returns an error if the file, which is empty, once was not: a log has content before it has a WAL.
-func (l *logFile) begun() error {
+// checkNeverUsed returns an error if the file is empty but has a WAL: a log has content before it has a WAL.
+func (l *logFile) checkNeverUsed() error {
 	if _, err := os.Lstat(l.path + "-wal"); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	base := filepath.Base(l.path)
-	return refusalf("audit log %s: the file is empty, and has a -wal: another program has truncated it; nothing was changed; "+
-		"move %s, %s-wal and %s-shm away, and put a backup in the place of the first, or start without one to begin a new log", l.path, base, base, base)
+	return fileErrorf("audit log %s: the file is empty but has a -wal: another program has truncated it; nothing was changed; "+
+		"move %s, %s-wal and %s-shm away, then restore a backup, or start without one to begin a new log", l.path, base, base, base)
 }
 
-// soundAlone reports whether the file is sound without its WAL.
-func (l *logFile) soundAlone() bool {
+// soundWithoutWAL reports whether the file is sound if its WAL is ignored.
+func (l *logFile) soundWithoutWAL() bool {
 	db, err := sql.Open("sqlite3", dsn(l.path, "ro", 0)+"&immutable=1")
 	if err != nil {
 		return false
@@ -42,9 +44,10 @@ func (l *logFile) soundAlone() bool {
 	return db.QueryRowContext(context.Background(), "PRAGMA quick_check(1)").Scan(&verdict) == nil && verdict == "ok"
 }
 
-// ownRuns returns an error if the log has rows of a run that it does not have. A run is in the file itself before anything else of it
-// is in the WAL, so these rows come from a WAL that was written for another state of the file.
-func (l *logFile) ownRuns(db *sql.DB) error {
+// checkRuns returns an error if the log has rows of a run that it does not know. A run is written to the file
+// itself before its rows are in the WAL, so such rows come from a WAL that belongs to another state of the
+// file.
+func (l *logFile) checkRuns(db *sql.DB) error {
 	var strange bool
 	err := db.QueryRowContext(context.Background(), `SELECT max(
 		coalesce((SELECT max(id) >> 32 FROM life), 0),
@@ -54,15 +57,67 @@ func (l *logFile) ownRuns(db *sql.DB) error {
 		return l.explain("cannot be read", err)
 	}
 	if strange {
-		return l.strangeWAL("the -wal holds what a run has recorded that the file does not know")
+		return l.wrongWAL("the -wal has rows of a run that the file does not know")
 	}
 	return nil
 }
 
-// strangeWAL explains that the file was put beside the WAL of another.
-func (l *logFile) strangeWAL(why string) error {
-	base := filepath.Base(l.path)
-	return refusalf("audit log %s: it lies beside the -wal of another state of the log (%s); nothing was changed; "+
-		"if %s was put back from a backup, move %s-wal and %s-shm away; if not, move all three away and put a backup in the place of the first",
-		l.path, why, base, base, base)
+// rewriteWAL writes the content of the WAL again and syncs it. After a failed fsync the kernel may have dropped
+// pages that it still shows as written. SQLite would regard them as committed, append to them and copy them
+// into the file, and a power cut would remove them again. So rewriteWAL runs before SQLite opens the file: at
+// the start, because the last run may have met a failing disk, and after an I/O error.
+//
+// No other process may write to the log meanwhile. The lock keeps out other servers, and all other commands
+// only read.
+func (f *lockedFile) rewriteWAL() error {
+	wal, err := os.OpenFile(f.path+"-wal", os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer wal.Close()
+	part := make([]byte, 64<<10)
+	for offset := int64(0); ; {
+		n, err := wal.ReadAt(part, offset)
+		if err != nil && err != io.EOF {
+			return err
+		}
+		if n == 0 {
+			return wal.Sync()
+		}
+		if _, err := wal.WriteAt(part[:n], offset); err != nil {
+			return err
+		}
+		offset += int64(n)
+	}
+}
+
+// syncDir syncs the names of the file and its WAL. SQLite does the same, but ignores errors.
+func (f *lockedFile) syncDir() error {
+	dir, err := os.Open(filepath.Dir(f.path))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}
+
+// walSize returns the size of the WAL in bytes, or 0 if there is none.
+func (l *logFile) walSize() int64 {
+	info, err := os.Stat(l.path + "-wal")
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// hasWALFlag reports whether the header says that the file has a WAL.
+func hasWALFlag(header []byte) bool { return header[18] == 2 && header[19] == 2 }
+
+// hasJournal reports whether there is a rollback journal: it means that the first commit was interrupted.
+func (l *logFile) hasJournal() bool {
+	_, err := os.Stat(l.path + "-journal")
+	return err == nil
 }

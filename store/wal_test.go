@@ -63,7 +63,7 @@ func TestRefusesEarlierCopyBesideWAL(t *testing.T) {
 	copyOver(t, path, earlier)
 	killed := crashed(t, path, 20)
 	copyOver(t, earlier, killed)
-	wantStrangeWAL(t, killed, "a run has recorded that the file does not know")
+	wantStrangeWAL(t, killed, "rows of a run that the file does not know")
 }
 
 // The same after the WAL has begun anew since: what is missing makes the mixture a corrupt one.

@@ -8,11 +8,11 @@ import (
 	"github.com/mattn/go-sqlite3"
 )
 
-// write is the writer: the one goroutine that writes to the file. It runs until the log is closed.
-func (l *Log) write() {
+// runWriter is the writer: the one goroutine that writes to the file. It returns when the log is closed.
+func (l *Log) runWriter() {
 	defer close(l.finished)
-	defer l.held.release()
-	tick := time.NewTicker(l.limits.idle)
+	defer l.file.release()
+	tick := time.NewTicker(l.limits.idleInterval)
 	defer tick.Stop()
 	backoff := l.limits.backoffMin
 	for {
@@ -38,19 +38,19 @@ func (l *Log) write() {
 	}
 }
 
-// work does all there is to do: it writes what is queued, ends an outage, makes blocks, removes what is too old, keeps the WAL
-// small, and looks whether the file is still there. After an error the session is over and what was not committed is still in
-// memory.
+// work does one round of the writer's work: it commits the queue or tries to end an outage, builds blocks,
+// prunes, truncates a large WAL, and checks that the files are unchanged. If it returns an error, it has ended
+// the session; rows that were not committed stay in memory.
 func (l *Log) work() (err error) {
 	defer func() {
 		if code, _ := sqliteCode(err); code == sqlite3.ErrIoErr {
-			l.suspect = true
+			l.walSuspect = true
 		}
-		if err != nil && l.disk != nil {
+		if err != nil && l.session != nil {
 			l.endSession()
 		}
 	}()
-	if l.disk == nil {
+	if l.session == nil {
 		return l.resume()
 	}
 	for {
@@ -58,39 +58,39 @@ func (l *Log) work() (err error) {
 		if err != nil {
 			return err
 		}
-		blocking, err := l.disk.blocks.step(l.disk)
+		blocking, err := l.session.blocks.step(l.session)
 		if err != nil {
 			return err
 		}
-		pruning, err := l.retention.step(l.disk, time.Now(), l.cfg.Logger)
+		pruning, err := l.retention.step(l.session, time.Now(), l.cfg.Logger)
 		if err != nil {
 			return err
 		}
-		if !wrote { // or it has just been looked at
-			if err := l.disk.intact(); err != nil {
+		if !wrote { // otherwise commit has just checked
+			if err := l.session.checkFiles(); err != nil {
 				return err
 			}
 		}
-		if l.disk.walSize >= l.limits.walReset {
-			if err := l.disk.truncate(l.limits, l.cfg.Logger); err != nil {
+		if l.session.walSize >= l.limits.walTruncateSize {
+			if err := l.session.truncateWAL(l.limits, l.cfg.Logger); err != nil {
 				return err
 			}
 		}
 		if !wrote && (!blocking && !pruning || l.isClosing()) {
-			return nil // what is left to tidy up, the next run does
+			return nil // the next run continues with what remains
 		}
 	}
 }
 
-// endSession ends a session that has failed. The history's connections end too, because they share a wal-index with it, which a new
-// session must not go on with: the WAL may be another one then.
+// endSession ends a session that has failed. It closes the history's connections too: they share the wal-index
+// with the session, and the next session may have another WAL.
 func (l *Log) endSession() {
 	l.history.pause(func() {
-		if err := l.disk.end(l.limits.busy); err != nil {
-			l.cfg.Logger.Warn("the audit log could not be closed", "error", err, "file", l.held.path)
+		if err := l.session.end(l.limits.busyTimeout); err != nil {
+			l.cfg.Logger.Warn("the audit log could not be closed", "error", err, "file", l.file.path)
 		}
 	})
-	l.disk = nil
+	l.session = nil
 }
 
 func (l *Log) isClosing() bool {
@@ -102,27 +102,27 @@ func (l *Log) isClosing() bool {
 	}
 }
 
-// resume tries to end an outage: it begins a new session and writes all that was kept, or makes a trial commit if nothing
-// was. Locks of others are not waited for, because this is tried again soon.
+// resume tries to end an outage. It begins a new session and commits all rows in memory, or makes an empty
+// commit as a test if there are none. It waits only briefly for locks, because the writer soon tries again.
 func (l *Log) resume() error {
-	if err := l.held.same(); err != nil {
+	if err := l.file.checkContent(); err != nil {
 		return err
 	}
-	if l.suspect {
-		if err := l.held.rewriteWAL(); err != nil {
+	if l.walSuspect {
+		if err := l.file.rewriteWAL(); err != nil {
 			return err
 		}
 	}
-	d, err := openDisk(l.held, l.limits, l.limits.retryBusy, l.cfg.Logger)
+	s, err := openSession(l.file, l.limits, l.limits.outageBusyTimeout, l.cfg.Logger)
 	if err != nil {
 		return err
 	}
-	l.disk = d
-	// A WAL that was in doubt is emptied too, before anything depends on it.
-	switch err := d.fold(); {
+	l.session = s
+	// A WAL that may be incomplete must be emptied before any commit depends on it.
+	switch err := s.tryTruncateWAL(); {
 	case err == nil:
-		l.suspect = false
-	case l.suspect || !errors.Is(err, errReader):
+		l.walSuspect = false
+	case l.walSuspect || !errors.Is(err, errReaderActive):
 		return err
 	}
 	wrote, err := l.commit(true)
@@ -130,87 +130,91 @@ func (l *Log) resume() error {
 		return err
 	}
 	if !wrote {
-		if err := d.probe(); err != nil {
+		if err := s.probe(); err != nil {
 			return err
 		}
-		if err := d.intact(); err != nil {
+		if err := s.checkFiles(); err != nil {
 			return err
 		}
 		l.settle()
 	}
-	return d.setBusy(l.limits.busy)
+	return s.setBusyTimeout(l.limits.busyTimeout)
 }
 
 const (
-	gatherEach  = 25 * time.Microsecond
-	gatherLeast = 200 * time.Microsecond
-	gatherMost  = 2 * time.Millisecond
+	gatherPerChange = 25 * time.Microsecond
+	gatherMin       = 200 * time.Microsecond
+	gatherMax       = 2 * time.Millisecond
 )
 
-// gather lets time pass since the last commit: gatherEach for every change that it made, up to gatherMost. A commit costs
-// hundreds of microseconds of processor time however much is in it, so where many come they do well to share one. Who comes
-// with few is not held up: a sleep of less than gatherLeast is not worth it, and takes a millisecond if nothing else goes on.
+// gather waits before a commit, so that rows which arrive close together share it: the commits are
+// gatherPerChange apart for each change in the last one, up to gatherMax. A commit costs hundreds of
+// microseconds of CPU time whatever its size. After a small commit there is no wait: a sleep shorter than
+// gatherMin is not worth it, and takes a millisecond when the process is otherwise idle.
 func (l *Log) gather() {
-	pause := min(time.Duration(l.changed)*gatherEach, gatherMost) - time.Since(l.committed)
-	if pause >= gatherLeast {
+	pause := min(time.Duration(l.lastChanges)*gatherPerChange, gatherMax) - time.Since(l.lastCommit)
+	if pause >= gatherMin {
 		time.Sleep(pause)
 	}
 }
 
-// commit writes what is queued as one transaction and settles it. It returns false if there was nothing. With doubtful set, some
-// of it may already be in the file.
-func (l *Log) commit(doubtful bool) (wrote bool, err error) {
+// commit writes all pending rows as one transaction and settles them. It returns false if there were none. If
+// recheck is set, some of them may already be in the file.
+func (l *Log) commit(recheck bool) (wrote bool, err error) {
 	if !l.pending() {
 		return false, nil
 	}
 	l.gather()
 	for committed := false; !committed; {
-		if committed, err = l.attempt(doubtful); err != nil {
+		if committed, err = l.attempt(recheck); err != nil {
 			return false, err
 		}
 	}
-	// Nothing is acknowledged that went to a file which nobody can see any more.
-	if err := l.disk.intact(); err != nil {
+	// Do not acknowledge rows in a file that is no longer at its path.
+	if err := l.session.checkFiles(); err != nil {
 		return false, err
 	}
 	l.settle()
-	l.committed = time.Now()
+	l.lastCommit = time.Now()
 	return true, nil
 }
 
-// attempt makes the transaction for commit. It returns false, and has written nothing, if rows were given up while they were
-// being inserted: what they say has changed by that.
-func (l *Log) attempt(doubtful bool) (committed bool, err error) {
-	// The lock first, the rows after it: what comes while another process is waited for is still in time for this batch.
-	if err := l.disk.exec("BEGIN IMMEDIATE"); err != nil {
+// attempt makes one transaction for commit. It returns false and rolls back if rows failed while it inserted
+// them, because that changes what must be written.
+func (l *Log) attempt(recheck bool) (committed bool, err error) {
+	// Take the lock first and the rows after it: rows that arrive during the wait for another process still join
+	// this batch.
+	if err := l.session.exec("BEGIN IMMEDIATE"); err != nil {
 		return false, err
 	}
 	changes, failures := l.take()
-	l.changed = len(changes)
-	if err := l.apply(changes, doubtful); err != nil {
+	l.lastChanges = len(changes)
+	if err := l.apply(changes, recheck); err != nil {
 		return false, err
 	}
-	l.limits.at(inserted)
+	l.limits.hook(inserted)
 	if l.failedSince(failures) {
-		return false, l.disk.rollback()
+		return false, l.session.rollback()
 	}
-	// commit will look again. This check keeps rows from being written with their Outcome that are about to fail.
-	if err := l.disk.intact(); err != nil {
+	// commit checks again after COMMIT. This check avoids writing rows with their Outcome when their Commit is
+	// about to fail.
+	if err := l.session.checkFiles(); err != nil {
 		return false, err
 	}
-	l.limits.at(committing)
-	return true, l.disk.exec("COMMIT")
+	l.limits.hook(committing)
+	return true, l.session.exec("COMMIT")
 }
 
-// apply inserts the changes within the transaction that is open, and leaves out what is refused for its content.
-func (l *Log) apply(changes []change, doubtful bool) error {
+// apply makes the changes in the open transaction, except those that the database rejects because of their
+// content.
+func (l *Log) apply(changes []change, recheck bool) error {
 	for i := range changes {
 		c := &changes[i]
-		err := l.disk.put.write(c, l.run, doubtful)
+		err := l.session.statements.write(c, l.run, recheck)
 		switch {
 		case err == nil:
-		case contentRefused(err):
-			l.refuse(c, err)
+		case rejectedForContent(err):
+			l.reject(c, err)
 		default:
 			return err
 		}
@@ -218,15 +222,15 @@ func (l *Log) apply(changes []change, doubtful bool) error {
 	return nil
 }
 
-// pending reports whether there is anything to write.
+// pending reports whether there are rows to write.
 func (l *Log) pending() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.batch)+len(l.queue) > 0
 }
 
-// take moves the queue into the batch, and returns what the batch does to the file and the number of failures so far, to be
-// given to failedSince. An ending whose Commit has failed says OutcomeIfFailed.
+// take moves the queue into the batch. It returns the changes that the batch makes to the file, and the number
+// of failures so far for failedSince. An ending whose Commit has failed gets its OutcomeIfFailed.
 func (l *Log) take() (changes []change, failures int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -237,27 +241,27 @@ func (l *Log) take() (changes []change, failures int) {
 		l.queue = nil
 	}
 	changes = make([]change, 0, len(l.batch))
-	began := make(map[orphan]int) // where in changes a thing begins
+	began := make(map[key]int) // index in changes of each beginning
 	for _, r := range l.batch {
 		c := change{rows: [2]*row{r, nil}}
 		switch e := r.entry.(type) {
 		case Life:
-			began[orphan{life: e.ID}] = len(changes)
+			began[key{life: e.ID}] = len(changes)
 			c.life = &e
 		case LifeEnd:
-			if i, ok := began[orphan{life: e.ID}]; ok && changes[i].lifeEnd == nil {
+			if i, ok := began[key{life: e.ID}]; ok && changes[i].lifeEnd == nil {
 				changes[i].lifeEnd, changes[i].rows[1] = &e, r
 				continue
 			}
 			c.lifeEnd = &e
 		case Match:
-			began[orphan{exchange: e.ID}] = len(changes)
+			began[key{exchange: e.ID}] = len(changes)
 			c.match = &e
-		case End:
+		case ExchangeEnd:
 			if r.commit.err != nil && e.OutcomeIfFailed != "" {
 				e.Outcome = e.OutcomeIfFailed
 			}
-			if i, ok := began[orphan{exchange: e.ID}]; ok && changes[i].end == nil {
+			if i, ok := began[key{exchange: e.ID}]; ok && changes[i].end == nil {
 				changes[i].end, changes[i].rows[1] = &e, r
 				continue
 			}
@@ -270,27 +274,27 @@ func (l *Log) take() (changes []change, failures int) {
 	return changes, l.failures
 }
 
-// failedSince reports whether rows have been told that they failed since take returned that number.
+// failedSince reports whether rows have been failed since take returned that number of failures.
 func (l *Log) failedSince(failures int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.failures != failures
 }
 
-// refuse gives up the rows of c, which the database refuses for their content.
-func (l *Log) refuse(c *change, err error) {
-	err = fmt.Errorf("audit log %s refused a row: %w", l.held.path, err)
+// reject drops the rows of c, which the database has rejected because of their content.
+func (l *Log) reject(c *change, err error) {
+	err = fmt.Errorf("audit log %s: the database rejected a row: %w", l.file.path, err)
 	l.mu.Lock()
 	for _, r := range c.rows {
 		if r != nil {
-			r.refused = true
+			r.rejected = true
 			r.commit.settleLocked(err)
 			l.lost++
 		}
 	}
 	kept := l.batch[:0]
 	for _, r := range l.batch {
-		if !r.refused {
+		if !r.rejected {
 			kept = append(kept, r)
 		}
 	}
@@ -299,16 +303,16 @@ func (l *Log) refuse(c *change, err error) {
 	l.mu.Unlock()
 	for _, r := range c.rows {
 		if r != nil {
-			l.cfg.Logger.Error("the audit log refused a row, which is a bug in httpipe", "error", err, "row", fmt.Sprintf("%+v", r.entry))
+			l.cfg.Logger.Error("the audit log rejected a row; this is a bug in httpipe", "error", err, "row", fmt.Sprintf("%+v", r.entry))
 		}
 	}
 }
 
-// finish ends the run: it writes what is left, with as many attempts as fit into the time of one commit.
+// finish ends the run. It writes the remaining rows and retries for up to commitTimeout.
 func (l *Log) finish() {
-	deadline := time.Now().Add(l.limits.commit)
+	deadline := time.Now().Add(l.limits.commitTimeout)
 	err := l.work()
-	for err != nil && l.held.unspoiled() == nil && time.Now().Before(deadline) {
+	for err != nil && l.file.damaged() == nil && time.Now().Before(deadline) {
 		l.fail(err)
 		time.Sleep(min(l.limits.backoffMin, time.Until(deadline)))
 		err = l.work()
@@ -322,7 +326,7 @@ func (l *Log) finish() {
 	l.lost += int64(left)
 	if err != nil {
 		l.failLocked(err)
-		l.closeErr = l.held.explain("could not be closed in order", err)
+		l.closeErr = l.file.explain("could not be closed cleanly", err)
 		if left > 0 {
 			l.closeErr = fmt.Errorf("%w; %d rows are lost", l.closeErr, left)
 		}
@@ -330,22 +334,22 @@ func (l *Log) finish() {
 	l.mu.Unlock()
 }
 
-// endRun records the clean end of the run, and closes the session.
+// endRun records that the run stopped cleanly, and ends the session.
 func (l *Log) endRun() (err error) {
-	d := l.disk
-	defer func() { l.disk = nil; err = errors.Join(err, d.end(l.limits.busy)) }()
+	s := l.session
+	defer func() { l.session = nil; err = errors.Join(err, s.end(l.limits.busyTimeout)) }()
 	l.mu.Lock()
-	lost, open := l.lost, len(l.running) != 0 || l.lives != 0
+	lost, open := l.lost, len(l.running) != 0 || l.openLives != 0
 	l.mu.Unlock()
-	if err := d.endRun(l.run, time.Now(), lost, open || lost > 0); err != nil {
+	if err := s.endRun(l.run, time.Now(), lost, open || lost > 0); err != nil {
 		return err
 	}
-	d.stopCheckpoints()
-	if err := d.setBusy(l.limits.retryBusy); err != nil {
+	s.stopCheckpointer()
+	if err := s.setBusyTimeout(l.limits.outageBusyTimeout); err != nil {
 		return err
 	}
-	// A reader makes it impossible to empty the WAL, which does not matter: the WAL is part of the file.
-	if err := d.fold(); err != nil && !errors.Is(err, errReader) {
+	// A reader may prevent the truncation. That is harmless: the WAL is part of the log.
+	if err := s.tryTruncateWAL(); err != nil && !errors.Is(err, errReaderActive) {
 		return err
 	}
 	return nil

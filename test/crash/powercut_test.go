@@ -52,7 +52,7 @@ func TestPowerCut(t *testing.T) {
 		})
 	}
 	t.Run("NORMAL", func(t *testing.T) {
-		program := kit.Variant(t, "store/disk.go", `{"FULL"}`, `{"NORMAL"}`, `{"synchronous", "2"}`, `{"synchronous", "1"}`)
+		program := kit.Variant(t, "store/session.go", `{"FULL"}`, `{"NORMAL"}`, `{"synchronous", "2"}`, `{"synchronous", "1"}`)
 		lost := record(t, stint{program: program, least: kit.Tally{Acknowledged: 1000}}).cutPower(t, nil)
 		t.Logf("what is not synced is lost: %v", lost)
 		if lost.lossy < lost.images/2 {

@@ -96,14 +96,15 @@ func TestUnitMakesSecret(t *testing.T) {
 	t.Setenv("HTTPIPE_AUTH_SECRET", strings.TrimPrefix(line, "HTTPIPE_AUTH_SECRET="))
 	p := kit.Start(t, t.TempDir())
 	for credential, want := range map[string]string{strings.TrimSpace(string(token)): "408", "none": "401"} {
-		got := <-kit.Curl("-o", "/dev/null", "-w", "%{http_code}", "-u", ":"+credential, p.URL+"/channels/v1/a?wait=0")
+		got := <-kit.Curl("-o", "/dev/null", "-w", "%{http_code}", "-u", ":"+credential, p.URL+"/channels/demo/a?wait=0")
 		if got != want {
 			t.Errorf("with the token %.10s… a consumer gets %s, want %s", credential, got, want)
 		}
 	}
 }
 
-// TestDockerSecret: what the README has for Docker and for Compose makes a secret, once.
+// TestDockerSecret runs what docs/deploy.md has for Docker and for Compose: it makes a secret, once. README.md runs the
+// image without one, so for this machine alone.
 func TestDockerSecret(t *testing.T) {
 	const make = `[ -s deploy/.env ] || (umask 077; echo "HTTPIPE_AUTH_SECRET=$(head -c 32 /dev/urandom | base64)" >deploy/.env)` + "\n"
 	if !strings.Contains(kit.Deployed(t, "compose.yaml"), "#   "+make) {
@@ -111,6 +112,11 @@ func TestDockerSecret(t *testing.T) {
 	}
 	runs := 0
 	for _, block := range kit.Blocks(t, "README.md", "sh") {
+		if strings.Contains(block, "docker") && !strings.Contains(block, " -p 127.0.0.1:") {
+			t.Errorf("a relay without a secret that others can reach:\n%s", block)
+		}
+	}
+	for _, block := range kit.Blocks(t, "docs/deploy.md", "sh") {
 		if !strings.Contains(block, "docker run") && !strings.Contains(block, "docker compose") {
 			continue
 		}
@@ -121,7 +127,7 @@ func TestDockerSecret(t *testing.T) {
 		runs++
 	}
 	if runs != 2 {
-		t.Errorf("the README runs Docker in %d blocks", runs)
+		t.Errorf("docs/deploy.md runs Docker in %d blocks", runs)
 	}
 	dir := t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, "deploy"), 0o755); err != nil {

@@ -83,9 +83,9 @@ func TestAuditCommands(t *testing.T) {
 	}{
 		{"audit check --config " + file, 0, log + ": schema …iB\nexchanges 1 (open 0), requests 0, channels 1, runs 1 (unclean 0), rows lost 0\nsound\n"},
 		{"audit backup copy.db --audit-db " + log, 0, "copy.db: schema …iB\nexchanges 1 (open 0), requests 0, channels 1, runs 1 (unclean 0), rows lost 0\n"},
-		{"audit backup copy.db --audit-db " + log, 1, "httpipe: backup copy.db: copy.db is already there; choose another name, or remove it\n"},
+		{"audit backup copy.db --audit-db " + log, 1, "httpipe: backup copy.db: copy.db already exists; choose another name, or remove it\n"},
 		{"audit backup --audit-db " + log, 2, "httpipe: FILE is missing; usage: httpipe audit backup [options] FILE\n"},
-		{"audit check --audit-db none.db", 1, "httpipe: audit log …/none.db: there is no such file; say where the log is (--audit-db)\n"},
+		{"audit check --audit-db none.db", 1, "httpipe: audit log …/none.db: there is no such file; give the path of the log (--audit-db)\n"},
 		{"audit check copy.db", 2, "httpipe: unexpected argument \"copy.db\"; usage: httpipe audit check [options]\n"},
 		{"audit chek", 2, "httpipe: unknown command \"audit chek\" (did you mean check?); see httpipe help audit\n"},
 	} {
@@ -101,7 +101,7 @@ func TestAuditCommands(t *testing.T) {
 
 	kit.SQLite(t, filepath.Join(elsewhere, "copy.db"), "drop trigger run_update; drop view runs")
 	code, output := kit.Run(t, elsewhere, "audit", "check", "--audit-db", "copy.db")
-	for _, want := range []string{"\nschema: there is no trigger run_update\n", "\nschema: there is no view runs\n", "copy.db: not sound (problems: 2)\n"} {
+	for _, want := range []string{"\nschema: trigger run_update is missing\n", "\nschema: view runs is missing\n", "copy.db: not sound (problems: 2)\n"} {
 		if code != 1 || !strings.Contains(output, want) || strings.Contains(output, "sound\n") && !strings.Contains(output, "not sound") {
 			t.Errorf("a changed log: exit %d\n%s\nwant in it %s", code, output, want)
 		}

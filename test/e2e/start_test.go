@@ -29,5 +29,5 @@ func TestUnwritableDirectory(t *testing.T) {
 	if err := os.Chown(filepath.Join(dir, "httpipe.db"), 65532, 65533); err != nil {
 		t.Fatal(err)
 	}
-	try("SQLite must be able to make files beside it, and " + dir + " is not writable")
+	try("SQLite must create files beside it, but " + dir + " is not writable")
 }

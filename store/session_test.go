@@ -81,7 +81,7 @@ func TestRenamedDuringCommit(t *testing.T) {
 	f.ExchangeMatched(match(begun))
 	f.ChannelClosed(store.LifeEnd{ID: 1, At: noon, Reason: "idle"})
 	f.ChannelOpened(store.Life{ID: 2, Namespace: "v1", Channel: "late", At: noon})
-	f.RequestGone(store.Request{Namespace: "v1", Channel: "work", Role: "consumer", Outcome: "left"})
+	f.RequestUnmatched(store.Request{Namespace: "v1", Channel: "work", Role: "consumer", Outcome: "left"})
 	release()
 	wantFailed(t, commit)
 	wantFailed(t, first)

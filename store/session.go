@@ -1,0 +1,236 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"strconv"
+	"time"
+
+	"httpipe/migrations"
+)
+
+// session is a session with the database, from opening it to the next outage: the writer's connection with its
+// prepared statements, and a second connection for the checkpointer. The methods are for the writer only.
+//
+// Database calls have a context that is never cancelled. One that can be cancelled would cost a goroutine per
+// call, and could interrupt a COMMIT.
+type session struct {
+	file       *lockedFile
+	db         *sql.DB
+	conn       *sql.Conn   // the only connection of db
+	wal        fs.FileInfo // identifies the WAL
+	shm        fs.FileInfo // identifies the wal-index
+	statements statements
+
+	blocks          blocks
+	walSize         int64         // in bytes, when checkFiles last looked
+	walLastTry      time.Time     // when truncateWAL last tried
+	walBlockedSince time.Time     // since when that has failed; zero: the last attempt succeeded
+	walLastWarning  time.Time     // when that was last logged
+	checkpointer    *sql.DB       // used only by the checkpointer's goroutine until it has stopped
+	stop            chan struct{} // closed by stopCheckpointer, which then sets it to nil
+	stopped         chan struct{} // closed by the checkpointer's goroutine when it returns
+}
+
+// dsn returns the data source name for a file. It escapes the path, since "#", "?" and "%" have a meaning in
+// it.
+func dsn(path, mode string, busy time.Duration) string {
+	query := url.Values{
+		"mode":          {mode}, // never rwc: only openLocked creates the file
+		"_txlock":       {"immediate"},
+		"_busy_timeout": {strconv.FormatInt(busy.Milliseconds(), 10)},
+		"_synchronous":  {"FULL"},
+	}
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + query.Encode()
+}
+
+// openSession begins a session with a locked file and migrates the schema. Statements wait up to busy for
+// another process's lock.
+func openSession(f *lockedFile, limits limits, busy time.Duration, logger *slog.Logger) (_ *session, err error) {
+	if err := f.checkContent(); err != nil {
+		return nil, err
+	}
+	s := &session{file: f}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if s.db, err = sql.Open("sqlite3", dsn(f.path, "rw", busy)); err != nil {
+		return nil, err
+	}
+	s.db.SetMaxOpenConns(1)
+	if s.conn, err = s.db.Conn(context.Background()); err != nil {
+		return nil, err
+	}
+	// Migrate before enabling the WAL, so that the application id of a new file is in the file itself from then
+	// on.
+	if err := s.migrate(migrations.Steps(), logger); err != nil {
+		return nil, err
+	}
+	if err := s.configure(); err != nil {
+		return nil, err
+	}
+	if err := s.statements.prepare(s.conn); err != nil {
+		return nil, err
+	}
+	if err := s.blocks.prepare(s.conn, limits.blockSize); err != nil {
+		return nil, err
+	}
+	s.statements.blocks = &s.blocks
+	if s.wal, err = os.Stat(f.path + "-wal"); err != nil {
+		return nil, err
+	}
+	if s.shm, err = os.Stat(f.path + "-shm"); err != nil {
+		return nil, err
+	}
+	if err := f.checkContent(); err != nil { // it may have been replaced while SQLite opened it
+		return nil, err
+	}
+	now, err := f.currentFingerprint()
+	if err != nil {
+		return nil, err
+	}
+	f.remember(now)
+	if err := f.syncDir(); err != nil {
+		return nil, err
+	}
+	if s.checkpointer, err = sql.Open("sqlite3", dsn(f.path, "rw", 0)); err != nil {
+		return nil, err
+	}
+	s.checkpointer.SetMaxOpenConns(1)
+	s.stop, s.stopped = make(chan struct{}), make(chan struct{})
+	go s.runCheckpoints(limits, s.stop)
+	return s, nil
+}
+
+// configure sets what the DSN cannot set, and verifies all settings: SQLite ignores those it does not know.
+func (s *session) configure() error {
+	if _, err := s.conn.ExecContext(context.Background(), "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0"); err != nil {
+		return err
+	}
+	for _, pragma := range []struct{ name, want string }{
+		{"journal_mode", "wal"},
+		{"synchronous", "2"}, // FULL
+		{"wal_autocheckpoint", "0"},
+		{"user_version", strconv.Itoa(len(migrations.Steps()))}, // the first to read the file, which creates the WAL
+	} {
+		var got string
+		if err := s.conn.QueryRowContext(context.Background(), "PRAGMA "+pragma.name).Scan(&got); err != nil {
+			return err
+		}
+		if got != pragma.want {
+			return fmt.Errorf("SQLite reports %s=%s instead of %s; the file may be on a network file system, which is not supported", pragma.name, got, pragma.want)
+		}
+	}
+	return nil
+}
+
+// migrate runs the steps that the file has not had yet, each in its own transaction.
+func (s *session) migrate(steps []migrations.Step, logger *slog.Logger) error {
+	var id, version, objects int
+	for query, dest := range map[string]*int{
+		"PRAGMA application_id":              &id,
+		"PRAGMA user_version":                &version,
+		"SELECT count(*) FROM sqlite_schema": &objects,
+	} {
+		if err := s.conn.QueryRowContext(context.Background(), query).Scan(dest); err != nil {
+			return err
+		}
+	}
+	if id != applicationID && (id != 0 || objects != 0) { // otherwise empty: new, or the first commit was interrupted
+		return s.file.notALog(fmt.Sprintf("its application id is %#x", id))
+	}
+	if version > len(steps) {
+		return s.file.newer(version)
+	}
+	if version == 0 || version == len(steps) {
+		return s.migrateFrom(steps, version)
+	}
+	logger.Info("migrating the audit log; this can take a while", "file", s.file.path,
+		"schema", version, "wanted", len(steps))
+	began := time.Now()
+	if err := s.migrateFrom(steps, version); err != nil {
+		return err
+	}
+	logger.Info("migrated the audit log", "file", s.file.path, "took", time.Since(began).Round(time.Millisecond).String())
+	return nil
+}
+
+// migrateFrom runs the steps from the given version on.
+func (s *session) migrateFrom(steps []migrations.Step, version int) error {
+	for n := version; n < len(steps); n++ {
+		err := s.transaction(func() error {
+			if _, err := s.conn.ExecContext(context.Background(), steps[n].SQL); err != nil {
+				return err
+			}
+			_, err := s.conn.ExecContext(context.Background(), fmt.Sprintf("PRAGMA application_id=%d; PRAGMA user_version=%d", applicationID, n+1))
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("migration %s: %w", steps[n].Name, err)
+		}
+	}
+	return nil
+}
+
+// transaction runs f in a transaction. After an error it rolls back, but a COMMIT that failed may have taken
+// effect.
+func (s *session) transaction(f func() error) error {
+	if err := s.exec("BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	err := f()
+	if err == nil {
+		err = s.exec("COMMIT")
+	}
+	if err != nil {
+		s.rollback() // fails if SQLite has already rolled back
+	}
+	return err
+}
+
+func (s *session) rollback() error {
+	return s.exec("ROLLBACK")
+}
+
+func (s *session) exec(statement string, args ...any) error {
+	_, err := s.conn.ExecContext(context.Background(), statement, args...)
+	return err
+}
+
+// setBusyTimeout sets how long statements wait for another process's lock.
+func (s *session) setBusyTimeout(timeout time.Duration) error {
+	return s.exec(fmt.Sprintf("PRAGMA busy_timeout=%d", timeout.Milliseconds()))
+}
+
+// probe makes a commit that changes nothing except the header, to find out whether commits work.
+func (s *session) probe() error {
+	return s.transaction(func() error {
+		return s.exec(fmt.Sprintf("PRAGMA user_version=%d", len(migrations.Steps())))
+	})
+}
+
+// close closes the connections. Uncommitted changes are lost.
+func (s *session) close() error {
+	s.stopCheckpointer()
+	var errs []error
+	if s.checkpointer != nil {
+		errs = append(errs, s.checkpointer.Close())
+	}
+	if s.conn != nil {
+		s.statements.close()
+		s.blocks.close()
+		errs = append(errs, s.conn.Close())
+	}
+	if s.db != nil {
+		errs = append(errs, s.db.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,249 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/mattn/go-sqlite3"
+)
+
+// SQLite does not notice when other programs change its files: it writes on into a file that was deleted, and
+// copies pages into one that was truncated or overwritten. So the writer checks the files around each commit,
+// and once a second when it is idle.
+
+const (
+	// pageSize is SQLite's default, which every log has.
+	pageSize = 4096
+
+	// walHeader and walFrame are the sizes of the WAL's header, and of the frame header before each page in it.
+	walHeader, walFrame = 32, 24
+)
+
+var (
+	errDeleted  = errors.New("the file was deleted or renamed; put it back, or restart to begin a new log")
+	errReplaced = errors.New("the file was replaced by another; put it back, or restart to use the other one")
+)
+
+// fingerprint is the state of the file when the writer last looked at it.
+type fingerprint struct {
+	size   int64
+	mtime  time.Time
+	header []byte
+}
+
+// checkPath returns an error unless the file is still at its path.
+func (l *logFile) checkPath() (fs.FileInfo, error) {
+	info, err := os.Lstat(l.path) // Lstat: a symbolic link would mean other side files
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, errDeleted
+	case err != nil:
+		return nil, err
+	case !os.SameFile(info, l.info):
+		return nil, errReplaced
+	}
+	return info, nil
+}
+
+// checkContent returns an error unless the file is still at its path and nothing but SQLite has changed its
+// content.
+func (f *lockedFile) checkContent() error {
+	if err := f.damaged(); err != nil {
+		return err
+	}
+	info, err := f.checkPath()
+	if err != nil || f.lastSeen.header == nil {
+		return err
+	}
+	if info.Size() == f.lastSeen.size && info.ModTime().Equal(f.lastSeen.mtime) {
+		return nil
+	}
+	now, err := f.currentFingerprint()
+	if err != nil {
+		return err
+	}
+	if !now.follows(f.lastSeen) {
+		time.Sleep(10 * time.Millisecond) // a checkpoint may be writing the first page
+		if now, err = f.currentFingerprint(); err != nil {
+			return err
+		}
+		if !now.follows(f.lastSeen) {
+			return f.markOverwritten(now.size)
+		}
+	}
+	if f.checkpointing.Load() {
+		return nil // checkRun has to wait for the end of the checkpoint
+	}
+	if err := f.checkRun(); err != nil {
+		return err
+	}
+	f.remember(now)
+	return nil
+}
+
+// checkRun returns an error if another log, whose header looks like a later state of this one, was copied over
+// the file. It uses a new connection because the others have cached pages.
+func (f *lockedFile) checkRun() error {
+	if f.run == (run{}) {
+		return nil // not yet recorded
+	}
+	db, err := sql.Open("sqlite3", dsn(f.path, "ro", 0)+"&_query_only=1")
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	var started int64
+	err = db.QueryRowContext(context.Background(), "SELECT started_at FROM run WHERE id = ?", f.run.id).Scan(&started)
+	switch code, _ := sqliteCode(err); {
+	case err == nil && started == f.run.started:
+		return nil
+	case err == nil, errors.Is(err, sql.ErrNoRows), code == sqlite3.ErrCorrupt, code == sqlite3.ErrNotADB:
+		return f.markOverwritten(f.lastSeen.size)
+	default:
+		return err
+	}
+}
+
+// currentFingerprint returns the state of the file.
+func (f *lockedFile) currentFingerprint() (fingerprint, error) {
+	info, err := f.file.Stat()
+	if err != nil {
+		return fingerprint{}, err
+	}
+	header, err := f.readHeader(f.file)
+	return fingerprint{info.Size(), info.ModTime(), header}, err
+}
+
+// remember stores the state of the file as lastSeen.
+func (f *lockedFile) remember(now fingerprint) {
+	f.lastSeen = now
+	f.lastSize.Store(now.size)
+}
+
+// follows reports whether checkpoints alone can have turned one state of the file into the other. A checkpoint
+// keeps the header or writes a later one. A file shrinks only by VACUUM, and then its size matches the number
+// of pages in its header.
+func (s fingerprint) follows(before fingerprint) bool {
+	return len(s.header) == headerSize && hasWALFlag(s.header) && s.id() == before.id() &&
+		int32(s.counter()-before.counter()) >= 0 && (s.size >= before.size || s.size == s.pages()*pageSize)
+}
+
+func (s fingerprint) counter() uint32 { return binary.BigEndian.Uint32(s.header[24:]) }
+func (s fingerprint) pages() int64    { return int64(binary.BigEndian.Uint32(s.header[28:])) }
+func (s fingerprint) id() uint32      { return binary.BigEndian.Uint32(s.header[68:]) }
+
+// markOverwritten marks the log as damaged, because its file has the content of another, and returns the error.
+func (f *lockedFile) markOverwritten(size int64) error {
+	return f.markDamaged(fmt.Sprintf("the file was truncated or overwritten by another program (it had %d bytes and now has %d)", f.lastSeen.size, size))
+}
+
+// markDamaged marks the log as damaged by another program, and returns the error.
+func (f *lockedFile) markDamaged(what string) error {
+	base := filepath.Base(f.path)
+	why := fileErrorf("audit log %s: %s; stop the server, move %s, %s-wal and %s-shm away, restore a backup, and start again",
+		f.path, what, base, base, base)
+	f.damage.Store(&why)
+	return why
+}
+
+// damaged returns an error if another program has changed the content of the log.
+func (f *lockedFile) damaged() error {
+	if why := f.damage.Load(); why != nil {
+		return *why
+	}
+	return nil
+}
+
+// checkReadable returns an error unless the file can be trusted by readers.
+func (f *lockedFile) checkReadable() error {
+	if err := f.damaged(); err != nil {
+		return err
+	}
+	_, err := f.checkPath()
+	return err
+}
+
+// sideFileLost is the error for a WAL or wal-index that is no longer at its path. The session still has it
+// open.
+type sideFileLost string
+
+func (w sideFileLost) Error() string { return string(w) }
+
+// checkFiles returns an error unless the file and its side files are still at their paths, with the content
+// that SQLite wrote.
+func (s *session) checkFiles() error {
+	if err := s.file.checkContent(); err != nil {
+		return err
+	}
+	wal, err := s.checkSideFile("-wal", s.wal)
+	if err != nil {
+		return err
+	}
+	if wal.Size() < s.walSize {
+		if err := s.checkWALSize(wal.Size()); err != nil {
+			return err
+		}
+	}
+	s.walSize = wal.Size()
+	// Without the wal-index no record is lost. But other programs would create another one, and see an old state
+	// of the log.
+	_, err = s.checkSideFile("-shm", s.shm)
+	return err
+}
+
+// checkSideFile returns an error unless the side file is still at its path.
+func (s *session) checkSideFile(suffix string, was fs.FileInfo) (fs.FileInfo, error) {
+	info, err := os.Lstat(s.file.path + suffix)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, sideFileLost("its " + suffix + " was deleted or renamed")
+	case err != nil:
+		return nil, err
+	case !os.SameFile(info, was):
+		return nil, sideFileLost("its " + suffix + " was replaced by another")
+	}
+	return info, nil
+}
+
+// checkWALSize returns an error if the WAL has shrunk and lacks commits. A checkpoint, even by another program,
+// may empty it. The query uses the checkpointer's connection, because the writer's may be in a transaction.
+func (s *session) checkWALSize(size int64) error {
+	var busy bool
+	var frames, done int64
+	if err := s.checkpointer.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint(NOOP)").Scan(&busy, &frames, &done); err != nil {
+		return err
+	}
+	if frames > 0 && size < walHeader+frames*(walFrame+pageSize) {
+		return s.file.markDamaged(fmt.Sprintf("its -wal was truncated by another program (it had %d bytes and now has %d), and its newest records are lost", s.walSize, size))
+	}
+	return nil
+}
+
+// end ends a session. It makes sure that what was committed reaches the file, unless another program has
+// changed that file. In that case nothing more is written to it, and the connections stay open, because SQLite
+// would write on closing them.
+func (s *session) end(busy time.Duration) error {
+	var lost sideFileLost
+	switch err := s.checkFiles(); {
+	case s.file.damaged() != nil:
+		s.rollback()
+		s.stopCheckpointer()
+		return nil
+	case errors.As(err, &lost):
+		// Closing the connections would do this only if no other process had the log open.
+		s.rollback()
+		s.stopCheckpointer()
+		s.setBusyTimeout(busy)
+		err = s.tryTruncateWAL()
+		return errors.Join(err, s.close())
+	default:
+		return s.close()
+	}
+}
