@@ -77,7 +77,7 @@ func TestTokenErrors(t *testing.T) {
 		"--auth-secret " + aSecret + " --name secret --allow produce --channels a/b":          `cannot be named "secret"`,
 		"--auth-secret " + aSecret + " --name ci --allow write --channels a/b":                `"write" is not a permission`,
 		"--auth-secret " + aSecret + " --name ci --allow , --channels a/b":                    "want permissions",
-		"--auth-secret " + aSecret + " --name ci --allow produce --channels a/b,c/d":          "blanks separate several",
+		"--auth-secret " + aSecret + " --name ci --allow produce --channels a/b,c/d":          "separate patterns by blanks",
 		"--auth-secret " + aSecret + rest + " --expires 30":                                   "want a time with its unit",
 		"--auth-secret " + aSecret + rest + " --expires tomorrow":                             `invalid value "tomorrow" for --expires`,
 		"--auth-secret " + aSecret + rest + " more":                                           `unexpected argument "more"`,
