@@ -53,7 +53,7 @@ type testServer struct {
 func start(t *testing.T, changes ...func(*Config)) *testServer {
 	t.Helper()
 	r := &testServer{t: t, journal: &journal{}, served: make(chan error, 1)}
-	config := Config{Guard: access.Open(auditKey), ReadAhead: 64 << 10, MaxHeader: 32 << 10, HeaderTimeout: 10 * time.Second,
+	config := Config{Guard: access.NewOpen(auditKey), ReadAhead: 64 << 10, MaxHeader: 32 << 10, HeaderTimeout: 10 * time.Second,
 		CORSOrigins: []string{"*"}, Logger: slog.New(r.journal)}
 	for _, change := range changes {
 		change(&config)
