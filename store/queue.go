@@ -5,6 +5,12 @@ import (
 	"time"
 )
 
+// key identifies an exchange by its id, or a life by its number.
+type key struct {
+	exchange string
+	life     int64
+}
+
 // add queues the row, or counts it as lost.
 func (l *Log) add(r *row) *Commit {
 	r.commit.log = l
@@ -48,8 +54,8 @@ func (l *Log) admitLocked(r *row) error {
 		}
 		l.openLives++
 	case LifeEnd:
-		if o := (key{life: e.ID}); l.beginningLost[o] {
-			delete(l.beginningLost, o)
+		if k := (key{life: e.ID}); l.beginningLost[k] {
+			delete(l.beginningLost, k)
 			return fmt.Errorf("audit log %s: the opening of channel life %d was lost, so its closing is lost too", l.file.path, e.ID)
 		}
 		if err == nil {
@@ -62,8 +68,8 @@ func (l *Log) admitLocked(r *row) error {
 		}
 		l.running[e.ID] = true
 	case ExchangeEnd:
-		if o := (key{exchange: e.ID}); l.beginningLost[o] {
-			delete(l.beginningLost, o)
+		if k := (key{exchange: e.ID}); l.beginningLost[k] {
+			delete(l.beginningLost, k)
 			return fmt.Errorf("audit log %s: the beginning of exchange %s was lost, so its ending is lost too", l.file.path, e.ID)
 		}
 		if err == nil {
@@ -91,10 +97,4 @@ func (l *Log) roomLocked(entry any) error {
 		return fmt.Errorf("audit log %s: %d rows are waiting to be written, and there is no room for more", l.file.path, len(l.batch)+len(l.queue))
 	}
 	return nil
-}
-
-// key identifies an exchange by its id, or a life by its number.
-type key struct {
-	exchange string
-	life     int64
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/mattn/go-sqlite3"
 )
 
-// SQLite does not notice when other programs change its files: it writes on into a file that was deleted, and
+// SQLite does not notice when other programs change its files: it keeps writing to a file that was deleted, and
 // copies pages into one that was truncated or overwritten. So the writer checks the files around each commit,
 // and once a second when it is idle.
 
@@ -130,14 +130,14 @@ func (f *lockedFile) remember(now fingerprint) {
 // follows reports whether checkpoints alone can have turned one state of the file into the other. A checkpoint
 // keeps the header or writes a later one. A file shrinks only by VACUUM, and then its size matches the number
 // of pages in its header.
-func (s fingerprint) follows(before fingerprint) bool {
-	return len(s.header) == headerSize && hasWALFlag(s.header) && s.id() == before.id() &&
-		int32(s.counter()-before.counter()) >= 0 && (s.size >= before.size || s.size == s.pages()*pageSize)
+func (p fingerprint) follows(before fingerprint) bool {
+	return len(p.header) == headerSize && hasWALFlag(p.header) && p.id() == before.id() &&
+		int32(p.counter()-before.counter()) >= 0 && (p.size >= before.size || p.size == p.pages()*pageSize)
 }
 
-func (s fingerprint) counter() uint32 { return binary.BigEndian.Uint32(s.header[24:]) }
-func (s fingerprint) pages() int64    { return int64(binary.BigEndian.Uint32(s.header[28:])) }
-func (s fingerprint) id() uint32      { return binary.BigEndian.Uint32(s.header[68:]) }
+func (p fingerprint) counter() uint32 { return binary.BigEndian.Uint32(p.header[24:]) }
+func (p fingerprint) pages() int64    { return int64(binary.BigEndian.Uint32(p.header[28:])) }
+func (p fingerprint) id() uint32      { return binary.BigEndian.Uint32(p.header[68:]) }
 
 // markOverwritten marks the log as damaged, because its file has the content of another, and returns the error.
 func (f *lockedFile) markOverwritten(size int64) error {
@@ -174,7 +174,7 @@ func (f *lockedFile) checkReadable() error {
 // open.
 type sideFileLost string
 
-func (w sideFileLost) Error() string { return string(w) }
+func (e sideFileLost) Error() string { return string(e) }
 
 // checkFiles returns an error unless the file and its side files are still at their paths, with the content
 // that SQLite wrote.

@@ -48,15 +48,15 @@ func (l *logFile) soundWithoutWAL() bool {
 // itself before its rows are in the WAL, so such rows come from a WAL that belongs to another state of the
 // file.
 func (l *logFile) checkRuns(db *sql.DB) error {
-	var strange bool
+	var unknown bool
 	err := db.QueryRowContext(context.Background(), `SELECT max(
 		coalesce((SELECT max(id) >> 32 FROM life), 0),
 		coalesce((SELECT max(id) >> 32 FROM request), 0),
-		coalesce((SELECT max(id) FROM run_end), 0)) > coalesce((SELECT max(id) FROM run), 0)`).Scan(&strange)
+		coalesce((SELECT max(id) FROM run_end), 0)) > coalesce((SELECT max(id) FROM run), 0)`).Scan(&unknown)
 	if err != nil {
 		return l.explain("cannot be read", err)
 	}
-	if strange {
+	if unknown {
 		return l.wrongWAL("the -wal has rows of a run that the file does not know")
 	}
 	return nil
@@ -78,16 +78,16 @@ func (f *lockedFile) rewriteWAL() error {
 		return err
 	}
 	defer wal.Close()
-	part := make([]byte, 64<<10)
+	buf := make([]byte, 64<<10)
 	for offset := int64(0); ; {
-		n, err := wal.ReadAt(part, offset)
+		n, err := wal.ReadAt(buf, offset)
 		if err != nil && err != io.EOF {
 			return err
 		}
 		if n == 0 {
 			return wal.Sync()
 		}
-		if _, err := wal.WriteAt(part[:n], offset); err != nil {
+		if _, err := wal.WriteAt(buf[:n], offset); err != nil {
 			return err
 		}
 		offset += int64(n)

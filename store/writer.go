@@ -58,11 +58,11 @@ func (l *Log) work() (err error) {
 		if err != nil {
 			return err
 		}
-		blocking, err := l.session.blocks.step(l.session)
+		moreBlocks, err := l.session.blocks.step(l.session)
 		if err != nil {
 			return err
 		}
-		pruning, err := l.retention.step(l.session, time.Now(), l.cfg.Logger)
+		moreOld, err := l.retention.step(l.session, time.Now(), l.cfg.Logger)
 		if err != nil {
 			return err
 		}
@@ -76,7 +76,7 @@ func (l *Log) work() (err error) {
 				return err
 			}
 		}
-		if !wrote && (!blocking && !pruning || l.isClosing()) {
+		if !wrote && (!moreBlocks && !moreOld || l.isClosing()) {
 			return nil // the next run continues with what remains
 		}
 	}
