@@ -159,7 +159,7 @@ func TestAccess(t *testing.T) {
 		}
 		route.check(t, route.method+" "+route.path+" without a token", r.dial().Request(route.method, route.path).Answer(), 401)
 	}
-	r.vanished()
+	r.Vanished()
 }
 
 // check asserts that an answer is 401 or 403 as it should be, or else what the route does.
@@ -199,7 +199,7 @@ func TestDenialsDoNotTell(t *testing.T) {
 		}
 		before := ask()
 		c := r.dial().Get(here, bearer(secret))
-		r.waiting(0, 1)
+		r.Waiting(0, 1)
 		for i, answer := range ask() {
 			if answer != before[i] {
 				t.Errorf("%v: %s, and when the channel exists %s", guardedRoutes[i], before[i], answer)
@@ -287,13 +287,13 @@ func TestDeleteNamespaceTakesAllOfIt(t *testing.T) {
 	t.Parallel()
 	r := start(t, guarded(t))
 	r.dial().Get(here, bearer(secret))
-	r.waiting(0, 1)
+	r.Waiting(0, 1)
 	for _, grants := range []string{"delete:n/c", "delete:n/c*", "delete:m/*"} {
 		r.dial().Request("DELETE", "/channels/n", bearer(sign(t, secret, grants))).Answer().Failed(403, "forbidden")
 	}
-	r.waiting(0, 1)
+	r.Waiting(0, 1)
 	r.dial().Request("DELETE", "/channels/n", bearer(sign(t, secret, "delete:n/*"))).Answer().Is(204)
-	r.vanished()
+	r.Vanished()
 }
 
 // Many wrong tokens of one client are not looked at any more. Who has been let in before still is, and so are others.

@@ -127,7 +127,7 @@ func TestTheRecordComesBeforeThe200(t *testing.T) {
 	r := startAudited(t)
 	unlock := r.lock()
 	p := r.dial().Post(here, "hello", "Accept: application/json", "User-Agent: sender/1", "Content-Type: text/x")
-	r.waiting(1, 0)
+	r.Waiting(1, 0)
 	r.dial().Get(here, "User-Agent: taker/2").Answer().Got("hello") // who never waits for a commit
 	p.Unanswered()
 	unlock()
@@ -166,7 +166,7 @@ func TestUnrecorded(t *testing.T) {
 	}
 	unlock()
 	r.rows(1, "SELECT id FROM exchanges WHERE outcome = 'unrecorded' AND bytes = 5")
-	r.ended(pipe.Unrecorded)
+	r.Ended(pipe.Unrecorded)
 }
 
 // Without a log that can be written there is no service. It comes back by itself.
@@ -183,7 +183,7 @@ func TestNoRecordNoService(t *testing.T) {
 	if a := r.dial().Get("/healthz").Answer().Failed(503, "audit_unavailable"); !strings.Contains(a.Text, r.path) {
 		t.Errorf("the server's health is %q", a.Text)
 	}
-	r.vanished()
+	r.Vanished()
 	r.recover()
 	r.dial().Get("/healthz").Answer().Is(200)
 	p := r.dial().Post(here, "hello")
@@ -203,7 +203,7 @@ func TestTheLogFailsHalfway(t *testing.T) {
 		t.Errorf("the consumer's rest is %q, %v", rest, err)
 	}
 	p.Answer().Failed(503, "audit_unavailable")
-	r.ended(pipe.Unrecorded)
+	r.Ended(pipe.Unrecorded)
 }
 
 func TestStrict(t *testing.T) {
@@ -236,7 +236,7 @@ func TestBestEffort(t *testing.T) {
 	r.dial().Get(here).Answer().Got("hello")
 	p.Answer().Is(200)
 	r.dial().Get("/healthz").Answer().Is(200)
-	r.ended(pipe.Delivered)
+	r.Ended(pipe.Delivered)
 }
 
 // Every request that was let in and never matched has its row; one that was turned away for a mistake has none.
@@ -244,16 +244,16 @@ func TestRequestsThatNeverMatched(t *testing.T) {
 	t.Parallel()
 	r := startAudited(t, maxBody(10), silentFor(50*time.Millisecond))
 	c := r.dial().Get(here, "User-Agent: left")
-	r.waiting(0, 1)
+	r.Waiting(0, 1)
 	c.HangUp()
-	r.vanished()
+	r.Vanished()
 	r.dial().Get(here+"?wait=0", "User-Agent: now").Answer()
 	r.dial().Post(here+"?wait=1ms", "hello", "User-Agent: late").Answer()
 	r.dial().Post(here, "eleven byte", "User-Agent: large").Answer()
 	r.dial().Request("POST", here, chunked, "User-Agent: larger").Say(chunk("eleven byte")).Answer()
 	r.dial().Request("POST", here, chunked, "User-Agent: broken").Say("zz\r\n").Answer()
 	c = r.dial().Get(here, "User-Agent: deleted")
-	r.waiting(0, 1)
+	r.Waiting(0, 1)
 	r.dial().Request("POST", here, chunked, "User-Agent: silent").Answer()
 	r.dial().Request("DELETE", here).Answer()
 	c.Answer()
@@ -261,7 +261,7 @@ func TestRequestsThatNeverMatched(t *testing.T) {
 	r.dial().Get(here, "Purpose: prefetch", "User-Agent: mistaken").Answer()
 	r.dial().Get("/channels/n/%20", "User-Agent: mistaken").Answer()
 	c = r.dial().Post(here, "hello", "User-Agent: stopped")
-	r.waiting(1, 0)
+	r.Waiting(1, 0)
 	wait := r.shutDown(patience)
 	c.Answer()
 	wait()

@@ -88,7 +88,7 @@ func TestWhatPagesMayDo(t *testing.T) {
 		if a := r.dial().Get("/state").Answer().Is(200); a.Header.Get("Access-Control-Allow-Origin") != "" {
 			t.Error("a client without an origin is answered like a page")
 		}
-		r.vanished()
+		r.Vanished()
 	}
 }
 
@@ -117,12 +117,12 @@ func TestPreflightHeaders(t *testing.T) {
 func TestNotAConsumer(t *testing.T) {
 	r := start(t)
 	p := r.dial().Post(here, "hello")
-	r.waiting(1, 0)
+	r.Waiting(1, 0)
 	for _, header := range []string{"Service-Worker: script", "Sec-Purpose: prefetch", "Sec-Purpose: prefetch;prerender",
 		"Purpose: prefetch", "X-Moz: prefetch", "Purpose: Prefetch"} {
 		r.dial().Get(here, header).Answer().Failed(400, "not_a_consumer")
 	}
-	r.waiting(1, 0)
+	r.Waiting(1, 0)
 	r.dial().Get(here, "Purpose: pleasure", "Service-Worker: no").Answer().Got("hello")
 	p.Answer().Is(200)
 }

@@ -55,7 +55,7 @@ func TestEarlyAnswers(t *testing.T) {
 			u.send(r.dial(), "/state").Answer().Failed(405, "method")
 
 			p := u.send(r.dial(), here)
-			r.waiting(1, 0)
+			r.Waiting(1, 0)
 			r.dial().Request("DELETE", here).Answer().Is(204)
 			p.Answer().Failed(410, "deleted")
 
@@ -64,8 +64,8 @@ func TestEarlyAnswers(t *testing.T) {
 			io.CopyN(io.Discard, c.Head().Body, 1<<20)
 			c.HangUp()
 			p.Answer().Failed(502, "consumer_left")
-			r.ended(pipe.ConsumerLeft)
-			r.vanished()
+			r.Ended(pipe.ConsumerLeft)
+			r.Vanished()
 		})
 	}
 }
@@ -154,13 +154,13 @@ func TestMaxBody(t *testing.T) {
 func TestTooLargeByLength(t *testing.T) {
 	r := start(t, maxBody(1<<20))
 	c := r.dial().Get(here)
-	r.waiting(0, 1)
+	r.Waiting(0, 1)
 	r.dial().Request("POST", here, length(1<<20+1)).Answer().Failed(413, "too_large")
 	r.dial().Request("POST", here, length(1<<20+1), "Expect: 100-continue").Answer().Failed(413, "too_large")
 	for _, u := range uploads[:3] {
 		u.send(r.dial(), here).Answer().Failed(413, "too_large")
 	}
-	r.waiting(0, 1)
+	r.Waiting(0, 1)
 	r.dial().Post(here, "hello").Answer().Is(200)
 	c.Answer().Got("hello")
 }
@@ -169,7 +169,7 @@ func TestTooLargeByLength(t *testing.T) {
 func TestTooLargeByCount(t *testing.T) {
 	r := start(t, maxBody(10))
 	r.dial().Request("POST", here, chunked).Say(chunk("eleven byte")).Answer().Failed(413, "too_large")
-	r.vanished()
+	r.Vanished()
 
 	p, body := r.halfway(chunked, "GET "+here+" HTTP/1.1\r\nHost: relay\r\n\r\n")
 	p.Say(chunk("world!"))
@@ -178,7 +178,7 @@ func TestTooLargeByCount(t *testing.T) {
 		t.Errorf("the rest is %q, %v", rest, err)
 	}
 	p.Answer().Failed(413, "too_large")
-	r.ended(pipe.TooLarge)
+	r.Ended(pipe.TooLarge)
 
 	for _, u := range uploads[3:] {
 		r := start(t, maxBody(20<<20))

@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"flag"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -53,18 +52,18 @@ func TestMain(m *testing.M) {
 // A testServer is a Server on a port of its own.
 type testServer struct {
 	*Server
-	t       *testing.T
-	addr    string
-	journal *rawhttp.Journal
-	served  chan error // gives what Serve returned
+	rawhttp.Observer
+	t      *testing.T
+	addr   string
+	served chan error // gives what Serve returned
 }
 
 // start runs a server until the end of the test, which fails if the server complained of anything.
 func start(t *testing.T, changes ...func(*Config)) *testServer {
 	t.Helper()
-	r := &testServer{t: t, journal: &rawhttp.Journal{}, served: make(chan error, 1)}
+	r, journal := &testServer{t: t, served: make(chan error, 1)}, &rawhttp.Journal{}
 	config := Config{Guard: access.Open(auditKey), ReadAhead: 64 << 10, MaxHeader: 32 << 10, HeaderTimeout: 10 * time.Second,
-		CORSOrigins: []string{"*"}, Logger: slog.New(r.journal)}
+		CORSOrigins: []string{"*"}, Logger: slog.New(journal)}
 	for _, change := range changes {
 		change(&config)
 	}
@@ -75,6 +74,7 @@ func start(t *testing.T, changes ...func(*Config)) *testServer {
 	if r.Server, err = New(config); err != nil {
 		t.Fatal(err)
 	}
+	r.Observer = rawhttp.Observer{T: t, Broker: r.broker, Key: keyHere, Journal: journal}
 	r.addr = ln.Addr().String()
 	go func() { r.served <- r.Serve(ln) }()
 	t.Cleanup(r.stop)
@@ -100,41 +100,8 @@ func (r *testServer) stop() {
 	if err := <-r.served; err != nil {
 		r.t.Error("Serve: ", err)
 	}
-	for _, complaint := range r.journal.Complaints {
+	for _, complaint := range r.Journal.Complaints {
 		r.t.Error("the server complained: ", complaint)
-	}
-}
-
-// waiting waits until so many producers and consumers wait on the channel here.
-func (r *testServer) waiting(producers, consumers int) {
-	r.t.Helper()
-	r.waitingWithin(patience, producers, consumers)
-}
-
-func (r *testServer) waitingWithin(soon time.Duration, producers, consumers int) {
-	r.t.Helper()
-	eventually(r.t, soon, fmt.Sprintf("%d producers and %d consumers wait", producers, consumers), func() bool {
-		p, c, _ := r.broker.Look(keyHere)
-		return p == producers && c == consumers
-	})
-}
-
-// vanished waits until no channel is left.
-func (r *testServer) vanished() {
-	r.t.Helper()
-	eventually(r.t, patience, "no channel is left", func() bool { return len(r.broker.Namespaces()) == 0 })
-}
-
-// ended waits for the end of the next exchange, which must be o.
-func (r *testServer) ended(o pipe.Outcome) {
-	r.t.Helper()
-	var got string
-	eventually(r.t, patience, "an exchange ends", func() bool {
-		got = r.journal.Next()
-		return got != ""
-	})
-	if got != string(o) {
-		r.t.Errorf("the exchange ended as %s, want %s", got, o)
 	}
 }
 

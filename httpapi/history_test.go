@@ -234,8 +234,8 @@ func TestShowExchangeAndReceipt(t *testing.T) {
 		t.Errorf("what is open: %v", rows)
 	}
 	p.HangUp()
-	r.ended(pipe.Delivered)
-	r.ended(pipe.ProducerLeft)
+	r.Ended(pipe.Delivered)
+	r.Ended(pipe.ProducerLeft)
 }
 
 func TestSummary(t *testing.T) {
@@ -299,7 +299,7 @@ func TestHistoryOfAFailingLog(t *testing.T) {
 	r.dial().Get("/audit/exchanges", "Accept: text/csv", withKey).Answer().Failed(503, "audit_unavailable")
 	r.recover()
 	r.dial().Get("/audit/exchanges", withKey).Answer().Is(200)
-	r.journal.Forgive("the audit log cannot be read")
+	r.Journal.Forgive("the audit log cannot be read")
 }
 
 // Who may read the history of what. A receipt is for whoever knows its id.

@@ -26,7 +26,7 @@ func TestRequireHTTPS(t *testing.T) {
 	refused(r.dial().Get("/state", plain).Answer())
 	refused(r.dial().Request("DELETE", here, plain).Answer())
 	r.dial().Get("/healthz", plain).Answer().Is(200)
-	r.vanished()
+	r.Vanished()
 	got := r.rows(5, "SELECT role FROM requests WHERE outcome = 'refused' AND reason = 'require-https' ORDER BY id")
 	if strings.Join(got, ", ") != "consumer, producer, producer, consumer, consumer" {
 		t.Errorf("on record: %q", got)

@@ -35,7 +35,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	comeAndGo(r, 100) // what is made once is made now
 	before := measure(t)
 	comeAndGo(r, 3000)
-	r.vanished()
+	r.Vanished()
 	var after usage
 	eventually(t, patience, fmt.Sprintf("it is as before, %+v", before), func() bool {
 		after = measure(t)

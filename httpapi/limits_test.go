@@ -26,7 +26,7 @@ func TestWaitingLimits(t *testing.T) {
 			t.Parallel()
 			r := startAudited(t, func(c *Config) { c.Limits = test.limits })
 			p := r.dial().Post(here, "first")
-			r.waiting(1, 0)
+			r.Waiting(1, 0)
 			refused := r.dial().Post(here, "second").Answer().Failed(test.status, "refused").RetryAfter(5, 5)
 			if !strings.Contains(refused.Text, test.flag) {
 				t.Errorf("the text is %q, want %s in it", refused.Text, test.flag)
@@ -35,7 +35,7 @@ func TestWaitingLimits(t *testing.T) {
 			c.Get(here).Answer().Got("first") // whom somebody waits for is let in
 			p.Answer().Is(200)
 			c.Get(here)
-			r.waiting(0, 1)
+			r.Waiting(0, 1)
 			if got := r.dial().Get(here).Answer().Failed(test.status, "refused").Text; got != "" {
 				t.Errorf("a refused consumer prints %q", got)
 			}

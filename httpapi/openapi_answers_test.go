@@ -224,7 +224,7 @@ func (d *description) failures() {
 	r.fail()
 	d.all(r.testServer, "503", "", me)
 	r.recover()
-	r.journal.Forgive("the audit log cannot be read")
+	r.Journal.Forgive("the audit log cannot be read")
 }
 
 // endings are the answers that a channel's two sides get.
@@ -238,7 +238,7 @@ func (d *description) endings() {
 
 		d.fits("consume", r.dial().Get(here+"?wait=0", headers...).Answer().Is(408), accept)
 		c := consume()
-		r.waiting(0, 1)
+		r.Waiting(0, 1)
 		deleted()
 		d.fits("consume", c.Answer().Is(410), accept)
 
@@ -252,7 +252,7 @@ func (d *description) endings() {
 			d.fits(id, old.Answer().Is(411), accept)
 
 			p := produce("", 5).Say("hello")
-			r.waiting(1, 0)
+			r.Waiting(1, 0)
 			deleted()
 			d.fits(id, p.Answer().Is(410), accept)
 

@@ -27,7 +27,7 @@ func TestLook(t *testing.T) {
 	}
 	for i := range 3 {
 		r.dial().Post(here, "hello")
-		r.waiting(i+1, 0)
+		r.Waiting(i+1, 0)
 	}
 	look("3", "0")
 	r.dial().Get(here).Answer().Got("hello") // which a look has not taken
@@ -36,7 +36,7 @@ func TestLook(t *testing.T) {
 	r.halfway(chunked, "GET "+here+" HTTP/1.1\r\nHost: relay\r\n\r\n")
 	look("0", "0") // the running pair is not counted
 	r.dial().Get(here)
-	r.waiting(0, 1)
+	r.Waiting(0, 1)
 	look("0", "1")
 }
 
@@ -44,12 +44,12 @@ func TestDelete(t *testing.T) {
 	r := start(t)
 	r.dial().Request("DELETE", here).Answer().Failed(404, "not_found")
 	p := r.dial().Post(here, "hello")
-	r.waiting(1, 0)
+	r.Waiting(1, 0)
 	r.dial().Request("DELETE", here).Answer().Is(204)
 	p.Answer().Failed(410, "deleted")
 
 	c := r.dial().Get(here)
-	r.waiting(0, 1)
+	r.Waiting(0, 1)
 	r.dial().Request("DELETE", here+"/").Answer().Is(204)
 	if a := c.Answer().Failed(410, "deleted"); a.Text != "" {
 		t.Errorf("the consumer is told %q", a.Text)
@@ -191,7 +191,7 @@ func TestNames(t *testing.T) {
 			t.Errorf("%q does not say %q", a.Text, want)
 		}
 	}
-	r.vanished()
+	r.Vanished()
 }
 
 // addQuery returns what adds a parameter to path.
@@ -209,7 +209,7 @@ func TestNotFound(t *testing.T) {
 			r.dial().Request(method, path).Answer().Failed(404, "not_found")
 		}
 	}
-	r.vanished()
+	r.Vanished()
 }
 
 func TestMethods(t *testing.T) {
@@ -237,7 +237,7 @@ func TestMethods(t *testing.T) {
 			t.Errorf("OPTIONS %s: allowed are %q, want %q", path, a.Header.Get("Allow"), allowed)
 		}
 	}
-	r.vanished()
+	r.Vanished()
 }
 
 func TestHealth(t *testing.T) {

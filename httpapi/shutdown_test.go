@@ -33,7 +33,7 @@ func TestShutdownDrains(t *testing.T) {
 	behind, waiter := r.dial().Post(here, "behind"), r.dial().Get("/channels/n/other")
 	large := uploads[0].send(r.dial(), "/channels/n/large")
 	eventually(t, patience, "all wait", func() bool { return len(r.broker.Channels("n")) == 3 })
-	r.waiting(1, 0)
+	r.Waiting(1, 0)
 	began := time.Now()
 	wait := r.shutDown(patience)
 
@@ -61,7 +61,7 @@ func TestShutdownDrains(t *testing.T) {
 		t.Errorf("the rest is %q, %v", rest, err)
 	}
 	wait()
-	r.ended("delivered")
+	r.Ended("delivered")
 }
 
 func TestShutdownCutsWhatDoesNotEnd(t *testing.T) {
@@ -87,8 +87,8 @@ func TestShutdownCutsWhatDoesNotEnd(t *testing.T) {
 	if took := wait(); took < drain || took > drain+noise {
 		t.Errorf("it took %v", took)
 	}
-	r.ended("shut_down")
-	r.ended("shut_down")
+	r.Ended("shut_down")
+	r.Ended("shut_down")
 }
 
 // Neither an idle connection, nor one that has said nothing, nor a request whose end never comes, is

@@ -30,11 +30,11 @@ func TestNavigationsDoNotPlay(t *testing.T) {
 			headers = append(headers, "Content-Disposition: "+test.disposition)
 		}
 		r.dial().Post(here, "hello", headers...)
-		r.waiting(1, 0)
+		r.Waiting(1, 0)
 		a := r.dial().Get(here, test.fetch).Answer().Got("hello")
 		if got := a.Header.Get("Content-Disposition"); got != test.want || a.Header.Get("Content-Type") != test.contentType {
 			t.Errorf("%v: Content-Disposition %q, Content-Type %q", test, got, a.Header.Get("Content-Type"))
 		}
-		r.vanished()
+		r.Vanished()
 	}
 }

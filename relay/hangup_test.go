@@ -64,24 +64,24 @@ func TestDeadProducers(t *testing.T) {
 func deadProducer(t *testing.T, size int, headers []string, behind string, death death) {
 	r := start(t)
 	dead := r.dial().Request("POST", here, append(headers, length(size))...)
-	r.waiting(1, 0)
+	r.Waiting(1, 0)
 	if len(headers) > 0 {
 		reads(t, dead.In, "HTTP/1.1 100 Continue\r\n\r\n")
 	}
 	dead.Fill(size)
 	dead.Say(behind)
 	live := r.dial().Post(here, "live")
-	r.waiting(2, 0)
+	r.Waiting(2, 0)
 	death.die(dead)
 	if death.soon > 0 {
-		r.waitingWithin(death.soon, 1, 0)
+		r.WaitingWithin(death.soon, 1, 0)
 	} else {
 		r.dial().Get(here).Answer().Truncated()
-		r.ended("producer_left")
+		r.Ended("producer_left")
 	}
 	r.dial().Get(here).Answer().Got("live")
 	live.Answer().Is(200)
-	r.vanished()
+	r.Vanished()
 }
 
 func TestDeadConsumers(t *testing.T) {
@@ -90,14 +90,14 @@ func TestDeadConsumers(t *testing.T) {
 			t.Run(fmt.Sprintf("%s %.3q", death.name, behind), func(t *testing.T) {
 				r := start(t)
 				dead := r.dial().Get(here).Say(behind)
-				r.waiting(0, 1)
+				r.Waiting(0, 1)
 				live := r.dial().Get(here)
-				r.waiting(0, 2)
+				r.Waiting(0, 2)
 				death.die(dead)
-				r.waitingWithin(atOnce, 0, 1)
+				r.WaitingWithin(atOnce, 0, 1)
 				r.dial().Post(here, "live").Answer().Is(200)
 				live.Answer().Got("live")
-				r.vanished()
+				r.Vanished()
 			})
 		}
 	}
@@ -108,10 +108,10 @@ func TestConsumerWithMuchBehind(t *testing.T) {
 	r := start(t)
 	clogged := r.dial().Get(here)
 	clogged.Fill(16 << 20)
-	r.waiting(0, 1)
+	r.Waiting(0, 1)
 	clogged.Close()
 	p := r.dial().Post(here, "live")
-	r.waiting(1, 0)
+	r.Waiting(1, 0)
 	r.dial().Get(here).Answer().Got("live")
 	p.Answer().Is(200)
 }
@@ -122,11 +122,11 @@ func TestConsumerDiesBeforeTheFirstByte(t *testing.T) {
 		r := start(t)
 		p := r.dial().Request("POST", here, length(5))
 		dead := r.dial().Get(here)
-		r.waiting(1, 1)
+		r.Waiting(1, 1)
 		death.die(dead)
-		r.waitingWithin(atOnce, 1, 0)
+		r.WaitingWithin(atOnce, 1, 0)
 		live := r.dial().Get(here)
-		r.waiting(1, 1)
+		r.Waiting(1, 1)
 		p.Say("hello")
 		live.Answer().Got("hello")
 		p.Answer().Is(200)
@@ -137,15 +137,15 @@ func TestConsumerDiesBeforeTheFirstByte(t *testing.T) {
 func TestHalfClosed(t *testing.T) {
 	r := start(t)
 	p := r.dial().Post(here, "dead")
-	r.waiting(1, 0)
+	r.Waiting(1, 0)
 	p.CloseWrite()
-	r.vanished()
+	r.Vanished()
 	p.Silence()
 
 	c := r.dial().Get(here)
-	r.waiting(0, 1)
+	r.Waiting(0, 1)
 	c.CloseWrite()
-	r.vanished()
+	r.Vanished()
 	c.Silence()
 
 	// One whose FIN is there before its request's turn comes is dead on arrival.
@@ -160,7 +160,7 @@ func TestHalfClosed(t *testing.T) {
 		c.Answer()
 	}
 	c.Silence()
-	r.vanished()
+	r.Vanished()
 }
 
 // Nobody who is dead gets a message, however closely the producer follows.
@@ -168,10 +168,10 @@ func TestMessagesAreNotLostToTheDead(t *testing.T) {
 	r := start(t)
 	for i := range 200 {
 		dead := r.dial().Get(here)
-		r.waiting(0, 1)
+		r.Waiting(0, 1)
 		dead.Close()
 		p := r.dial().Post(here, fmt.Sprint("message ", i))
-		r.waiting(1, 0)
+		r.Waiting(1, 0)
 		r.dial().Get(here).Answer().Got(fmt.Sprint("message ", i))
 		p.Answer().Is(200)
 	}
@@ -181,7 +181,7 @@ func TestMessagesAreNotLostToTheDead(t *testing.T) {
 func TestGetWithABody(t *testing.T) {
 	r := start(t)
 	c := r.dial().Get(here, length(5)).Say("hello")
-	r.waiting(0, 1)
+	r.Waiting(0, 1)
 	p := r.dial().Post(here, "message")
 	c.Answer().Got("message")
 	p.Answer().Is(200)

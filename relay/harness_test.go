@@ -3,7 +3,6 @@ package relay
 import (
 	"context"
 	"flag"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -62,28 +61,29 @@ type settings struct {
 
 // A testServer is a relay on a port of its own, with just enough of a server around it: package httpapi is not needed.
 type testServer struct {
-	t       *testing.T
-	addr    string
-	broker  *pipe.Broker
-	relay   *Relay
-	http    *http.Server
-	journal *rawhttp.Journal
-	served  chan error // gives what Serve returned
+	rawhttp.Observer
+	t      *testing.T
+	addr   string
+	broker *pipe.Broker
+	relay  *Relay
+	http   *http.Server
+	served chan error // gives what Serve returned
 }
 
 // start runs a server until the end of the test, which fails if the server has logged anything but ends of exchanges.
 func start(t *testing.T, changes ...func(*settings)) *testServer {
 	t.Helper()
-	s := &testServer{t: t, journal: &rawhttp.Journal{}, served: make(chan error, 1)}
+	s, journal := &testServer{t: t, served: make(chan error, 1)}, &rawhttp.Journal{}
 	set := settings{
 		Config: Config{ReadAhead: 64 << 10, MaxHeader: 32 << 10, HeaderTimeout: 10 * time.Second,
-			Unavailable: func() error { return nil }, Logger: slog.New(s.journal)},
+			Unavailable: func() error { return nil }, Logger: slog.New(journal)},
 		broker: pipe.Config{NewID: func() string { return uuid.Must(uuid.NewV7()).String() }},
 	}
 	for _, change := range changes {
 		change(&set)
 	}
 	s.broker = pipe.New(set.broker)
+	s.Observer = rawhttp.Observer{T: t, Broker: s.broker, Key: keyHere, Journal: journal}
 	var err error
 	if s.relay, err = New(set.Config, s.broker); err != nil {
 		t.Fatal(err)
@@ -139,7 +139,7 @@ func (s *testServer) stop() {
 	if err := <-s.served; err != http.ErrServerClosed {
 		s.t.Error("Serve: ", err)
 	}
-	for _, complaint := range s.journal.Complaints {
+	for _, complaint := range s.Journal.Complaints {
 		s.t.Error("the server logged: ", complaint)
 	}
 }
@@ -148,39 +148,6 @@ func (s *testServer) stop() {
 func (s *testServer) dial() *client {
 	s.t.Helper()
 	return rawhttp.Dial(s.t, s.addr)
-}
-
-// waiting waits until that many producers and consumers wait on the channel here.
-func (s *testServer) waiting(producers, consumers int) {
-	s.t.Helper()
-	s.waitingWithin(patience, producers, consumers)
-}
-
-func (s *testServer) waitingWithin(soon time.Duration, producers, consumers int) {
-	s.t.Helper()
-	eventually(s.t, soon, fmt.Sprintf("%d producers and %d consumers wait", producers, consumers), func() bool {
-		p, c, _ := s.broker.Look(keyHere)
-		return p == producers && c == consumers
-	})
-}
-
-// vanished waits until no channel is left.
-func (s *testServer) vanished() {
-	s.t.Helper()
-	eventually(s.t, patience, "no channel is left", func() bool { return len(s.broker.Namespaces()) == 0 })
-}
-
-// ended waits for the end of the next exchange, which must be o.
-func (s *testServer) ended(o pipe.Outcome) {
-	s.t.Helper()
-	var got string
-	eventually(s.t, patience, "an exchange ends", func() bool {
-		got = s.journal.Next()
-		return got != ""
-	})
-	if got != string(o) {
-		s.t.Errorf("the exchange ended as %s, want %s", got, o)
-	}
 }
 
 // halfway begins an exchange, of which 5 bytes have arrived.

@@ -13,17 +13,17 @@ func TestEitherMayComeFirst(t *testing.T) {
 	for _, body := range []string{"", "hello", strings.Repeat("large ", 1<<20)} {
 		r := start(t)
 		p := r.dial().Post(here, body)
-		r.waiting(1, 0)
+		r.Waiting(1, 0)
 		r.dial().Get(here).Answer().Got(body)
 		p.Answer().Got("")
-		r.vanished()
+		r.Vanished()
 
 		c := r.dial().Get(here)
-		r.waiting(0, 1)
+		r.Waiting(0, 1)
 		p = r.dial().Request("PUT", here, length(len(body))).Upload(body)
 		c.Answer().Got(body)
 		p.Answer().Got("")
-		r.vanished()
+		r.Vanished()
 	}
 }
 
@@ -32,7 +32,7 @@ func TestProducersAreServedInOrder(t *testing.T) {
 	var producers []*client
 	for i := range 20 {
 		producers = append(producers, r.dial().Post(here, fmt.Sprint("message ", i)))
-		r.waiting(i+1, 0)
+		r.Waiting(i+1, 0)
 	}
 	for i, p := range producers {
 		r.dial().Get(here).Answer().Got(fmt.Sprint("message ", i))
@@ -45,7 +45,7 @@ func TestConsumersAreServedInOrder(t *testing.T) {
 	var consumers []*client
 	for i := range 20 {
 		consumers = append(consumers, r.dial().Get(here))
-		r.waiting(0, i+1)
+		r.Waiting(0, i+1)
 	}
 	for i, c := range consumers {
 		r.dial().Post(here, fmt.Sprint("message ", i)).Answer().Is(200)
@@ -60,13 +60,13 @@ func TestOneExchangeAtATime(t *testing.T) {
 	body := reader.Head().Body
 	reads(t, body, "fir")
 	second, next := r.dial().Post(here, "second"), r.dial().Get(here)
-	r.waiting(1, 1) // and they do not meet, though both are there: the running pair is not counted
+	r.Waiting(1, 1) // and they do not meet, though both are there: the running pair is not counted
 
 	elsewhere := r.dial().Post("/channels/n/other", "elsewhere")
 	r.dial().Get("/channels/n/other").Answer().Got("elsewhere")
 	elsewhere.Answer().Is(200)
 
-	r.waiting(1, 1)
+	r.Waiting(1, 1)
 	first.Say(chunk("st") + chunk(""))
 	reads(t, body, "st")
 	first.Answer().Is(200)
@@ -81,11 +81,11 @@ func TestNextPairAfterAFailure(t *testing.T) {
 	reader := r.dial().Get(here)
 	reads(t, reader.Head().Body, "fir")
 	second, next := r.dial().Post(here, "second"), r.dial().Get(here)
-	r.waiting(1, 1)
+	r.Waiting(1, 1)
 	first.Reset()
 	next.Answer().Got("second")
 	second.Answer().Is(200)
-	r.vanished()
+	r.Vanished()
 }
 
 func TestManyExchangesOnTwoConnections(t *testing.T) {
@@ -108,7 +108,7 @@ func TestManyExchangesOnTwoConnections(t *testing.T) {
 			p.Request("DELETE", here).Answer().Failed(404, "not_found")
 		case 3:
 			p.Post(here, message)
-			r.waiting(1, 0)
+			r.Waiting(1, 0)
 			c.Request("DELETE", here).Answer().Is(204)
 			p = r.again(p, p.Answer().Failed(410, "deleted"))
 		}
@@ -142,7 +142,7 @@ func TestPipelinedConsumer(t *testing.T) {
 	r := start(t)
 	c := r.dial().Get(here).Get(here)
 	for _, message := range []string{"one", "two"} {
-		r.waiting(0, 1)
+		r.Waiting(0, 1)
 		p := r.dial().Post(here, message)
 		c.Answer().Got(message)
 		p.Answer().Is(200)

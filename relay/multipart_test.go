@@ -81,9 +81,9 @@ func TestBadMultipart(t *testing.T) {
 	} {
 		r := start(t)
 		c := r.dial().Get(here)
-		r.waiting(0, 1)
+		r.Waiting(0, 1)
 		r.dial().Post(here, test.body, test.header).Answer().Failed(400, test.code)
-		r.waiting(0, 1)
+		r.Waiting(0, 1)
 		r.dial().Post(here, "hello").Answer().Is(200)
 		c.Answer().Got("hello")
 	}
@@ -105,7 +105,7 @@ func TestTruncatedMultipart(t *testing.T) {
 		r := start(t)
 		p := r.dial().Request("POST", here, form, length(test.length))
 		c := r.dial().Get(here)
-		r.waiting(1, 1)
+		r.Waiting(1, 1)
 		p.Say(whole[:test.sent-1])
 		body := c.Head().Body
 		reads(t, body, "f")
@@ -118,7 +118,7 @@ func TestTruncatedMultipart(t *testing.T) {
 		if rest, err := io.ReadAll(body); err == nil {
 			t.Errorf("%s: %q looks whole", test.because, "f"+string(rest))
 		}
-		r.ended(pipe.ProducerLeft)
+		r.Ended(pipe.ProducerLeft)
 	}
 }
 
@@ -131,7 +131,7 @@ func TestMultipartTooLarge(t *testing.T) {
 	reads(t, c.Head().Body, "hello")
 	p.Say(chunk(body[30:]) + chunk(""))
 	p.Answer().Failed(413, "too_large")
-	r.ended(pipe.TooLarge)
+	r.Ended(pipe.TooLarge)
 }
 
 // TestPartHeader: the header of a part is bounded as the head of a request is. It becomes the head of a response, of
@@ -149,5 +149,5 @@ func TestPartHeader(t *testing.T) {
 	for _, body := range []string{withHeader(most + 1), withHeader(1 << 20), strings.Repeat("preamble\r\n", most)} {
 		r.dial().Request("POST", here, form, chunked).Upload(chunk(body)+chunk("")).Answer().Failed(400, "bad_request")
 	}
-	r.vanished()
+	r.Vanished()
 }

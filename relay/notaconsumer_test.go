@@ -77,7 +77,7 @@ func TestWhoIsNoConsumer(t *testing.T) {
 	t.Parallel()
 	r := start(t)
 	p := r.dial().Post(here, "hello")
-	r.waiting(1, 0)
+	r.Waiting(1, 0)
 	for _, test := range noConsumers {
 		a := r.dial().Get(here, test.headers...).Answer().Failed(400, "not_a_consumer")
 		if !strings.Contains(a.Text, test.advice) {
@@ -85,7 +85,7 @@ func TestWhoIsNoConsumer(t *testing.T) {
 		}
 		r.dial().Request("HEAD", here, test.headers...).Answer().Is(200)
 	}
-	r.waiting(1, 0)
+	r.Waiting(1, 0)
 	r.dial().Get(here).Answer().Got("hello")
 	p.Answer().Is(200)
 	for _, headers := range consumers {
@@ -96,5 +96,5 @@ func TestWhoIsNoConsumer(t *testing.T) {
 		}
 		p.Answer().Is(200)
 	}
-	r.vanished()
+	r.Vanished()
 }

@@ -52,8 +52,8 @@ func TestAStalledConsumer(t *testing.T) {
 		if n, err := io.Copy(io.Discard, body); err == nil {
 			t.Errorf("%d bytes look whole", n)
 		}
-		r.ended(pipe.Stalled)
-		r.vanished()
+		r.Ended(pipe.Stalled)
+		r.Vanished()
 	}
 }
 
@@ -99,7 +99,7 @@ func TestConsumerLeavesHalfway(t *testing.T) {
 				if took := time.Since(began); took > atOnce {
 					t.Errorf("the producer hears of it after %v", took)
 				}
-				r.ended(pipe.ConsumerLeft)
+				r.Ended(pipe.ConsumerLeft)
 				next := r.dial().Post(here, "next")
 				r.dial().Get(here).Answer().Got("next")
 				next.Answer().Is(200)
@@ -119,7 +119,7 @@ func TestConsumerLeavesAFastProducer(t *testing.T) {
 			io.CopyN(io.Discard, c.Head().Body, 5<<20)
 			cut(c)
 			p.Answer().Failed(502, "consumer_left")
-			r.vanished()
+			r.Vanished()
 		})
 	}
 }

@@ -25,7 +25,7 @@ func TestEveryByteComesBeforeTheNextIsSent(t *testing.T) {
 			p.Say(fmt.Sprintf("%x\r\n", len(message)))
 		}
 		c := r.dial().Get(here)
-		r.waiting(1, 1) // no byte, no exchange
+		r.Waiting(1, 1) // no byte, no exchange
 		var body io.Reader
 		for i := range len(message) {
 			b := message[i : i+1]
@@ -146,7 +146,7 @@ func TestReadAheadIsBounded(t *testing.T) {
 	if limit := 1 << 20; took > limit || took < 64<<10 {
 		t.Errorf("the server took %d bytes of a body that nobody reads", took)
 	}
-	r.waiting(1, 0)
+	r.Waiting(1, 0)
 	c := r.dial().Get(here)
 	go io.Copy(p, io.LimitReader(zeros{}, size-int64(took)))
 	n, err := io.Copy(io.Discard, c.Head().Body)
@@ -205,5 +205,5 @@ func TestHTTP10(t *testing.T) {
 			t.Errorf("the connection ends with %v", err)
 		}
 	}
-	r.vanished()
+	r.Vanished()
 }

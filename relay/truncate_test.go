@@ -30,8 +30,8 @@ func TestProducerLeavesHalfway(t *testing.T) {
 				if rest, err := io.ReadAll(body); err == nil {
 					t.Errorf("%q looks whole", rest)
 				}
-				r.ended(pipe.ProducerLeft)
-				r.vanished()
+				r.Ended(pipe.ProducerLeft)
+				r.Vanished()
 			})
 		}
 	}
@@ -48,14 +48,14 @@ func TestProducerLeavesHalfwayHTTP10(t *testing.T) {
 			if rest, err := io.ReadAll(body); !errors.Is(err, syscall.ECONNRESET) {
 				t.Errorf("without a length: %q, %v, want a reset", rest, err)
 			}
-			r.ended(pipe.ProducerLeft)
+			r.Ended(pipe.ProducerLeft)
 
 			p, body = r.halfway(length(10), get)
 			cut(p)
 			if rest, err := io.ReadAll(body); !errors.Is(err, io.ErrUnexpectedEOF) {
 				t.Errorf("with a length: %q, %v, want an early end", rest, err)
 			}
-			r.ended(pipe.ProducerLeft)
+			r.Ended(pipe.ProducerLeft)
 		})
 	}
 }
@@ -73,7 +73,7 @@ func TestMalformedBody(t *testing.T) {
 		if !strings.Contains(a.Text, "malformed") {
 			t.Errorf("%.20q: the producer is told %q", bad, a.Text)
 		}
-		r.ended(pipe.ProducerLeft)
+		r.Ended(pipe.ProducerLeft)
 	}
 }
 
@@ -81,9 +81,9 @@ func TestMalformedBody(t *testing.T) {
 func TestMalformedBodyBeforeTheFirstByte(t *testing.T) {
 	r := start(t)
 	c := r.dial().Get(here)
-	r.waiting(0, 1)
+	r.Waiting(0, 1)
 	r.dial().Request("POST", here, chunked).Say("zz\r\n").Answer().Failed(400, "bad_request")
-	r.waiting(0, 1)
+	r.Waiting(0, 1)
 	r.dial().Post(here, "hello").Answer().Is(200)
 	c.Answer().Got("hello")
 }
@@ -94,11 +94,11 @@ func TestProducerLeavesBeforeTheFirstByte(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := start(t)
 			c := r.dial().Get(here)
-			r.waiting(0, 1)
+			r.Waiting(0, 1)
 			p := r.dial().Request("POST", here, length(10))
-			r.waiting(1, 1)
+			r.Waiting(1, 1)
 			cut(p)
-			r.waiting(0, 1)
+			r.Waiting(0, 1)
 			r.dial().Post(here, "hello").Answer().Is(200)
 			c.Answer().Got("hello")
 			if name == "half-close" {
@@ -120,7 +120,7 @@ func TestDeletedHalfway(t *testing.T) {
 					t.Errorf("%q looks whole", rest)
 				}
 				p.Answer().Failed(410, "deleted")
-				r.ended(pipe.Deleted)
+				r.Ended(pipe.Deleted)
 			})
 		}
 	}
@@ -132,7 +132,7 @@ func TestEndInAChunkIsAReset(t *testing.T) {
 	r := start(t, func(c *settings) { c.StallTimeout = 500 * time.Millisecond })
 	r.dial().Request("POST", here, chunked).Upload(chunk(strings.Repeat("x", 20<<20))) // more than the kernels hold
 	c := r.dial().Get(here)
-	r.ended(pipe.Stalled)
+	r.Ended(pipe.Stalled)
 	if n, err := io.Copy(io.Discard, c); n == 0 || !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("after %d bytes the connection ends with %v, want a reset", n, err)
 	}

@@ -17,7 +17,7 @@ func TestBadWait(t *testing.T) {
 			a.Failed(400, "bad_wait")
 		}
 	}
-	r.vanished()
+	r.Vanished()
 }
 
 // The smaller of the client's and the server's limit counts, and ?wait beats Prefer.
@@ -78,16 +78,16 @@ func TestWaitZero(t *testing.T) {
 	r := start(t)
 	r.dial().Get(now).Answer().Failed(408, "timed_out")
 	r.dial().Post(now, "hello").Answer().Failed(408, "timed_out")
-	r.vanished()
+	r.Vanished()
 
 	p := r.dial().Post(here, "hello")
-	r.waiting(1, 0)
+	r.Waiting(1, 0)
 	r.dial().Post(now, "behind").Answer().Failed(408, "timed_out")
 	r.dial().Get(now).Answer().Got("hello")
 	p.Answer().Is(200)
 
 	c := r.dial().Get(here)
-	r.waiting(0, 1)
+	r.Waiting(0, 1)
 	r.dial().Get(now).Answer().Failed(408, "timed_out")
 	r.dial().Post(now, "hello").Answer().Is(200)
 	c.Answer().Got("hello")
@@ -95,7 +95,7 @@ func TestWaitZero(t *testing.T) {
 	r.halfway(chunked, "GET "+here+" HTTP/1.1\r\nHost: relay\r\n\r\n")
 	r.dial().Get(now).Answer().Failed(408, "timed_out")
 	r.dial().Post(here, "hello")
-	r.waiting(1, 0)
+	r.Waiting(1, 0)
 	r.dial().Get(now).Answer().Failed(408, "timed_out") // somebody runs
 }
 
@@ -127,14 +127,14 @@ func TestSilenceBeforeTheFirstByte(t *testing.T) {
 	r := start(t, silentFor(limit))
 	for _, framing := range []string{length(5), chunked} {
 		p := r.dial().Request("POST", here, framing)
-		r.waiting(1, 0)
+		r.Waiting(1, 0)
 		began := time.Now()
 		c := r.dial().Get(here)
 		p.Answer().Failed(408, "silent")
 		if took := time.Since(began); took < limit || took > limit+noise {
 			t.Errorf("it took %v", took)
 		}
-		r.waiting(0, 1)
+		r.Waiting(0, 1)
 		r.dial().Post(here, "hello").Answer().Is(200)
 		c.Answer().Got("hello")
 	}
@@ -152,7 +152,7 @@ func TestSilenceHalfway(t *testing.T) {
 		p.Say("hello")
 		a.Answer().Truncated()
 		p.Answer().Failed(408, "silent")
-		r.ended(pipe.Silent)
+		r.Ended(pipe.Silent)
 	}
 }
 
@@ -162,7 +162,7 @@ func TestSilenceIsAllowed(t *testing.T) {
 	r := start(t)
 	p := r.dial().Request("POST", here, chunked)
 	c := r.dial().Get(here)
-	r.waiting(1, 1)
+	r.Waiting(1, 1)
 	r.dial().Post(here+"?wait=200ms", "behind").Answer().Failed(408, "timed_out")
 	p.Say(chunk("at last") + chunk(""))
 	c.Answer().Got("at last")
