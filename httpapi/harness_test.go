@@ -62,7 +62,7 @@ type testServer struct {
 func start(t *testing.T, changes ...func(*Config)) *testServer {
 	t.Helper()
 	r, journal := &testServer{t: t, served: make(chan error, 1)}, &rawhttp.Journal{}
-	config := Config{Guard: access.Open(auditKey), ReadAhead: 64 << 10, MaxHeader: 32 << 10, HeaderTimeout: 10 * time.Second,
+	config := Config{Guard: access.NewOpen(auditKey), ReadAhead: 64 << 10, MaxHeader: 32 << 10, HeaderTimeout: 10 * time.Second,
 		CORSOrigins: []string{"*"}, Logger: slog.New(journal)}
 	for _, change := range changes {
 		change(&config)
