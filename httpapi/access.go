@@ -155,7 +155,7 @@ func (g *gate) denial(why error, p access.Permission, key pipe.Key) *reply.Error
 	return f.To(roleOf(p))
 }
 
-// roleOf returns the role of those who use a permission, "" if they have none.
+// roleOf returns the role of clients that use a permission, or "" if they have none.
 func roleOf(p access.Permission) pipe.Role {
 	switch p {
 	case access.Produce:
