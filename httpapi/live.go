@@ -62,7 +62,7 @@ func (l *live) join() *reply.Error {
 		return reply.ForOutcome(pipe.ShutDown, pipe.Producer)
 	case l.viewers == maxViewers:
 		return &reply.Error{Status: http.StatusServiceUnavailable, Code: string(pipe.Refused), RetryAfter: 5,
-			Text: fmt.Sprintf("%d viewers are connected, and this server admits no more", maxViewers)}
+			Text: fmt.Sprintf("%d viewers are connected, and this server accepts no more", maxViewers)}
 	}
 	l.viewers++
 	if l.viewers == 1 {
