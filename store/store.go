@@ -93,11 +93,9 @@ type Log struct {
 
 	// Owned by the writer.
 
-	session     *session // nil during an outage
-	walSuspect  bool     // after an I/O error the WAL may be incomplete on disk; see resume
-	retention   retention
-	lastCommit  time.Time // when the last commit returned
-	lastChanges int       // how many changes it made
+	session    *session // nil during an outage
+	walSuspect bool     // after an I/O error the WAL may be incomplete on disk; see resume
+	retention  retention
 
 	// mu guards the fields below. It is held for short times only, and never during disk access or logging. The
 	// result of a Commit is set only with mu held; so what a producer is told and what its row says are decided

@@ -141,30 +141,12 @@ func (l *Log) resume() error {
 	return s.setBusyTimeout(l.limits.busyTimeout)
 }
 
-const (
-	gatherPerChange = 25 * time.Microsecond
-	gatherMin       = 200 * time.Microsecond
-	gatherMax       = 2 * time.Millisecond
-)
-
-// gather waits before a commit, so that rows which arrive close together share it: the commits are
-// gatherPerChange apart for each change in the last one, up to gatherMax. A commit costs hundreds of
-// microseconds of CPU time whatever its size. After a small commit there is no wait: a sleep shorter than
-// gatherMin is not worth it, and takes a millisecond when the process is otherwise idle.
-func (l *Log) gather() {
-	pause := min(time.Duration(l.lastChanges)*gatherPerChange, gatherMax) - time.Since(l.lastCommit)
-	if pause >= gatherMin {
-		time.Sleep(pause)
-	}
-}
-
 // commit writes all pending rows as one transaction and settles them. It returns false if there were none. If
 // recheck is set, some of them may already be in the file.
 func (l *Log) commit(recheck bool) (wrote bool, err error) {
 	if !l.pending() {
 		return false, nil
 	}
-	l.gather()
 	for committed := false; !committed; {
 		if committed, err = l.attempt(recheck); err != nil {
 			return false, err
@@ -175,7 +157,6 @@ func (l *Log) commit(recheck bool) (wrote bool, err error) {
 		return false, err
 	}
 	l.settle()
-	l.lastCommit = time.Now()
 	return true, nil
 }
 
@@ -188,7 +169,6 @@ func (l *Log) attempt(recheck bool) (committed bool, err error) {
 		return false, err
 	}
 	changes, failures := l.take()
-	l.lastChanges = len(changes)
 	if err := l.apply(changes, recheck); err != nil {
 		return false, err
 	}
