@@ -36,11 +36,11 @@ func secretGuard(c *cli.Config) (*access.Guard, error) {
 func openGuard(c *cli.Config) (guard *access.Guard, auditKey string, err error) {
 	auditKey = access.NewKey()
 	if c.Audit != cli.AuditOff {
-		if auditKey, err = access.KeepKey(cli.KeyPath(c.AuditDB)); err != nil {
+		if auditKey, err = access.LoadOrCreateKey(cli.KeyPath(c.AuditDB)); err != nil {
 			return nil, "", err
 		}
 	}
-	return access.Open(auditKey), auditKey, nil
+	return access.NewOpen(auditKey), auditKey, nil
 }
 
 // warnIfOpen warns if clients on other machines need no token: if they reach the server directly, or through the proxy

@@ -88,6 +88,7 @@ func TestImports(t *testing.T) {
 		"./cli":     {"httpipe/access", "httpipe/audit", "httpipe/pipe", "httpipe/process", "httpipe/store", "github.com/dustin/go-humanize", "github.com/peterbourgon/ff/v3", "github.com/peterbourgon/ff/v3/ffcli", "golang.org/x/term"},
 
 		"./test/kit":     {unix},
+		"./test/rawhttp": {"httpipe/pipe", "httpipe/reply"},
 		"./test/e2e":     {kit, unix, "httpipe/process"},
 		"./test/docs":    {kit, "httpipe/access"},
 		"./test/proxies": {kit},

@@ -54,7 +54,7 @@ func (g *gate) permits(w http.ResponseWriter, r *request, p access.Permission, k
 // judge returns why the client lacks the permission for key, or nil if it has it. Without --auth-secret, credentials that
 // are not needed are not judged: they may be meant for a proxy in front.
 func (g *gate) judge(r *request, p access.Permission, key pipe.Key) error {
-	allowed := suffices(g.guard.Nobody(), p, key)
+	allowed := suffices(g.guard.Anonymous(), p, key)
 	switch {
 	case allowed && (r.credentials.count == 0 || g.guard.Open()):
 		return nil
@@ -81,8 +81,8 @@ func (g *gate) identify(r *request) (err error) {
 	if g.failures.due(client, now) > 0 && !g.guard.Known(c.last) {
 		return access.TooManyWrong
 	}
-	c.bearer, err = g.guard.Judge(c.last, now)
-	if err == access.Malformed || err == access.Foreign || err == access.Critical {
+	c.bearer, err = g.guard.Authenticate(c.last, now)
+	if err == access.Malformed || err == access.WrongSignature || err == access.Critical {
 		g.failures.wait(client, now)
 	}
 	return err
@@ -140,7 +140,7 @@ func (g *gate) denial(why error, p access.Permission, key pipe.Key) *reply.Error
 		f.Text = what + ": the token is not valid yet"
 	case access.Critical:
 		f.Text = what + ": the token has crit in its header, and with it asks for an extension that is not known here"
-	case access.Foreign:
+	case access.WrongSignature:
 		if open {
 			f.Text = what + ": what came is not the audit key; " + howToGetKey
 			break
@@ -170,7 +170,7 @@ func roleOf(p access.Permission) pipe.Role {
 func (g *gate) visible(r *request, namespace string, channels []string) []string {
 	bearer := r.credentials.bearer
 	if bearer == nil {
-		bearer = g.guard.Nobody()
+		bearer = g.guard.Anonymous()
 	}
 	return slices.DeleteFunc(channels, func(channel string) bool { return !bearer.May(access.Look, namespace, channel) })
 }
