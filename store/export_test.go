@@ -22,6 +22,7 @@ type Limits struct {
 func OpenWith(cfg Config, lower Limits) (*Log, error) {
 	l := standardLimits
 	l.backoffMin, l.backoffMax, l.idleInterval = 5*time.Millisecond, 20*time.Millisecond, 20*time.Millisecond
+	l.walInterval, l.walIdle = 2*time.Millisecond, 200*time.Millisecond
 	l.outageBusyTimeout = 10 * time.Millisecond
 	l.blockSize = 7 // small enough for each test to have some blocks
 	if lower.Commit != 0 {
@@ -43,7 +44,7 @@ func OpenWith(cfg Config, lower Limits) (*Log, error) {
 		l.walCheckpointSize = lower.WALCheck
 	}
 	if lower.WALReset != 0 {
-		l.walTruncateSize = lower.WALReset
+		l.walRestartSize = lower.WALReset
 	}
 	if lower.Backoff != 0 {
 		l.backoffMin, l.backoffMax = lower.Backoff, lower.Backoff

@@ -38,7 +38,9 @@ type limits struct {
 	maxRows           int           // in memory
 	blockSize         int           // exchanges per block of the index by channel
 	walCheckpointSize int64         // bytes of WAL at which the checkpointer runs a checkpoint
-	walTruncateSize   int64         // bytes of WAL at which the writer stops to truncate it
+	walRestartSize    int64         // bytes of WAL at which the writer starts it over
+	walInterval       time.Duration // how often the writer looks whether the WAL is that full
+	walIdle           time.Duration // time without commits after which the writer truncates the WAL
 
 	// hook is called by the writer at two points of each transaction, so that tests can inject faults there.
 	hook func(hookPoint)
@@ -70,7 +72,9 @@ var standardLimits = limits{
 	maxRows:           maxRows,
 	blockSize:         4096,
 	walCheckpointSize: 4 << 20,
-	walTruncateSize:   64 << 20,
+	walRestartSize:    64 << 20,
+	walInterval:       100 * time.Millisecond,
+	walIdle:           10 * time.Second,
 	hook:              func(hookPoint) {},
 }
 

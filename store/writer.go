@@ -39,7 +39,7 @@ func (l *Log) runWriter() {
 }
 
 // work does one round of the writer's work: it commits the queue or tries to end an outage, builds blocks,
-// prunes, truncates a large WAL, and checks that the files are unchanged. If it returns an error, it has ended
+// prunes, bounds the WAL, and checks that the files are unchanged. If it returns an error, it has ended
 // the session; rows that were not committed stay in memory.
 func (l *Log) work() (err error) {
 	defer func() {
@@ -71,10 +71,8 @@ func (l *Log) work() (err error) {
 				return err
 			}
 		}
-		if l.session.walSize >= l.limits.walTruncateSize {
-			if err := l.session.truncateWAL(l.limits, l.cfg.Logger); err != nil {
-				return err
-			}
+		if err := l.session.boundWAL(l.limits, l.cfg.Logger); err != nil {
+			return err
 		}
 		if !wrote && (!moreBlocks && !moreOld || l.isClosing()) {
 			return nil // the next run continues with what remains
@@ -157,6 +155,7 @@ func (l *Log) commit(recheck bool) (wrote bool, err error) {
 		return false, err
 	}
 	l.settle()
+	l.session.lastCommit = time.Now()
 	return true, nil
 }
 
