@@ -37,13 +37,16 @@ func (s *session) runCheckpoints(limits limits, stop <-chan struct{}) {
 		if info, err := os.Stat(s.file.path); err != nil || info.Size() < s.file.lastSize.Load() {
 			continue
 		}
-		// Ignore errors: if the cause persists, the WAL grows and the writer meets the same error.
+		// Ignore other errors than I/O errors: if the cause persists, the WAL grows and the writer meets it.
 		if wal, err := checkpoint(s.checkpointer, "NOOP"); err != nil || wal.uncopied() < limits.walCheckpointSize {
 			continue
 		}
 		s.file.checkpointing.Store(true)
-		checkpoint(s.checkpointer, "PASSIVE")
+		_, err := checkpoint(s.checkpointer, "PASSIVE")
 		s.file.checkpointing.Store(false)
+		if code, _ := sqliteCode(err); code == sqlite3.ErrIoErr {
+			s.ioError.Store(&err)
+		}
 	}
 }
 
@@ -60,6 +63,9 @@ func (s *session) stopCheckpointer() {
 // of the WAL is not yet copied, it only wakes the checkpointer, so that the writer does not stop for long. A
 // reader in a long query prevents all this; meanwhile the WAL grows.
 func (s *session) boundWAL(limits limits, logger *slog.Logger) error {
+	if err := s.ioError.Load(); err != nil {
+		return *err
+	}
 	now := time.Now()
 	idle := s.walSize >= limits.walCheckpointSize && now.Sub(s.lastCommit) >= limits.walIdle
 	if s.walSize < limits.walRestartSize && !idle || now.Sub(s.walLastTry) < limits.walInterval {

@@ -7,6 +7,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"github.com/mattn/go-sqlite3"
 )
 
 // Limits are the limits that tests may lower. A zero field keeps the standard value.
@@ -58,6 +60,13 @@ func OpenWith(cfg Config, lower Limits) (*Log, error) {
 		}
 	}
 	return open(cfg, l)
+}
+
+// FailCheckpoint acts as if a checkpoint of the checkpointer had met an I/O error. It must not be called during
+// an outage.
+func (l *Log) FailCheckpoint() {
+	var err error = sqlite3.Error{Code: sqlite3.ErrIoErr}
+	l.session.ioError.Store(&err)
 }
 
 // StandardBlock is the standard number of exchanges in a block.

@@ -47,7 +47,7 @@ func (l *Log) work() (err error) {
 			l.walSuspect = true
 		}
 		if err != nil && l.session != nil {
-			l.endSession()
+			l.endSession(err)
 		}
 	}()
 	if l.session == nil {
@@ -80,11 +80,11 @@ func (l *Log) work() (err error) {
 	}
 }
 
-// endSession ends a session that has failed. It closes the history's connections too: they share the wal-index
-// with the session, and the next session may have another WAL.
-func (l *Log) endSession() {
+// endSession ends a session that has failed because of cause. It closes the history's connections too: they
+// share the wal-index with the session, and the next session may have another WAL.
+func (l *Log) endSession(cause error) {
 	l.history.pause(func() {
-		if err := l.session.end(l.limits.busyTimeout); err != nil {
+		if err := l.session.end(cause, l.limits.busyTimeout); err != nil {
 			l.cfg.Logger.Warn("the audit log could not be closed", "error", err, "file", l.file.path)
 		}
 	})
@@ -316,7 +316,7 @@ func (l *Log) finish() {
 // endRun records that the run stopped cleanly, and ends the session.
 func (l *Log) endRun() (err error) {
 	s := l.session
-	defer func() { l.session = nil; err = errors.Join(err, s.end(l.limits.busyTimeout)) }()
+	defer func() { l.session = nil; err = errors.Join(err, s.end(err, l.limits.busyTimeout)) }()
 	l.mu.Lock()
 	lost, open := l.lost, len(l.running) != 0 || l.openLives != 0
 	l.mu.Unlock()
