@@ -100,6 +100,8 @@ type Log struct {
 	session    *session // nil during an outage
 	walSuspect bool     // after an I/O error the WAL may be incomplete on disk; see resume
 	retention  retention
+	changes    []change    // of the last batch; here so that take need not allocate it
+	began      map[key]int // the same: the index in changes of each beginning
 
 	// mu guards the fields below. It is held for short times only, and never during disk access or logging. The
 	// result of a Commit is set only with mu held; so what a producer is told and what its row says are decided
@@ -176,6 +178,7 @@ func open(cfg Config, limits limits) (_ *Log, err error) {
 		finished:      make(chan struct{}),
 		session:       session,
 		retention:     newRetention(cfg.Retention, limits.pruneEvery),
+		began:         make(map[key]int),
 		running:       make(map[string]bool),
 		beginningLost: make(map[key]bool),
 	}

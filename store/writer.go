@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
@@ -164,7 +165,7 @@ func (l *Log) commit(recheck bool) (wrote bool, err error) {
 func (l *Log) attempt(recheck bool) (committed bool, err error) {
 	// Take the lock first and the rows after it: rows that arrive during the wait for another process still join
 	// this batch.
-	if err := l.session.exec("BEGIN IMMEDIATE"); err != nil {
+	if err := l.session.statements.beginTransaction.begin().exec(); err != nil {
 		return false, err
 	}
 	changes, failures := l.take()
@@ -181,7 +182,7 @@ func (l *Log) attempt(recheck bool) (committed bool, err error) {
 		return false, err
 	}
 	l.limits.hook(committing)
-	return true, l.session.exec("COMMIT")
+	return true, l.session.statements.commit.begin().exec()
 }
 
 // apply makes the changes in the open transaction, except those that the database rejects because of their
@@ -213,43 +214,47 @@ func (l *Log) pending() bool {
 func (l *Log) take() (changes []change, failures int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.batch == nil {
-		l.batch, l.queue = l.queue, nil
+	if len(l.batch) == 0 {
+		l.batch, l.queue = l.queue, l.batch // which settle has cleared
 	} else {
 		l.batch = append(l.batch, l.queue...)
 		l.queue = nil
 	}
-	changes = make([]change, 0, len(l.batch))
-	began := make(map[key]int) // index in changes of each beginning
+	changes = slices.Grow(l.changes[:0], len(l.batch))
+	began := l.began
+	clear(began)
 	for _, r := range l.batch {
 		c := change{rows: [2]*row{r, nil}}
 		switch e := r.entry.(type) {
-		case Life:
+		case *Life:
 			began[key{life: e.ID}] = len(changes)
-			c.life = &e
-		case LifeEnd:
+			c.life = e
+		case *LifeEnd:
 			if i, ok := began[key{life: e.ID}]; ok && changes[i].lifeEnd == nil {
-				changes[i].lifeEnd, changes[i].rows[1] = &e, r
+				changes[i].lifeEnd, changes[i].rows[1] = e, r
 				continue
 			}
-			c.lifeEnd = &e
-		case Match:
+			c.lifeEnd = e
+		case *Match:
 			began[key{exchange: e.ID}] = len(changes)
-			c.match = &e
-		case ExchangeEnd:
+			c.match = e
+		case *ExchangeEnd:
 			if r.commit.err != nil && e.OutcomeIfFailed != "" {
-				e.Outcome = e.OutcomeIfFailed
+				failed := *e
+				failed.Outcome = e.OutcomeIfFailed
+				e = &failed
 			}
 			if i, ok := began[key{exchange: e.ID}]; ok && changes[i].end == nil {
-				changes[i].end, changes[i].rows[1] = &e, r
+				changes[i].end, changes[i].rows[1] = e, r
 				continue
 			}
-			c.end = &e
-		case numberedRequest:
-			c.request = &e
+			c.end = e
+		case *numberedRequest:
+			c.request = e
 		}
 		changes = append(changes, c)
 	}
+	l.changes = changes
 	return changes, l.failures
 }
 
