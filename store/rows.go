@@ -66,7 +66,7 @@ const maxText = 256
 
 // row is a row that was handed in and is not yet in the file.
 type row struct {
-	entry    any  // Life, LifeEnd, numberedRequest, Match or ExchangeEnd; never changed
+	entry    any  // *Life, *LifeEnd, *numberedRequest, *Match or *ExchangeEnd; never changed once it is queued
 	rejected bool // by the database, because of its content; owned by the writer
 	commit   Commit
 }
@@ -81,13 +81,13 @@ type numberedRequest struct {
 // the disk.
 func (l *Log) ChannelOpened(life Life) {
 	life.Namespace, life.Channel = validUTF8(life.Namespace), validUTF8(life.Channel)
-	l.add(&row{entry: life})
+	l.add(&row{entry: &life})
 }
 
 // ChannelClosed records that a channel has closed.
 func (l *Log) ChannelClosed(end LifeEnd) {
 	end.Reason = validUTF8(end.Reason)
-	l.add(&row{entry: end})
+	l.add(&row{entry: &end})
 }
 
 // RequestUnmatched records a request that was never matched. When rows accumulate in memory, requests are the
@@ -96,7 +96,7 @@ func (l *Log) RequestUnmatched(request Request) {
 	request.Namespace, request.Channel = validUTF8(request.Namespace), validUTF8(request.Channel)
 	request.Role, request.Outcome, request.Reason = validUTF8(request.Role), validUTF8(request.Outcome), validUTF8(request.Reason)
 	request.Client = cleanClient(request.Client)
-	l.add(&row{entry: numberedRequest{Request: request}})
+	l.add(&row{entry: &numberedRequest{Request: request}})
 }
 
 // ExchangeMatched records that an exchange has begun. The caller need not wait for the Commit.
@@ -105,14 +105,14 @@ func (l *Log) ExchangeMatched(match Match) *Commit {
 	match.Namespace, match.Channel = validUTF8(match.Namespace), validUTF8(match.Channel)
 	match.ContentType = CleanText(match.ContentType)
 	match.Producer, match.Consumer = cleanClient(match.Producer), cleanClient(match.Consumer)
-	return l.add(&row{entry: match})
+	return l.add(&row{entry: &match})
 }
 
 // ExchangeEnded records that an exchange has ended. The caller must wait for the Commit before it reports a
 // delivery, and need not wait otherwise. An exchange ends once: the database rejects a second ending.
 func (l *Log) ExchangeEnded(end ExchangeEnd) *Commit {
 	end.ID, end.Outcome, end.OutcomeIfFailed = validUTF8(end.ID), validUTF8(end.Outcome), validUTF8(end.OutcomeIfFailed)
-	return l.add(&row{entry: end})
+	return l.add(&row{entry: &end})
 }
 
 // validUTF8 replaces invalid UTF-8 in s.
