@@ -42,9 +42,16 @@ func (e usageError) Unwrap() error { return e.error }
 
 func usageErrorf(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-// ExitCode returns the exit status for what Run returned: 0 for nil, 2 for a mistake in the command line, 1 for
-// any other error.
+// errNoSecret is the error of a command that needs the server's secret, if no source sets one. Its exit status differs
+// from that of a wrong secret or a wrong config file, so that a script can make a secret only if there is none.
+var errNoSecret = errors.New("--auth-secret is missing: it signs the token, and must be the secret of the server")
+
+// ExitCode returns the exit status for what Run returned: 0 for nil, 2 for a mistake in the command line, 3 if no
+// secret is set for a command that needs one, 1 for any other error.
 func ExitCode(err error) int {
+	if errors.Is(err, errNoSecret) {
+		return 3
+	}
 	if _, ok := errors.AsType[usageError](err); ok {
 		return 2
 	}

@@ -23,6 +23,7 @@ func token(c *Config) command {
 	return command{
 		name: "token", options: picked,
 		help: "print a token, signed with the server's secret",
+		more: "The exit status is 3 if no option, variable or config file sets the secret.",
 		flags: []option{
 			{name: "name", arg: "NAME", help: "name of the token's holder in the audit log",
 				set: into(&t.Name, anyText)},
@@ -36,7 +37,7 @@ func token(c *Config) command {
 		run: func(_ context.Context, _ []string, stdout, _ io.Writer) error {
 			switch {
 			case c.AuthSecret == "":
-				return usageErrorf("--auth-secret is missing: it signs the token, and must be the secret of the server")
+				return errNoSecret
 			case t.Name == "":
 				return usageErrorf("--name is missing: it names the token's holder in the audit log")
 			case t.Allow == nil:

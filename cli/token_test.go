@@ -93,6 +93,32 @@ func TestTokenErrors(t *testing.T) {
 	}
 }
 
+// TestNoSecretStatus: only a secret that no source sets gives the exit status 3, which lets the systemd unit make one.
+func TestNoSecretStatus(t *testing.T) {
+	noEnvironment(t)
+	const args = "token --name ci --allow look --channels a/a"
+	for _, test := range []struct {
+		file string
+		want int
+	}{
+		{"", 3},
+		{"max-body 1MB", 3},
+		{"auth-secret " + aSecret, 0},
+		{"auth-secret " + aSecret + "\nmax-boddy 1MB", 1},
+		{"max-boddy 1MB", 1},
+		{"auth-secret", 1},
+		{"auth-secret short", 1},
+	} {
+		if _, err := runWith(t, args+" --config "+writeFile(t, test.file)); ExitCode(err) != test.want {
+			t.Errorf("with the config file %q: exit %d, %v; want %d", test.file, ExitCode(err), err, test.want)
+		}
+	}
+	t.Setenv("HTTPIPE_AUTH_SECRET", "")
+	if _, err := runWith(t, args); ExitCode(err) != 1 {
+		t.Errorf("with an empty variable: exit %d, %v; want 1", ExitCode(err), err)
+	}
+}
+
 // The secret and what everybody may do come from where all options come from, and a list is one source's.
 func TestAccessOptions(t *testing.T) {
 	type env = map[string]string
