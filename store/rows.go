@@ -103,7 +103,7 @@ func (l *Log) RequestUnmatched(request Request) {
 func (l *Log) ExchangeMatched(match Match) *Commit {
 	match.ID = validUTF8(match.ID)
 	match.Namespace, match.Channel = validUTF8(match.Namespace), validUTF8(match.Channel)
-	match.ContentType = truncateText(validUTF8(match.ContentType))
+	match.ContentType = CleanText(match.ContentType)
 	match.Producer, match.Consumer = cleanClient(match.Producer), cleanClient(match.Consumer)
 	return l.add(&row{entry: &match})
 }
@@ -120,9 +120,10 @@ func validUTF8(s string) string {
 	return strings.ToValidUTF8(s, "\uFFFD")
 }
 
-// truncateText returns the first maxText bytes of s, which must be valid UTF-8, without an incomplete character
-// at the end.
-func truncateText(s string) string {
+// CleanText returns a text that a client chose as the log keeps it: as valid UTF-8, and the first maxText bytes of it,
+// without an incomplete character at the end.
+func CleanText(s string) string {
+	s = validUTF8(s)
 	if len(s) <= maxText {
 		return s
 	}
@@ -134,5 +135,5 @@ func truncateText(s string) string {
 }
 
 func cleanClient(c Client) Client {
-	return Client{Addr: truncateText(validUTF8(c.Addr)), Agent: truncateText(validUTF8(c.Agent)), RequestID: truncateText(validUTF8(c.RequestID)), Subject: truncateText(validUTF8(c.Subject))}
+	return Client{Addr: CleanText(c.Addr), Agent: CleanText(c.Agent), RequestID: CleanText(c.RequestID), Subject: CleanText(c.Subject)}
 }
