@@ -78,12 +78,12 @@ func (g *gate) identify(r *request) (err error) {
 	}
 	now := time.Now()
 	client := group(g.clients.addr(r))
-	if g.failures.due(client, now) > 0 && !g.guard.Known(c.last) {
+	if g.failures.delay(client, now) > 0 && !g.guard.Known(c.last) {
 		return access.TooManyWrong
 	}
 	c.bearer, err = g.guard.Authenticate(c.last, now)
 	if err == access.Malformed || err == access.WrongSignature || err == access.Critical {
-		g.failures.wait(client, now)
+		g.failures.count(client, now)
 	}
 	return err
 }

@@ -12,36 +12,36 @@ import (
 )
 
 const (
-	// lookEvery is how often somebody looks at the broker for all viewers.
+	// lookEvery is how often run takes a snapshot of the broker, for all viewers.
 	lookEvery = time.Second
-	// liveRows is how many of the requests that wait, and of the exchanges that run, are shown.
+	// liveRows is how many of the waiting requests, and of the running exchanges, a view shows at most.
 	liveRows = 1000
-	// maxViewers bounds the connections that nobody relays anything on.
+	// maxViewers bounds the viewers, whose connections relay nothing.
 	maxViewers = 100
-	// keepAlive is how long a viewer hears nothing, so that no proxy takes its connection for dead.
+	// keepAlive is the longest time for which a viewer is sent nothing: proxies close silent connections.
 	keepAlive = 15 * time.Second
-	// viewerPatience is how long a viewer may take to take what it is sent, before it is dropped.
+	// viewerPatience is how long a write to a viewer may block before the viewer is dropped.
 	viewerPatience = 10 * time.Second
 )
 
-// A live shows who waits and what runs to viewers. While there are any, one goroutine looks once a second for
-// all of them, and makes one event of what it sees. A viewer sends itself the newest event, if it shows anything
-// that the last did not: one that is slow misses some, and holds up nobody.
+// A live shows the waiting requests and the running exchanges to viewers. While there are viewers, one goroutine takes
+// a snapshot once a second and makes one event of it for all of them. The goroutine of each viewer sends the newest
+// event if it differs from the one before. A slow viewer misses events, and delays no other viewer.
 type live struct {
 	look     func(limit int) pipe.Snapshot
 	every    time.Duration
-	patience time.Duration // with a viewer that does not read
+	patience time.Duration // viewerPatience, unless a test changes it
 
 	bodyTimeout time.Duration // for the body of a GET
 
-	ctx  context.Context // done when the viewers have to leave
-	stop func()          // makes them, and lets in no more
+	ctx  context.Context // done when all viewers must leave, and no more may join
+	stop func()          // ends ctx
 
 	mu      sync.Mutex // guards the rest
 	viewers int
-	event   []byte        // the newest, as it is sent
-	news    chan struct{} // closed when it shows something new, and then replaced
-	alone   chan struct{} // closed when the last viewer has left; another one for the next first
+	event   []byte        // the newest event, as it is sent
+	news    chan struct{} // closed when event shows something new, and then replaced
+	alone   chan struct{} // closed when the last viewer has left; replaced when the next one joins
 }
 
 func newLive(look func(limit int) pipe.Snapshot) *live {
@@ -50,10 +50,10 @@ func newLive(look func(limit int) pipe.Snapshot) *live {
 	return l
 }
 
-// silence is what a viewer hears while nothing is new: a comment, which it ignores.
+// silence is what a viewer is sent while nothing is new: a comment, which it ignores.
 var silence = []byte(": nothing new\n\n")
 
-// join lets one more viewer in, who must leave, or says why it cannot.
+// join counts one more viewer, which must call leave, or returns why there can be no more.
 func (l *live) join() *reply.Error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -82,7 +82,7 @@ func (l *live) leave() {
 	}
 }
 
-// run looks again and again, until alone is closed.
+// run takes a snapshot at each tick and publishes it, until alone is closed.
 func (l *live) run(last *view, alone <-chan struct{}) {
 	tick := time.NewTicker(l.every)
 	defer tick.Stop()
@@ -98,8 +98,8 @@ func (l *live) run(last *view, alone <-chan struct{}) {
 	}
 }
 
-// publish makes event the newest, and sends it to everybody if that is news. Who comes later gets it anyway. It
-// may be too late for all of that: alone is closed, and there may be another run already.
+// publish makes event the newest one, and wakes all viewers if it is news. A viewer that joins later begins with it. If
+// alone has been closed meanwhile, publish does nothing: another run may have begun.
 func (l *live) publish(event []byte, news bool, alone <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -113,14 +113,14 @@ func (l *live) publish(event []byte, news bool, alone <-chan struct{}) {
 	}
 }
 
-// newest returns the newest event, and what is closed when there is something new.
+// newest returns the newest event, and a channel that is closed when there is something new.
 func (l *live) newest() ([]byte, <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.event, l.news
 }
 
-// show sends a viewer what there is to see, until ctx is done or sending fails.
+// show sends a viewer the newest event and each later one that is news, until ctx is done or sending fails.
 func (l *live) show(ctx context.Context, send func([]byte) error) {
 	event, news := l.newest()
 	for send(event) == nil {
@@ -150,7 +150,7 @@ func (l *live) serve(w http.ResponseWriter, r *request) {
 	ctx, done := context.WithCancel(l.ctx)
 	defer done()
 	defer r.OnHangUp(done)()
-	// Do not wait for a viewer that is not reading.
+	// When ctx is done, end a write that waits for a viewer that is not reading.
 	defer context.AfterFunc(ctx, func() { control.SetWriteDeadline(time.Unix(1, 0)) })()
 
 	h := w.Header()

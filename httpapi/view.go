@@ -10,17 +10,17 @@ import (
 	"httpipe/pipe"
 )
 
-// A view is what an event shows: a snapshot in the words of the audit log, with what two of them tell together.
+// A view is what an event shows: a snapshot in the words of the audit log, with the rates since the view before.
 type view struct {
 	At        string        `json:"at"`
-	Producers int           `json:"producers"` // that wait, shown or not
-	Consumers int           `json:"consumers"`
-	Exchanges int           `json:"exchanges"`
-	Waiting   []waitingRow  `json:"waiting"` // who came first first
-	Running   []exchangeRow `json:"running"` // what began first first
+	Producers int           `json:"producers"` // all that wait
+	Consumers int           `json:"consumers"` // all that wait
+	Exchanges int           `json:"exchanges"` // all that run
+	Waiting   []waitingRow  `json:"waiting"`   // oldest first, at most liveRows
+	Running   []exchangeRow `json:"running"`   // oldest first, at most liveRows
 
-	WaitingOmitted int `json:"waiting_omitted"` // of those that wait; a view shows liveRows of them at the most
-	RunningOmitted int `json:"running_omitted"` // the same of exchanges
+	WaitingOmitted int `json:"waiting_omitted"` // waiting requests that are not in Waiting
+	RunningOmitted int `json:"running_omitted"` // running exchanges that are not in Running
 
 	at time.Time
 }
@@ -42,8 +42,8 @@ type exchangeRow struct {
 	Namespace      string `json:"namespace"`
 	Channel        string `json:"channel"`
 	MatchedAt      string `json:"matched_at"`
-	Bytes          int64  `json:"bytes"`            // that were written to the consumer
-	BytesPerSecond int64  `json:"bytes_per_second"` // of late
+	Bytes          int64  `json:"bytes"`            // written to the consumer
+	BytesPerSecond int64  `json:"bytes_per_second"` // since the view before
 	Length         known  `json:"length,omitzero"`  // in bytes
 	Progress       known  `json:"progress,omitzero"`
 	RemainingMs    known  `json:"remaining_ms,omitzero"`
@@ -56,7 +56,7 @@ type exchangeRow struct {
 	ConsumerSubject string `json:"consumer_subject,omitempty"`
 }
 
-// known is a number that is not always known: then it is negative, and left out.
+// known is a number that may be unknown: it is then negative, and left out of the JSON.
 type known float64
 
 // IsZero reports whether k is to be left out.
@@ -64,7 +64,7 @@ func (k known) IsZero() bool { return k < 0 }
 
 const unknown known = -1
 
-// newView returns what is to be seen in s. Rates are since last, which is nil for the first view.
+// newView returns the view of s. Its rates are since last, the view before, which is nil for the first view.
 func newView(s pipe.Snapshot, last *view) *view {
 	v := &view{
 		At:        pipe.Timestamp(s.At),
@@ -102,7 +102,7 @@ func newView(s pipe.Snapshot, last *view) *view {
 	return v
 }
 
-// bytes is what each exchange had written by the time of v, which may be nil.
+// bytes returns how many bytes each exchange of v, which may be nil, had written, by the exchange's id.
 func (v *view) bytes() map[string]int64 {
 	if v == nil {
 		return nil
@@ -132,8 +132,9 @@ func newExchangeRow(x *pipe.Exchange) exchangeRow {
 	}
 }
 
-// rate says how fast the exchange is, which has written so many bytes in that time, and what follows from that
-// if its length is known. What has just begun is not extrapolated from its first moment.
+// rate sets the rate of an exchange that has written that many bytes in that time and, if its length is known, its
+// progress and the time left. A time below lookEvery counts as lookEvery, so that the rate of a new exchange is not
+// extrapolated from a moment.
 func (row *exchangeRow) rate(bytes int64, in time.Duration) {
 	perSecond := float64(bytes) / max(in, lookEvery).Seconds()
 	row.BytesPerSecond = int64(perSecond)
@@ -163,5 +164,5 @@ func (v *view) event() []byte {
 	return fmt.Appendf(nil, "data: %s\n\n", data)
 }
 
-// short is what is shown of a text that a client chose: as much as the audit log keeps.
+// short returns as much of a text that a client chose as the audit log keeps.
 func short(text string) string { return text[:min(len(text), 256)] }
