@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// A GET takes a message. Clients send a GET for many other reasons, and each of those would lose the message
-// or make something wrong of it. The headers tell them apart.
+// A GET takes a message. Clients send a GET for many other reasons, and such a GET would lose or misuse the message.
+// The headers tell them apart.
 
 // The advice of notAConsumer, one line for each kind of client.
 const (
@@ -76,9 +76,9 @@ func wantsUpgrade(h http.Header) bool {
 var wholeOrBeginning = regexp.MustCompile(`(?i)^bytes=[ \t,]*0+-[0-9]*[ \t,]*$`)
 
 // fromFirstByte reports whether the client, as far as its Range says, wants the body from its first byte on.
-// It then gets the whole. A client that asks for anything else has the first bytes already, and would put a
-// part of this message behind them: so also what cannot be parsed counts as that, though a server may ignore
-// it (RFC 9110 14.2). If-Range changes nothing: no response has a validator.
+// It then gets the whole body. A client that asks for any other range already has the first bytes of a file,
+// and would append a part of this message to them. A Range that cannot be parsed counts as such a range, though
+// a server may ignore it (RFC 9110 14.2). If-Range changes nothing: no response has a validator.
 func fromFirstByte(h http.Header) bool {
 	field := strings.TrimSpace(strings.Join(h["Range"], ","))
 	return field == "" || wholeOrBeginning.MatchString(field)

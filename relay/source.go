@@ -48,8 +48,8 @@ type source struct {
 	maxHead int64             // bytes of the body in which the first part has to begin
 }
 
-// newSource returns the source of r's body, or why it can have none. The header of a part may have maxHead bytes,
-// as the head of a request: it becomes the head of a response, which is then no larger than proxies expect.
+// newSource returns the source of r's body, or why r can have none. The header of a part may have as many bytes as the
+// head of a request, maxHead: it becomes the head of a response, which is then no larger than proxies expect.
 func newSource(r *http.Request, limit int64, maxHead int) (*source, *reply.Error) {
 	s := &source{body: r.Body, limit: limit, maxHead: int64(maxHead)}
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
@@ -139,7 +139,7 @@ func (s *source) partError(err error) error {
 	return s.err
 }
 
-// complaint is one line about a body that is no good, or otherwise if nothing particular is known.
+// complaint returns one line about a malformed body, or the text otherwise if no cause is known.
 func (s *source) complaint(otherwise string) string {
 	if s.err == nil || s.err == io.EOF || gone(s.err) {
 		return otherwise

@@ -11,9 +11,9 @@ import (
 )
 
 // net/http's reader of chunked bodies returns when a chunk has ended or the caller's buffer is full, and
-// not before: of a chunk whose second half is late it holds the first half back. A relay must not, so a
-// producer that sends chunks is taken over from net/http, body and response. Its connection is closed
-// after the response, which is what that costs.
+// not before: if the second half of a chunk is late, it holds back the first half. A relay must not, so a
+// producer that sends chunks is taken over from net/http, body and response. The cost is that its connection
+// is closed after the response.
 
 // takesOver reports whether the body of r has to be read by us. Where connections are not watched it is
 // net/http that notices a client that hung up, so there it keeps them.
@@ -93,7 +93,7 @@ func (t *takenOver) SetReadDeadline(at time.Time) error { return t.conn.SetReadD
 // close closes the connection. What has not been flushed by then is not sent.
 func (t *takenOver) close() { t.conn.Close() }
 
-// An askingReader asks the client for its body, which it has announced only, before it is first read.
+// An askingReader asks a client that has only announced its body to send it, before the first Read.
 type askingReader struct {
 	r   io.Reader
 	ask func() // nil when it has been asked

@@ -32,7 +32,7 @@ func queryWait(rawQuery string) (time.Duration, error) {
 	if rawQuery == "" {
 		return pipe.Forever, nil
 	}
-	query, err := url.ParseQuery(rawQuery) // and not URL.Query, which drops in silence what it cannot read
+	query, err := url.ParseQuery(rawQuery) // and not URL.Query, which silently drops what it cannot read
 	if err != nil {
 		return 0, fmt.Errorf("the query cannot be parsed, so neither can a wait in it: %w", err)
 	}
