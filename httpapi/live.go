@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// lookEvery is how often run takes a snapshot of the broker, for all viewers.
-	lookEvery = time.Second
+	// snapshotEvery is how often run takes a snapshot of the broker, for all viewers.
+	snapshotEvery = time.Second
 	// liveRows is how many of the waiting requests, and of the running exchanges, a view shows at most.
 	liveRows = 1000
 	// maxViewers bounds the viewers, whose connections relay nothing.
@@ -28,8 +28,8 @@ const (
 // a snapshot once a second and makes one event of it for all of them. The goroutine of each viewer sends the newest
 // event if it differs from the one before. A slow viewer misses events, and delays no other viewer.
 type live struct {
-	look     func(limit int) pipe.Snapshot
-	every    time.Duration
+	snapshot func(limit int) pipe.Snapshot
+	every    time.Duration // snapshotEvery, unless a test changes it
 	patience time.Duration // viewerPatience, unless a test changes it
 
 	bodyTimeout time.Duration // for the body of a GET
@@ -44,8 +44,8 @@ type live struct {
 	alone   chan struct{} // closed when the last viewer has left; replaced when the next one joins
 }
 
-func newLive(look func(limit int) pipe.Snapshot) *live {
-	l := &live{look: look, every: lookEvery, patience: viewerPatience, news: make(chan struct{})}
+func newLive(snapshot func(limit int) pipe.Snapshot) *live {
+	l := &live{snapshot: snapshot, every: snapshotEvery, patience: viewerPatience, news: make(chan struct{})}
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	return l
 }
@@ -66,7 +66,7 @@ func (l *live) join() *reply.Error {
 	}
 	l.viewers++
 	if l.viewers == 1 {
-		first := newView(l.look(liveRows), nil)
+		first := newView(l.snapshot(liveRows), nil)
 		l.event, l.alone = first.event(), make(chan struct{})
 		go l.run(first, l.alone)
 	}
@@ -92,7 +92,7 @@ func (l *live) run(last *view, alone <-chan struct{}) {
 		case <-alone:
 			return
 		}
-		v := newView(l.look(liveRows), last)
+		v := newView(l.snapshot(liveRows), last)
 		l.publish(v.event(), !v.same(last), alone)
 		last = v
 	}

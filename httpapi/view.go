@@ -133,10 +133,10 @@ func newExchangeRow(x *pipe.Exchange) exchangeRow {
 }
 
 // rate sets the rate of an exchange that has written that many bytes in that time and, if its length is known, its
-// progress and the time left. A time below lookEvery counts as lookEvery, so that the rate of a new exchange is not
+// progress and the time left. A time below snapshotEvery counts as snapshotEvery, so that the rate of a new exchange is not
 // extrapolated from a moment.
 func (row *exchangeRow) rate(bytes int64, in time.Duration) {
-	perSecond := float64(bytes) / max(in, lookEvery).Seconds()
+	perSecond := float64(bytes) / max(in, snapshotEvery).Seconds()
 	row.BytesPerSecond = int64(perSecond)
 	row.Progress, row.RemainingMs = unknown, unknown
 	if row.Length <= 0 {
