@@ -202,8 +202,8 @@ func firstTerminal(outputs ...io.Writer) io.Writer {
 	return nil
 }
 
-// announce shows what to open. A terminal, if there is one, shows the audit key too; the log must not contain it, since
-// others may read the log. With a secret there is no key.
+// announce shows which addresses to open. A terminal, if there is one, shows the audit key too; the server's log output
+// must not contain it, since others may read that. With a secret there is no key.
 func announce(c *cli.Config, logger *slog.Logger, addr net.Addr, key string, terminal io.Writer) {
 	url := baseURL(c.Host, addr)
 	switch {
