@@ -83,7 +83,7 @@ export class End {
 
 	#set(control) {
 		this.#control = control;
-		// The button stays in the focus order, or whoever works by keyboard would lose their place.
+		// The button stays in the focus order, so that a keyboard user does not lose the place.
 		this.go.setAttribute('aria-disabled', this.busy);
 		if (!this.busy && document.activeElement === this.cancel) {
 			this.go.focus();

@@ -1,4 +1,4 @@
-// Names of channels, as the address holds them behind its #, and names of files.
+// Names of channels, which the address has after its #, and names of files.
 
 // What the server accepts as a name (pipe/key.go).
 const allowed = /^(?!\.{1,2}$)[A-Za-z0-9\-._~!$&'()*+,;=:@]{1,255}$/;
