@@ -30,8 +30,8 @@ type Query struct {
 	Within time.Duration // for a summary; 0: not given
 }
 
-// FilterNames returns the parameters that ParseFilter takes for a kind of rows.
-func FilterNames(k *store.Kind) []string { return slices.Concat(k.Filters, []string{"from", "to"}) }
+// filterNames returns the parameters that ParseFilter takes for a kind of rows.
+func filterNames(k *store.Kind) []string { return slices.Concat(k.Filters, []string{"from", "to"}) }
 
 // ParseFilter reads a filter. Times such as 24h are before now. Its error is one line that names the parameter.
 func ParseFilter(k *store.Kind, parameters url.Values, now time.Time) (store.Filter, error) {
@@ -42,7 +42,7 @@ func ParseFilter(k *store.Kind, parameters url.Values, now time.Time) (store.Fil
 // ParseQuery reads a filter, and those of the parameters limit, cursor and within that more names. Each parameter may
 // be given once.
 func ParseQuery(k *store.Kind, parameters url.Values, more []string, now time.Time) (Query, error) {
-	names := slices.Concat(FilterNames(k), more)
+	names := slices.Concat(filterNames(k), more)
 	q := Query{Kind: k}
 	for _, name := range slices.Sorted(maps.Keys(parameters)) {
 		values := parameters[name]

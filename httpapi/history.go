@@ -17,7 +17,7 @@ import (
 	"httpipe/store"
 )
 
-// The defaults of a question.
+// What a question has unless the client says otherwise.
 const (
 	defaultLimit  = 100                   // rows of a page
 	defaultWithin = 50 * time.Millisecond // for a summary
@@ -46,7 +46,7 @@ func (h *history) asks(k *store.Kind, more []string, answer func(w http.Response
 			r.Refuse(w, noLog)
 			return
 		}
-		query, err := url.ParseQuery(r.URL.RawQuery) // and not URL.Query, which silently drops what it cannot read
+		query, err := url.ParseQuery(r.URL.RawQuery) // URL.Query would silently drop what it cannot parse
 		if err != nil {
 			err = errors.New("the query cannot be parsed")
 		}
@@ -102,7 +102,7 @@ func (h *history) stream(w http.ResponseWriter, r *request, f audit.Format, q au
 	case !out.begun:
 		h.unreadable(w, r, err)
 	default:
-		relay.Abort() // so that the client does not take the rows for all
+		relay.Abort() // so that the client does not take it for whole
 	}
 }
 

@@ -12,21 +12,21 @@ import (
 )
 
 const (
-	// snapshotEvery is how often run takes a snapshot of the broker, for all viewers.
+	// snapshotEvery is how often a snapshot of the broker is taken for all viewers.
 	snapshotEvery = time.Second
-	// liveRows is how many of the waiting requests, and of the running exchanges, a view shows at most.
+	// liveRows is the most waiting requests, and the most running exchanges, that are shown.
 	liveRows = 1000
-	// maxViewers bounds the viewers, whose connections relay nothing.
+	// maxViewers bounds the connections that are open for viewers.
 	maxViewers = 100
-	// keepAlive is the longest time for which a viewer is sent nothing: proxies close silent connections.
+	// keepAlive is the longest time without data on a viewer's connection, so that no proxy closes it as dead.
 	keepAlive = 15 * time.Second
-	// viewerPatience is how long a write to a viewer may block before the viewer is dropped.
+	// viewerPatience is how long a viewer may not read what it is sent, before its connection is closed.
 	viewerPatience = 10 * time.Second
 )
 
-// A live shows the waiting requests and the running exchanges to viewers. While there are viewers, one goroutine takes
-// a snapshot once a second and makes one event of it for all of them. The goroutine of each viewer sends the newest
-// event if it differs from the one before. A slow viewer misses events, and delays no other viewer.
+// A live is the live view: it shows waiting requests and running exchanges to viewers. While there are viewers, one
+// goroutine takes a snapshot each second for all of them and makes one event of it. The handler of each viewer sends the
+// newest event if it differs from the last one, so a slow viewer skips events, and delays no other.
 type live struct {
 	snapshot func(limit int) pipe.Snapshot
 	every    time.Duration // snapshotEvery, unless a test changes it
@@ -34,14 +34,14 @@ type live struct {
 
 	bodyTimeout time.Duration // for the body of a GET
 
-	ctx  context.Context // done when all viewers must leave, and no more may join
-	stop func()          // ends ctx
+	ctx  context.Context // done when the viewers must be disconnected
+	stop func()          // disconnects them, and admits no more
 
 	mu      sync.Mutex // guards the rest
 	viewers int
 	event   []byte        // the newest event, as it is sent
-	news    chan struct{} // closed when event shows something new, and then replaced
-	alone   chan struct{} // closed when the last viewer has left; replaced when the next one joins
+	news    chan struct{} // closed, and replaced, when event shows something new
+	alone   chan struct{} // closed when the last viewer has left; the next first viewer gets another one
 }
 
 func newLive(snapshot func(limit int) pipe.Snapshot) *live {
@@ -50,10 +50,10 @@ func newLive(snapshot func(limit int) pipe.Snapshot) *live {
 	return l
 }
 
-// silence is what a viewer is sent while nothing is new: a comment, which it ignores.
+// silence is sent while nothing is new: a comment, which the viewer ignores.
 var silence = []byte(": nothing new\n\n")
 
-// join counts one more viewer, which must call leave, or returns why there can be no more.
+// join admits one more viewer, which must leave, or returns why it cannot.
 func (l *live) join() *reply.Error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -82,7 +82,7 @@ func (l *live) leave() {
 	}
 }
 
-// run takes a snapshot at each tick and publishes it, until alone is closed.
+// run takes snapshots until alone is closed.
 func (l *live) run(last *view, alone <-chan struct{}) {
 	tick := time.NewTicker(l.every)
 	defer tick.Stop()
@@ -98,8 +98,8 @@ func (l *live) run(last *view, alone <-chan struct{}) {
 	}
 }
 
-// publish makes event the newest one, and wakes all viewers if it is news. A viewer that joins later begins with it. If
-// alone has been closed meanwhile, publish does nothing: another run may have begun.
+// publish makes event the newest, and wakes all viewers if it is news. A viewer that joins later gets it anyway. If alone is
+// closed in the meantime, publish does nothing: another run may have begun.
 func (l *live) publish(event []byte, news bool, alone <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -113,14 +113,14 @@ func (l *live) publish(event []byte, news bool, alone <-chan struct{}) {
 	}
 }
 
-// newest returns the newest event, and a channel that is closed when there is something new.
+// newest returns the newest event, and a channel that is closed when there is a newer one.
 func (l *live) newest() ([]byte, <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.event, l.news
 }
 
-// show sends a viewer the newest event and each later one that is news, until ctx is done or sending fails.
+// show sends events to a viewer until ctx is done or sending fails.
 func (l *live) show(ctx context.Context, send func([]byte) error) {
 	event, news := l.newest()
 	for send(event) == nil {
@@ -150,7 +150,7 @@ func (l *live) serve(w http.ResponseWriter, r *request) {
 	ctx, done := context.WithCancel(l.ctx)
 	defer done()
 	defer r.OnHangUp(done)()
-	// When ctx is done, end a write that waits for a viewer that is not reading.
+	// Do not wait for a viewer that is not reading.
 	defer context.AfterFunc(ctx, func() { control.SetWriteDeadline(time.Unix(1, 0)) })()
 
 	h := w.Header()

@@ -8,11 +8,11 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// clientsKnown bounds the memory for clients' rates. The client whose last request is oldest is forgotten first. By
-// then it would have its full rate again, unless very many clients come at once.
+// clientsKnown bounds the memory for the rates of clients. The client whose last request is the oldest is forgotten first.
+// Unless very many clients are active at once, it would have its full rate again by then.
 const clientsKnown = 1 << 16
 
-// rates limits how many requests a minute each client may make.
+// rates limit how many requests each client may send in a minute.
 type rates struct {
 	perMinute int
 
@@ -32,7 +32,7 @@ func newRates(perMinute int) *rates {
 	return &rates{perMinute: perMinute, clients: clients}
 }
 
-// count counts a request of the client if it is allowed, and returns 0. Otherwise it returns after which delay the
+// count counts a request of the client if it is allowed, and returns 0. Otherwise it returns the delay after which the
 // client's next request is allowed.
 func (r *rates) count(client string, now time.Time) (delay time.Duration) {
 	if r == nil {

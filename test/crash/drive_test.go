@@ -26,7 +26,7 @@ import (
 // one, so only what came through that one's descriptor is dropped.)
 //
 // The -shm file is not modelled. It is memory that processes share, and SQLite makes it anew from the
-// -wal when the first of them opens the log.
+// -wal when the first of them opens the log. The file of the audit key is not part of the log.
 type drive struct {
 	log   string // the path of the audit log; the others' begin with it
 	root  inode  // the directory
@@ -121,7 +121,7 @@ func (d *drive) concerns(e event) bool {
 	if strings.Contains(e.call, "write") || strings.Contains(e.call, "send") {
 		where = e.file() // what follows is data
 	}
-	return strings.Contains(where, d.log) && !strings.Contains(where, d.log+"-shm")
+	return strings.Contains(where, d.log) && !strings.Contains(where, d.log+"-shm") && !strings.Contains(where, d.log+".key")
 }
 
 func (d *drive) change(e event, c change) error {
@@ -145,7 +145,7 @@ func (d *drive) file(e event) (*inode, error) {
 		return &d.root, nil
 	}
 	f := d.names[path]
-	if f == nil && strings.HasPrefix(path, d.log) && !strings.Contains(e.args, "(deleted)") {
+	if f == nil && strings.HasPrefix(path, d.log) && !strings.HasPrefix(path, d.log+".key") && !strings.Contains(e.args, "(deleted)") {
 		return nil, fmt.Errorf("%s of a file that was never opened: %.200s", e.call, e.args)
 	}
 	return f, nil
