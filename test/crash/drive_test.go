@@ -115,13 +115,13 @@ func (d *drive) see(e event) error {
 	return nil
 }
 
-// concerns reports whether the call is about a file of the log.
+// concerns reports whether the call is about a file of the log. The audit key beside it is not part of the log.
 func (d *drive) concerns(e event) bool {
 	where := e.args
 	if strings.Contains(e.call, "write") || strings.Contains(e.call, "send") {
 		where = e.file() // what follows is data
 	}
-	return strings.Contains(where, d.log) && !strings.Contains(where, d.log+"-shm")
+	return strings.Contains(where, d.log) && !strings.Contains(where, d.log+"-shm") && !strings.Contains(where, d.log+".key")
 }
 
 func (d *drive) change(e event, c change) error {
