@@ -145,7 +145,7 @@ func (d *drive) file(e event) (*inode, error) {
 		return &d.root, nil
 	}
 	f := d.names[path]
-	if f == nil && strings.HasPrefix(path, d.log) && !strings.Contains(e.args, "(deleted)") {
+	if f == nil && strings.HasPrefix(path, d.log) && d.concerns(e) && !strings.Contains(e.args, "(deleted)") {
 		return nil, fmt.Errorf("%s of a file that was never opened: %.200s", e.call, e.args)
 	}
 	return f, nil
