@@ -6,7 +6,13 @@
 //	curl -d hello  http://localhost:3000/channels/demo/hello     # waits
 //	curl           http://localhost:3000/channels/demo/hello     # prints hello; both return
 //
-// This package starts and stops the relay; see serve.go. The other packages, from the outside in:
+// This package starts and stops the relay:
+//
+//	serve.go    from the options to a listening server, and what happens on SIGTERM
+//	guard.go    the access.Guard that the options call for
+//	metrics.go  the separate listener for scrapes
+//
+// The other packages, from the outside in:
 //
 //	cli         the command line
 //	process     the operating system's process: user, files, memory
@@ -19,6 +25,7 @@
 //	metrics     counters for Prometheus
 //	store       the audit log, in SQLite; migrations has its schema
 //	pipe        the core: it matches producers with consumers and decides how an exchange ends
+//	test        tests of the whole program; test/README.md lists them, scripts/ runs them
 package main
 
 import (
@@ -39,8 +46,8 @@ func main() {
 	os.Exit(cli.ExitCode(err))
 }
 
-// run is the program: it runs the command that args call for and returns when that is done, which for the relay is
-// after a SIGTERM or SIGINT, or when ctx is done. Its error is one line.
+// run runs the command that args name, and returns when it is done. The relay is done after a SIGTERM or SIGINT, or
+// when ctx is done. The error is one line.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return cli.Program{Version: buildVersion(), Stdout: stdout, Stderr: stderr, Serve: serve}.Run(ctx, args)
 }

@@ -11,12 +11,12 @@ import (
 	"httpipe/reply"
 )
 
-// failuresPerMinute is how many wrong tokens of one client are judged in a minute. After that, only tokens that were
-// accepted before are judged: so a client cannot guess tokens, and cannot lock out others that share its address.
+// failuresPerMinute is how many wrong tokens of one client are checked in a minute. After that, only tokens that were
+// accepted before are checked: so a client cannot guess tokens, and cannot lock out others that share its address.
 const failuresPerMinute = 30
 
-// The values of WWW-Authenticate. They do not offer Basic: a browser would ask for a password, keep it, and send it with
-// every request that any page makes it send, and a GET consumes a message.
+// The values of WWW-Authenticate. They do not offer Basic: a browser would ask for a password, keep it, and add it to
+// every request to this server, even one that another site's page triggers, and a GET consumes a message.
 const (
 	challenge        = `Bearer realm="httpipe"`
 	challengeInvalid = challenge + `, error="invalid_token"`
@@ -126,23 +126,23 @@ func (g *gate) denial(why error, p access.Permission, key pipe.Key) *reply.Error
 	case access.NoToken:
 		f.Challenge = challenge
 		if open {
-			f.Text = what + " takes the audit key; " + howToGetKey
+			f.Text = what + " needs the audit key; " + howToGetKey
 			break
 		}
-		f.Text = what + " takes a token; send one as Authorization: Bearer, or by curl -u :TOKEN"
+		f.Text = what + " needs a token; send one as Authorization: Bearer, or by curl -u :TOKEN"
 	case access.NotGranted:
 		f = reply.Error{Status: http.StatusForbidden, Code: reply.CodeForbidden, Text: "the token is not for " + what}
 	case access.SeveralTokens:
-		f.Text = what + ": several tokens came, and which of them counts should not be a guess"
+		f.Text = what + ": the request has several tokens; send exactly one"
 	case access.Expired:
 		f.Text = what + ": the token has expired"
 	case access.NotYetValid:
 		f.Text = what + ": the token is not valid yet"
 	case access.Critical:
-		f.Text = what + ": the token has crit in its header, and with it asks for an extension that is not known here"
+		f.Text = what + ": the token's header has crit, which requires an extension that this server does not have"
 	case access.WrongSignature:
 		if open {
-			f.Text = what + ": what came is not the audit key; " + howToGetKey
+			f.Text = what + ": the credential is not the audit key; " + howToGetKey
 			break
 		}
 		f.Text = what + ": the token is not signed with this server's secret"
@@ -150,12 +150,12 @@ func (g *gate) denial(why error, p access.Permission, key pipe.Key) *reply.Error
 		f = reply.Error{Status: http.StatusTooManyRequests, Code: string(pipe.Refused), RetryAfter: 60 / failuresPerMinute,
 			Text: fmt.Sprintf("more than %d wrong tokens a minute came from your address", failuresPerMinute)}
 	default:
-		f.Text = what + ": what came is no token; it is empty, cut off or something else"
+		f.Text = what + ": the credential is not a token: it is empty, truncated or something else"
 	}
 	return f.To(roleOf(p))
 }
 
-// roleOf returns the role of those who use a permission, "" if they have none.
+// roleOf returns the role of a client that uses the permission, or "" if it has none.
 func roleOf(p access.Permission) pipe.Role {
 	switch p {
 	case access.Produce:

@@ -20,7 +20,7 @@ import (
 func TestOddCredentials(t *testing.T) {
 	t.Parallel()
 	token := sign(t, secret, "consume:n/*")
-	const several, malformed, fine = "several tokens", "no token", ""
+	const several, malformed, fine = "several tokens", "not a token", ""
 	for _, test := range []struct {
 		query   string
 		headers []string
@@ -58,9 +58,9 @@ func TestOddCredentials(t *testing.T) {
 		{"&token=%zz", nil, malformed},
 		{"&token=%00", nil, malformed},
 		{"&token=x" + token, nil, malformed},
-		{"&TOKEN=" + token, nil, "takes a token"},
-		{"&x=token=" + token, nil, "takes a token"},
-		{"&tokens=" + token, nil, "takes a token"},
+		{"&TOKEN=" + token, nil, "needs a token"},
+		{"&x=token=" + token, nil, "needs a token"},
+		{"&tokens=" + token, nil, "needs a token"},
 	} {
 		r := start(t, guarded(t))
 		a := r.dial().Get(here+"?wait=0"+test.query, test.headers...).Answer()

@@ -45,7 +45,7 @@ func (l *limits) overPlainHTTP(r *request) *reply.Error {
 	}
 	return l.refuse(r, "require-https", reply.Error{
 		Status: http.StatusForbidden, Code: reply.CodeHTTPSRequired,
-		Text: "this server takes https only: write https:// in the URL (it does not redirect, which would turn a POST into a GET)",
+		Text: "this server accepts https only: write https:// in the URL (it does not redirect, which would turn a POST into a GET)",
 	})
 }
 

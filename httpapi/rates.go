@@ -8,11 +8,11 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// clientsKnown bounds the memory for clients' rates. Those who have not come for longest are forgotten
-// first, and would have their full rate again by then, unless there are very many at once.
+// clientsKnown bounds the memory for the rates of clients. The client whose last request is the oldest is forgotten first.
+// Unless very many clients are active at once, it would have its full rate again by then.
 const clientsKnown = 1 << 16
 
-// rates counts each client's requests.
+// rates limit how many requests each client may send in a minute.
 type rates struct {
 	perMinute int
 

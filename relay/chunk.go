@@ -11,12 +11,12 @@ import (
 const (
 	// maxChunkLine bounds a chunk's size line with its extensions, and a line of the trailer.
 	maxChunkLine = 4 << 10
-	// chunkBuffer is what a chunkReader reads at once of a fast stream. Chunks end where they like, so without a buffer
-	// that holds some of them each would take a read, and a write, of its own.
+	// chunkBuffer is how much a chunkReader reads at once from a fast stream. Chunks can be small, and without a buffer for
+	// several of them each would cost a read and a write.
 	chunkBuffer = 256 << 10
-	// fastRead is how large a read is that only fast streams ask for.
+	// fastRead is the size of a read that only fast streams ask for.
 	fastRead = 64 << 10
-	// maxTrailer bounds the lines after the last chunk, of which nothing is used.
+	// maxTrailer bounds the lines after the last chunk, which are dropped.
 	maxTrailer = 64
 )
 
@@ -27,8 +27,8 @@ var (
 	errTrailer   = errors.New("malformed chunked encoding: the trailer is too long")
 )
 
-// A chunkReader reads a chunked body (RFC 9112, section 7.1), and returns what there is rather than wait
-// for more of it. Its errors are sticky; a body that ends early is io.ErrUnexpectedEOF.
+// A chunkReader reads a chunked body (RFC 9112, section 7.1). It returns the bytes that have arrived, and does not wait for
+// more of them. Its errors are sticky. A body that ends early is io.ErrUnexpectedEOF.
 type chunkReader struct {
 	r     *bufio.Reader
 	left  uint64 // bytes of the current chunk that have not been read

@@ -28,8 +28,8 @@ type (
 )
 
 var (
-	length, chunk     = rawhttp.Length, rawhttp.Chunk
-	reads, eventually = rawhttp.Reads, rawhttp.Eventually
+	length, chunk = rawhttp.Length, rawhttp.Chunk
+	reads         = rawhttp.Reads
 )
 
 const (

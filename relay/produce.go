@@ -10,7 +10,7 @@ import (
 	"httpipe/reply"
 )
 
-// past is a deadline that makes a blocked Read or Write return at once.
+// past is a deadline that is over: it makes a blocked Read or Write return at once.
 var past = time.Unix(1, 0)
 
 // Produce sends the body of r to one consumer and answers r when the exchange has ended.
@@ -19,11 +19,11 @@ func (l *Relay) Produce(w http.ResponseWriter, r *Request) {
 		l.send(w, r)
 		return
 	}
-	l.takenOver.Add(1) // before net/http forgets the connection, or Shutdown could miss it
+	l.takenOver.Add(1) // before net/http forgets the connection, or Answered could miss it
 	defer l.takenOver.Done()
 	taken, err := takeOver(w, r)
 	if err != nil {
-		panic(err) // it was HTTP/1.1, of which any request can be taken over once
+		panic(err) // any HTTP/1.1 request can be taken over once
 	}
 	defer taken.close()
 	l.send(taken, r)
@@ -57,9 +57,9 @@ func (l *Relay) send(w http.ResponseWriter, r *Request) {
 	}
 	e = reply.ForRequest(request, outcome)
 	if outcome == pipe.ProducerLeft {
-		e.Text = source.complaint(e.Text)
+		e.Text = source.explain(e.Text)
 		if exchange == nil {
-			e.Code = reply.CodeBadRequest // no consumer was involved, so to the client it is just that
+			e.Code = reply.CodeBadRequest // no consumer was involved
 		}
 	}
 	if request.BodyRead() {

@@ -10,19 +10,18 @@ import (
 	"time"
 )
 
-// net/http's reader of chunked bodies returns when a chunk has ended or the caller's buffer is full, and
-// not before: of a chunk whose second half is late it holds the first half back. A relay must not, so a
-// producer that sends chunks is taken over from net/http, body and response. Its connection is closed
-// after the response, which is what that costs.
+// net/http's reader of chunked bodies returns only when a chunk has ended or the caller's buffer is full. If the second
+// half of a chunk is late, it holds the first half back, which a relay must not do. So a request with a chunked body is
+// taken over from net/http, body and response. The price is that its connection is closed after the response.
 
-// takesOver reports whether the body of r has to be read by us. Where connections are not watched it is
-// net/http that notices a client that hung up, so there it keeps them.
+// takesOver reports whether r must be taken over. Where connections are not watched, only net/http notices a client that
+// hangs up, so it keeps all requests.
 func takesOver(r *Request) bool {
 	return len(r.TransferEncoding) > 0 && r.ProtoAtLeast(1, 1) && r.Conn != nil && r.Conn.watcher.works()
 }
 
-// A takenOver is the response to a request that was taken over, as an http.ResponseWriter. Owned by the
-// handler's goroutine, but for SetReadDeadline.
+// A takenOver is the http.ResponseWriter of a request that was taken over. It is owned by the handler's goroutine, except
+// for SetReadDeadline.
 type takenOver struct {
 	conn   net.Conn
 	header http.Header
@@ -31,7 +30,7 @@ type takenOver struct {
 	sent   bool
 }
 
-// takeOver takes w and r, which it changes, over from net/http. The caller must close what it returns.
+// takeOver takes w and r over from net/http, and changes the body of r. The caller must close what it returns.
 func takeOver(w http.ResponseWriter, r *Request) (*takenOver, error) {
 	conn, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -40,7 +39,7 @@ func takeOver(w http.ResponseWriter, r *Request) (*takenOver, error) {
 	t := &takenOver{conn: conn, header: w.Header()}
 	body := io.Reader(&chunkReader{r: buffered.Reader})
 	if r.Header.Get("Expect") != "" {
-		body = &askingReader{r: body, ask: func() { t.WriteHeader(http.StatusContinue) }}
+		body = &continueReader{r: body, ask: func() { t.WriteHeader(http.StatusContinue) }}
 	}
 	r.Body = io.NopCloser(body)
 	return t, nil
@@ -48,7 +47,7 @@ func takeOver(w http.ResponseWriter, r *Request) (*takenOver, error) {
 
 func (t *takenOver) Header() http.Header { return t.header }
 
-// WriteHeader sends an interim status at once, and keeps a final one for the rest of the response.
+// WriteHeader sends an interim status at once, and keeps a final one for FlushError.
 func (t *takenOver) WriteHeader(status int) {
 	if status >= 200 {
 		t.status = status
@@ -60,7 +59,7 @@ func (t *takenOver) WriteHeader(status int) {
 // Write keeps p for FlushError: responses to producers are short.
 func (t *takenOver) Write(p []byte) (int, error) { return t.body.Write(p) }
 
-// FlushError sends the response, of which that was all.
+// FlushError sends the response. Nothing can be added to it later.
 func (t *takenOver) FlushError() error {
 	if t.sent {
 		return nil
@@ -87,19 +86,19 @@ func (t *takenOver) FlushError() error {
 	return out.Flush()
 }
 
-// SetReadDeadline makes http.ResponseController's work; it may be called from any goroutine.
+// SetReadDeadline is called by http.ResponseController. It may be called from any goroutine.
 func (t *takenOver) SetReadDeadline(at time.Time) error { return t.conn.SetReadDeadline(at) }
 
-// close closes the connection. What has not been flushed by then is not sent.
+// close closes the connection. A response that has not been flushed is not sent.
 func (t *takenOver) close() { t.conn.Close() }
 
-// An askingReader asks the client for its body, which it has announced only, before it is first read.
-type askingReader struct {
+// A continueReader asks for the body (100 Continue) when it is first read, since the client waits for that.
+type continueReader struct {
 	r   io.Reader
-	ask func() // nil when it has been asked
+	ask func() // nil once it was called
 }
 
-func (a *askingReader) Read(p []byte) (int, error) {
+func (a *continueReader) Read(p []byte) (int, error) {
 	if a.ask != nil {
 		a.ask()
 		a.ask = nil

@@ -20,7 +20,8 @@
 //	  │   the writer, a single goroutine, takes the whole queue as a batch (writer.go)
 //	  ▼
 //	BEGIN IMMEDIATE, then take the rows, INSERT, check the files, COMMIT with fsync
-//	  │   one transaction per batch: all rows that arrive during one fsync share the next
+//	  │   one transaction per batch: all rows that arrive during one fsync share the next;
+//	  │   SQLite calls fsync, because session.go sets synchronous=FULL
 //	  ▼
 //	check the files again (tampering.go)
 //	  │

@@ -7,6 +7,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"github.com/mattn/go-sqlite3"
 )
 
 // Limits are the limits that tests may lower. A zero field keeps the standard value.
@@ -22,6 +24,7 @@ type Limits struct {
 func OpenWith(cfg Config, lower Limits) (*Log, error) {
 	l := standardLimits
 	l.backoffMin, l.backoffMax, l.idleInterval = 5*time.Millisecond, 20*time.Millisecond, 20*time.Millisecond
+	l.walInterval, l.walIdle = 2*time.Millisecond, 200*time.Millisecond
 	l.outageBusyTimeout = 10 * time.Millisecond
 	l.blockSize = 7 // small enough for each test to have some blocks
 	if lower.Commit != 0 {
@@ -43,7 +46,7 @@ func OpenWith(cfg Config, lower Limits) (*Log, error) {
 		l.walCheckpointSize = lower.WALCheck
 	}
 	if lower.WALReset != 0 {
-		l.walTruncateSize = lower.WALReset
+		l.walRestartSize = lower.WALReset
 	}
 	if lower.Backoff != 0 {
 		l.backoffMin, l.backoffMax = lower.Backoff, lower.Backoff
@@ -57,6 +60,13 @@ func OpenWith(cfg Config, lower Limits) (*Log, error) {
 		}
 	}
 	return open(cfg, l)
+}
+
+// FailCheckpoint acts as if a checkpoint of the checkpointer had met an I/O error. It must not be called during
+// an outage.
+func (l *Log) FailCheckpoint() {
+	var err error = sqlite3.Error{Code: sqlite3.ErrIoErr}
+	l.session.ioError.Store(&err)
 }
 
 // StandardBlock is the standard number of exchanges in a block.

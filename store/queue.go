@@ -47,13 +47,13 @@ func (l *Log) add(r *row) *Commit {
 func (l *Log) admitLocked(r *row) error {
 	err := l.roomLocked(r.entry)
 	switch e := r.entry.(type) {
-	case Life:
+	case *Life:
 		if err != nil {
 			l.beginningLost[key{life: e.ID}] = true
 			return err
 		}
 		l.openLives++
-	case LifeEnd:
+	case *LifeEnd:
 		if k := (key{life: e.ID}); l.beginningLost[k] {
 			delete(l.beginningLost, k)
 			return fmt.Errorf("audit log %s: the opening of channel life %d was lost, so its closing is lost too", l.file.path, e.ID)
@@ -61,13 +61,13 @@ func (l *Log) admitLocked(r *row) error {
 		if err == nil {
 			l.openLives--
 		}
-	case Match:
+	case *Match:
 		if err != nil {
 			l.beginningLost[key{exchange: e.ID}] = true
 			return err
 		}
 		l.running[e.ID] = true
-	case ExchangeEnd:
+	case *ExchangeEnd:
 		if k := (key{exchange: e.ID}); l.beginningLost[k] {
 			delete(l.beginningLost, k)
 			return fmt.Errorf("audit log %s: the beginning of exchange %s was lost, so its ending is lost too", l.file.path, e.ID)
@@ -75,10 +75,9 @@ func (l *Log) admitLocked(r *row) error {
 		if err == nil {
 			delete(l.running, e.ID)
 		}
-	case numberedRequest:
+	case *numberedRequest:
 		l.requests++
 		e.number = l.requests
-		r.entry = e
 	}
 	return err
 }
@@ -90,7 +89,7 @@ func (l *Log) roomLocked(entry any) error {
 		return errClosed
 	}
 	room := l.limits.maxRows
-	if _, ok := entry.(numberedRequest); ok {
+	if _, ok := entry.(*numberedRequest); ok {
 		room /= 2
 	}
 	if len(l.batch)+len(l.queue) >= room {

@@ -187,7 +187,7 @@ func (s *session) checkFiles() error {
 		return err
 	}
 	if wal.Size() < s.walSize {
-		if err := s.checkWALSize(wal.Size()); err != nil {
+		if err := s.checkShrunkWAL(wal.Size()); err != nil {
 			return err
 		}
 	}
@@ -212,24 +212,31 @@ func (s *session) checkSideFile(suffix string, was fs.FileInfo) (fs.FileInfo, er
 	return info, nil
 }
 
-// checkWALSize returns an error if the WAL has shrunk and lacks commits. A checkpoint, even by another program,
-// may empty it. The query uses the checkpointer's connection, because the writer's may be in a transaction.
-func (s *session) checkWALSize(size int64) error {
-	var busy bool
-	var frames, done int64
-	if err := s.checkpointer.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint(NOOP)").Scan(&busy, &frames, &done); err != nil {
+// checkShrunkWAL returns an error if the WAL, which has become smaller, lacks commits. A checkpoint, even by
+// another program, may truncate it. So may another program cut off old frames behind those in use. The size does
+// not tell: a commit in between would have made the file grow again, with a hole before it.
+//
+// The WAL is read before SQLite is asked how much of it is in use: a checkpoint in between leaves nothing in use.
+// The question is asked on the checkpointer's connection, because the writer's may be in a transaction.
+func (s *session) checkShrunkWAL(size int64) error {
+	whole, err := s.file.wholeFrames()
+	if err != nil {
 		return err
 	}
-	if frames > 0 && size < walHeader+frames*(walFrame+pageSize) {
+	wal, err := checkpoint(s.checkpointer, "NOOP")
+	if err != nil {
+		return err
+	}
+	if wal.frames > whole {
 		return s.file.markDamaged(fmt.Sprintf("its -wal was truncated by another program (it had %d bytes and now has %d), and its newest records are lost", s.walSize, size))
 	}
 	return nil
 }
 
-// end ends a session. It makes sure that what was committed reaches the file, unless another program has
-// changed that file. In that case nothing more is written to it, and the connections stay open, because SQLite
-// would write on closing them.
-func (s *session) end(busy time.Duration) error {
+// end ends a session, because of an error unless cause is nil. It makes sure that what was committed reaches the
+// file, unless another program has changed that file. In that case nothing more is written to it, and the
+// connections stay open, because SQLite would write on closing them.
+func (s *session) end(cause error, busy time.Duration) error {
 	var lost sideFileLost
 	switch err := s.checkFiles(); {
 	case s.file.damaged() != nil:
@@ -243,7 +250,10 @@ func (s *session) end(busy time.Duration) error {
 		s.setBusyTimeout(busy)
 		err = s.tryTruncateWAL()
 		return errors.Join(err, s.close())
-	default:
-		return s.close()
 	}
+	var err error
+	if code, _ := sqliteCode(cause); code == sqlite3.ErrIoErr {
+		err = s.keepWAL()
+	}
+	return errors.Join(err, s.close())
 }

@@ -329,7 +329,7 @@ func TestAuditPageToken(t *testing.T) {
 	s.rows["exchanges"] = exchanged(3)
 	s.answerWith(deny)
 	tab := visitAt(t, s.url).open("/audit#namespace=v1")
-	tab.shows("#access-why", "Audit on any channel takes a token; send one as Authorization: Bearer, or by curl -u :TOKEN.")
+	tab.shows("#access-why", "Audit on any channel needs a token; send one as Authorization: Bearer, or by curl -u :TOKEN.")
 	tab.wait("document.activeElement === document.querySelector('#token')")
 	use := func(token string) {
 		t.Helper()
@@ -354,7 +354,7 @@ func TestAuditPageToken(t *testing.T) {
 			t.Errorf("the token is in %s", shown)
 		}
 	}
-	visitAt(t, s.url).open("/audit").shows("#access-why", "Audit on any channel takes a token; send one as Authorization: Bearer, or by curl -u :TOKEN.")
+	visitAt(t, s.url).open("/audit").shows("#access-why", "Audit on any channel needs a token; send one as Authorization: Bearer, or by curl -u :TOKEN.")
 }
 
 // deny answers as a server does to whom has no token, or the wrong one.
@@ -362,7 +362,7 @@ func deny(w http.ResponseWriter, r *http.Request) bool {
 	if r.Header.Get("Authorization") == "Bearer right" {
 		return false
 	}
-	status, code, why := http.StatusUnauthorized, "unauthorized", "audit on any channel takes a token; send one as Authorization: Bearer, or by curl -u :TOKEN"
+	status, code, why := http.StatusUnauthorized, "unauthorized", "audit on any channel needs a token; send one as Authorization: Bearer, or by curl -u :TOKEN"
 	if r.Header.Get("Authorization") != "" {
 		status, code, why = http.StatusForbidden, "forbidden", "the token is not for audit on any channel"
 	}

@@ -163,11 +163,11 @@ func TestPageToken(t *testing.T) {
 	}
 	path, _ := fileOf(t, "large", 40<<20)
 	tab.send(path)
-	tab.told("#send", "Not delivered", "This server asks for an access token. It says: produce on v1/c takes a token; send one as Authorization: Bearer, or by curl -u :TOKEN.")
+	tab.told("#send", "Not delivered", "This server asks for an access token. It says: produce on v1/c needs a token; send one as Authorization: Bearer, or by curl -u :TOKEN.")
 	tab.wait("document.activeElement === document.querySelector('#token')")
 	tab.click("#no-file")
 	tab.click("#receive .go")
-	tab.told("#receive", "Nothing received", "This server asks for an access token. It says: consume on v1/c takes a token; send one as Authorization: Bearer, or by curl -u :TOKEN.")
+	tab.told("#receive", "Nothing received", "This server asks for an access token. It says: consume on v1/c needs a token; send one as Authorization: Bearer, or by curl -u :TOKEN.")
 
 	tab.fill("#token", wrong)
 	tab.sendText("hello")

@@ -26,7 +26,7 @@ import (
 // one, so only what came through that one's descriptor is dropped.)
 //
 // The -shm file is not modelled. It is memory that processes share, and SQLite makes it anew from the
-// -wal when the first of them opens the log.
+// -wal when the first of them opens the log. The file of the audit key is not part of the log.
 type drive struct {
 	log   string // the path of the audit log; the others' begin with it
 	root  inode  // the directory
@@ -115,7 +115,7 @@ func (d *drive) see(e event) error {
 	return nil
 }
 
-// concerns reports whether the call is about a file of the log. The audit key beside it is not part of the log.
+// concerns reports whether the call is about a file of the log.
 func (d *drive) concerns(e event) bool {
 	where := e.args
 	if strings.Contains(e.call, "write") || strings.Contains(e.call, "send") {
@@ -145,7 +145,7 @@ func (d *drive) file(e event) (*inode, error) {
 		return &d.root, nil
 	}
 	f := d.names[path]
-	if f == nil && strings.HasPrefix(path, d.log) && d.concerns(e) && !strings.Contains(e.args, "(deleted)") {
+	if f == nil && strings.HasPrefix(path, d.log) && !strings.HasPrefix(path, d.log+".key") && !strings.Contains(e.args, "(deleted)") {
 		return nil, fmt.Errorf("%s of a file that was never opened: %.200s", e.call, e.args)
 	}
 	return f, nil

@@ -86,7 +86,7 @@ func TestAuditKeyCommand(t *testing.T) {
 			t.Fatal(err)
 		}
 		code, output := kit.Execute(t, dir, append([]string{path}, args...)...)
-		want := "httpipe: audit key " + dir + "/httpipe.db.key: the file is empty; remove it, and the server makes a new one when it starts\n"
+		want := "httpipe: audit key " + dir + "/httpipe.db.key: the file is empty; remove it, and the server creates a new one at its next start\n"
 		if code != 1 || !strings.HasSuffix(output, want[strings.Index(want, "httpipe.db.key"):]) {
 			t.Errorf("%q: exit %d, %s\nwant %s", args, code, output, want)
 		}

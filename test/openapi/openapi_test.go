@@ -1,4 +1,3 @@
-// Package openapi_test generates clients from the OpenAPI document of a running server, and uses them with it.
 package openapi_test
 
 import (

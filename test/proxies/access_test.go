@@ -40,7 +40,7 @@ func (r route) testAccess(t *testing.T) {
 		}
 		h := header(printed)
 		got := fmt.Sprintf("%s %s %s", h.Get("Status"), h.Get("Httpipe-Error"), h.Get("Www-Authenticate"))
-		if got != `401 Unauthorized unauthorized Bearer realm="httpipe"` || !strings.Contains(printed, "on v1/guarded takes a token") {
+		if got != `401 Unauthorized unauthorized Bearer realm="httpipe"` || !strings.Contains(printed, "on v1/guarded needs a token") {
 			t.Errorf("curl %v without a token gets %s\n%s", args, got, printed)
 		}
 	}

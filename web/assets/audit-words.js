@@ -3,7 +3,7 @@
 // Outcomes that an exchange and a request that was never matched can both have.
 const both = {
 	silent: 'The producer sent nothing for too long while a consumer was there.',
-	too_large: 'The body is larger than this server takes.',
+	too_large: 'The body is larger than this server accepts.',
 	deleted: 'Somebody deleted the channel.',
 	shut_down: 'The server was stopping.',
 };

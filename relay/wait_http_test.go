@@ -48,7 +48,7 @@ func TestWaitsRunOut(t *testing.T) {
 			if took := time.Since(began); took < test.want || took > test.want+noise {
 				t.Errorf("%v %s %v: it took %v, want %v", test.limit, test.path, test.headers, took, test.want)
 			}
-			want := "timed_out: nobody came in the time to wait\n"
+			want := "timed_out: no partner came before the wait was over\n"
 			if method == "GET" {
 				want = ""
 			}
@@ -108,7 +108,7 @@ func TestErrorsInJSON(t *testing.T) {
 			r.dial().Post(here+"?wait=0", "", "Accept: "+accept),
 		} {
 			a := c.Answer().Failed(408, "timed_out")
-			want := `{"title":"Request Timeout","status":408,"detail":"nobody came in the time to wait","code":"timed_out"}` + "\n"
+			want := `{"title":"Request Timeout","status":408,"detail":"no partner came before the wait was over","code":"timed_out"}` + "\n"
 			if kind := a.Header.Get("Content-Type"); a.Text != want || kind != "application/problem+json" {
 				t.Errorf("the problem is %q (%s), want %q", a.Text, kind, want)
 			}
