@@ -32,7 +32,7 @@ func token(c *Config) command {
 			{name: "channels", arg: "PATTERN", list: true, help: "channels that the token is for, such as jobs/*; repeatable",
 				set: into(&t.Channels, parsePatterns)},
 			{name: "expires", arg: "TIME", help: "how long the token is valid, such as 12h; 0: never expires", def: "30d",
-				set: into(&lifetime, orOff(parseAge))},
+				set: into(&lifetime, parseLifetime)},
 		},
 		run: func(_ context.Context, _ []string, stdout, _ io.Writer) error {
 			switch {
@@ -61,6 +61,18 @@ func token(c *Config) command {
 			return nil
 		},
 	}
+}
+
+// parseLifetime reads how long a token is valid. Zero is never, and only "none" means that: a 0 may be a variable that was
+// not meant to be 0.
+func parseLifetime(text string) (time.Duration, error) {
+	if text == "none" {
+		return 0, nil
+	}
+	if lifetime, err := parseDuration(text); err == nil && lifetime == 0 {
+		return 0, errors.New("must be more than 0; for a token that never expires, write none")
+	}
+	return parseAge(text)
 }
 
 // parsePermissions reads permissions separated by commas or spaces.
