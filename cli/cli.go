@@ -116,6 +116,9 @@ func newTree(table []command, c *Config, p Program, typed []string) *tree {
 			group(node, table, cmd.name)
 		} else {
 			node.Exec = func(ctx context.Context, args []string) error {
+				if cmd.name == serveName && len(args) > 0 {
+					return strayArgument(table, args[0])
+				}
 				args, err := parse(c, cmd, s, typed, args)
 				if err != nil {
 					return err
@@ -132,7 +135,7 @@ func newTree(table []command, c *Config, p Program, typed []string) *tree {
 // group makes a node that has only subcommands print its help, and reject a word that is not one of them.
 func group(node *ffcli.Command, table []command, name string) {
 	node.Exec = func(_ context.Context, args []string) error {
-		if len(args) == 0 {
+		if len(args) == 0 || name != "" && args[0] == "help" {
 			return flag.ErrHelp
 		}
 		_, err := find(table, append(strings.Fields(name), args...))

@@ -47,7 +47,7 @@ func manualPage(version string, table []command) string {
 	section("DESCRIPTION", roffText(purpose+`
 A producer sends a body to a named channel (POST or PUT /channels/NAMESPACE/CHANNEL), and a consumer reads from it (GET).
 Each waits until the other is there. The body then streams from the first request into the response of the second,
-and an SQLite file keeps a record of the exchange. Without a command httpipe runs this relay.`)+"\n")
+and an SQLite file keeps a record of the exchange. Without a command, and as httpipe serve, httpipe runs this relay.`)+"\n")
 	section("OPTIONS", roffText(strings.TrimSpace(sourcesHelp)+"\n"+strings.TrimSpace(unitsHelp))+"\n")
 	group := ""
 	for _, o := range table[0].options {
