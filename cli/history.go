@@ -153,7 +153,7 @@ func auditExport(c *Config) command {
 			if err != nil {
 				return err
 			}
-			out := bufio.NewWriter(stdout)
+			out := bufio.NewWriter(forTerminal(stdout))
 			lines := audit.NewRows(out, audit.CSV)
 			if q.format == "ndjson" {
 				lines = audit.NewRows(out, audit.NDJSON)
@@ -182,7 +182,7 @@ func auditShow(c *Config) command {
 					return err
 				}
 				if q.json {
-					return audit.NewRows(stdout, audit.NDJSON).Page(page)
+					return audit.NewRows(forTerminal(stdout), audit.NDJSON).Page(page)
 				}
 				s, t := styleOf(stdout), table{w: stdout}
 				for _, column := range page.Columns {
@@ -300,7 +300,7 @@ var listed = map[*store.Kind][]column{
 // comes with the first rows.
 func (q *question) printer(w io.Writer, k *store.Kind) func(store.Page) error {
 	if q.json {
-		return audit.NewRows(w, audit.NDJSON).Page
+		return audit.NewRows(forTerminal(w), audit.NDJSON).Page
 	}
 	s, t, headed := styleOf(w), table{w: w}, false
 	return func(page store.Page) error {
