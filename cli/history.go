@@ -61,7 +61,7 @@ func (q *question) exchangeFilters() []option {
 }
 
 func (q *question) limitFlag(def string) option {
-	return option{name: "limit", arg: "N", def: def, help: "print at most this many; 0 prints all", set: into(&q.limit, orOff(parseCount))}
+	return option{name: "limit", arg: "N", def: def, help: "print at most this many; 0 prints all", set: into(&q.limit, orOff("all", parseCount))}
 }
 
 func (q *question) jsonFlag() option {

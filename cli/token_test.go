@@ -164,6 +164,9 @@ func TestWrongSecretIsNotShown(t *testing.T) {
 		"file":     {file: "auth-secret " + wrong},
 		"odd file": {file: "auth-secret=" + aSecret + wrong},
 		"odd name": {file: "AUTH-SECRET: " + wrong},
+		"colon":    {file: "auth-secret:" + wrong},
+		"quotes":   {file: "auth-secret '" + aSecret + wrong + "'"},
+		"equals":   {file: "auth-secret = " + aSecret + wrong},
 		"odd flag": {args: []string{"--auth-secrets=" + wrong}},
 	} {
 		_, err := parseWith(t, test.env, test.file, test.args)
