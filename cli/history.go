@@ -77,11 +77,27 @@ func (q *question) kind(args []string) (*store.Kind, store.Filter, error) {
 	if len(args) > 0 {
 		k = store.KindOf(args[0])
 	}
+	for name := range q.query {
+		if kinds := kindsWith(name); !slices.Contains(kinds, k.Name) {
+			return k, store.Filter{}, usageErrorf("--%s applies only to %s: httpipe audit list %s --%s %s",
+				name, strings.Join(kinds, " and "), kinds[0], name, q.query.Get(name))
+		}
+	}
 	f, err := audit.ParseFilter(k, q.query, time.Now())
 	if err != nil {
 		err = usageError{err}
 	}
 	return k, f, err
+}
+
+// kindsWith returns the kinds of rows that have a filter.
+func kindsWith(filter string) (kinds []string) {
+	for _, word := range kindWords {
+		if filter == "from" || filter == "to" || slices.Contains(store.KindOf(word).Filters, filter) {
+			kinds = append(kinds, word)
+		}
+	}
+	return kinds
 }
 
 // withHistory calls f with the history of the log. SIGINT and SIGTERM cancel f's context, and are not an error.

@@ -46,6 +46,17 @@ func TestStartAtTerminal(t *testing.T) {
 	}
 }
 
+// TestStartWithoutLogAtTerminal: without an audit log, the page has the live view alone, and the terminal says so.
+func TestStartWithoutLogAtTerminal(t *testing.T) {
+	screen := onTerminal(t, t.TempDir(), nil, "--port", "0", "--host", "127.0.0.1", "--audit", "off")
+	shown := screen.WaitFor("Ctrl-C stops the server.\n")
+	if !strings.Contains(shown, "\nThe live view:  http://127.0.0.1:") || strings.Contains(shown, "The audit log:") {
+		t.Errorf("it shows\n%s", shown)
+	}
+	screen.Type("\x03")
+	screen.All()
+}
+
 // TestAuditAtTerminal: what the commands print is for people at a terminal, and exact in a pipe.
 func TestAuditAtTerminal(t *testing.T) {
 	p := kit.Start(t, t.TempDir())
