@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -62,9 +61,7 @@ func visit(t *testing.T, args ...string) (*person, *kit.Server) {
 // visitAt returns somebody at the pages at a URL.
 func visitAt(t *testing.T, url string) *person {
 	t.Helper()
-	if _, err := exec.LookPath("chromium"); err != nil {
-		t.Skip("chromium is not installed; scripts/test installs it")
-	}
+	kit.NeedTool(t, "chromium")
 	first, err := chromium()
 	if err != nil {
 		t.Fatal("chromium does not start: ", err)

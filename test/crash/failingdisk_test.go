@@ -92,7 +92,7 @@ func TestFailingDisk(t *testing.T) {
 func TestFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=4m", "httpipe-test", dir).CombinedOutput(); err != nil {
-		t.Skipf("this test needs leave to mount a file system: %v %s", err, out)
+		t.Skipf("this test needs the permission to mount a file system: %v %s", err, out)
 	}
 	t.Cleanup(func() {
 		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
@@ -237,7 +237,7 @@ func inject(t *testing.T, p *kit.Server, what string) *fault {
 		f.Wait()
 	}()
 	if !strings.Contains(first, "attached") {
-		t.Skipf("this test needs leave to use ptrace on a running process: %s", first)
+		t.Skipf("this test needs the permission to use ptrace on a running process: %s", first)
 	}
 	return f
 }
@@ -291,8 +291,8 @@ func health(t *testing.T, p *kit.Server) (status int, text string) {
 // waitForHealth polls until /healthz answers with that status and that word in its text.
 func waitForHealth(t *testing.T, p *kit.Server, status int, word string) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for {
+	deadline := time.Now().Add(kit.Patience)
+	for ; ; time.Sleep(kit.Pause) {
 		got, text := health(t, p)
 		if got == status && strings.Contains(text, word) {
 			return

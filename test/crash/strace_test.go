@@ -31,8 +31,9 @@ var tracing = sync.OnceValue(func() error {
 
 func needStrace(t *testing.T) {
 	t.Helper()
+	kit.NeedTool(t, "strace")
 	if err := tracing(); err != nil {
-		t.Skipf("this test needs strace (Debian's package strace) and leave to use ptrace: %v", err)
+		t.Skipf("this test needs the permission to use ptrace: %v", err)
 	}
 }
 

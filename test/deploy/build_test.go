@@ -23,9 +23,7 @@ func TestStatic(t *testing.T) {
 }
 
 func TestStaticARM(t *testing.T) {
-	if _, err := exec.LookPath("aarch64-linux-gnu-gcc"); err != nil {
-		t.Skip("no compiler for arm64; scripts/test installs it")
-	}
+	kit.NeedTool(t, "aarch64-linux-gnu-gcc")
 	staticBinary(t)
 	build := exec.Command(filepath.Join(kit.Scratch, "image/src/scripts/build"), "arm64")
 	if out, err := build.CombinedOutput(); err != nil {

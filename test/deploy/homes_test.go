@@ -16,9 +16,7 @@ import (
 // analyze runs systemd-analyze, and returns what it prints.
 func analyze(t *testing.T, args ...string) string {
 	t.Helper()
-	if _, err := exec.LookPath("systemd-analyze"); err != nil {
-		t.Skip("systemd-analyze is not installed; scripts/test installs it")
-	}
+	kit.NeedTool(t, "systemd-analyze")
 	out, err := exec.Command("systemd-analyze", args...).CombinedOutput()
 	if err != nil {
 		t.Errorf("systemd-analyze %s: %v\n%s", strings.Join(args, " "), err, out)
@@ -40,9 +38,7 @@ func TestUnit(t *testing.T) {
 // TestUnitFilters: the unit's restrictions leave the relay what it needs. It does its job under strace, and
 // each system call that it makes is one that the unit lets it make.
 func TestUnitFilters(t *testing.T) {
-	if _, err := exec.LookPath("strace"); err != nil {
-		t.Skip("strace is not installed; scripts/test installs it")
-	}
+	kit.NeedTool(t, "strace")
 	allowed := map[string]bool{}
 	for _, list := range Unit(t, "SystemCallFilter") {
 		group, removed := strings.CutPrefix(list, "~")
@@ -127,9 +123,7 @@ func TestCaddyfile(t *testing.T) {
 // validateCaddy lets Caddy check its file in that environment.
 func validateCaddy(t *testing.T, environment ...string) {
 	t.Helper()
-	if _, err := exec.LookPath("caddy"); err != nil {
-		t.Skip("caddy is not installed; scripts/test installs it")
-	}
+	kit.NeedTool(t, "caddy")
 	home := t.TempDir()
 	cmd := exec.Command("caddy", "validate", "--adapter", "caddyfile", "--config", "deploy/Caddyfile")
 	cmd.Env = append(os.Environ(), append(environment, "HOME="+home, "XDG_DATA_HOME="+home, "XDG_CONFIG_HOME="+home)...)

@@ -96,9 +96,7 @@ func TestAuditKeyCommand(t *testing.T) {
 // TestAuditKeyOnATerminal: there the address that opens the page is shown, as the browser needs it.
 func TestAuditKeyOnATerminal(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("script"); err != nil {
-		t.Skip("script is not installed; it makes a terminal")
-	}
+	kit.NeedTool(t, "script")
 	path := kit.Binary(t)
 	for _, audit := range []string{"required", "off"} {
 		for stream, redirect := range map[string]string{"both": "", "standard output": " 2>log", "standard error": " >log"} {

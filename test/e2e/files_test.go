@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -55,9 +54,7 @@ func TestOutOfDescriptors(t *testing.T) {
 // startLimited is start for a process that may have so many files.
 func startLimited(t *testing.T, files int) *kit.Server {
 	t.Helper()
-	if _, err := exec.LookPath("prlimit"); err != nil {
-		t.Skip("no prlimit command to limit the files with")
-	}
+	kit.NeedTool(t, "prlimit")
 	// No header time-out is to help the server here.
 	return kit.StartBy(t, t.TempDir(), []string{"prlimit", fmt.Sprintf("--nofile=%d:%d", files, files)}, "--header-timeout", "1h")
 }

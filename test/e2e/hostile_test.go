@@ -154,7 +154,7 @@ func TestManyConnections(t *testing.T) {
 	if peak := peakMemory(t, p); peak > 500<<20 {
 		t.Errorf("%d MB of memory at the peak", peak>>20)
 	}
-	for deadline := time.Now().Add(20 * time.Second); <-kit.Curl(p.URL+"/state") != "{}\n"; {
+	for deadline := time.Now().Add(kit.Patience); <-kit.Curl(p.URL+"/state") != "{}\n"; {
 		if time.Now().After(deadline) {
 			t.Fatal("the clients are gone, and their channels are not")
 		}
@@ -168,7 +168,7 @@ func dial(t *testing.T, p *kit.Server) net.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(kit.Patience))
 	t.Cleanup(func() { c.Close() })
 	return c
 }

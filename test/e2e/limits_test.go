@@ -15,9 +15,7 @@ import (
 // TestTooFewDescriptors: a limit that cannot work is refused, with what would do.
 func TestTooFewDescriptors(t *testing.T) {
 	path := kit.Binary(t)
-	if _, err := exec.LookPath("prlimit"); err != nil {
-		t.Skip("no prlimit command to limit the files with")
-	}
+	kit.NeedTool(t, "prlimit")
 	cmd := exec.Command("prlimit", "--nofile=256:256", path, "--port", "0", "--max-waiting", "500")
 	cmd.Dir = t.TempDir()
 	out, err := cmd.CombinedOutput()

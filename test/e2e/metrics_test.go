@@ -13,9 +13,7 @@ import (
 
 // TestPromtool has Prometheus' own tool look at the names, units and explanations.
 func TestPromtool(t *testing.T) {
-	if _, err := exec.LookPath("promtool"); err != nil {
-		t.Skip("promtool is not installed; scripts/test installs it")
-	}
+	kit.NeedTool(t, "promtool")
 	text := kit.Scrape(t, kit.Start(t, t.TempDir(), "--metrics-addr", "127.0.0.1:0"))
 	check := exec.Command("promtool", "check", "metrics")
 	check.Stdin = strings.NewReader(text)

@@ -46,9 +46,7 @@ type download struct {
 // startDownload starts a downloader in a directory of its own, which may hold a part of the file already.
 func startDownload(t *testing.T, command []string, url, part string) *download {
 	t.Helper()
-	if _, err := exec.LookPath(command[0]); err != nil {
-		t.Skip(command[0] + " is not installed; scripts/test installs it")
-	}
+	kit.NeedTool(t, command[0])
 	d := &download{Cmd: exec.Command(command[0], append(command[1:], url)...), done: make(chan struct{})}
 	d.Dir, d.Stdout, d.Stderr = t.TempDir(), &d.output, &d.output
 	if part != "" {

@@ -182,9 +182,7 @@ func TestCompletion(t *testing.T) {
 	kit.WriteFile(t, dir+"/unique-name.conf", "")
 	start := func(t *testing.T, shell string, args ...string) *kit.Terminal {
 		t.Helper()
-		if _, err := exec.LookPath(shell); err != nil {
-			t.Skip(err)
-		}
+		kit.NeedTool(t, shell)
 		cmd := exec.Command(shell, args...)
 		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "TERM=dumb", "PS1=$ ", "HOME="+dir, "PATH="+strings.TrimSuffix(path, "/httpipe")+":"+os.Getenv("PATH"))
@@ -213,9 +211,7 @@ func TestCompletion(t *testing.T) {
 		checkCompletion(screen, completions)
 	})
 	t.Run("fish", func(t *testing.T) {
-		if _, err := exec.LookPath("fish"); err != nil {
-			t.Skip(err)
-		}
+		kit.NeedTool(t, "fish")
 		for typed, want := range completions {
 			words := strings.Fields(want)
 			script := "httpipe completion fish | source; complete -C '" + strings.TrimSuffix(typed, "\t") + "'"
@@ -240,9 +236,7 @@ func checkCompletion(screen *kit.Terminal, completions map[string]string) {
 
 // TestManual: the manual page is good roff.
 func TestManual(t *testing.T) {
-	if _, err := exec.LookPath("groff"); err != nil {
-		t.Skip(err)
-	}
+	kit.NeedTool(t, "groff")
 	dir := t.TempDir()
 	code, page := kit.Run(t, dir, "man")
 	if code != 0 {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"httpipe/test/kit"
 )
@@ -182,6 +183,7 @@ func TestLogDeleted(t *testing.T) {
 		return resp.StatusCode
 	}
 	for status() != http.StatusServiceUnavailable {
+		time.Sleep(kit.Pause)
 	}
 	if got := <-kit.Curl("-w", "%{http_code}", p.URL+"/channels/v1/a"); got != "503" {
 		t.Errorf("a consumer without a log got %q, want an empty 503", got)
@@ -193,6 +195,7 @@ func TestLogDeleted(t *testing.T) {
 		t.Fatal(err)
 	}
 	for status() != http.StatusOK {
+		time.Sleep(kit.Pause)
 	}
 	consumer := kit.Curl(p.URL + "/channels/v1/a")
 	if got := <-kit.Curl("-d", "back", p.URL+"/channels/v1/a"); got != "" {

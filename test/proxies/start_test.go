@@ -92,9 +92,7 @@ func (x proxy) lost(args []string, printed string) bool {
 // start runs the proxy in front of relay (a URL) until the test's end, and returns its own URL.
 func (x proxy) start(t *testing.T, relay string) string {
 	t.Helper()
-	if _, err := exec.LookPath(x.name); err != nil {
-		t.Skipf("%s is not installed; scripts/test installs it", x.name)
-	}
+	kit.NeedTool(t, x.name)
 	listen := kit.FreeAddress(t)
 	cmd := x.command(t, t.TempDir(), listen, strings.TrimPrefix(relay, "http://"))
 	var printed bytes.Buffer
