@@ -12,7 +12,7 @@ import (
 	"httpipe/test/kit"
 )
 
-// TestTooFewDescriptors: a limit that cannot work is refused, with what would do.
+// TestTooFewDescriptors checks that --max-waiting is refused if the process may open too few files, and what the error suggests.
 func TestTooFewDescriptors(t *testing.T) {
 	path := kit.Binary(t)
 	kit.NeedTool(t, "prlimit")
@@ -24,7 +24,7 @@ func TestTooFewDescriptors(t *testing.T) {
 	}
 }
 
-// TestHeaderLimits: a head that is too large, or does not come, is refused.
+// TestHeaderLimits checks that a head that is too large or too late is refused.
 func TestHeaderLimits(t *testing.T) {
 	p := kit.Start(t, t.TempDir(), "--max-header", "4KiB", "--header-timeout", "200ms")
 	if got := <-kit.Curl("-o", "/dev/null", "-w", "%{http_code}", "-H", "X-Long: "+strings.Repeat("x", 20<<10), p.URL+"/state"); got != "431" {
