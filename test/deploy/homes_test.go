@@ -13,7 +13,7 @@ import (
 	"httpipe/test/kit"
 )
 
-// analyze runs systemd-analyze, and returns what it prints.
+// analyze runs systemd-analyze, and returns its output.
 func analyze(t *testing.T, args ...string) string {
 	t.Helper()
 	kit.NeedTool(t, "systemd-analyze")
@@ -35,8 +35,7 @@ func TestUnit(t *testing.T) {
 	analyze(t, "security", "--offline=true", "--threshold=15", path)
 }
 
-// TestUnitFilters: the unit's restrictions leave the relay what it needs. It does its job under strace, and
-// each system call that it makes is one that the unit lets it make.
+// TestUnitFilters checks that the unit allows each system call that the relay makes while it works, as strace records them.
 func TestUnitFilters(t *testing.T) {
 	kit.NeedTool(t, "strace")
 	allowed := map[string]bool{}
@@ -51,7 +50,7 @@ func TestUnitFilters(t *testing.T) {
 	trace := filepath.Join(dir, "trace")
 	cmd := exec.Command("strace", slices.Concat([]string{"-D", "-f", "-o", trace, path}, kit.OnFreePort)...)
 	cmd.Dir = dir
-	if os.Geteuid() == 0 { // for whom SQLite would do more
+	if os.Geteuid() == 0 { // as root SQLite makes further system calls
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: ordinaryUser(t, dir)}
 	}
 	p := kit.StartCommand(t, cmd)
