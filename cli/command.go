@@ -20,7 +20,7 @@ type command struct {
 	options []option // those of the relay's table that it takes
 	flags   []option // its own: on the command line only, never in a variable or a file
 
-	// run does it, with its arguments, when the options have their values. Its error is one line. It is nil for a
+	// run runs the command with its arguments, after the options have been set. Its error is one line. It is nil for a
 	// group, such as "audit", whose commands follow it in the table.
 	run func(ctx context.Context, args []string, stdout, stderr io.Writer) error
 }
@@ -83,7 +83,7 @@ func members(table []command, group string) (found []command) {
 	return found
 }
 
-// find returns the command of these words. It takes as many words as there are groups, and needs no more than that.
+// find returns the command that the words name, or the group if they end there. It ignores words after a command.
 func find(table []command, words []string) (command, error) {
 	var cmd command
 	for len(words) > 0 {
@@ -106,7 +106,7 @@ func find(table []command, words []string) (command, error) {
 	return cmd, nil
 }
 
-// checkArgs returns an error unless the command takes that many arguments.
+// checkArgs returns an error unless the command takes these arguments.
 func (cmd command) checkArgs(args []string) error {
 	names := strings.Fields(cmd.args)
 	if len(args) > len(names) && !strings.HasSuffix(cmd.args, "...") {
@@ -136,7 +136,7 @@ func (cmd command) flagError(err error) error {
 	return usageErrorf("%w; see %s -h", err, cmd.command())
 }
 
-// command is the command as it is typed, without options and arguments: "httpipe audit backup".
+// command returns the command as it is typed, without options and arguments: "httpipe audit backup".
 func (cmd command) command() string {
 	if cmd.name == serveName {
 		return "httpipe"
@@ -144,7 +144,7 @@ func (cmd command) command() string {
 	return "httpipe " + cmd.name
 }
 
-// usage is how the command is typed: "httpipe audit backup [options] FILE".
+// usage returns how the command is typed: "httpipe audit backup [options] FILE".
 func (cmd command) usage() string {
 	words := []string{cmd.command()}
 	if cmd.run == nil {

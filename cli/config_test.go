@@ -232,7 +232,7 @@ func TestConfigErrors(t *testing.T) {
 		{"unknown line", nil, "port 1\nprot 2\n", nil, `unknown option "prot" (file …httpipe.conf, line 2) (did you mean port?)`},
 		{"variable's name as a line", nil, "HTTPIPE_PORT 1", nil, `unknown option "HTTPIPE_PORT" (file …, line 1)`},
 		{"line without a value", nil, "max-body\nport # any", nil, `"" for --port (file …, line 2): want`},
-		{"line with =", nil, "host ::1\nport=42020", nil, `httpipe.conf, line 2: write a blank, not "=", between an option and its value: "port VALUE"`},
+		{"line with =", nil, "host ::1\nport=42020", nil, `httpipe.conf, line 2: write a space, not "=", between an option and its value: "port VALUE"`},
 		{"unknown line with =", nil, "hots=::1", nil, `unknown option "hots" (file …httpipe.conf, line 1) (did you mean host?)`},
 		{"line given twice", nil, "port 1\n# and\nport 1", nil, `option "port" is given twice (file …httpipe.conf, lines 1 and 3)`},
 		{"short and long line", nil, "port 1\np 1", nil, `option "port" is given twice (file …, lines 1 and 2)`},
@@ -240,7 +240,7 @@ func TestConfigErrors(t *testing.T) {
 		{"endless line", nil, strings.Repeat("x", 1<<17), nil, "file …httpipe.conf: …too long"},
 		{"empty flag", nil, "", []string{"--port="}, `invalid value "" for --port (command line)`},
 		{"empty audit-db", nil, "", []string{"--audit-db="}, `"" for --audit-db (command line): …--audit is off`},
-		{"unknown line with a value", nil, "auth-secret=" + aSecret, nil, `httpipe.conf, line 1: write a blank, not "=", between an option and its value: "auth-secret VALUE"`},
+		{"unknown line with a value", nil, "auth-secret=" + aSecret, nil, `httpipe.conf, line 1: write a space, not "=", between an option and its value: "auth-secret VALUE"`},
 		{"missing file", nil, "", []string{"--config", "/nope/x"}, "--config (command line): …/nope/x: no such file"},
 		{"missing file by variable", env{"HTTPIPE_CONFIG": "/nope/y"}, "", nil, "(variable HTTPIPE_CONFIG): …/nope/y"},
 	} {

@@ -12,7 +12,7 @@ func (p Program) man() command {
 	return command{
 		name: "man", help: "print the manual page: httpipe man | man -l -",
 		run: func(_ context.Context, _ []string, stdout, _ io.Writer) error {
-			_, err := io.WriteString(stdout, manual(p.Version, p.commands(&Config{})))
+			_, err := io.WriteString(stdout, manualPage(p.Version, p.commands(&Config{})))
 			return err
 		},
 	}
@@ -28,8 +28,8 @@ func roffText(text string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(text, "\n.", "\n\\&."), "\n'", "\n\\&'")
 }
 
-// manual returns the manual page in roff, for section 1.
-func manual(version string, table []command) string {
+// manualPage returns the manual page in roff, for section 1.
+func manualPage(version string, table []command) string {
 	var b strings.Builder
 	section := func(name, text string) { fmt.Fprintf(&b, ".SH %s\n%s", name, text) }
 	entry := func(head, text string) {

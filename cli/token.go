@@ -26,11 +26,11 @@ func token(c *Config) command {
 		flags: []option{
 			{name: "name", arg: "NAME", help: "name of the token's holder in the audit log",
 				set: into(&t.Name, anyText)},
-			{name: "allow", arg: "PERMISSIONS", list: true, help: "of " + strings.Join(permissions, ", ") + "; separated by commas", words: permissions,
+			{name: "allow", arg: "PERMISSIONS", list: true, help: "any of " + strings.Join(permissions, ", ") + "; comma-separated", words: permissions,
 				set: into(&t.Allow, parsePermissions)},
 			{name: "channels", arg: "PATTERN", list: true, help: "channels that the token is for, such as jobs/*; repeatable",
 				set: into(&t.Channels, parsePatterns)},
-			{name: "expires", arg: "TIME", help: "how long the token is valid, such as 12h; none: never expires", def: "30d",
+			{name: "expires", arg: "TIME", help: "how long the token is valid, such as 12h; 0: never expires", def: "30d",
 				set: into(&lifetime, orOff(parseAge))},
 		},
 		run: func(_ context.Context, _ []string, stdout, _ io.Writer) error {
@@ -62,7 +62,7 @@ func token(c *Config) command {
 	}
 }
 
-// parsePermissions reads permissions separated by commas or blanks.
+// parsePermissions reads permissions separated by commas or spaces.
 func parsePermissions(text string) ([]access.Permission, error) {
 	var all []access.Permission
 	for name := range strings.FieldsFuncSeq(text, func(c rune) bool { return c == ',' || c == ' ' }) {
@@ -78,7 +78,7 @@ func parsePermissions(text string) ([]access.Permission, error) {
 	return all, nil
 }
 
-// parsePatterns reads patterns separated by blanks; a name may contain commas.
+// parsePatterns reads patterns separated by spaces; a name may contain commas.
 func parsePatterns(text string) ([]string, error) {
 	patterns := strings.Fields(text)
 	for _, pattern := range patterns {

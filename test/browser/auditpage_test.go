@@ -52,8 +52,8 @@ func TestAuditPageCrowd(t *testing.T) {
 	tab.shows("#exchanges", "300")
 	tab.has("#waiting details", 200)
 	tab.has("#running tr", 100)
-	tab.shows("#waiting-note", "These came first; 1,301 more wait.") // busy and 199 others, of the 1,000 that are sent
-	tab.shows("#running-note", "These began first; 200 more run.")
+	tab.shows("#waiting-note", "These have waited longest; 1,301 more wait.") // busy and 199 others, of the 1,000 that are sent
+	tab.shows("#running-note", "These are the oldest; 200 more run.")
 	tab.click("#waiting summary")
 	tab.has("#waiting li", 51)
 	tab.shows("#waiting li:last-child", "and 450 more")
@@ -337,7 +337,7 @@ func TestAuditPageToken(t *testing.T) {
 		tab.do(chromedp.KeyEvent(kb.Enter))
 	}
 	use("a blank")
-	tab.shows("#access-why", "A token has no blanks, and no characters outside of ASCII.")
+	tab.shows("#access-why", "A token contains only ASCII characters, and no spaces.")
 	use("wrong")
 	tab.shows("#access-why", "This does not open the audit log. The server says: the token is not for audit on any channel.")
 	use("right")

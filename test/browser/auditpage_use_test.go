@@ -113,7 +113,7 @@ func TestAuditPageHistory(t *testing.T) {
 	find("channel", "c1", "#namespace=v1&channel=c1", 65)
 	tab.shows("#totals strong", "65")
 	find("outcome", "stalled", "#namespace=v1&channel=c1&outcome=stalled", 0)
-	tab.shows("#rows-note", "Nothing like that is on record.")
+	tab.shows("#rows-note", "No records match.")
 	find("outcome", "", "#namespace=v1&channel=c1", 65)
 	find("namespace", "v2", "#namespace=v2&channel=c1", 0)
 	find("channel", "a&b=c(d)", "#namespace=v2&channel=a%26b%3Dc%28d%29", 1)
@@ -174,7 +174,7 @@ func TestAuditPageWithoutLog(t *testing.T) {
 	v, p := visit(t, "--audit", "off", "--auth-secret", kit.Secret)
 	tab := v.open("/audit#token=" + kit.Secret)
 	tab.shows("#link", "Live")
-	tab.shows("#no-log", "This server keeps no log (--audit=off), so nobody knows what happened.")
+	tab.shows("#no-log", "This server keeps no audit log (--audit=off), so it has no history.")
 	if tab.text("#filter") != "" || tab.text("#list") != "" {
 		t.Error("the page offers to look into a log that there is not")
 	}

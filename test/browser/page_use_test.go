@@ -60,7 +60,7 @@ func TestPageChannel(t *testing.T) {
 			location.hash = %s;
 		})`, quoted(fragment)))
 		got := value[string](tab, channel)
-		if want == "" && (len(got) != len("v1/xxxx-xxxx-xxxx") || tab.text("#channel-hint") != "The link held no channel that can be. This is a new one.") || want != "" && got != want {
+		if want == "" && (len(got) != len("v1/xxxx-xxxx-xxxx") || tab.text("#channel-hint") != "The link had no valid channel name. This is a new channel.") || want != "" && got != want {
 			t.Errorf("%s: the channel is %s (%s)", fragment, got, tab.text("#channel-hint"))
 		}
 	}
@@ -84,7 +84,7 @@ func TestPageChannelStays(t *testing.T) {
 	tab.fill("#name", "not possible")
 	tab.shows("#channel-hint", "A namespace and a name are each 1 to 255 of A to Z, a to z, 0 to 9 and - . _ ~ ! $ & ' ( ) * + , ; = : @")
 	tab.click("#receive .go")
-	tab.told("#receive", "Not started", "There is no channel of this name.")
+	tab.told("#receive", "Not started", "A channel cannot have this name.")
 }
 
 // TestPageCommands runs the commands that the page gives, with all that a shell could misunderstand.
@@ -174,7 +174,7 @@ func TestPageToken(t *testing.T) {
 	tab.told("#send", "Not delivered", "The access token does not allow this. It says: the token is not for produce on v1/c.")
 	tab.fill("#token", "a blank")
 	tab.click("#send .go")
-	tab.told("#send", "Not started", "A token has no blanks, and no characters outside of ASCII.")
+	tab.told("#send", "Not started", "A token contains only ASCII characters, and no spaces.")
 
 	tab.fill("#token", token)
 	tab.click("#send .go")

@@ -73,8 +73,8 @@ func TestAuditKeyCommand(t *testing.T) {
 	}{
 		{"", 0, key + "\n"},
 		{"--audit-db " + link, 0, key + "\n"},
-		{"--audit-db none.db", 1, "httpipe: there is no audit key " + dir + "/none.db.key yet; the server makes it"},
-		{"--auth-secret " + kit.Secret, 1, "httpipe: with --auth-secret there is no audit key; /audit opens to the secret"},
+		{"--audit-db none.db", 1, "httpipe: there is no audit key " + dir + "/none.db.key yet; the server creates it"},
+		{"--auth-secret " + kit.Secret, 1, "httpipe: with --auth-secret there is no audit key; the secret opens /audit"},
 	} {
 		code, output := kit.Execute(t, dir, append([]string{path, "audit", "key"}, strings.Fields(test.args)...)...)
 		if code != test.code || !strings.HasPrefix(output, test.want) || strings.Count(output, "\n") != 1 {

@@ -38,7 +38,7 @@ export async function list(show, filter, cursor, detailed, signal) {
 	} finally {
 		if (!signal.aborted) { // or another list is on its way
 			$('list').ariaBusy = false;
-			write($('rows-note'), found.length ? '' : 'Nothing like that is on record.');
+			write($('rows-note'), found.length ? '' : 'No records match.');
 			$('rows').hidden = found.length === 0;
 		}
 	}

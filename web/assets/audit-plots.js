@@ -14,8 +14,8 @@ function svg(name, attributes, ...content) {
 	return made;
 }
 
-// plot draws into an element of the page. buckets have at (ms), bars [{className, value}] or lines [value or null],
-// and says, what is told of them, and href, what leads to them. lines are the classes of the lines; scale is linear
+// plot draws into an element of the page. A bucket has at (ms), bars [{className, value}] or lines [value or null],
+// says (its text) and href (its link). lines are the classes of the lines; scale is linear
 // or logarithmic; unit writes a value.
 export function plot(into, {label, from, to, step, buckets, lines = [], scale, unit}) {
 	const width = Math.max(into.clientWidth, 240);
@@ -37,7 +37,7 @@ export function plot(into, {label, from, to, step, buckets, lines = [], scale, u
 			svg('line', {class: 'axis', x1: x(at), x2: x(at), y1: base, y2: base + 4}),
 			svg('text', {x: Math.min(Math.max(x(at), left + 14), width - right - 16), y: height - 4, 'text-anchor': 'middle'}, text));
 	}
-	// A bucket that is not whole, at either end, does not stick out.
+	// The first and the last bucket may be partial, and are clipped.
 	const begin = bucket => Math.max(x(bucket.at), left);
 	const end = bucket => Math.max(Math.min(x(bucket.at) + wide, width - right), begin(bucket) + 1);
 	for (const bucket of buckets) {
@@ -51,7 +51,7 @@ export function plot(into, {label, from, to, step, buckets, lines = [], scale, u
 	}
 	lines.forEach((className, i) => picture.append(svg('path', {class: `line ${className}`, d: path(buckets, i, step, bucket => (begin(bucket) + end(bucket)) / 2, value => base - y(value))})));
 	for (const bucket of buckets) {
-		// The table has the same for those who cannot point.
+		// The table has the same for users without a pointer.
 		picture.append(svg('a', {href: bucket.href, tabindex: -1},
 			svg('rect', {class: 'touch', x: begin(bucket), width: end(bucket) - begin(bucket), y: top, height: base - top}, svg('title', {}, bucket.says))));
 	}

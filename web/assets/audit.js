@@ -13,7 +13,7 @@ import {isToken} from './token.js';
 const $ = id => document.getElementById(id);
 const form = $('filter');
 
-// The address has all of this behind its #, in as far as it is not this.
+// The defaults of what is asked. The address has, after its #, the values that differ.
 const usual = {show: 'exchanges', namespace: '', channel: '', outcome: '', last: '24h', from: '', to: '', cursor: '', id: ''};
 
 let asked = {...usual};
@@ -74,7 +74,7 @@ function read() {
 
 let listed = null; // the address of the list that is shown
 
-// fill puts what is asked into the form.
+// fill puts what is asked for into the form.
 function fill() {
 	const words = Object.entries(outcomes[asked.show]);
 	form.elements.outcome.replaceChildren(new Option('any', ''), ...words.map(([word, means]) => {
@@ -105,7 +105,7 @@ function showSpan() {
 	}
 }
 
-// local returns a time as a field has it, and universal as the address and the server have it.
+// local returns a time in the format of a field; universal, in that of the address and the server.
 function local(text) {
 	const at = new Date(text);
 	return isNaN(at) ? '' : new Date(at - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
@@ -116,7 +116,7 @@ function universal(text) {
 	return isNaN(at) ? '' : at.toISOString();
 }
 
-// What was asked of the server is not waited for any more when something else is asked.
+// A new question cancels the requests of the one before.
 let loading = new AbortController();
 
 async function load() {
@@ -189,7 +189,7 @@ $('details').addEventListener('click', event => event.target === $('details') &&
 
 let given = () => {}; // called with a new token
 
-// askForToken shows what asks for one: instead of everything else, but to those who have one that opens some of it.
+// askForToken shows the form for a token: instead of everything else, unless the token opens a part of the page.
 function askForToken(failure) {
 	$('details').close();
 	write($('access-why'), failure.says);
@@ -204,7 +204,7 @@ $('access').querySelector('form').addEventListener('submit', event => {
 	event.preventDefault();
 	const typed = $('token').value.trim();
 	if (!isToken(typed)) {
-		write($('access-why'), 'A token has no blanks, and no characters outside of ASCII.');
+		write($('access-why'), 'A token contains only ASCII characters, and no spaces.');
 		return;
 	}
 	$('token').value = '';
@@ -233,7 +233,7 @@ form.addEventListener('submit', event => {
 form.elements.last.addEventListener('change', showSpan);
 $('refresh').addEventListener('click', load);
 
-// Cursors lead to what is older only, so the way back is the one that was taken, if one was.
+// A cursor leads to older rows only. The state of the address keeps the cursors of the pages before.
 $('older').addEventListener('click', event => {
 	const trail = [...history.state?.trail ?? [], asked.cursor];
 	history.pushState({trail}, '', address({cursor: event.target.dataset.cursor}));
