@@ -76,7 +76,7 @@ func (s *session) boundWAL(limits limits, logger *slog.Logger) error {
 	switch {
 	case err != nil:
 		return err
-	case wal.frames*frameSize < limits.walRestartSize && !idle:
+	case wal.frames*frameSize < limits.walRestartSize && !idle: // what makes the file large are old frames
 	case wal.uncopied() > limits.walRestartSize/4:
 		select {
 		case s.behind <- struct{}{}:

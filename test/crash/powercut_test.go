@@ -28,17 +28,23 @@ import (
 // the test would be blind.
 func TestPowerCut(t *testing.T) {
 	needStrace(t)
+	// It begins its WAL again after every few commits, so that many cuts hit a checkpoint, or find old frames behind those in use.
+	smallWAL := kit.Variant(t, "store/store.go", "walCheckpointSize: 4 << 20", "walCheckpointSize: 64 << 10",
+		"walRestartSize:    64 << 20", "walRestartSize: 256 << 10", "walInterval:       100 *", "walInterval: 10 *")
 	first := stint{least: kit.Tally{Acknowledged: 1}} // makes the log, which takes a number of calls
 	for _, test := range []struct {
 		name   string
 		stints []stint
+		rounds int // how many times the WAL begins, at least
 	}{
-		{"FULL", []stint{{least: kit.Tally{Acknowledged: 1000}}}},
+		{"FULL", []stint{{least: kit.Tally{Acknowledged: 1000}}}, 1},
+		{"SmallWAL", []stint{{program: smallWAL, least: kit.Tally{Acknowledged: 1000}}}, 5},
+		{"SmallWALOnFailingDisk", []stint{first, {program: smallWAL, fault: "fsync:error=EIO:when=20..22", least: kit.Tally{Acknowledged: 500, Unrecorded: 1}}}, 5},
 		// What is acknowledged must not depend on what an fsync has failed to write before. strace counts by
 		// thread, so there are several such times.
-		{"FailingDisk", []stint{first, {fault: "fsync:error=EIO:when=10..12", least: kit.Tally{Acknowledged: 500, Unrecorded: 20}}}},
-		{"RestartOnFailingDisk", []stint{first, {fault: "fsync:error=EIO:when=8+", least: kit.Tally{Unrecorded: 1}}, {least: kit.Tally{Acknowledged: 200}}}},
-		{"FullDisk", []stint{first, {fault: "pwrite64:error=ENOSPC:when=100+50", least: kit.Tally{Acknowledged: 200, Unrecorded: 5}}}},
+		{"FailingDisk", []stint{first, {fault: "fsync:error=EIO:when=10..12", least: kit.Tally{Acknowledged: 500, Unrecorded: 20}}}, 1},
+		{"RestartOnFailingDisk", []stint{first, {fault: "fsync:error=EIO:when=8+", least: kit.Tally{Unrecorded: 1}}, {least: kit.Tally{Acknowledged: 200}}}, 1},
+		{"FullDisk", []stint{first, {fault: "pwrite64:error=ENOSPC:when=100+50", least: kit.Tally{Acknowledged: 200, Unrecorded: 5}}}, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := record(t, test.stints...)
@@ -46,6 +52,9 @@ func TestPowerCut(t *testing.T) {
 			t.Logf("what is not synced is lost: %v", lost)
 			torn := r.cutPower(t, rand.New(rand.NewPCG(1, 2)))
 			t.Logf("what is not synced is torn: %v", torn)
+			if lost.rounds < test.rounds {
+				t.Errorf("the WAL began %d times, want at least %d", lost.rounds, test.rounds)
+			}
 			if lost.lossy+torn.lossy > 0 {
 				t.Error("acknowledged exchanges were lost")
 			}
@@ -108,11 +117,12 @@ func record(t *testing.T, stints ...stint) recording {
 type verdict struct {
 	acknowledged, images, lossy, worst int
 	fsyncs, failedFsyncs               int
+	rounds                             int // of the WAL: how many times its header was written
 }
 
 func (v verdict) String() string {
-	return fmt.Sprintf("%d exchanges acknowledged, %d fsyncs (%d failed), %d power cuts, %d of them lost an acknowledged exchange, the worst %d",
-		v.acknowledged, v.fsyncs, v.failedFsyncs, v.images, v.lossy, v.worst)
+	return fmt.Sprintf("%d exchanges acknowledged, %d fsyncs (%d failed), %d rounds of the WAL, %d power cuts, %d of them lost an acknowledged exchange, the worst %d",
+		v.acknowledged, v.fsyncs, v.failedFsyncs, v.rounds, v.images, v.lossy, v.worst)
 }
 
 // cutPower replays the recording and cuts the power at many moments of it: at each nth answer to a producer, and
@@ -135,6 +145,9 @@ func (r recording) cutPower(t *testing.T, rng *rand.Rand) verdict {
 	for e, err := range d.replay(io.MultiReader(traces...)) {
 		if err != nil {
 			t.Fatal(err)
+		}
+		if e.ends && e.call == "pwrite64" && e.file() == r.log+"-wal" && e.number() == 0 {
+			v.rounds++
 		}
 		cut := len(d.acknowledged) > v.acknowledged && len(d.acknowledged)%eachAnswer == 0
 		v.acknowledged = len(d.acknowledged)

@@ -62,7 +62,7 @@ var OnFreePort = []string{"--port", "0", "--host", "127.0.0.1", "--log-format", 
 func StartCommand(t *testing.T, cmd *exec.Cmd) *Server {
 	t.Helper()
 	p := &Server{Cmd: cmd, Dir: cmd.Dir, Exited: make(chan struct{})}
-	endWithTest(cmd)
+	EndWithTest(cmd)
 	stderr, err := p.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
