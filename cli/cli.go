@@ -42,9 +42,16 @@ func (e usageError) Unwrap() error { return e.error }
 
 func usageErrorf(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-// ExitCode returns the exit status for what Run returned: 0 for nil, 2 for a mistake in the command line, 1 for
-// any other error.
+// errNoSecret is the error of a command that needs the server's secret, if no source sets one. Its exit status differs
+// from that of a wrong secret or a wrong config file, so that a script can make a secret only if there is none.
+var errNoSecret = errors.New("--auth-secret is missing: it signs the token, and must be the secret of the server")
+
+// ExitCode returns the exit status for what Run returned: 0 for nil, 2 for a mistake in the command line, 3 if no
+// secret is set for a command that needs one, 1 for any other error.
 func ExitCode(err error) int {
+	if errors.Is(err, errNoSecret) {
+		return 3
+	}
 	if _, ok := errors.AsType[usageError](err); ok {
 		return 2
 	}
@@ -109,6 +116,9 @@ func newTree(table []command, c *Config, p Program, typed []string) *tree {
 			group(node, table, cmd.name)
 		} else {
 			node.Exec = func(ctx context.Context, args []string) error {
+				if cmd.name == serveName && len(args) > 0 {
+					return strayArgument(table, args[0])
+				}
 				args, err := parse(c, cmd, s, typed, args)
 				if err != nil {
 					return err
@@ -125,7 +135,7 @@ func newTree(table []command, c *Config, p Program, typed []string) *tree {
 // group makes a node that has only subcommands print its help, and reject a word that is not one of them.
 func group(node *ffcli.Command, table []command, name string) {
 	node.Exec = func(_ context.Context, args []string) error {
-		if len(args) == 0 {
+		if len(args) == 0 || name != "" && args[0] == "help" {
 			return flag.ErrHelp
 		}
 		_, err := find(table, append(strings.Fields(name), args...))

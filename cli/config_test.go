@@ -221,7 +221,7 @@ func TestConfigErrors(t *testing.T) {
 		{"unknown flag", nil, "", []string{"--prot", "1"}, "unknown option --prot (did you mean --port?)…"},
 		{"flag without a value", nil, "", []string{"--host", "::1", "--port"}, "--port needs a value"},
 		{"short flag without a value", nil, "", []string{"-p"}, "-p needs a value"},
-		{"stray argument", nil, "", []string{"-p", "1", "serve"}, `unexpected argument "serve"; usage: httpipe [options]`},
+		{"stray argument", nil, "", []string{"-p", "1", "serve"}, `unexpected argument "serve": a command comes before its options; see httpipe serve -h`},
 		{"wrong flag", nil, "", []string{"--port=x"}, `invalid value "x" for --port (command line): want a number`},
 		{"wrong short flag", nil, "", []string{"-r", "-1"}, `invalid value "-1" for --request-timeout (command line)`},
 		{"wrong flag over good sources", env{"PORT": "1"}, "port 2", []string{"-p", "x"}, "(command line)"},

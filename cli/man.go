@@ -47,7 +47,7 @@ func manualPage(version string, table []command) string {
 	section("DESCRIPTION", roffText(purpose+`
 A producer sends a body to a named channel (POST or PUT /channels/NAMESPACE/CHANNEL), and a consumer reads from it (GET).
 Each waits until the other is there. The body then streams from the first request into the response of the second,
-and an SQLite file keeps a record of the exchange. Without a command httpipe runs this relay.`)+"\n")
+and an SQLite file keeps a record of the exchange. Without a command, and as httpipe serve, httpipe runs this relay.`)+"\n")
 	section("OPTIONS", roffText(strings.TrimSpace(sourcesHelp)+"\n"+strings.TrimSpace(unitsHelp))+"\n")
 	group := ""
 	for _, o := range table[0].options {
@@ -74,7 +74,7 @@ and an SQLite file keeps a record of the exchange. Without a command httpipe run
 			entry(strings.TrimSpace(spelling(o)), text)
 		}
 	}
-	section("EXIT STATUS", roffText(`0 for success, 2 for a mistake in the command line, 1 for any other error.
+	section("EXIT STATUS", roffText(`0 for success, 2 for a mistake in the command line, 3 if httpipe token finds no secret, 1 for any other error.
 After SIGTERM or SIGINT the relay lets running exchanges end, for as long as --drain-timeout says, and exits with 0.`)+"\n")
 	section("FILES", "")
 	entry("httpipe.db", "The audit log, in the working directory unless --audit-db says otherwise.")

@@ -24,6 +24,7 @@ func token(c *Config) command {
 	return command{
 		name: "token", options: picked,
 		help: "print a token, signed with the server's secret",
+		more: "The exit status is 3 if no option, variable or config file sets the secret.",
 		flags: []option{
 			{name: "name", arg: "NAME", help: "name of the token's holder in the audit log",
 				set: into(&t.Name, anyText)},
@@ -32,12 +33,12 @@ func token(c *Config) command {
 			{name: "channels", arg: "PATTERN", list: true, help: "channels that the token is for, such as jobs/*; repeatable",
 				set: into(&t.Channels, parsePatterns)},
 			{name: "expires", arg: "TIME", help: "how long the token is valid, such as 12h; 0: never expires", def: "30d",
-				set: into(&lifetime, orOff(parseAge))},
+				set: into(&lifetime, parseLifetime)},
 		},
 		run: func(_ context.Context, _ []string, stdout, _ io.Writer) error {
 			switch {
 			case c.AuthSecret == "":
-				return usageErrorf("--auth-secret is missing: it signs the token, and must be the secret of the server")
+				return errNoSecret
 			case t.Name == "":
 				return usageErrorf("--name is missing: it names the token's holder in the audit log")
 			case t.Allow == nil:
@@ -61,6 +62,18 @@ func token(c *Config) command {
 			return nil
 		},
 	}
+}
+
+// parseLifetime reads how long a token is valid. Zero is never, and only "none" means that: a 0 may be a variable that was
+// not meant to be 0.
+func parseLifetime(text string) (time.Duration, error) {
+	if text == "none" {
+		return 0, nil
+	}
+	if lifetime, err := parseDuration(text); err == nil && lifetime == 0 {
+		return 0, errors.New("must be more than 0; for a token that never expires, write none")
+	}
+	return parseAge(text)
 }
 
 // parsePermissions reads permissions separated by commas or spaces.
