@@ -11,13 +11,14 @@ import (
 	"httpipe/access"
 )
 
-// permissions are what a token can allow.
-var permissions = []string{"produce", "consume", "delete", "look", "audit"}
-
 // token signs a token for the server that has the same secret. That server need not run, and keeps no list of tokens.
 func token(c *Config) command {
 	var t access.Token
 	var lifetime time.Duration
+	var permissions []string
+	for _, p := range access.Permissions {
+		permissions = append(permissions, string(p))
+	}
 	picked := pick(c, "auth-secret", "config")
 	picked[0].help = "the server's secret, which signs the token"
 	return command{

@@ -204,7 +204,7 @@ func TestDeniedUpload(t *testing.T) {
 	}
 }
 
-// TestInvalidHTTP: net/http itself answers what is not HTTP, as docs/http.md says. If a case fails because the answer has
+// TestInvalidHTTP checks that net/http itself answers requests that are not valid HTTP, as docs/http.md says. If a case fails because the answer has
 // our headers, net/http has learned to let a server answer: change the document.
 func TestInvalidHTTP(t *testing.T) {
 	t.Parallel()

@@ -13,7 +13,7 @@ import (
 
 // The page at /audit of a real server, which real clients use.
 
-// The page shows who comes, what runs, and how far it is, as it happens.
+// The page shows arrivals, running exchanges and their progress live.
 func TestAuditPageLive(t *testing.T) {
 	t.Parallel()
 	v, p := visit(t)
@@ -119,7 +119,7 @@ func TestAuditPageHistory(t *testing.T) {
 	find("channel", "a&b=c(d)", "#namespace=v2&channel=a%26b%3Dc%28d%29", 1)
 	find("last", "1h", "#namespace=v2&channel=a%26b%3Dc%28d%29&last=1h", 1)
 
-	// The link is all that somebody else needs.
+	// The link alone leads to the same view.
 	other := v.open("/audit" + value[string](tab, "location.hash") + "&token=" + p.AuditKey(t))
 	other.shows("#rows .name", "v2/a&b=c(d)")
 	other.click("#rows tbody a")
@@ -168,7 +168,7 @@ func TestAuditPageAccess(t *testing.T) {
 	other.shows("#details dd:nth-of-type(4)", "5")
 }
 
-// Without a log the page shows what is, and says that nobody knows what was.
+// Without a log the page shows the present, and says that there is no history.
 func TestAuditPageWithoutLog(t *testing.T) {
 	t.Parallel()
 	v, p := visit(t, "--audit", "off", "--auth-secret", kit.Secret)

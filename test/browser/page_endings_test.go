@@ -19,8 +19,8 @@ import (
 
 // What the page says when a transfer does not end well.
 
-// both lets one tab send and another receive what nobody else sends or receives, and waits until both do.
-func both(t *testing.T, v *person, p *kit.Server) (sender, receiver *tab) {
+// both lets one tab send to another on a channel of their own, and waits until both are at work.
+func both(t *testing.T, v *visitor, p *kit.Server) (sender, receiver *tab) {
 	t.Helper()
 	sender, receiver = v.open("/#v1/sender"), v.open("/#v1/receiver")
 	sender.sendText("hello")
@@ -91,7 +91,7 @@ func TestPageServerStops(t *testing.T) {
 	receiver.told("#receive", "Nothing received", "The server is stopping. Try again in 1 s.")
 }
 
-// Without an answer nobody knows.
+// Without an answer the page says that the outcome is unknown.
 func TestPageServerDies(t *testing.T) {
 	t.Parallel()
 	v, p := visit(t)

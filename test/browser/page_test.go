@@ -17,7 +17,7 @@ import (
 	"httpipe/test/kit"
 )
 
-// What the page at / does, and what it says of it.
+// What the page at / does, and what it tells its user.
 
 const (
 	pageAt      = "/#v1/c"
@@ -218,7 +218,7 @@ func TestPageSenderCancels(t *testing.T) {
 	}
 	cancelled(part)
 	if n, err := io.Copy(io.Discard, running.Body); err == nil {
-		t.Errorf("what was cancelled after %d bytes more looks whole", n)
+		t.Errorf("the cancelled body, after %d further bytes, looks complete", n)
 	}
 
 	// A large one that still waits may keep its place, but is not delivered.

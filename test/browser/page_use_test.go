@@ -19,9 +19,9 @@ import (
 	"httpipe/test/kit"
 )
 
-// How the page looks to all kinds of people, and what it does for them besides.
+// How the page looks on various screens, and its minor features.
 
-// The channel of an address is the page's, and one that is made up is nobody else's.
+// The page takes the channel of its address, or makes up a new one.
 func TestPageChannel(t *testing.T) {
 	t.Parallel()
 	v, _ := visit(t)
@@ -255,7 +255,7 @@ func phone(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
 	return chromedp.Void{}, err
 }
 
-// TestPageOnAPhone: whatever the page shows, nobody has to scroll sideways.
+// TestPageOnAPhone checks that the page never needs horizontal scrolling.
 func TestPageOnAPhone(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 255)
@@ -311,7 +311,7 @@ func TestPageByKeyboard(t *testing.T) {
 			t.Fatalf("the next is %q, want %q", got, want)
 		}
 		if !value[bool](tab, `(e => [e, e.nextElementSibling, e.parentElement].some(e => e && getComputedStyle(e).outlineStyle !== 'none'))(document.activeElement)`) {
-			t.Errorf("nobody sees that %s has the focus", want)
+			t.Errorf("the focus on %s is invisible", want)
 		}
 	}
 	press(kb.Enter)

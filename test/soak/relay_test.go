@@ -145,7 +145,7 @@ func (s *serverProcess) listen(stderr io.Reader) {
 // answers waits until the process answers.
 func (s *serverProcess) answers(addr string) error {
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	for {
+	for ; ; time.Sleep(kit.Pause) {
 		if resp, err := client.Get("http://" + addr + "/healthz"); err == nil {
 			resp.Body.Close()
 			return nil
@@ -230,7 +230,7 @@ func (r *relay) recovered(began time.Time) {
 
 // health reports whether /healthz answered with that status in the time given.
 func (r *relay) health(status int, within time.Duration) bool {
-	for deadline := time.Now().Add(within); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(kit.Pause) {
 		resp, err := http.Get("http://" + r.addr + "/healthz")
 		if err != nil {
 			continue

@@ -10,8 +10,8 @@ const $ = id => document.getElementById(id);
 // How many rows are shown; there may be thousands.
 const most = {channels: 200, running: 100, clients: 50};
 
-let view = null; // the last that came
-let came = 0; // when it did, by this browser's clock
+let view = null; // the last one received
+let came = 0; // when it was received, by this browser's clock
 let cut = null; // why the connection is cut, or null
 let cutAt = 0; // since when
 
@@ -19,8 +19,8 @@ let cutAt = 0; // since when
 // connection is cut, it stands still.
 const since = text => Math.max(0, Date.parse(view.at) - Date.parse(text) + (cut ? cutAt : Date.now()) - came);
 
-// watch shows what happens for as long as the page is open. It calls failed if the server refuses, and then
-// waits for what that returns.
+// watch shows what happens for as long as the page is open. If the server refuses, it calls failed and waits for the
+// promise that failed returns.
 export async function watch(failed) {
 	setInterval(tick, 1000);
 	let pause = 1;

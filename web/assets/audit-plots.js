@@ -15,8 +15,8 @@ function svg(name, attributes, ...content) {
 }
 
 // plot draws into an element of the page. A bucket has at (ms), bars [{className, value}] or lines [value or null],
-// says (its text) and href (its link). lines are the classes of the lines; scale is linear
-// or logarithmic; unit writes a value.
+// says (its text) and href (its link). lines are the classes of the lines; scale is linear or logarithmic; unit
+// formats a value.
 export function plot(into, {label, from, to, step, buckets, lines = [], scale, unit}) {
 	const width = Math.max(into.clientWidth, 240);
 	const values = buckets.flatMap(bucket => lines.length ? bucket.lines : [bucket.bars.reduce((sum, bar) => sum + bar.value, 0)]);
@@ -43,7 +43,7 @@ export function plot(into, {label, from, to, step, buckets, lines = [], scale, u
 	for (const bucket of buckets) {
 		let under = base;
 		for (const {className, value} of bucket.bars ?? []) {
-			const high = value ? Math.max(y(value), 1.5) : 0; // what is there is seen
+			const high = value ? Math.max(y(value), 1.5) : 0; // a small value is visible, too
 			under -= high;
 			const gap = wide > 4 ? 1 : 0;
 			picture.append(svg('rect', {class: className, x: begin(bucket) + gap / 2, width: Math.max(end(bucket) - begin(bucket) - gap, 1), y: under, height: high}));
@@ -83,7 +83,7 @@ export function linear(most, length) {
 	return {y: value => value / (2 * round) * length, ticks: round < 1 ? [0, 1] : [0, round, 2 * round]};
 }
 
-// logarithmic scales milliseconds, of which a thousand matter as much as ten.
+// logarithmic scales milliseconds: each factor of ten gets about the same height.
 export function logarithmic(most, length) {
 	const marks = [10, 100, 1000, 10_000, 60_000, 600_000, 3_600_000, 21_600_000, 86_400_000];
 	const end = marks.find(mark => mark >= most) ?? most;

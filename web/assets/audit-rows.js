@@ -53,7 +53,7 @@ export function cells(titles) {
 	}));
 }
 
-// name returns a channel's name, with a place at which it may be broken.
+// name returns an element with a channel's name, which may wrap after the namespace.
 export function name({namespace, channel}) {
 	return element('span', 'mono name', element('span', 'soft', `${namespace}/`), element('wbr'), channel);
 }
@@ -74,7 +74,7 @@ export function badge(outcome, show = 'exchanges') {
 
 const two = n => String(n).padStart(2, '0');
 
-// day and minute return parts of a time as it is here.
+// day and minute return parts of a time, in local time.
 export const day = at => `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
 export const minute = at => `${two(at.getHours())}:${two(at.getMinutes())}`;
 export const moment = at => `${day(at)} ${minute(at)}:${two(at.getSeconds())}`;

@@ -18,13 +18,13 @@ const usual = {show: 'exchanges', namespace: '', channel: '', outcome: '', last:
 
 let asked = {...usual};
 
-// address returns the one for what is asked, but for some of it.
+// address returns the address of what is asked, with some of it changed.
 function address(changes) {
 	const wanted = Object.entries({...asked, id: '', ...changes}).filter(([name, value]) => value !== usual[name]);
 	return `#${new URLSearchParams(wanted)}`;
 }
 
-// narrowed is address for a list that begins anew.
+// narrowed is address, for a list that starts at its first page.
 const narrowed = changes => address({cursor: '', ...changes});
 
 // go changes the address, and with it the view.
@@ -36,7 +36,7 @@ function go(to) {
 	}
 }
 
-// filter returns what the server is asked.
+// filter returns the parameters for the server.
 function filter() {
 	const {namespace, channel, outcome, last, from, to} = asked;
 	return {namespace, channel, outcome, ...last === 'span' ? {from, to} : {from: last}};
@@ -50,10 +50,10 @@ function read() {
 		asked.show = usual.show;
 	}
 	if (location.search) {
-		history.replaceState(history.state, '', location.pathname + location.hash); // it means nothing, and may be a token
+		history.replaceState(history.state, '', location.pathname + location.hash); // a query has no meaning here, and may be a token
 	}
 	if (wanted.has('token')) {
-		const brought = wanted.get('token').replaceAll(' ', '+'); // a + in a secret was not meant as a blank
+		const brought = wanted.get('token').replaceAll(' ', '+'); // a + in a secret does not stand for a space
 		wanted.delete('token');
 		history.replaceState(history.state, '', `${location.pathname}#${wanted}`); // before anybody copies the address
 		if (isToken(brought)) {
@@ -178,7 +178,7 @@ async function open() {
 
 $('close').addEventListener('click', () => $('details').close());
 $('details').addEventListener('close', () => {
-	// This comes a moment after the end, when the address may be another already; and one that a token is asked for stays.
+	// The event comes a moment later, when the address may have changed. While a token is asked for, the address stays.
 	if (asked.id && asked.id === new URLSearchParams(location.hash.slice(1)).get('id') && !$('past').hidden) {
 		go(address({}));
 	}

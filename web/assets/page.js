@@ -10,7 +10,7 @@ import {received, sent, size} from './words.js';
 
 const $ = id => document.getElementById(id);
 
-// The channel. The address holds it, behind the #, so that it can be shared; browsers do not send that part.
+// The channel. The address has it after the #, so that it can be shared; browsers do not send that part.
 
 const fields = [$('namespace'), $('name')];
 
@@ -98,7 +98,7 @@ function start(end) {
 	return {url: urlOf(channel), token, name: channel.name};
 }
 
-// tokenTyped returns the token, or null if no header can hold it. It is kept nowhere but in its field.
+// tokenTyped returns the token, or null if no header can hold it. The token is kept only in its field.
 function tokenTyped() {
 	const token = $('token').value.trim();
 	return token === '' || isToken(token) ? token : null;

@@ -3,7 +3,7 @@
 //	send      delivered, cancelled, unreadable (the file), lost (no answer), answered (any other status)
 //	receive   whole, broken, full (no room), cancelled, lost, answered
 //
-// A 200 without Httpipe-Exchange comes from something in between, and says nothing.
+// A 200 without Httpipe-Exchange comes from something in between, and does not count.
 
 import {fileName} from './names.js';
 import {authorization} from './token.js';
@@ -73,7 +73,7 @@ async function readable(blob) {
 export async function receive(url, {token}, signal, progress) {
 	let response;
 	try {
-		// Chrome lets requests for the same address wait for one another, unless its cache is out of it.
+		// Chrome makes requests for the same address wait for one another, unless they bypass its cache.
 		response = await fetch(url, {headers: headers(token), signal, cache: 'no-store', redirect: 'error'});
 	} catch {
 		return {kind: signal.aborted ? 'cancelled' : 'lost'};
