@@ -140,6 +140,9 @@ func (f *lockedFile) release() {
 // does not change the file, and lets SQLite open it only if its header is that of an audit log.
 func (f *lockedFile) checkBeforeOpen(logger *slog.Logger) error {
 	header, err := f.readHeader(f.file)
+	if err == nil {
+		err = f.checkJournal(header)
+	}
 	switch {
 	case err != nil:
 		return err

@@ -163,9 +163,3 @@ func (l *logFile) walSize() int64 {
 
 // hasWALFlag reports whether the header says that the file has a WAL.
 func hasWALFlag(header []byte) bool { return header[18] == 2 && header[19] == 2 }
-
-// hasJournal reports whether there is a rollback journal: it means that the first commit was interrupted.
-func (l *logFile) hasJournal() bool {
-	_, err := os.Stat(l.path + "-journal")
-	return err == nil
-}
