@@ -151,7 +151,7 @@ func (r *reader) locate(path string) error {
 		if err := r.checkNeverUsed(); err != nil {
 			return err
 		}
-		return fmt.Errorf("audit log %s: the file is empty: no start of a server has completed; start the server", r.path)
+		return fmt.Errorf("audit log %s: the file is empty, and nothing is recorded yet; start the server", r.path)
 	}
 	if r.hasJournal() {
 		return fmt.Errorf("audit log %s: a start of the server was interrupted, and its -journal must be rolled back; start the server", r.path)
