@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"time"
@@ -42,12 +43,25 @@ func (s *session) runCheckpoints(limits limits, stop <-chan struct{}) {
 			continue
 		}
 		s.file.checkpointing.Store(true)
-		_, err := checkpoint(s.checkpointer, "PASSIVE")
+		err := s.copyWAL()
 		s.file.checkpointing.Store(false)
 		if code, _ := sqliteCode(err); code == sqlite3.ErrIoErr {
 			s.ioError.Store(&err)
 		}
 	}
+}
+
+// copyWAL copies what it can of the WAL into the file, and syncs it. SQLite itself does not sync unless it reaches
+// the end of the WAL. That would leave up to hundreds of megabytes to the sync of the writer's checkpoint, which
+// all commits wait for.
+func (s *session) copyWAL() error {
+	if _, err := checkpoint(s.checkpointer, "PASSIVE"); err != nil {
+		return err
+	}
+	if err := s.file.file.Sync(); err != nil {
+		return fmt.Errorf("%w: %w", sqlite3.Error{Code: sqlite3.ErrIoErr}, err)
+	}
+	return nil
 }
 
 // stopCheckpointer stops the checkpointer and waits for it.
@@ -59,16 +73,17 @@ func (s *session) stopCheckpointer() {
 	}
 }
 
-// boundWAL starts the WAL over when it has become large, and truncates it when the log is idle. As long as much
-// of the WAL is not yet copied, it only wakes the checkpointer, so that the writer does not stop for long. A
-// reader in a long query prevents all this; meanwhile the WAL grows.
+// boundWAL starts the WAL over when it has become large, and truncates it when the log is idle. While the
+// checkpointer works, it does nothing, and as long as much of the WAL is not yet copied, it only wakes the
+// checkpointer: so the writer does not stop for long. A reader in a long query prevents all this; meanwhile the
+// WAL grows.
 func (s *session) boundWAL(limits limits, logger *slog.Logger) error {
 	if err := s.ioError.Load(); err != nil {
 		return *err
 	}
 	now := time.Now()
 	idle := s.walSize >= limits.walCheckpointSize && now.Sub(s.lastCommit) >= limits.walIdle
-	if s.walSize < limits.walRestartSize && !idle || now.Sub(s.walLastTry) < limits.walInterval {
+	if s.walSize < limits.walRestartSize && !idle || now.Sub(s.walLastTry) < limits.walInterval || s.file.checkpointing.Load() {
 		return nil
 	}
 	s.walLastTry = now
@@ -76,7 +91,7 @@ func (s *session) boundWAL(limits limits, logger *slog.Logger) error {
 	switch {
 	case err != nil:
 		return err
-	case wal.frames*frameSize < limits.walRestartSize && !idle:
+	case wal.frames*frameSize < limits.walRestartSize && !idle: // what makes the file large are old frames
 	case wal.uncopied() > limits.walRestartSize/4:
 		select {
 		case s.behind <- struct{}{}:

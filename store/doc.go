@@ -33,14 +33,15 @@
 // # Sessions and outages
 //
 // A session (session.go) is the writer's connection to the database, and a second one for a goroutine that
-// runs checkpoints. If a transaction fails (the disk is full, another process holds the lock, the file was
+// runs checkpoints (checkpoint.go). If a transaction fails (the disk is full, another process holds the lock, the file was
 // deleted), or a row is not on disk after 5 s, an outage begins: [Log.Err] returns the reason, and every
 // pending Commit fails at once. The rows stay in memory; beyond a limit, further rows are lost and counted. The
 // writer tries again with a new session until all rows in memory are on disk.
 //
 // A COMMIT that failed may have taken effect. So during an outage the writer looks up each row before it
 // inserts it. After a failed fsync, data may be missing on disk that still can be read. So after an I/O
-// error, and at each start, the WAL is written again before anything depends on it.
+// error, and at each start, the WAL is written again before anything depends on it. After an I/O error all of it
+// is also copied into the file again (wal.go).
 //
 // An ending whose Commit has failed is written with its OutcomeIfFailed ("unrecorded" for "delivered"),
 // because the producer was told that there is no record. Log.mu guards both decisions, so they agree. The
