@@ -92,6 +92,11 @@ func (l *Relay) producer(w http.ResponseWriter, r *Request) (pipe.Arrival, *sour
 	arrival.Length = source.length
 	arrival.ReadAhead = l.config.ReadAhead
 	arrival.Head = &source.head
+	if c := r.Conn; c != nil {
+		// Behind a whole body, a client that pipelines so much that its FIN cannot be seen counts as one that has hung up.
+		// Before the end of the body, what is unread may be the rest of it.
+		arrival.Alive = func() bool { return c.alive() && !(source.whole.Load() && c.clogged()) }
+	}
 	arrival.Interrupt = func() { control.SetReadDeadline(past) }
 	if r.ProtoAtLeast(1, 1) && r.Header.Get("Expect") != "" {
 		// A client that asked for 100 Continue takes more of them. A dead one answers with a reset, which
