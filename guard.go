@@ -13,7 +13,7 @@ import (
 func secretGuard(c *cli.Config) (*access.Guard, error) {
 	if c.AuthSecret == "" {
 		if c.Anonymous != "" {
-			return nil, errors.New("--anonymous is of no use without --auth-secret: without a secret every client may produce, consume, look and delete")
+			return nil, errors.New("--anonymous has no effect without --auth-secret: without a secret every client may produce, consume, look and delete")
 		}
 		return nil, nil
 	}
@@ -31,8 +31,8 @@ func secretGuard(c *cli.Config) (*access.Guard, error) {
 }
 
 // openGuard returns the guard of a server without a secret, and the audit key. With a log, the key is in a file beside it,
-// which is made if it is missing, so the log must be open, and thereby locked. Without a log, the key lasts as long as the
-// process.
+// which is created if it is missing, so the log must be open, and thereby locked. Without a log, the key lasts as long as
+// the process.
 func openGuard(c *cli.Config) (guard *access.Guard, auditKey string, err error) {
 	auditKey = access.NewKey()
 	if c.Audit != cli.AuditOff {

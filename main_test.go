@@ -51,7 +51,7 @@ func TestRunRefusesToStart(t *testing.T) {
 		{"a mistyped command", []string{"verison"}, `unknown command "verison"`},
 		{"an unknown option", []string{"--prot", "1"}, "-prot"},
 		{"a wrong value", []string{"--port", "http"}, `invalid value "http" for --port (command line)`},
-		{"what needs no token, where nothing does", []string{"--port", "0", "--audit", "off", "--anonymous", "produce:a/*"}, "--anonymous is of no use without --auth-secret"},
+		{"what needs no token, where nothing does", []string{"--port", "0", "--audit", "off", "--anonymous", "produce:a/*"}, "--anonymous has no effect without --auth-secret"},
 		{"a port in use", []string{"--port", port, "--host", "127.0.0.1", "--audit", "off"}, "port " + port + " is in use"},
 		{"a log in use", []string{"--port", "0", "--audit-db", filepath.Join(dir, "httpipe.db")}, "httpipe.db"},
 		{"a log in no directory", []string{"--port", "0", "--audit-db", filepath.Join(dir, "no", "a.db")}, "a.db"},

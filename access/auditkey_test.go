@@ -17,7 +17,7 @@ func TestOpenGuard(t *testing.T) {
 	t.Parallel()
 	g := NewOpen(auditKey)
 	anonymous := g.Anonymous()
-	for _, p := range permissions {
+	for _, p := range Permissions {
 		if got := anonymous.MayEverywhere(p); got != (p != Audit) {
 			t.Errorf("a client without a key may %s: %v", p, got)
 		}

@@ -19,12 +19,13 @@ const (
 	Audit   Permission = "audit"   // read its history
 )
 
-var permissions = []Permission{Produce, Consume, Delete, Look, Audit}
+// Permissions are all permissions, in the order in which texts list them.
+var Permissions = []Permission{Produce, Consume, Delete, Look, Audit}
 
 // ParsePermission returns the permission with that name. Its error is one line and lists the permissions.
 func ParsePermission(text string) (Permission, error) {
-	names := make([]string, len(permissions))
-	for i, p := range permissions {
+	names := make([]string, len(Permissions))
+	for i, p := range Permissions {
 		if text == string(p) {
 			return p, nil
 		}

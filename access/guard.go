@@ -56,7 +56,7 @@ const maxCached = 1024
 // New returns the guard of a server with secrets. The grants in everyone apply to any client, even without a
 // credential.
 func New(secrets Secrets, everyone []Grant) *Guard {
-	return newGuard(secrets, everyone, newBearer(secretName, permissions...))
+	return newGuard(secrets, everyone, newBearer(secretName, Permissions...))
 }
 
 // NewOpen returns the guard of a server without a secret. Any client may do anything except read the audit log,

@@ -226,7 +226,7 @@ func TestRights(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range permissions {
+	for _, p := range Permissions {
 		if !owner.May(p, "any", "thing") || !owner.MayAll(p, "any") {
 			t.Errorf("the secret may not %s", p)
 		}

@@ -79,6 +79,10 @@ func TestTokenErrors(t *testing.T) {
 		"--auth-secret " + aSecret + " --name ci --allow , --channels a/b":                    "want permissions",
 		"--auth-secret " + aSecret + " --name ci --allow produce --channels a/b,c/d":          "separate patterns by blanks",
 		"--auth-secret " + aSecret + rest + " --expires 30":                                   "want a time with its unit",
+		"--auth-secret " + aSecret + rest + " --expires 0":                                    "must be more than 0; for a token that never expires, write none",
+		"--auth-secret " + aSecret + rest + " --expires 0s":                                   "must be more than 0",
+		"--auth-secret " + aSecret + rest + " --expires 0d":                                   "must be more than 0",
+		"--auth-secret " + aSecret + rest + " --expires off":                                  "want seconds",
 		"--auth-secret " + aSecret + rest + " --expires tomorrow":                             `invalid value "tomorrow" for --expires`,
 		"--auth-secret " + aSecret + rest + " more":                                           `unexpected argument "more"`,
 		"--auth-secret " + aSecret + rest + " --channels " + strings.Repeat("xy", 120) + "/*": "",
@@ -90,6 +94,32 @@ func TestTokenErrors(t *testing.T) {
 		case err != nil && (strings.Contains(err.Error(), aSecret) || strings.Contains(err.Error(), "\n")):
 			t.Errorf("httpipe token %s: %v", args, err)
 		}
+	}
+}
+
+// TestNoSecretStatus: only a secret that no source sets gives the exit status 3, which lets the systemd unit make one.
+func TestNoSecretStatus(t *testing.T) {
+	noEnvironment(t)
+	const args = "token --name ci --allow look --channels a/a"
+	for _, test := range []struct {
+		file string
+		want int
+	}{
+		{"", 3},
+		{"max-body 1MB", 3},
+		{"auth-secret " + aSecret, 0},
+		{"auth-secret " + aSecret + "\nmax-boddy 1MB", 1},
+		{"max-boddy 1MB", 1},
+		{"auth-secret", 1},
+		{"auth-secret short", 1},
+	} {
+		if _, err := runWith(t, args+" --config "+writeFile(t, test.file)); ExitCode(err) != test.want {
+			t.Errorf("with the config file %q: exit %d, %v; want %d", test.file, ExitCode(err), err, test.want)
+		}
+	}
+	t.Setenv("HTTPIPE_AUTH_SECRET", "")
+	if _, err := runWith(t, args); ExitCode(err) != 1 {
+		t.Errorf("with an empty variable: exit %d, %v; want 1", ExitCode(err), err)
 	}
 }
 

@@ -78,12 +78,12 @@ func (g *gate) identify(r *request) (err error) {
 	}
 	now := time.Now()
 	client := group(g.clients.addr(r))
-	if g.failures.due(client, now) > 0 && !g.guard.Known(c.last) {
+	if g.failures.delay(client, now) > 0 && !g.guard.Known(c.last) {
 		return access.TooManyWrong
 	}
 	c.bearer, err = g.guard.Authenticate(c.last, now)
 	if err == access.Malformed || err == access.WrongSignature || err == access.Critical {
-		g.failures.wait(client, now)
+		g.failures.count(client, now)
 	}
 	return err
 }
@@ -119,40 +119,40 @@ func (g *gate) denial(why error, p access.Permission, key pipe.Key) *reply.Error
 	case key.Channel == "":
 		what = string(p) + " on any channel of " + key.Namespace
 	}
-	f := reply.Error{Status: http.StatusUnauthorized, Code: reply.CodeUnauthorized, Challenge: challengeInvalid}
+	e := reply.Error{Status: http.StatusUnauthorized, Code: reply.CodeUnauthorized, Challenge: challengeInvalid}
 	const howToGetKey = "on the machine of the server \"httpipe audit key\" prints it"
 	open := g.guard.Open()
 	switch why {
 	case access.NoToken:
-		f.Challenge = challenge
+		e.Challenge = challenge
 		if open {
-			f.Text = what + " needs the audit key; " + howToGetKey
+			e.Text = what + " needs the audit key; " + howToGetKey
 			break
 		}
-		f.Text = what + " needs a token; send one as Authorization: Bearer, or by curl -u :TOKEN"
+		e.Text = what + " needs a token; send one as Authorization: Bearer, or by curl -u :TOKEN"
 	case access.NotGranted:
-		f = reply.Error{Status: http.StatusForbidden, Code: reply.CodeForbidden, Text: "the token is not for " + what}
+		e = reply.Error{Status: http.StatusForbidden, Code: reply.CodeForbidden, Text: "the token is not for " + what}
 	case access.SeveralTokens:
-		f.Text = what + ": the request has several tokens; send exactly one"
+		e.Text = what + ": the request has several tokens; send exactly one"
 	case access.Expired:
-		f.Text = what + ": the token has expired"
+		e.Text = what + ": the token has expired"
 	case access.NotYetValid:
-		f.Text = what + ": the token is not valid yet"
+		e.Text = what + ": the token is not valid yet"
 	case access.Critical:
-		f.Text = what + ": the token's header has crit, which requires an extension that this server does not have"
+		e.Text = what + ": the token's header has crit, which requires an extension that this server does not have"
 	case access.WrongSignature:
 		if open {
-			f.Text = what + ": the credential is not the audit key; " + howToGetKey
+			e.Text = what + ": the credential is not the audit key; " + howToGetKey
 			break
 		}
-		f.Text = what + ": the token is not signed with this server's secret"
+		e.Text = what + ": the token is not signed with this server's secret"
 	case access.TooManyWrong:
-		f = reply.Error{Status: http.StatusTooManyRequests, Code: string(pipe.Refused), RetryAfter: 60 / failuresPerMinute,
+		e = reply.Error{Status: http.StatusTooManyRequests, Code: string(pipe.Refused), RetryAfter: 60 / failuresPerMinute,
 			Text: fmt.Sprintf("more than %d wrong tokens a minute came from your address", failuresPerMinute)}
 	default:
-		f.Text = what + ": the credential is not a token: it is empty, truncated or something else"
+		e.Text = what + ": the credential is not a token: it is empty, truncated or something else"
 	}
-	return f.To(roleOf(p))
+	return e.To(roleOf(p))
 }
 
 // roleOf returns the role of a client that uses the permission, or "" if it has none.

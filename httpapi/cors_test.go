@@ -22,25 +22,29 @@ var (
 		"GET /audit/live", "POST /channels/n", "POST /channels//", "GET /assets/icon.svg"}
 )
 
+const named = "https://page.example"
+
+// corsTests are settings of --cors-origin, and what a page from an origin may then do.
+var corsTests = []struct {
+	origins    []string
+	from       string
+	any, other string // the origins that are allowed
+}{
+	{[]string{"*"}, named, "*", ""},
+	{[]string{"*"}, "null", "*", ""},
+	{[]string{"*"}, "*", "*", ""},
+	{[]string{named}, named, named, named},
+	{[]string{named}, "https://page.example:8443", "", ""},
+	{[]string{named}, "http://page.example", "", ""},
+	{[]string{named}, "https://evil.example", "", ""},
+	{[]string{"https://other.example", named}, named, named, named},
+	{[]string{"*", named}, named, "*", named},
+	{[]string{"*", named}, "https://evil.example", "*", ""},
+}
+
 // TestWhatPagesMayDo: the star is for producing and consuming. All else takes an origin by name.
 func TestWhatPagesMayDo(t *testing.T) {
-	const named = "https://page.example"
-	for _, test := range []struct {
-		origins    []string
-		from       string
-		any, other string // the origins that are allowed
-	}{
-		{[]string{"*"}, named, "*", ""},
-		{[]string{"*"}, "null", "*", ""},
-		{[]string{"*"}, "*", "*", ""},
-		{[]string{named}, named, named, named},
-		{[]string{named}, "https://page.example:8443", "", ""},
-		{[]string{named}, "http://page.example", "", ""},
-		{[]string{named}, "https://evil.example", "", ""},
-		{[]string{"https://other.example", named}, named, named, named},
-		{[]string{"*", named}, named, "*", named},
-		{[]string{"*", named}, "https://evil.example", "*", ""},
-	} {
+	for _, test := range corsTests {
 		r := start(t, func(c *Config) { c.CORSOrigins = test.origins })
 		check := func(requests []string, want string) {
 			t.Helper()

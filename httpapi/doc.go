@@ -20,7 +20,7 @@
 //
 // Each of these parts is a type that holds what it needs, and a Server only connects them. A request that is refused
 // before it reaches the broker is recorded by refusals.go. All that is known of a request is in its request value; its
-// context carries nothing but the connection, which net/http offers no other way for.
+// context carries only the connection, because net/http has no other place for it.
 //
 // The package keeps no state of its own besides rates: what waits and what runs is in the pipe.Broker, and what happened
 // is in the store.Log.

@@ -190,3 +190,15 @@ func TestTooLargeByCount(t *testing.T) {
 		p.Answer().Failed(413, "too_large")
 	}
 }
+
+// A refused body is not read: its sender is told at once.
+func TestDeniedUpload(t *testing.T) {
+	t.Parallel()
+	r := start(t, guarded(t))
+	r.dial().Request("POST", here, length(1<<30), "Expect: 100-continue").Answer().Failed(401, "unauthorized")
+	r.dial().Request("POST", here, chunked).Say(chunk("hello")).Answer().Failed(401, "unauthorized")
+	a := r.dial().Post(here, "x", "Accept: application/json").Answer().Failed(401, "unauthorized")
+	if a.Header.Get("Content-Type") != "application/problem+json" || !strings.Contains(a.Text, `"code":"unauthorized"`) {
+		t.Errorf("%s %q", a.Header.Get("Content-Type"), a.Text)
+	}
+}

@@ -25,7 +25,7 @@ func (l *limits) overRate(r *request) *reply.Error {
 		return nil
 	}
 	client := group(l.clients.addr(r))
-	delay := l.rates.wait(client, time.Now())
+	delay := l.rates.count(client, time.Now())
 	if delay == 0 {
 		return nil
 	}

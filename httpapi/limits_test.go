@@ -69,18 +69,18 @@ func TestRatesRecover(t *testing.T) {
 	r := newRates(60)
 	now := time.Now()
 	for range 60 {
-		if wait := r.wait("a", now); wait != 0 {
+		if wait := r.count("a", now); wait != 0 {
 			t.Fatalf("%v too early", wait)
 		}
 	}
-	if wait := r.wait("a", now); wait <= 0 || wait > time.Second {
+	if wait := r.count("a", now); wait <= 0 || wait > time.Second {
 		t.Errorf("the 61st has to wait %v", wait)
 	}
-	if wait := r.wait("a", now.Add(time.Second)); wait != 0 {
+	if wait := r.count("a", now.Add(time.Second)); wait != 0 {
 		t.Errorf("a second later it has to wait %v", wait)
 	}
 	for i := range clientsKnown + 1 {
-		r.wait(strconv.Itoa(i), now)
+		r.count(strconv.Itoa(i), now)
 	}
 	if n := r.clients.Len(); n != clientsKnown {
 		t.Errorf("%d clients are remembered", n)

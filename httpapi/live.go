@@ -28,9 +28,9 @@ const (
 // goroutine takes a snapshot each second for all of them and makes one event of it. The handler of each viewer sends the
 // newest event if it differs from the last one, so a slow viewer skips events, and delays no other.
 type live struct {
-	look     func(limit int) pipe.Snapshot
-	every    time.Duration
-	patience time.Duration // with a viewer that does not read
+	snapshot func(limit int) pipe.Snapshot
+	every    time.Duration // snapshotEvery, unless a test changes it
+	patience time.Duration // viewerPatience, unless a test changes it
 
 	bodyTimeout time.Duration // for the body of a GET
 
@@ -44,8 +44,8 @@ type live struct {
 	alone   chan struct{} // closed when the last viewer has left; the next first viewer gets another one
 }
 
-func newLive(look func(limit int) pipe.Snapshot) *live {
-	l := &live{look: look, every: snapshotEvery, patience: viewerPatience, news: make(chan struct{})}
+func newLive(snapshot func(limit int) pipe.Snapshot) *live {
+	l := &live{snapshot: snapshot, every: snapshotEvery, patience: viewerPatience, news: make(chan struct{})}
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	return l
 }
@@ -66,7 +66,7 @@ func (l *live) join() *reply.Error {
 	}
 	l.viewers++
 	if l.viewers == 1 {
-		first := newView(l.look(liveRows), nil)
+		first := newView(l.snapshot(liveRows), nil)
 		l.event, l.alone = first.event(), make(chan struct{})
 		go l.run(first, l.alone)
 	}
@@ -92,7 +92,7 @@ func (l *live) run(last *view, alone <-chan struct{}) {
 		case <-alone:
 			return
 		}
-		v := newView(l.look(liveRows), last)
+		v := newView(l.snapshot(liveRows), last)
 		l.publish(v.event(), !v.same(last), alone)
 		last = v
 	}

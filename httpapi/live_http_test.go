@@ -153,7 +153,7 @@ func crowd(r *testServer) *atomic.Int64 {
 	}
 	r.live.every = time.Millisecond // before the first viewer
 	var looks atomic.Int64
-	r.live.look = func(limit int) pipe.Snapshot {
+	r.live.snapshot = func(limit int) pipe.Snapshot {
 		looks.Add(1)
 		return r.broker.Snapshot(limit)
 	}

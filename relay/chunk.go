@@ -21,7 +21,7 @@ const (
 )
 
 var (
-	errChunkSize = errors.New("malformed chunked encoding: a chunk's size is no hexadecimal number")
+	errChunkSize = errors.New("malformed chunked encoding: a chunk's size is not a hexadecimal number")
 	errChunkEnd  = errors.New("malformed chunked encoding: a line does not end, or not where it should")
 	errChunkLine = errors.New("malformed chunked encoding: a line is too long")
 	errTrailer   = errors.New("malformed chunked encoding: the trailer is too long")

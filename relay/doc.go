@@ -5,7 +5,7 @@
 // # A request on its way
 //
 //	           Produce                                      Consume
-//	              │                                            │ notaconsumer.go: would this client lose the message?
+//	              │                                            │ not_a_consumer.go: would this client lose the message?
 //	takeover.go   │ take a chunked body over from net/http     │ DropBody: a GET's body means nothing
 //	              ▼                                            ▼
 //	arrive.go     how long it may wait (wait.go), and whether anything may be relayed now

@@ -59,8 +59,8 @@ func (l *Relay) CloseUnused() {
 	}
 }
 
-// Answered returns a channel that is closed when all producers that were taken over from net/http, which does not
-// know of them any more, are answered. Call it when no request arrives any more.
+// Answered returns a channel that is closed when all producers that were taken over from net/http are answered. Call
+// it after the last request has arrived: http.Server.Shutdown does not wait for these producers.
 func (l *Relay) Answered() <-chan struct{} {
 	answered := make(chan struct{})
 	go func() {

@@ -24,8 +24,8 @@ type stallClock struct {
 	timer    *time.Timer // of the first check; nil: no limit
 
 	// Owned by check. One check runs at a time.
-	progress int64     // bytes that had been acknowledged at the last check
-	since    time.Time // the last check that saw progress, or nothing to send
+	progress int64 // bytes that had been acknowledged at the last check
+	idle     int   // checks in a row without progress. Not the time, which also passes while this process is stopped
 }
 
 // start starts the clock, which runs until stop. A timeout of 0 means no limit.
@@ -33,7 +33,7 @@ func (s *stallClock) start(x *pipe.Exchange, c *Conn, timeout time.Duration) {
 	if timeout <= 0 {
 		return
 	}
-	s.exchange, s.conn, s.timeout, s.since = x, c, timeout, time.Now()
+	s.exchange, s.conn, s.timeout = x, c, timeout
 	s.timer = time.AfterFunc(timeout/checksPerTimeout, s.check)
 }
 
@@ -49,10 +49,11 @@ func (s *stallClock) check() {
 		return
 	}
 	progress := s.acknowledged()
+	s.idle++
 	if !s.writing.Load() || progress != s.progress {
-		s.progress, s.since = progress, time.Now()
+		s.progress, s.idle = progress, 0
 	}
-	if time.Since(s.since) >= s.timeout {
+	if s.idle >= checksPerTimeout {
 		s.exchange.Cut(pipe.Stalled)
 		return
 	}

@@ -131,7 +131,7 @@ func TestBlocksAndRetention(t *testing.T) {
 
 // TestBlocksAfterAnOutage checks that rows that were in memory during an outage are in blocks too.
 func TestBlocksAfterAnOutage(t *testing.T) {
-	f := start(t, tempPath(t), store.Config{}, store.Limits{Block: 16, Commit: 50 * time.Millisecond, Busy: time.Millisecond})
+	f := start(t, tempPath(t), store.Config{}, store.Limits{Block: 16, Busy: time.Millisecond})
 	recordExchanges(t, f, time.Now().Add(-time.Hour), 10)
 	release := holdLock(t, f.path)
 	at := time.Now().Add(-time.Minute)

@@ -128,23 +128,28 @@ func ids(p store.Page) (found []string) {
 func TestPages(t *testing.T) {
 	f := open(t)
 	record(t, f)
-	for name, h := range histories(t, f) {
-		for _, k := range store.Kinds {
-			for _, filter := range filters(k) {
-				want := naive(t, f.path, k, filter)
-				for _, limit := range []int{7, 1000} {
-					if got := collect(t, h, k, filter, limit); !slices.Equal(got, want) {
-						t.Fatalf("%s, %s %+v, pages of %d:\n%d %q\nwant\n%d %q", name, k.Name, filter, limit, len(got), got, len(want), want)
-					}
-				}
-			}
+	type question struct {
+		kind   *store.Kind
+		filter store.Filter
+		want   []string
+	}
+	var questions []question
+	for _, k := range store.Kinds {
+		for _, filter := range filters(k) {
+			questions = append(questions, question{k, filter, naive(t, f.path, k, filter)})
 		}
-		for _, pace := range []func(){h.Slow, h.Steady} {
-			pace()
-			for _, k := range store.Kinds {
-				for _, filter := range filters(k) {
-					if got, want := collect(t, h, k, filter, 2), naive(t, f.path, k, filter); !slices.Equal(got, want) {
-						t.Fatalf("%s, %s %+v, in small steps:\n%d %q\nwant\n%d %q", name, k.Name, filter, len(got), got, len(want), want)
+	}
+	for name, h := range histories(t, f) {
+		for _, pace := range []struct {
+			name   string
+			set    func()
+			limits []int
+		}{{"normal", func() {}, []int{7, 1000}}, {"slow", h.Slow, []int{5}}, {"steady", h.Steady, []int{5}}} {
+			pace.set()
+			for _, q := range questions {
+				for _, limit := range pace.limits {
+					if got := collect(t, h, q.kind, q.filter, limit); !slices.Equal(got, q.want) {
+						t.Fatalf("%s, %s pace, %s %+v, pages of %d:\n%d %q\nwant\n%d %q", name, pace.name, q.kind.Name, q.filter, limit, len(got), got, len(q.want), q.want)
 					}
 				}
 			}
@@ -242,7 +247,7 @@ func TestHistoryOfOne(t *testing.T) {
 
 // TestSyncReturnsFailure checks that Sync does not wait for rows that cannot be written.
 func TestSyncReturnsFailure(t *testing.T) {
-	f := start(t, tempPath(t), store.Config{}, store.Limits{Commit: 50 * time.Millisecond})
+	f := start(t, tempPath(t), store.Config{}, store.Limits{Busy: time.Millisecond})
 	if err := f.Sync(); err != nil {
 		t.Fatal(err)
 	}

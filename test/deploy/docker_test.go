@@ -147,7 +147,8 @@ func TestDockerfile(t *testing.T) {
 	}
 }
 
-// TestDockerContext: a build sees what it needs, and does not begin anew because of what it does not.
+// TestDockerContext checks that the build's context has all files that it needs, and no other, so that no other file
+// invalidates its cache.
 func TestDockerContext(t *testing.T) {
 	staticBinary(t)
 	var files []string

@@ -8,7 +8,7 @@ import (
 	"httpipe/test/kit"
 )
 
-// testAccess: tokens get through in each of their places, and so does what those are told who have none.
+// testAccess checks that tokens get through in each of their places, and so do the answers to requests without one.
 func (r route) testAccess(t *testing.T) {
 	p := kit.Start(t, t.TempDir(), "--auth-secret", kit.Secret, "--client-ip-header", "X-Real-IP")
 	via := r.proxy.start(t, p.URL)

@@ -56,7 +56,7 @@ async function get(url, accept, signal) {
 	throw new Failure(response.status, response.headers.get('Httpipe-Error') ?? '', line);
 }
 
-// ask returns what is at a path, for parameters of which the empty ones do not count.
+// ask returns the JSON at a path. It leaves out empty parameters.
 export async function ask(path, parameters, signal) {
 	const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== ''));
 	const response = await get(`${path}?${query}`, 'application/json', signal);
@@ -67,7 +67,7 @@ export async function ask(path, parameters, signal) {
 	}
 }
 
-// silence is how long nothing comes from a connection that is dead; the server says something more often.
+// silence is the time after which a silent connection counts as dead; the server sends something more often.
 const silence = 45_000;
 
 // listen calls heard with each event of a stream, until that ends or breaks, which is a Failure as well. (An

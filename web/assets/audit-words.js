@@ -25,7 +25,7 @@ export const outcomes = {
 	},
 	requests: {
 		left: 'The client hung up while it waited.',
-		timed_out: 'Its time to wait was over.',
+		timed_out: 'No partner came before its wait was over.',
 		refused: 'A limit was reached, or the client lacked permission.',
 		deleted: both.deleted,
 		silent: both.silent,
