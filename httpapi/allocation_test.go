@@ -11,7 +11,7 @@ import (
 // mostAllocations is what a small exchange may cost of them: both requests, all that net/http does for them
 // included, without a log. Most are net/http's. More of them is more garbage, so who adds some should have a
 // reason, and say it where this number is changed.
-const mostAllocations = 81
+const mostAllocations = 35
 
 func TestAllocationsPerExchange(t *testing.T) {
 	if underRace() {

@@ -2,10 +2,10 @@ package httpapi
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -70,6 +70,9 @@ type Server struct {
 	history  *history
 	live     *live
 	router   *router
+
+	mu       sync.Mutex   // guards listener
+	listener net.Listener // nil until Serve
 }
 
 // Ids of exchanges are made under the broker's lock, which should not wait for the kernel's random
@@ -91,6 +94,7 @@ func New(config Config) (*Server, error) {
 		MaxHeader:      config.MaxHeader,
 		Unavailable:    s.health.unavailable,
 		Logger:         config.Logger,
+		Handler:        s,
 	}, s.broker)
 	if err != nil {
 		return nil, err
@@ -142,7 +146,7 @@ func newBroker(config *Config) (*pipe.Broker, *audit.Recorder) {
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
-	r := newRequest(hr)
+	r := newRequest(w, hr)
 	s.answer(w, r)
 	if r.ErrorCode != "" {
 		s.config.Metrics.CountError(r.ErrorCode)
@@ -182,13 +186,13 @@ func (s *Server) answer(w http.ResponseWriter, r *request) {
 		Text: r.Method + " is not possible here; " + entry.methods.allow() + " are"})
 }
 
-// Serve answers requests from ln, which it closes, until Shutdown; then it returns nil.
+// Serve answers requests from ln until Shutdown, which closes ln; then it returns nil.
 func (s *Server) Serve(ln net.Listener) error {
-	err := s.http.Serve(s.relay.Listener(ln))
-	if err == http.ErrServerClosed {
-		return nil
-	}
-	return err
+	s.mu.Lock()
+	s.listener = ln
+	s.mu.Unlock()
+	go s.http.Serve(s.relay.Others()) // until Shutdown
+	return s.relay.Serve(ln)
 }
 
 // Shutdown refuses waiting and new requests, and blocks until the running exchanges have ended and are answered. When
@@ -196,21 +200,21 @@ func (s *Server) Serve(ln net.Listener) error {
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.live.stop()
 	s.broker.Shutdown(ctx)
-	defer s.relay.Close()
 	if s.audit != nil {
 		defer s.audit.Flush()
 	}
-	s.relay.CloseUnused()
+	s.relay.Stop()
+	s.closeListener()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTimeout)
 	defer cancel()
-	late := time.After(answerTimeout + time.Second)
-	if s.http.Shutdown(ctx) != nil {
-		s.http.Close() // the connections that are still not answered
-	}
-	select {
-	case <-s.relay.Answered():
-		return nil
-	case <-late:
-		return errors.New("some producers could not be answered in time")
+	go s.http.Shutdown(ctx) // closes the connections that carry no request; the relay waits for all
+	return s.relay.Shutdown(ctx)
+}
+
+func (s *Server) closeListener() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.listener != nil {
+		s.listener.Close()
 	}
 }

@@ -1,39 +1,20 @@
 package relay
 
 import (
-	"maps"
 	"net/http"
 	"strings"
-	"time"
 
 	"httpipe/pipe"
 	"httpipe/reply"
 )
 
-// past is a deadline that makes a blocked Read or Write return at once.
-var past = time.Unix(1, 0)
-
 // Produce sends the body of r to one consumer and answers r when the exchange has ended.
-func (l *Relay) Produce(w http.ResponseWriter, r *Request) {
-	if !takesOver(r) {
-		l.send(w, r)
-		return
-	}
-	l.takenOver.Add(1) // before net/http forgets the connection, or Shutdown could miss it
-	defer l.takenOver.Done()
-	taken, err := takeOver(w, r)
-	if err != nil {
-		panic(err) // it was HTTP/1.1, of which any request can be taken over once
-	}
-	defer taken.close()
-	l.send(taken, r)
-	taken.FlushError()
-}
+func (l *Relay) Produce(w http.ResponseWriter, r *Request) { onEngine(w, r, l.produce) }
 
-// send is Produce for a body whose bytes can be read as soon as they arrive. The response starts only at the end of the
-// body, or when the exchange has failed: HTTP clients and proxies lose data, or hang, if it starts earlier.
-func (l *Relay) send(w http.ResponseWriter, r *Request) {
-	arrival, source, e := l.producer(w, r)
+// produce is Produce on the engine. The response starts only at the end of the body, or when the exchange has failed:
+// HTTP clients and proxies lose data, or hang, if it starts earlier.
+func (l *Relay) produce(w *response, r *Request) {
+	arrival, source, e := l.producer(r)
 	if e != nil {
 		r.Refuse(w, e)
 		return
@@ -70,7 +51,7 @@ func (l *Relay) send(w http.ResponseWriter, r *Request) {
 }
 
 // producer returns the arrival of r and its body, or the error that r is answered with.
-func (l *Relay) producer(w http.ResponseWriter, r *Request) (pipe.Arrival, *source, *reply.Error) {
+func (l *Relay) producer(r *Request) (pipe.Arrival, *source, *reply.Error) {
 	arrival, f := l.arrival(r, pipe.Producer)
 	if f != nil {
 		return arrival, nil, f
@@ -87,28 +68,19 @@ func (l *Relay) producer(w http.ResponseWriter, r *Request) (pipe.Arrival, *sour
 	if f != nil {
 		return arrival, nil, f
 	}
-	control := http.NewResponseController(w)
+	conn, body := r.Conn, r.Body.(*requestBody)
 	arrival.Body = source
 	arrival.Length = source.length
 	arrival.ReadAhead = l.config.ReadAhead
 	arrival.Head = &source.head
-	arrival.Interrupt = func() { control.SetReadDeadline(past) }
+	arrival.Interrupt = func() { conn.SetReadDeadline(past) }
 	if r.ProtoAtLeast(1, 1) && r.Header.Get("Expect") != "" {
 		// A client that asked for 100 Continue takes more of them. A dead one answers with a reset, which
 		// its connection's watch sees even behind a full window.
-		arrival.Probe = func() { sendContinue(w) }
+		arrival.Probe = body.sendContinue
 		arrival.MaxProbes = maxContinues(r.UserAgent())
 	}
 	return arrival, source, nil
-}
-
-// sendContinue sends an interim response without the headers that are set for the final one: a client counts
-// every byte of them.
-func sendContinue(w http.ResponseWriter) {
-	final := maps.Clone(w.Header())
-	clear(w.Header())
-	w.WriteHeader(http.StatusContinue)
-	maps.Copy(w.Header(), final)
 }
 
 // maxContinues returns how often a client is sent 100 Continue again: it must not give up because of that.

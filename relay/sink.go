@@ -23,9 +23,8 @@ var relayed = http.Header{
 // A sink is a consumer's response, as pipe writes it. The response begins with the first byte of the body, or with the
 // end of an empty one. It is owned by the goroutine in Exchange.Relay.
 type sink struct {
-	w        http.ResponseWriter
+	w        *response
 	r        *Request
-	control  *http.ResponseController
 	exchange *pipe.Exchange
 	stall    stallClock
 	begun    bool
@@ -49,7 +48,7 @@ func (s *sink) Write(p []byte) (int, error) {
 func (s *sink) Flush() error {
 	s.stall.writing.Store(true)
 	defer s.stall.writing.Store(false)
-	err := s.control.Flush()
+	err := s.w.FlushError()
 	s.inChunk = s.inChunk && err != nil
 	return err
 }

@@ -41,9 +41,7 @@ func (p *progress) host(value []byte) error {
 	if p.hosts++; p.hosts > 1 {
 		return errHosts
 	}
-	if !all(value, host) {
-		return errHost
-	}
+	p.notPlain = p.notPlain || !all(value, host)
 	return nil
 }
 
