@@ -35,7 +35,7 @@
 // # Chunks
 //
 // A chunk's size is 1 to 15 hexadecimal digits. Blanks and extensions behind it, up to 4 KiB for each chunk, and the
-// trailer, up to 8 KiB, are checked for control characters and dropped. Each line ends with CRLF. The reader holds
+// trailer, up to 8 KiB, are checked and dropped. Each line ends with CRLF. The reader holds
 // nothing back: the part of a chunk that has come is handed out.
 //
 // # Memory
