@@ -82,12 +82,12 @@ func (h *Head) fill(text string, p *progress) {
 	if cap(h.Fields) < p.fields || cap(h.Fields) > maxKept && p.fields < maxKept {
 		h.Fields = make([]Field, 0, p.fields)
 	}
-	_, text, _ = strings.Cut(text, "\r\n")
+	_, text, _ = strings.Cut(text, "\n")
 	for range p.fields {
 		var line string
-		line, text, _ = strings.Cut(text, "\r\n")
-		name, value, _ := strings.Cut(line, ":")
-		h.Fields = append(h.Fields, Field{name, strings.Trim(value, " \t")})
+		line, text, _ = strings.Cut(text, "\n")
+		name, value, _ := strings.Cut(line[:len(line)-1], ":")
+		h.Fields = append(h.Fields, Field{name, trim(value)})
 	}
 	h.Host = h.Get("Host")
 }
