@@ -98,8 +98,9 @@ func TestChunkReader(t *testing.T) {
 		if again, n, err := c.Decode([]byte("0\r\n\r\n")); test.err != nil && (len(again) > 0 || n > 0 || err != test.err) {
 			t.Errorf("%.60q: after the end %q, %d, %v; want %v", test.in, again, n, err, test.err)
 		}
-		if _, _, err := c.Next(nil); test.err != nil && err != test.err {
-			t.Errorf("%.60q: after the end, without data, %v", test.in, err)
+		_, _, nextErr := c.Next(nil)
+		if _, _, err := c.Decode(nil); test.err != nil && (err != test.err || nextErr != test.err) {
+			t.Errorf("%.60q: after the end, without data, %v and %v; want %v", test.in, nextErr, err, test.err)
 		}
 		body, used, err := inPieces([]byte(test.in), func(left int) int { return 1 })
 		if string(body) != test.want || err != test.err || err == io.EOF && used != n {

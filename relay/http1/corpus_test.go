@@ -125,6 +125,8 @@ var headCases = []headCase{
 
 	// The request line.
 	{"no version", "GET /a\r\nHost: x\r\n\r\n", errRequestLine},
+	{"no target", "GET  HTTP/1.1\r\nHost: x\r\n\r\n", errRequestLine},
+	{"no method", " /a HTTP/1.1\r\nHost: x\r\n\r\n", errRequestLine},
 	{"a blank too many", "GET  /a HTTP/1.1\r\nHost: x\r\n\r\n", errRequestLine},
 	{"a blank at the end", "GET /a HTTP/1.1 \r\nHost: x\r\n\r\n", errRequestLine},
 	{"a blank in the target", "GET /a b HTTP/1.1\r\nHost: x\r\n\r\n", errRequestLine},
@@ -133,6 +135,7 @@ var headCases = []headCase{
 	{"a method that is no token", "G@T /a HTTP/1.1\r\nHost: x\r\n\r\n", errRequestLine},
 	{"a version in another case", "GET /a http/1.1\r\nHost: x\r\n\r\n", errRequestLine},
 	{"a version of two digits", "GET /a HTTP/1.10\r\nHost: x\r\n\r\n", errRequestLine},
+	{"a version without a dot", "GET /a HTTP/1x1\r\nHost: x\r\n\r\n", errRequestLine},
 	{"a version with a sign", "GET /a HTTP/+1.1\r\nHost: x\r\n\r\n", errRequestLine},
 	{"a status line", "HTTP/1.1 200 OK\r\n\r\n", errRequestLine},
 	{"the end of a body", "0\r\n\r\n", errRequestLine},
@@ -149,7 +152,8 @@ var headCases = []headCase{
 	// Sizes, with a MaxHead of testMaxHead.
 	{"as large as may be", padded(testMaxHead), nil},
 	{"a byte too large", padded(testMaxHead + 1), errHeadSize},
-	{"a line without an end", "GET /" + strings.Repeat("a", testMaxHead), errHeadSize},
+	{"a line that may still end", "GET /" + strings.Repeat("a", testMaxHead-6), ErrIncomplete},
+	{"a line without an end", "GET /" + strings.Repeat("a", testMaxHead-5), errHeadSize},
 	{"as many fields as may be", wrap(strings.Repeat("A:\r\n", maxFields-1)), nil},
 	{"a field too many", wrap(strings.Repeat("A:\r\n", maxFields)), errFields},
 }

@@ -8,7 +8,7 @@ import (
 // A Field is one header field.
 type Field struct{ Name, Value string }
 
-// A Head is the head of a request. Its strings do not change, and share the memory of one copy of the head.
+// A Head is the head of a request. Its strings share one copy of the head, and stay valid when the Head is reused.
 type Head struct {
 	Method string // GET, POST, PUT, DELETE or HEAD
 	Target string // as it was sent: it begins with a slash
@@ -18,7 +18,7 @@ type Head struct {
 	Host   string // "" if the client sent none, or an empty one
 
 	// Fields are all fields in the order in which they came, names as they were sent, values without the blanks around
-	// them. The next Parse into this Head uses the array again.
+	// them. The next Parse into this Head reuses the array.
 	Fields []Field
 
 	ContentLength  int64 // -1 if none is declared
@@ -92,5 +92,5 @@ func (h *Head) fill(text string, p *progress) {
 	h.Host = h.Get("Host")
 }
 
-// maxKept is how many fields a Head keeps room for when it is used again.
+// maxKept is how many fields a Head keeps room for when it is reused.
 const maxKept = 32

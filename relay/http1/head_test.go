@@ -74,7 +74,7 @@ func TestHead(t *testing.T) {
 		"aCCept:  b, c \r\nContent-Length: 007\r\nExpect: 100-Continue\r\nConnection: close\r\n\r\n"
 	data := []byte(text + "1234567GET /next")
 	head, n, err := parse(data)
-	clear(data) // the caller uses its buffer again
+	clear(data) // the caller reuses its buffer
 	if err != nil || n != len(text) {
 		t.Fatalf("%d, %v; want %d", n, err, len(text))
 	}
@@ -147,6 +147,20 @@ func TestPipelined(t *testing.T) {
 	}
 	if len(data) > 0 || head.ContentLength != -1 || head.Close || head.ExpectContinue || cap(head.Fields) > maxKept {
 		t.Errorf("%d bytes are left; the last head is %+v, with room for %d fields", len(data), head, cap(head.Fields))
+	}
+}
+
+// TestParseDropsOldFields: a Head that is reused keeps no text of the head before.
+func TestParseDropsOldFields(t *testing.T) {
+	p := Parser{MaxHead: testMaxHead}
+	var head Head
+	for _, text := range []string{wrap(strings.Repeat("A: b\r\n", 9)), wrap("")} {
+		if _, err := p.Parse([]byte(text), &head); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if cap(head.Fields) != 10 || head.Fields[:10][9] != (Field{}) {
+		t.Errorf("a Head of one field keeps %q", head.Fields[:cap(head.Fields)])
 	}
 }
 
