@@ -31,7 +31,8 @@ type chunkState uint8
 
 const (
 	chunkSize      chunkState = iota // a digit of the size, or what follows it
-	chunkExtension                   // a blank or an extension
+	chunkBlank                       // a blank behind the size, or what follows it
+	chunkExtension                   // a byte of the extensions, or the CR behind them
 	chunkSizeLF                      // the LF of the size's line
 	chunkData                        // a byte of the body
 	chunkDataCR                      // the CR behind the data
@@ -79,7 +80,7 @@ func (c *ChunkReader) Decode(data []byte) (body []byte, n int, err error) {
 // step reads one byte that is not data.
 func (c *ChunkReader) step(b byte) error {
 	switch c.state {
-	case chunkSize, chunkExtension:
+	case chunkSize, chunkBlank, chunkExtension:
 		return c.sizeLine(b)
 	case chunkSizeLF:
 		if b != '\n' {
@@ -114,18 +115,24 @@ func (c *ChunkReader) sizeLine(b byte) error {
 			return errChunkSize
 		}
 		c.left = c.left<<4 | hexValue(b)
-	case c.state == chunkSize && (c.count == 0 || b != '\r' && b != ';' && !isBlank(b)):
+		return nil
+	case c.state == chunkSize && c.count == 0:
 		return errChunkSize
 	case b == '\r':
 		c.state = chunkSizeLF
+		return nil
+	case c.state != chunkExtension && b != ';' && !isBlank(b):
+		return errChunkSize
 	case class&control != 0:
 		return errChunkLine
 	case c.state == chunkSize:
-		c.state, c.count = chunkExtension, 1
-	default:
-		if c.count++; c.count > maxExtensions {
-			return errExtensions
-		}
+		c.state, c.count = chunkBlank, 0
+	}
+	if b == ';' {
+		c.state = chunkExtension
+	}
+	if c.count++; c.count > maxExtensions {
+		return errExtensions
 	}
 	return nil
 }

@@ -80,3 +80,16 @@ func upper(b byte) byte {
 	}
 	return b
 }
+
+func isBlank(b byte) bool { return b == ' ' || b == '\t' }
+
+// trim returns s without the blanks around it.
+func trim[T []byte | string](s T) T {
+	for len(s) > 0 && isBlank(s[0]) {
+		s = s[1:]
+	}
+	for len(s) > 0 && isBlank(s[len(s)-1]) {
+		s = s[:len(s)-1]
+	}
+	return s
+}

@@ -1,47 +1,53 @@
-// Package http1 is the wire format of the relay path: it reads request heads and chunked bodies, and writes response
-// heads and chunks, as HTTP/1.1 and 1.0 (RFC 9112) define them. It works on bytes that the caller has read, and on
-// bytes that the caller will write. It does no I/O, starts no goroutine, and sets no deadline.
+// Package http1 is the wire format of the relay path. It reads request heads and chunked bodies, and writes response
+// heads and chunks, as HTTP/1.1 and 1.0 (RFC 9112) define them. It works on bytes in memory: it does no I/O, starts no
+// goroutine, and sets no deadline.
 //
 // # A request
 //
-//	Parser.Parse(data, &head)      data: the connection's bytes, from the first byte of the request on
-//	  n, nil             head is filled, and its body, or the next request, begins at data[n]
-//	  0, ErrIncomplete   read more behind data, and call again
+//	Parser.Parse(data, &head)    data: the bytes of the connection, from the first byte of the request on
+//	  n, nil             head is filled; the body, or the next request, begins at data[n]
+//	  0, ErrIncomplete   read more behind data, and call Parse again
 //	  n, ErrNotPlain     a request for net/http, with all of data[n:]
-//	  0, *Error          answer with its Status, 400 or 431, and close the connection
+//	  0, *Error          answer with Status, 400 or 431, and Reason, and close the connection
 //
-//	head.Chunked             → ChunkReader.Decode or Next until io.EOF
-//	head.ContentLength > 0   → so many bytes
-//	otherwise                → no body; only in HTTP/1.0 can a body of unknown length follow, which a server refuses
+//	head.Chunked               ChunkReader.Decode, or Next, until io.EOF
+//	head.ContentLength > 0     so many bytes
+//	otherwise                  no body. An HTTP/1.0 client may still send one that ends with the connection; a server
+//	                           that expects a body must refuse that (411).
+//
+// # A response
+//
+//	AppendStatus, AppendField..., HeadEnd    a head; or AppendResponse for all of it
+//	AppendChunkHead, data, ChunkEnd          a chunk; LastChunk ends the body
 //
 // # What Parse takes
 //
-// Parse takes a plain subset of HTTP, and http.ReadRequest reads whatever Parse takes in the same way: that is fuzzed.
-// Each request falls into one of three classes.
+// Parse takes a plain subset of HTTP. A fuzz test checks that http.ReadRequest reads each request that Parse takes in
+// the same way. A request falls into one of three classes:
 //
-//   - Taken: GET, POST, PUT, DELETE or HEAD, one space, a path with an optional query of characters that a URL carries
-//     unescaped, one space, HTTP/1.1 or HTTP/1.0; then fields, a token with a colon and a value, each line with CRLF.
-//     Up to two empty lines before all that are skipped.
-//   - Refused with 400, because two programs could read it differently: a line that is not as above, with a bare CR or
-//     LF, a NUL or another control character, a blank before the colon, or a folded field; Content-Length beside
-//     Transfer-Encoding, twice, or not of 1 to 18 digits; Transfer-Encoding other than one chunked, or in HTTP/1.0; a
-//     Host that is missing in HTTP/1.1, malformed, or there twice. Refused with 431: a head of more than MaxHead bytes
-//     or of more than 256 fields.
-//   - Not plain, but well-formed as far as Parse looks: other methods and versions, other targets and escapes; a
-//     Connection other than one close or keep-alive; Upgrade; Trailer; an Expect other than one 100-continue.
+//   - Taken: GET, POST, PUT, DELETE or HEAD; one space; a path, with an optional query, of characters that a URL
+//     carries unescaped; one space; HTTP/1.1 or HTTP/1.0. Then the fields: a name, which is a token, a colon, and a
+//     value. Each line ends with CRLF. Up to two empty lines before the first line are skipped.
+//   - Refused with 400, because two programs could read the request differently: a line in another form, with a bare
+//     CR or LF, with NUL or another control character, with a blank before the colon, or folded; Content-Length
+//     together with Transfer-Encoding, twice, or not 1 to 18 digits; a Transfer-Encoding other than one chunked, or in
+//     HTTP/1.0; a Host that is malformed, sent twice, or missing in HTTP/1.1. Refused with 431: a head of more than
+//     MaxHead bytes or 256 fields.
+//   - Not plain: other methods and versions; escapes, and targets in another form; a Connection other than one close or
+//     keep-alive; Upgrade; Trailer; an Expect other than one 100-continue.
 //
-// The refusals come first: a request that is not plain has passed them. Only its target can still be malformed.
+// A request is refused first: one that is not plain has passed all of these checks, but Parse has not looked at the form
+// of its target.
 //
 // # Chunks
 //
-// A chunk's size is 1 to 15 hexadecimal digits. Blanks and extensions behind it, up to 4 KiB for each chunk, and the
-// trailer, up to 8 KiB, are checked for control characters and dropped. Each line ends with CRLF. The reader holds
-// nothing back: the part of a chunk that has come is handed out.
+// The size of a chunk is 1 to 15 hexadecimal digits. Blanks and extensions behind it, up to 4 KiB for each chunk, and
+// the trailer, up to 8 KiB, are checked and dropped. Each line ends with CRLF. Half a chunk is handed out when it comes.
 //
 // # Memory
 //
-// A head is copied once, into one string that all strings of a [Head] share, so the caller can use its buffer again.
-// The other functions do not allocate, beyond what append does.
+// Parse copies a head once, into one string that all strings of a [Head] share, so the caller can reuse its buffer.
+// Nothing else allocates, except for append and the array of a new Head's Fields.
 package http1
 
 // An Error is why bytes from a client are refused. The caller answers with it and closes the connection, because it

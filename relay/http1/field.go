@@ -18,7 +18,7 @@ func (p *progress) field(line []byte) error {
 	if p.fields++; p.fields > maxFields {
 		return errFields
 	}
-	value = bytes.Trim(value, " \t")
+	value = trim(value)
 	switch {
 	case equalFold(name, "Host"):
 		return p.host(value)
@@ -81,5 +81,3 @@ func (p *progress) connection(value []byte) {
 		p.notPlain = true
 	}
 }
-
-func isBlank(b byte) bool { return b == ' ' || b == '\t' }

@@ -8,7 +8,7 @@ import (
 // A Field is one header field.
 type Field struct{ Name, Value string }
 
-// A Head is the head of a request. Its strings do not change, and share the memory of one copy of the head.
+// A Head is the head of a request. Its strings share one copy of the head, and stay valid when the Head is reused.
 type Head struct {
 	Method string // GET, POST, PUT, DELETE or HEAD
 	Target string // as it was sent: it begins with a slash
@@ -18,7 +18,7 @@ type Head struct {
 	Host   string // "" if the client sent none, or an empty one
 
 	// Fields are all fields in the order in which they came, names as they were sent, values without the blanks around
-	// them. The next Parse into this Head uses the array again.
+	// them. The next Parse into this Head reuses the array.
 	Fields []Field
 
 	ContentLength  int64 // -1 if none is declared
@@ -82,15 +82,15 @@ func (h *Head) fill(text string, p *progress) {
 	if cap(h.Fields) < p.fields || cap(h.Fields) > maxKept && p.fields < maxKept {
 		h.Fields = make([]Field, 0, p.fields)
 	}
-	_, text, _ = strings.Cut(text, "\r\n")
+	_, text, _ = strings.Cut(text, "\n")
 	for range p.fields {
 		var line string
-		line, text, _ = strings.Cut(text, "\r\n")
-		name, value, _ := strings.Cut(line, ":")
-		h.Fields = append(h.Fields, Field{name, strings.Trim(value, " \t")})
+		line, text, _ = strings.Cut(text, "\n")
+		name, value, _ := strings.Cut(line[:len(line)-1], ":")
+		h.Fields = append(h.Fields, Field{name, trim(value)})
 	}
 	h.Host = h.Get("Host")
 }
 
-// maxKept is how many fields a Head keeps room for when it is used again.
+// maxKept is how many fields a Head keeps room for when it is reused.
 const maxKept = 32

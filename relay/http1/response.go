@@ -49,38 +49,38 @@ func AppendStatus(dst []byte, minor, status int) []byte {
 // the blanks around it are left out.
 func AppendField(dst []byte, name, value string) []byte {
 	start := len(dst)
-	first := true
-	for i := range len(name) {
-		b := name[i]
-		if classOf[b]&token == 0 {
-			return dst[:start]
-		}
-		if first {
-			b = upper(b)
-		} else {
-			b = lower(b)
-		}
-		first = b == '-'
-		dst = append(dst, b)
-	}
-	if name == "" {
-		return dst
+	dst = append(dst, name...)
+	if name == "" || !canonical(dst[start:]) {
+		return dst[:start]
 	}
 	dst = append(dst, ": "...)
 	start = len(dst)
-	for i := range len(value) {
-		b := value[i]
+	dst = append(dst, value...)
+	written := dst[start:]
+	for i, b := range written {
 		if classOf[b]&control != 0 {
-			b = ' '
-		}
-		if len(dst) > start || !isBlank(b) {
-			dst = append(dst, b)
+			written[i] = ' '
 		}
 	}
-	for len(dst) > start && isBlank(dst[len(dst)-1]) {
-		dst = dst[:len(dst)-1]
-	}
+	dst = append(dst[:start], trim(written)...)
 	return append(dst, "\r\n"...)
+}
+
+// canonical changes a field's name to canonical case. It reports whether the name is a token.
+func canonical(name []byte) bool {
+	first := true
+	for i, b := range name {
+		if classOf[b]&token == 0 {
+			return false
+		}
+		if first {
+			name[i] = upper(b)
+		} else {
+			name[i] = lower(b)
+		}
+		first = b == '-'
+	}
+	return true
 }
 
 // AppendIntField is AppendField for a number, such as a Content-Length.
