@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -70,9 +69,6 @@ type Server struct {
 	history  *history
 	live     *live
 	router   *router
-
-	mu       sync.Mutex   // guards listener
-	listener net.Listener // nil until Serve
 }
 
 // Ids of exchanges are made under the broker's lock, which should not wait for the kernel's random
@@ -188,9 +184,6 @@ func (s *Server) answer(w http.ResponseWriter, r *request) {
 
 // Serve answers requests from ln until Shutdown, which closes ln; then it returns nil.
 func (s *Server) Serve(ln net.Listener) error {
-	s.mu.Lock()
-	s.listener = ln
-	s.mu.Unlock()
 	go s.http.Serve(s.relay.Others()) // until Shutdown
 	return s.relay.Serve(ln)
 }
@@ -203,18 +196,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if s.audit != nil {
 		defer s.audit.Flush()
 	}
-	s.relay.Stop()
-	s.closeListener()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTimeout)
 	defer cancel()
 	go s.http.Shutdown(ctx) // closes the connections that carry no request; the relay waits for all
 	return s.relay.Shutdown(ctx)
 }
 
-func (s *Server) closeListener() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.listener != nil {
-		s.listener.Close()
-	}
-}

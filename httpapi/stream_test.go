@@ -206,9 +206,9 @@ func TestHTTP10(t *testing.T) {
 	}
 	p.answer().got("")
 
-	for _, head := range []string{"", "Transfer-Encoding: chunked\r\n"} {
+	for head, status := range map[string]int{"": http.StatusLengthRequired, "Transfer-Encoding: chunked\r\n": http.StatusBadRequest} {
 		c := r.dial().say("POST " + here + " HTTP/1.0\r\n" + head + "\r\nhello")
-		c.answer().failed(http.StatusLengthRequired, "bad_request")
+		c.answer().failed(status, "bad_request")
 		if _, err := c.in.ReadByte(); err != io.EOF {
 			t.Errorf("the connection ends with %v", err)
 		}

@@ -1,8 +1,10 @@
 package relay
 
 import (
+	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -48,8 +50,6 @@ type Conn struct {
 	unread []byte // bytes that were read from the connection and are yet to be used; a part of buffer
 	buffer []byte // nil while unread is empty
 	fill   idleRead
-
-	handedOver bool // to net/http; owned by the goroutine that reads
 
 	// mu guards the rest. It is held while onHangUp runs, so that none runs after it was cleared. onHangUp takes the
 	// broker's lock, so nothing that the broker calls under that lock may take mu.
@@ -199,6 +199,26 @@ func (c *Conn) setOnHangUp(f func()) {
 	c.onHangUp = f
 	if c.gone {
 		f()
+	}
+}
+
+// onReadError calls f if reading on behind the request fails before stop is called. If the client has sent more, it
+// cannot tell. It is for systems on which connections are not watched.
+func (c *Conn) onReadError(f func()) (stop func()) {
+	if len(c.unread) > 0 {
+		return func() {}
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := c.readMore(); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			f()
+		}
+	}()
+	return func() {
+		c.SetReadDeadline(past)
+		<-done
+		c.SetReadDeadline(time.Time{})
 	}
 }
 

@@ -25,9 +25,10 @@ type engine struct {
 
 	stopping atomic.Bool // set with mu held
 
-	mu      sync.Mutex // guards the rest
-	conns   map[*Conn]struct{}
-	changed *sync.Cond // of mu; signalled when a connection is forgotten while stopping
+	mu       sync.Mutex   // guards the rest
+	listener net.Listener // nil until accept
+	conns    map[*Conn]struct{}
+	changed  *sync.Cond // of mu; signalled when a connection is forgotten while stopping
 }
 
 func newEngine(l *Relay) (*engine, error) {
@@ -40,11 +41,15 @@ func newEngine(l *Relay) (*engine, error) {
 	return e, nil
 }
 
-// accept serves the connections from ln until it is closed.
+// accept serves the connections from ln until it is closed, and returns nil if that is by shutdown.
 func (e *engine) accept(ln net.Listener) error {
-	swept := time.AfterFunc(e.sweepEvery(), e.sweep)
-	defer swept.Stop()
-	e.others.addr = ln.Addr()
+	e.mu.Lock()
+	e.listener = ln
+	if e.stopping.Load() {
+		ln.Close()
+	}
+	e.mu.Unlock()
+	time.AfterFunc(e.sweepEvery(), e.sweep)
 	for pause := time.Duration(0); ; {
 		accepted, err := ln.Accept()
 		if err == nil {
@@ -174,11 +179,14 @@ func (e *engine) sweep() {
 	time.AfterFunc(e.sweepEvery(), e.sweep)
 }
 
-// shutdown closes connections as soon as they carry no request, and blocks until there are none. When ctx is done, it
+// shutdown closes the listener, and connections as soon as they carry no request, and blocks until there are none. When ctx is done, it
 // closes the rest and returns the error of ctx.
 func (e *engine) shutdown(ctx context.Context) error {
 	e.mu.Lock()
 	e.stopping.Store(true)
+	if e.listener != nil {
+		e.listener.Close()
+	}
 	e.mu.Unlock()
 	e.others.close()
 	for e.closeUnused(0) {
@@ -203,7 +211,6 @@ func (e *engine) shutdown(ctx context.Context) error {
 // A handOver is the net.Listener from which net/http gets the connections that carry other requests.
 type handOver struct {
 	conns  chan *Conn
-	addr   net.Addr // set before the first connection
 	once   sync.Once
 	closed chan struct{}
 }
@@ -234,7 +241,8 @@ func (h *handOver) Close() error {
 
 func (h *handOver) close() { h.once.Do(func() { close(h.closed) }) }
 
-func (h *handOver) Addr() net.Addr { return h.addr }
+// Addr implements net.Listener. Nobody asks.
+func (h *handOver) Addr() net.Addr { return nil }
 
 // logPanic is called when serving a request has panicked, which closes its connection.
 func (e *engine) logPanic(c *Conn, p any, stack []byte) {

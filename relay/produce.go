@@ -20,8 +20,13 @@ func (l *Relay) produce(w *response, r *Request) {
 		return
 	}
 	request := l.broker.Arrive(arrival)
-	defer r.OnHangUp(request.Leave)()
+	if l.engine.watcher.works() {
+		defer r.OnHangUp(request.Leave)()
+	}
 	request.Fill()
+	if !l.engine.watcher.works() && request.BodyRead() {
+		defer r.OnHangUp(request.Leave)()
+	}
 	outcome, cause := request.AwaitEnd()
 
 	exchange := request.Exchange()

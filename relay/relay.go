@@ -57,15 +57,12 @@ func (l *Relay) Others() net.Listener { return &l.engine.others }
 // Connections returns how many connections are open.
 func (l *Relay) Connections() int { return l.engine.count() }
 
-// Shutdown closes each connection as soon as it carries no request, and blocks until there is none. When ctx is done, it
-// closes the rest and returns an error. Close the listener, and shut the broker down, before.
+// Shutdown closes the listener, and each connection as soon as it carries no request. It blocks until there is none. When
+// ctx is done, it closes the rest and returns an error. Shut the broker down before.
 func (l *Relay) Shutdown(ctx context.Context) error {
 	defer l.engine.watcher.close()
 	return l.engine.shutdown(ctx)
 }
-
-// Stop makes Serve return nil once its listener is closed.
-func (l *Relay) Stop() { l.engine.stopping.Store(true) }
 
 // logEnd logs an exchange that has ended, in one line. The first one is logged at info, so that a person who tries
 // the server sees that it works.

@@ -95,14 +95,19 @@ func (r *Request) DropBody(timeout time.Duration) *reply.Error {
 	return nil
 }
 
-// OnHangUp calls f, once, if the client hangs up before stop is called. If it already has, OnHangUp calls f at once.
+// OnHangUp calls f, once, if the client hangs up before stop is called. If it already has, OnHangUp calls f at once. Where
+// connections are not watched, the body must have been read.
 func (r *Request) OnHangUp(f func()) (stop func()) {
-	if r.Conn == nil || !r.Conn.engine.watcher.works() {
-		stop := context.AfterFunc(r.Context(), f)
-		return func() { stop() }
+	_, onEngine := r.Body.(*requestBody)
+	switch {
+	case r.Conn != nil && r.Conn.engine.watcher.works():
+		r.Conn.setOnHangUp(f)
+		return r.Conn.clearOnHangUp
+	case onEngine:
+		return r.Conn.onReadError(f)
 	}
-	r.Conn.setOnHangUp(f)
-	return r.Conn.clearOnHangUp
+	end := context.AfterFunc(r.Context(), f)
+	return func() { end() }
 }
 
 // Abort closes the connection at once. It does not return. A response that has begun is left without its end, so

@@ -56,19 +56,19 @@ func (c *Conn) serve() {
 			c.Close()
 		}
 	}()
-	for c.next() && c.rest() {
-	}
-	if !c.handedOver {
-		c.Close()
-	}
-}
-
-// serveOn is serve for a connection that has carried a request already.
-func (c *Conn) serveOn() {
-	if c.rest() {
-		c.serve()
-	} else {
-		c.Close()
+	for {
+		switch c.next() {
+		case handedOver:
+			return // c belongs to another goroutine now
+		case finished:
+			c.Close()
+			return
+		case served:
+			if !c.rest() {
+				c.Close()
+				return
+			}
+		}
 	}
 }
 
@@ -81,39 +81,58 @@ func (c *Conn) rest() bool {
 	return !c.engine.stopping.Load()
 }
 
-// next serves one request, and reports whether the connection can carry another one here.
-func (c *Conn) next() bool {
+// An afterwards is what becomes of a connection after next.
+type afterwards int
+
+const (
+	served     afterwards = iota // it can carry another request
+	finished                     // it is to be closed
+	handedOver                   // net/http has it
+)
+
+// next serves one request.
+func (c *Conn) next() afterwards {
 	if len(c.unread) == 0 && c.readIdle() != nil {
-		return false
+		return finished
 	}
 	t := turns.Get().(*turn)
-	err := c.readHead(t)
-	c.setPhase(phaseBusy)
-	malformed, isMalformed := err.(*http1.Error)
-	switch {
-	case isMalformed:
-		c.refuseHead(t, malformed)
-	case err == http1.ErrNotPlain, err == nil && !onRelayPath(t.head.Path):
-		c.handOver()
-	case err != nil:
-	default:
-		t.fill(c)
-		c.engine.relay.config.Handler.ServeHTTP(&t.response, &t.request)
-		again := t.response.finish() && t.body.whole()
-		t.release()
-		return again
-	}
+	after := c.answer(t, c.readHead(t))
 	t.release()
-	return false
+	return after
 }
 
-// readHead reads the head of a request, of which some bytes are in unread. Its bytes stay there, unless it returns nil.
+// answer answers a request whose head was read with the error err, or passes it on.
+func (c *Conn) answer(t *turn, err error) afterwards {
+	c.setPhase(phaseBusy)
+	if malformed, ok := err.(*http1.Error); ok {
+		c.refuseHead(t, malformed)
+		return finished
+	}
+	switch err {
+	case nil:
+		t.fill(c)
+		c.engine.relay.config.Handler.ServeHTTP(&t.response, &t.request)
+		if t.response.finish() && t.body.whole() {
+			return served
+		}
+	case http1.ErrNotPlain:
+		if c.engine.others.give(c) {
+			return handedOver
+		}
+	}
+	return finished
+}
+
+// readHead reads the head of a request, of which some bytes are in unread. It leaves the head there and returns
+// ErrNotPlain if the request is for net/http.
 func (c *Conn) readHead(t *turn) error {
 	t.parser.MaxHead = c.engine.relay.config.MaxHeader
 	for {
 		n, err := t.parser.Parse(c.unread, &t.head)
 		switch {
-		case err == nil && onRelayPath(t.head.Path):
+		case err == nil && !isOurs(&t.head):
+			return http1.ErrNotPlain
+		case err == nil:
 			c.use(n)
 			return nil
 		case err != http1.ErrIncomplete:
@@ -128,10 +147,11 @@ func (c *Conn) readHead(t *turn) error {
 	}
 }
 
-// onRelayPath reports whether a path is of a channel. Whether its names are valid is for the handler to say.
-func onRelayPath(path string) bool {
-	rest, ok := strings.CutPrefix(path, "/channels/")
-	if !ok {
+// isOurs reports whether the engine serves a request: its path is of a channel, and it has no body that nobody would
+// read. Whether the names in the path are valid is for the handler to say.
+func isOurs(h *http1.Head) bool {
+	rest, ok := strings.CutPrefix(h.Path, "/channels/")
+	if !ok || h.BodyLength() != 0 && (h.Method == http.MethodHead || h.Method == http.MethodDelete) {
 		return false
 	}
 	namespace, channel, _ := strings.Cut(rest, "/")
@@ -159,13 +179,6 @@ func (c *Conn) linger() {
 
 // lingering is how long a client that is still sending may take to read its answer.
 const lingering = time.Second
-
-// handOver gives the connection to net/http.
-func (c *Conn) handOver() {
-	if c.engine.others.give(c) {
-		c.handedOver = true
-	}
-}
 
 var chunkedCoding = []string{"chunked"}
 
@@ -243,9 +256,8 @@ func onEngine(w http.ResponseWriter, r *Request, serve func(*response, *Request)
 		}
 	}()
 	serve(own, r)
-	if own.finish() && body.whole() {
-		c.handedOver = false
-		go c.serveOn()
+	if own.finish() && body.whole() && c.rest() {
+		go c.serve()
 	} else {
 		c.Close()
 	}

@@ -41,7 +41,9 @@ func (p *progress) host(value []byte) error {
 	if p.hosts++; p.hosts > 1 {
 		return errHosts
 	}
-	p.notPlain = p.notPlain || !all(value, host)
+	if !all(value, host) {
+		return errHost
+	}
 	return nil
 }
 

@@ -19,11 +19,13 @@ var (
 	errBlank       = malformed("a header has a blank between its name and the colon")
 	errFold        = malformed("a header line begins with a blank; send each header on one line")
 	errNoHost      = malformed("the request has no Host header, which HTTP/1.1 requires")
+	errHost        = malformed("the Host header is not a host with an optional port")
 	errHosts       = malformed("the request has more than one Host header")
 	errBothLengths = malformed("the request has both Content-Length and Transfer-Encoding; send one of them")
 	errLength      = malformed("the Content-Length header is not a number of 1 to 18 digits")
 	errLengths     = malformed("the request has more than one Content-Length header")
 	errCoding      = malformed("the Transfer-Encoding header is not one \"chunked\"")
+	errCoding10    = malformed("the request has a Transfer-Encoding header, which HTTP/1.0 does not have")
 	errHeadSize    = tooLarge("the request's head is too large")
 	errFields      = tooLarge("the request has too many headers; at most 256 are taken")
 )
@@ -130,8 +132,9 @@ func (p *progress) framing() error {
 		return errNoHost
 	case p.codings > 0 && p.lengths > 0:
 		return errBothLengths
+	case p.codings > 0 && p.minor == 0:
+		return errCoding10
 	}
-	p.notPlain = p.notPlain || p.codings > 0 && p.minor == 0
 	return nil
 }
 
