@@ -139,9 +139,12 @@ func newBroker(config *Config) (*pipe.Broker, *audit.Recorder) {
 	return broker, recorder
 }
 
+// noStore is the Cache-Control of all responses but messages. They share the slice, so it must not be changed.
+var noStore = []string{"no-store"}
+
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
-	w.Header().Set("Cache-Control", "no-store")
+	w.Header()["Cache-Control"] = noStore
 	r := newRequest(w, hr)
 	s.answer(w, r)
 	if r.ErrorCode != "" {
@@ -201,4 +204,3 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	go s.http.Shutdown(ctx) // closes the connections that carry no request; the relay waits for all
 	return s.relay.Shutdown(ctx)
 }
-

@@ -27,6 +27,7 @@ const (
 	phaseNew  phase = iota // accepted; its first request has not begun
 	phaseIdle              // between two requests
 	phaseHead              // a part of a request's head has come
+	phaseBody              // a body that means nothing is being read; it has a deadline
 	phaseBusy              // a request is being served, here or by net/http
 )
 
@@ -42,6 +43,8 @@ type Conn struct {
 	token  uint64          // the watcher's name for the connection
 	probe  probe           // of alive and quiet
 
+	callbacks callbacks
+
 	phase    atomic.Int32
 	since    atomic.Int64 // when the phase began, except for phaseBusy; Unix time in nanoseconds
 	deadline atomic.Bool  // a deadline has been set, and must be cleared before the next request
@@ -56,6 +59,23 @@ type Conn struct {
 	mu       sync.Mutex
 	gone     bool
 	onHangUp func() // of the current request; nil: none
+}
+
+// callbacks are what a connection gives to pipe with each request, made once so that a request does not allocate them.
+type callbacks struct {
+	producerAlive, consumerAlive  func() bool
+	interruptRead, interruptWrite func()
+}
+
+func (c *Conn) newCallbacks() callbacks {
+	return callbacks{
+		producerAlive: c.alive,
+		// A client that pipelines so much that its FIN cannot be seen counts as one that has hung up. Most clients pipeline
+		// nothing, and for these one system call is enough.
+		consumerAlive:  func() bool { return c.quiet() || c.alive() && !c.clogged() },
+		interruptRead:  func() { c.SetReadDeadline(past) },
+		interruptWrite: func() { c.SetWriteDeadline(past) },
+	}
 }
 
 // Read implements net.Conn. It first returns what the engine has read and not used.
@@ -170,13 +190,13 @@ func (c *Conn) setPhase(p phase) {
 	c.phase.Store(int32(p))
 }
 
-// unused reports whether the connection can be closed without harm: it is between two requests, or has not sent its
-// first one within the grace.
+// unused reports whether the connection can be closed without harm: it is between two requests, or has not sent one
+// within the grace.
 func (c *Conn) unused(now time.Time, grace time.Duration) bool {
 	switch phase(c.phase.Load()) {
 	case phaseIdle:
 		return true
-	case phaseNew, phaseHead:
+	case phaseNew, phaseHead, phaseBody:
 		return now.UnixNano()-c.since.Load() >= int64(grace)
 	}
 	return false

@@ -28,10 +28,7 @@ func (l *Relay) consume(w *response, r *Request) {
 		return
 	}
 	c := r.Conn
-	// A client that pipelines so much that its FIN cannot be seen counts as one that has hung up. Most clients pipeline
-	// nothing, and for these one system call is enough.
-	arrival.Alive = func() bool { return c.quiet() || c.alive() && !c.clogged() }
-	arrival.Interrupt = func() { c.SetWriteDeadline(past) }
+	arrival.Alive, arrival.Interrupt = c.callbacks.consumerAlive, c.callbacks.interruptWrite
 	request := l.broker.Arrive(arrival)
 	defer r.OnHangUp(request.Leave)()
 	exchange := request.AwaitMatch()

@@ -3,8 +3,8 @@ package relay
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -28,7 +28,6 @@ type engine struct {
 	mu       sync.Mutex   // guards the rest
 	listener net.Listener // nil until accept
 	conns    map[*Conn]struct{}
-	changed  *sync.Cond // of mu; signalled when a connection is forgotten while stopping
 }
 
 func newEngine(l *Relay) (*engine, error) {
@@ -37,7 +36,6 @@ func newEngine(l *Relay) (*engine, error) {
 		return nil, err
 	}
 	e := &engine{relay: l, watcher: watcher, conns: make(map[*Conn]struct{}), others: handOver{conns: make(chan *Conn), closed: make(chan struct{})}}
-	e.changed = sync.NewCond(&e.mu)
 	return e, nil
 }
 
@@ -81,6 +79,7 @@ func (e *engine) accept(ln net.Listener) error {
 func (e *engine) start(accepted net.Conn) {
 	remote := accepted.RemoteAddr().String()
 	c := &Conn{Conn: accepted, Addr: AddrOf(remote), remote: remote, engine: e}
+	c.callbacks = c.newCallbacks()
 	if tcp, ok := accepted.(*net.TCPConn); ok {
 		c.tcp = tcp
 		c.raw, _ = tcp.SyscallConn() // fails only if the connection is closed already
@@ -112,9 +111,6 @@ func (e *engine) forget(c *Conn) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.conns, c)
-	if e.stopping.Load() {
-		e.changed.Broadcast()
-	}
 }
 
 func (e *engine) count() int {
@@ -166,7 +162,7 @@ func (e *engine) sweep() {
 		return
 	}
 	now, limit := time.Now().UnixNano(), int64(e.relay.config.HeaderTimeout)
-	e.closeWhere(e.count()+1, func(c *Conn) bool {
+	e.closeWhere(math.MaxInt, func(c *Conn) bool {
 		age := now - c.since.Load()
 		switch phase(c.phase.Load()) {
 		case phaseIdle:
@@ -188,22 +184,19 @@ func (e *engine) shutdown(ctx context.Context) error {
 		e.listener.Close()
 	}
 	e.mu.Unlock()
-	e.others.close()
-	for e.closeUnused(0) {
+	e.others.Close()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for e.count() > 0 && ctx.Err() == nil {
+		for e.closeUnused(0) {
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
 	}
-	wake := context.AfterFunc(ctx, func() {
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		e.changed.Broadcast()
-	})
-	defer wake()
-	e.mu.Lock()
-	for len(e.conns) > 0 && ctx.Err() == nil {
-		e.changed.Wait()
-	}
-	e.mu.Unlock()
-	if e.closeWhere(e.count()+1, func(*Conn) bool { return true }) > 0 {
-		return fmt.Errorf("some clients could not be answered in time: %w", context.Cause(ctx))
+	if e.closeWhere(math.MaxInt, func(*Conn) bool { return true }) > 0 {
+		return errors.New("some clients could not be answered in time")
 	}
 	return nil
 }
@@ -235,11 +228,9 @@ func (h *handOver) Accept() (net.Conn, error) {
 }
 
 func (h *handOver) Close() error {
-	h.close()
+	h.once.Do(func() { close(h.closed) })
 	return nil
 }
-
-func (h *handOver) close() { h.once.Do(func() { close(h.closed) }) }
 
 // Addr implements net.Listener. Nobody asks.
 func (h *handOver) Addr() net.Addr { return nil }

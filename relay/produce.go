@@ -32,7 +32,7 @@ func (l *Relay) produce(w *response, r *Request) {
 	exchange := request.Exchange()
 	if exchange != nil {
 		l.logEnd(exchange, outcome, cause)
-		w.Header().Set(reply.HeaderExchange, exchange.ID)
+		w.set(reply.HeaderExchange, exchange.ID)
 	}
 	switch outcome {
 	case pipe.Left:
@@ -73,16 +73,15 @@ func (l *Relay) producer(r *Request) (pipe.Arrival, *source, *reply.Error) {
 	if f != nil {
 		return arrival, nil, f
 	}
-	conn, body := r.Conn, r.Body.(*requestBody)
+	arrival.Alive, arrival.Interrupt = r.Conn.callbacks.producerAlive, r.Conn.callbacks.interruptRead
 	arrival.Body = source
 	arrival.Length = source.length
 	arrival.ReadAhead = l.config.ReadAhead
 	arrival.Head = &source.head
-	arrival.Interrupt = func() { conn.SetReadDeadline(past) }
 	if r.ProtoAtLeast(1, 1) && r.Header.Get("Expect") != "" {
 		// A client that asked for 100 Continue takes more of them. A dead one answers with a reset, which
 		// its connection's watch sees even behind a full window.
-		arrival.Probe = body.sendContinue
+		arrival.Probe = r.Body.(*requestBody).sendContinue
 		arrival.MaxProbes = maxContinues(r.UserAgent())
 	}
 	return arrival, source, nil

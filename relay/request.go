@@ -85,6 +85,8 @@ func (r *Request) DropBody(timeout time.Duration) *reply.Error {
 		return nil
 	}
 	if r.Conn != nil {
+		r.Conn.setPhase(phaseBody)
+		defer r.Conn.setPhase(phaseBusy)
 		r.Conn.SetReadDeadline(time.Now().Add(timeout))
 		defer r.Conn.SetReadDeadline(time.Time{})
 	}

@@ -18,7 +18,9 @@ type response struct {
 	method string
 	minor  int
 	header http.Header
-	close  bool // the connection ends after the response
+	values [6]string // of header
+	used   int       // of values
+	close  bool      // the connection ends after the response
 
 	status   int   // 0: none yet
 	chunked  bool  // the body is
@@ -34,6 +36,18 @@ const unknownLength = -1
 
 // Header implements http.ResponseWriter.
 func (w *response) Header() http.Header { return w.header }
+
+// set sets a header as Header().Set does, but allocates nothing for the first few. name must be canonical.
+func (w *response) set(name, value string) {
+	i := w.used
+	if i == len(w.values) {
+		w.header[name] = []string{value}
+		return
+	}
+	w.values[i] = value
+	w.header[name] = w.values[i : i+1 : i+1]
+	w.used++
+}
 
 // WriteHeader implements http.ResponseWriter, for a final status.
 func (w *response) WriteHeader(status int) {

@@ -57,19 +57,18 @@ func (s *sink) Flush() error {
 func (s *sink) begin() {
 	producer := s.exchange.Producer
 	head := producer.Head
-	h := s.w.Header()
-	h.Set(reply.HeaderExchange, s.exchange.ID)
-	h.Set("Content-Type", head.ContentType)
+	s.w.set(reply.HeaderExchange, s.exchange.ID)
+	s.w.set("Content-Type", head.ContentType)
 	if producer.Length >= 0 {
-		h.Set("Content-Length", strconv.FormatInt(producer.Length, 10))
+		s.w.set("Content-Length", strconv.FormatInt(producer.Length, 10))
 	}
 	for _, optional := range [...]struct{ name, value string }{
 		{"Content-Disposition", disposition(s.r, head)}, {"Content-Encoding", head.ContentEncoding}, {"Content-Language", head.ContentLanguage},
 	} {
 		if optional.value != "" {
-			h.Set(optional.name, optional.value)
+			s.w.set(optional.name, optional.value)
 		}
 	}
-	maps.Copy(h, relayed)
+	maps.Copy(s.w.header, relayed)
 	s.w.WriteHeader(http.StatusOK)
 }
