@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -39,6 +40,9 @@ func newEngine(l *Relay) (*engine, error) {
 	return e, nil
 }
 
+// passing are the errors of accept that end by themselves.
+var passing = []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED, syscall.ECONNRESET, syscall.EINTR}
+
 // accept serves the connections from ln until it is closed, and returns nil if that is by shutdown.
 func (e *engine) accept(ln net.Listener) error {
 	e.mu.Lock()
@@ -58,19 +62,16 @@ func (e *engine) accept(ln net.Listener) error {
 		if e.stopping.Load() {
 			return nil
 		}
-		if errors.Is(err, net.ErrClosed) {
+		var number syscall.Errno
+		if !errors.As(err, &number) || !slices.Contains(passing, number) {
 			return err
 		}
 		// Without a free file descriptor, close unused connections, so that a client that would end a wait can connect.
-		if (errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)) && e.closeUnused(time.Second) {
+		if (number == syscall.EMFILE || number == syscall.ENFILE) && e.closeUnused(time.Second) {
 			continue
 		}
-		var network net.Error
-		if !errors.As(err, &network) || !network.Temporary() { //nolint:staticcheck // only Accept's own errors have it
-			return err
-		}
 		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-		e.relay.config.Logger.Warn("cannot accept a connection, and tries again", "error", err, "after", pause.String())
+		e.relay.config.Logger.Warn("a connection cannot be accepted; trying again", "error", err, "after", pause.String())
 		time.Sleep(pause)
 	}
 }
