@@ -19,7 +19,7 @@ type Config struct {
 	MaxBody        int64         // bytes
 	StallTimeout   time.Duration // of a consumer whose kernel acknowledges nothing
 	HeaderTimeout  time.Duration // for the body of a GET
-	MaxHeader      int           // bytes in the head of a form's part; must be set
+	MaxHeader      int           // bytes in the head of a request or of a form's part; must be set
 
 	// Unavailable returns why nothing may be relayed now, or nil. It must not block.
 	Unavailable func() error

@@ -123,10 +123,13 @@ func (c *Conn) answer(t *turn, err error) afterwards {
 	return finished
 }
 
+// headSlack is how much larger than Config.MaxHeader a head may be, as with http.Server.MaxHeaderBytes.
+const headSlack = 4 << 10
+
 // readHead reads the head of a request, of which some bytes are in unread. It leaves the head there and returns
 // ErrNotPlain if the request is for net/http.
 func (c *Conn) readHead(t *turn) error {
-	t.parser.MaxHead = c.engine.relay.config.MaxHeader
+	t.parser.MaxHead = c.engine.relay.config.MaxHeader + headSlack
 	for {
 		n, err := t.parser.Parse(c.unread, &t.head)
 		switch {
