@@ -13,7 +13,7 @@ import (
 func secretGuard(c *cli.Config) (*access.Guard, error) {
 	if c.AuthSecret == "" {
 		if c.Anonymous != "" {
-			return nil, errors.New("--anonymous is of no use without --auth-secret: without a secret every client may produce, consume, look and delete")
+			return nil, errors.New("--anonymous has no effect without --auth-secret: without a secret every client may produce, consume, look and delete")
 		}
 		return nil, nil
 	}
@@ -31,16 +31,16 @@ func secretGuard(c *cli.Config) (*access.Guard, error) {
 }
 
 // openGuard returns the guard of a server without a secret, and the audit key. With a log, the key is in a file beside it,
-// which is made if it is missing, so the log must be open, and thereby locked. Without a log, the key lasts as long as the
-// process.
+// which is created if it is missing, so the log must be open, and thereby locked. Without a log, the key lasts as long as
+// the process.
 func openGuard(c *cli.Config) (guard *access.Guard, auditKey string, err error) {
 	auditKey = access.NewKey()
 	if c.Audit != cli.AuditOff {
-		if auditKey, err = access.KeepKey(cli.KeyPath(c.AuditDB)); err != nil {
+		if auditKey, err = access.LoadOrCreateKey(cli.KeyPath(c.AuditDB)); err != nil {
 			return nil, "", err
 		}
 	}
-	return access.Open(auditKey), auditKey, nil
+	return access.NewOpen(auditKey), auditKey, nil
 }
 
 // warnIfOpen warns if clients on other machines need no token: if they reach the server directly, or through the proxy

@@ -19,7 +19,7 @@ func TestWarnIfOpen(t *testing.T) {
 	for addr, open := range map[string]bool{"127.0.0.1": false, "127.0.0.2": false, "::1": false, "::": true, "0.0.0.0": true, "192.0.2.1": true} {
 		for _, c := range []*cli.Config{{}, {ClientIPHeader: "X-Real-IP"}, {RequireHTTPS: true}} {
 			behindProxy := c.ClientIPHeader != "" || c.RequireHTTPS
-			for guard, want := range map[*access.Guard]bool{access.Open("key"): open || behindProxy, guard: false} {
+			for guard, want := range map[*access.Guard]bool{access.NewOpen("key"): open || behindProxy, guard: false} {
 				var log strings.Builder
 				warnIfOpen(c, slog.New(slog.NewTextHandler(&log, nil)), guard, &net.TCPAddr{IP: net.ParseIP(addr), Port: 80})
 				if warned := strings.Count(log.String(), "level=WARN") == 1 && strings.Count(log.String(), "\n") == 1; warned != want {

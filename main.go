@@ -6,9 +6,26 @@
 //	curl -d hello  http://localhost:3000/channels/demo/hello     # waits
 //	curl           http://localhost:3000/channels/demo/hello     # prints hello; both return
 //
-// Package pipe matches and relays, package store keeps the audit log, package access knows who may do what,
-// package metrics counts, package httpapi speaks HTTP, package cli is the command line, and package process
-// prepares the operating system's process. This package starts and stops the relay; see serve.go.
+// This package starts and stops the relay:
+//
+//	serve.go    from the options to a listening server, and what happens on SIGTERM
+//	guard.go    the access.Guard that the options call for
+//	metrics.go  the separate listener for scrapes
+//
+// The other packages, from the outside in:
+//
+//	cli         the command line
+//	process     the operating system's process: user, files, memory
+//	httpapi     the HTTP server: routes, permissions, lists, live view, audit API
+//	web         its pages, manual and OpenAPI document
+//	relay       the relay path: from a producer's connection to a consumer's
+//	reply       what a client is told: outcomes as statuses, headers and bodies
+//	access      tokens and permissions
+//	audit       events as rows of the log, and questions about it
+//	metrics     counters for Prometheus
+//	store       the audit log, in SQLite; migrations has its schema
+//	pipe        the core: it matches producers with consumers and decides how an exchange ends
+//	test        tests of the whole program; test/README.md lists them, scripts/ runs them
 package main
 
 import (
@@ -29,8 +46,8 @@ func main() {
 	os.Exit(cli.ExitCode(err))
 }
 
-// run is the program: it runs the command that args call for and returns when that is done, which for the relay is
-// after a SIGTERM or SIGINT, or when ctx is done. Its error is one line.
+// run runs the command that args name, and returns when it is done. The relay is done after a SIGTERM or SIGINT, or
+// when ctx is done. The error is one line.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return cli.Program{Version: buildVersion(), Stdout: stdout, Stderr: stderr, Serve: serve}.Run(ctx, args)
 }

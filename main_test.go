@@ -51,7 +51,7 @@ func TestRunRefusesToStart(t *testing.T) {
 		{"a mistyped command", []string{"verison"}, `unknown command "verison"`},
 		{"an unknown option", []string{"--prot", "1"}, "-prot"},
 		{"a wrong value", []string{"--port", "http"}, `invalid value "http" for --port (command line)`},
-		{"what needs no token, where nothing does", []string{"--port", "0", "--audit", "off", "--anonymous", "produce:a/*"}, "--anonymous is of no use without --auth-secret"},
+		{"what needs no token, where nothing does", []string{"--port", "0", "--audit", "off", "--anonymous", "produce:a/*"}, "--anonymous has no effect without --auth-secret"},
 		{"a port in use", []string{"--port", port, "--host", "127.0.0.1", "--audit", "off"}, "port " + port + " is in use"},
 		{"a log in use", []string{"--port", "0", "--audit-db", filepath.Join(dir, "httpipe.db")}, "httpipe.db"},
 		{"a log in no directory", []string{"--port", "0", "--audit-db", filepath.Join(dir, "no", "a.db")}, "a.db"},
@@ -80,7 +80,7 @@ func TestImports(t *testing.T) {
 		"./metrics":    {"httpipe/pipe", "httpipe/store", "github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_golang/prometheus/collectors", "github.com/prometheus/client_golang/prometheus/promhttp"},
 		"./audit":      {"httpipe/pipe", "httpipe/reply", "httpipe/store"},
 		"./reply":      {"httpipe/pipe"},
-		"./relay":      {"httpipe/pipe", "httpipe/reply", unix},
+		"./relay":      {"httpipe/pipe", "httpipe/relay/http1", "httpipe/reply", unix},
 		"./web":        {},
 		"./httpapi":    {"httpipe/access", "httpipe/audit", "httpipe/metrics", "httpipe/pipe", "httpipe/relay", "httpipe/reply", "httpipe/store", "httpipe/web", uuid, "github.com/gorilla/handlers", "github.com/hashicorp/golang-lru/v2/simplelru", "golang.org/x/time/rate"},
 
@@ -90,6 +90,7 @@ func TestImports(t *testing.T) {
 		"./cli":     {"httpipe/access", "httpipe/audit", "httpipe/pipe", "httpipe/process", "httpipe/store", "github.com/dustin/go-humanize", "github.com/peterbourgon/ff/v3", "github.com/peterbourgon/ff/v3/ffcli", "golang.org/x/term"},
 
 		"./test/kit":     {unix},
+		"./test/rawhttp": {"httpipe/pipe", "httpipe/reply"},
 		"./test/e2e":     {kit, unix, "httpipe/process"},
 		"./test/docs":    {kit, "httpipe/access"},
 		"./test/proxies": {kit},

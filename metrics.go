@@ -13,8 +13,8 @@ import (
 	"httpipe/metrics"
 )
 
-// serveMetrics answers GET /metrics on an address of its own, until stop. The address that it returns is the one
-// that it got.
+// serveMetrics answers GET /metrics on a separate listener until stop. It returns the address of the listener, with the
+// port that the system chose if the option said 0.
 func serveMetrics(ctx context.Context, c *cli.Config, m *metrics.Metrics, logger *slog.Logger) (addr string, stop func(), err error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.MetricsAddr)
 	if err != nil {

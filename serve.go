@@ -112,7 +112,7 @@ func drain(ctx context.Context, c *cli.Config, server *httpapi.Server, logger *s
 	}
 }
 
-// logFiles returns the files of the audit log and its key, whether they exist or not, or nothing if there is to be no log.
+// logFiles returns the files of the audit log and its key, whether they exist or not, or nil if there is no log.
 func logFiles(c *cli.Config) []string {
 	if c.Audit == cli.AuditOff {
 		return nil
@@ -202,8 +202,8 @@ func firstTerminal(outputs ...io.Writer) io.Writer {
 	return nil
 }
 
-// announce shows what to open. A terminal, if there is one, shows the audit key too; the log must not contain it, since
-// others may read the log. With a secret there is no key.
+// announce shows which addresses to open. A terminal, if there is one, shows the audit key too; the server's log output
+// must not contain it, since others may read that. With a secret there is no key.
 func announce(c *cli.Config, logger *slog.Logger, addr net.Addr, key string, terminal io.Writer) {
 	url := baseURL(c.Host, addr)
 	switch {
@@ -215,7 +215,7 @@ func announce(c *cli.Config, logger *slog.Logger, addr net.Addr, key string, ter
 		fmt.Fprint(terminal, text+"Ctrl-C stops the server.\n\n")
 	case key == "":
 	case c.Audit == cli.AuditOff:
-		logger.Info("nobody can open /audit/live: only a terminal shows its key, and there is none; with --auth-secret the secret opens it")
+		logger.Info("nobody can open /audit/live: its key is printed only on a terminal, and there is none; with --auth-secret, the secret opens it")
 	default:
 		logger.Info("the audit key opens /audit; \"httpipe audit key\" prints it", "audit_key_file", cli.KeyPath(c.AuditDB))
 	}

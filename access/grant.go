@@ -8,56 +8,58 @@ import (
 	"strings"
 )
 
-// Permission is what can be allowed.
+// Permission is an action on a channel that can be granted.
 type Permission string
 
 const (
-	Produce Permission = "produce" // send to a channel
+	Produce Permission = "produce" // send to the channel
 	Consume Permission = "consume" // receive from it
-	Delete  Permission = "delete"  // destroy it
-	Look    Permission = "look"    // see that it exists, and how many wait
+	Delete  Permission = "delete"  // close it
+	Look    Permission = "look"    // see that it exists, and how many requests wait
 	Audit   Permission = "audit"   // read its history
 )
 
-var permissions = []Permission{Produce, Consume, Delete, Look, Audit}
+// Permissions are all permissions, in the order in which texts list them.
+var Permissions = []Permission{Produce, Consume, Delete, Look, Audit}
 
-// ParsePermission returns the permission of that name, or an error of one line that says which there are.
+// ParsePermission returns the permission with that name. Its error is one line and lists the permissions.
 func ParsePermission(text string) (Permission, error) {
-	names := make([]string, len(permissions))
-	for i, p := range permissions {
+	names := make([]string, len(Permissions))
+	for i, p := range Permissions {
 		if text == string(p) {
 			return p, nil
 		}
 		names[i] = string(p)
 	}
-	return "", fmt.Errorf("%q is no permission; there are %s", text, strings.Join(names, ", "))
+	return "", fmt.Errorf("%q is not a permission; the permissions are %s", text, strings.Join(names, ", "))
 }
 
-// A Pattern names channels. The zero value names none.
+// A Pattern matches channels. The zero value matches none.
 type Pattern struct{ namespace, channel string }
 
-// everything is the pattern of all channels.
+// everything matches all channels.
 var everything = Pattern{"*", "*"}
 
-// patternForm is two names with a slash between them, of the characters that package pipe lets names have.
-var patternForm = regexp.MustCompile(`^[-A-Za-z0-9._~!$&'()*+,;=:@]{1,255}/[-A-Za-z0-9._~!$&'()*+,;=:@]{1,255}$`)
+// patternSyntax is two names with a slash between them, made of the characters that package pipe allows in
+// names.
+var patternSyntax = regexp.MustCompile(`^[-A-Za-z0-9._~!$&'()*+,;=:@]{1,255}/[-A-Za-z0-9._~!$&'()*+,;=:@]{1,255}$`)
 
-// ParsePattern reads a pattern, or returns an error of one line.
+// ParsePattern parses a pattern. Its error is one line.
 func ParsePattern(text string) (Pattern, error) {
-	if !patternForm.MatchString(text) {
-		return Pattern{}, fmt.Errorf("%q is no pattern of channels; want namespace/channel, in which * is any part of a name, as in jobs/*; blanks separate several", text)
+	if !patternSyntax.MatchString(text) {
+		return Pattern{}, fmt.Errorf("%q is not a pattern of channels; want namespace/channel, where * matches any part of a name, such as jobs/*; separate patterns by blanks", text)
 	}
 	namespace, channel, _ := strings.Cut(text, "/")
 	for _, name := range []string{namespace, channel} {
 		if name == "." || name == ".." {
-			return Pattern{}, fmt.Errorf("%q names no channel: nothing is called %q", text, name)
+			return Pattern{}, fmt.Errorf("%q matches no channel: no name is %q", text, name)
 		}
 	}
 	return Pattern{namespace, channel}, nil
 }
 
-// matches reports whether a name is among those that half a pattern stands for. Of what path.Match gives a meaning,
-// names may contain * alone.
+// matches reports whether one half of a pattern matches a name. The only special character of path.Match that a
+// pattern can contain is "*".
 func matches(pattern, name string) bool {
 	if pattern == "*" {
 		return true
@@ -66,20 +68,19 @@ func matches(pattern, name string) bool {
 	return matched
 }
 
-// A Grant allows one thing on some channels.
+// A Grant allows one permission on the channels of a pattern.
 type Grant struct {
 	Permission Permission
 	Channels   Pattern
 }
 
-// ParseGrants reads grants that are separated by blanks, each written permission:pattern. Not by commas, which names
-// may contain.
+// ParseGrants parses grants of the form permission:pattern, separated by blanks. (Names may contain commas.)
 func ParseGrants(text string) ([]Grant, error) {
 	var grants []Grant
 	for field := range strings.FieldsSeq(text) {
 		permission, pattern, found := strings.Cut(field, ":")
 		if !found {
-			return nil, fmt.Errorf("%q is no grant; want permission:namespace/channel, such as produce:hooks/*", field)
+			return nil, fmt.Errorf("%q is not a grant; want permission:namespace/channel, such as produce:hooks/*", field)
 		}
 		p, err := ParsePermission(permission)
 		if err != nil {
@@ -92,7 +93,7 @@ func ParseGrants(text string) ([]Grant, error) {
 		grants = append(grants, Grant{p, channels})
 	}
 	if len(grants) == 0 {
-		return nil, errors.New("want permission:namespace/channel, such as produce:hooks/*; several are separated by blanks")
+		return nil, errors.New("want permission:namespace/channel, such as produce:hooks/*; separate grants by blanks")
 	}
 	return grants, nil
 }

@@ -139,10 +139,10 @@ func TestMayEverywhere(t *testing.T) {
 			b.grants = append(b.grants, Grant{Audit, pattern})
 		}
 		if got := b.MayEverywhere(Audit); got != test.want {
-			t.Errorf("who may audit %s may do so everywhere: %v, want %v", test.channels, got, test.want)
+			t.Errorf("audit on %s: MayEverywhere is %v, want %v", test.channels, got, test.want)
 		}
 		if b.MayEverywhere(Look) {
-			t.Errorf("who may audit %s may look everywhere", test.channels)
+			t.Errorf("audit on %s: look is allowed everywhere", test.channels)
 		}
 	}
 }

@@ -50,8 +50,8 @@ func sign(t testing.TB, by string, changes ...func(*Token)) string {
 	return signed
 }
 
-// foreign makes a token as other libraries do, out of any claims.
-func foreign(t testing.TB, m jwt.SigningMethod, key any, c jwt.MapClaims) string {
+// signClaims makes a token with any claims and any algorithm.
+func signClaims(t testing.TB, m jwt.SigningMethod, key any, c jwt.MapClaims) string {
 	t.Helper()
 	signed, err := jwt.NewWithClaims(m, c).SignedString(key)
 	if err != nil {
@@ -70,32 +70,40 @@ func goodClaims(changes jwt.MapClaims) jwt.MapClaims {
 	return c
 }
 
-// segments puts a token together by hand.
-func segments(header, payload, signature string) string {
+// assembleToken makes a token from its parts.
+func assembleToken(header, payload, signature string) string {
 	encode := base64.RawURLEncoding.EncodeToString
 	return encode([]byte(header)) + "." + encode([]byte(payload)) + "." + signature
 }
 
-func TestJudge(t *testing.T) {
-	t.Parallel()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	public := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
-	const payload = `{"sub":"ci","allow":["consume"],"channels":["jobs/*"]}`
-	good := sign(t, secret)
-	hs := func(changes jwt.MapClaims) string { return foreign(t, method, []byte(secret), goodClaims(changes)) }
+// An authTest is a credential and the expected result: the name of its bearer, or the reason for a denial.
+type authTest struct {
+	name, credential string
+	who              string
+	want             error
+}
 
-	for _, test := range []struct {
-		name, credential string
-		who              string
-		want             error
-	}{
+func testAuthenticate(t *testing.T, tests []authTest) {
+	t.Parallel()
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			g := testGuard(t)
+			for range 2 { // the second time from the cache
+				b, err := g.Authenticate(test.credential, now)
+				if err != test.want || b != nil && b.Name != test.who || (b != nil) != (test.who != "") {
+					t.Fatalf("got %+v, %v, want %q, %v", b, err, test.who, test.want)
+				}
+				if known := g.Known(test.credential); known != (test.who != "") {
+					t.Errorf("Known is %v", known)
+				}
+			}
+		})
+	}
+}
+
+func TestAuthenticate(t *testing.T) {
+	testAuthenticate(t, []authTest{
 		{"the secret", secret, "secret", nil},
 		{"the old secret", oldSecret, "secret", nil},
 		{"another's secret", otherSecret, "", Malformed},
@@ -105,38 +113,61 @@ func TestJudge(t *testing.T) {
 		{"nothing", "", "", Malformed},
 		{"dots", "..", "", Malformed},
 
-		{"a token", good, "ci", nil},
-		{"an old one", sign(t, oldSecret), "ci", nil},
-		{"another server's", sign(t, otherSecret), "", Foreign},
-		{"for ever", sign(t, secret, func(t *Token) { t.Expires = time.Time{} }), "ci", nil},
+		{"a token", sign(t, secret), "ci", nil},
+		{"signed with the old secret", sign(t, oldSecret), "ci", nil},
+		{"another server's", sign(t, otherSecret), "", WrongSignature},
+		{"without end", sign(t, secret, func(t *Token) { t.Expires = time.Time{} }), "ci", nil},
 		{"expired", sign(t, secret, func(t *Token) { t.Expires = now.Add(-leeway) }), "ci", Expired},
 		{"just expired", sign(t, secret, func(t *Token) { t.Expires = now.Add(-leeway + time.Second) }), "ci", nil},
 		{"not yet valid", sign(t, secret, func(t *Token) { t.From = now.Add(leeway + time.Second) }), "ci", NotYetValid},
 		{"almost valid", sign(t, secret, func(t *Token) { t.From = now.Add(leeway) }), "ci", nil},
-		{"expired, another server's", sign(t, otherSecret, func(t *Token) { t.Expires = now.Add(-time.Hour) }), "", Foreign},
+		{"expired, another server's", sign(t, otherSecret, func(t *Token) { t.Expires = now.Add(-time.Hour) }), "", WrongSignature},
+	})
+}
 
+func TestAlteredTokens(t *testing.T) {
+	good := sign(t, secret)
+	testAuthenticate(t, []authTest{
 		{"truncated", good[:len(good)-1], "", Malformed},
-		{"without its signature", good[:strings.LastIndex(good, ".")+1], "", Foreign},
+		{"without its signature", good[:strings.LastIndex(good, ".")+1], "", WrongSignature},
 		{"two thirds", good[:strings.LastIndex(good, ".")], "", Malformed},
 		{"four segments", good + ".x", "", Malformed},
 		{"a blank", good + " ", "", Malformed},
-		{"another's payload", segments(`{"alg":"HS256"}`, strings.Replace(payload, "consume", "produce", 1), good[strings.LastIndex(good, ".")+1:]), "", Foreign},
+		{"another's payload", assembleToken(`{"alg":"HS256"}`, strings.Replace(consumerPayload, "consume", "produce", 1), good[strings.LastIndex(good, ".")+1:]), "", WrongSignature},
 		{"1 MB", strings.Repeat("x", 1<<20), "", Malformed},
 		{"1 MB of token", good + strings.Repeat("x", 1<<20), "", Malformed},
 		{"1 MB of dots", strings.Repeat(".", 1<<20), "", Malformed},
+	})
+}
 
-		{"alg none", foreign(t, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, goodClaims(nil)), "", Malformed},
-		{"alg None", segments(`{"alg":"None"}`, payload, ""), "", Malformed},
-		{"no alg", segments(`{}`, payload, ""), "", Malformed},
-		{"alg 5", segments(`{"alg":5}`, payload, ""), "", Malformed},
-		{"no header", segments(``, payload, ""), "", Malformed},
-		{"HS384", foreign(t, jwt.SigningMethodHS384, []byte(secret), goodClaims(nil)), "", Malformed},
-		{"HS512", foreign(t, jwt.SigningMethodHS512, []byte(secret), goodClaims(nil)), "", Malformed},
-		{"RS256", foreign(t, jwt.SigningMethodRS256, key, goodClaims(nil)), "", Malformed},
-		{"HS256 by the public key", foreign(t, method, public, goodClaims(nil)), "", Foreign},
-		{"RS256 by the secret", confused(t), "", Malformed},
-		{"HS256 by nothing", foreign(t, method, []byte{}, goodClaims(nil)), "", Foreign},
+func TestAlgorithms(t *testing.T) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
+	testAuthenticate(t, []authTest{
+		{"alg none", signClaims(t, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, goodClaims(nil)), "", Malformed},
+		{"alg None", assembleToken(`{"alg":"None"}`, consumerPayload, ""), "", Malformed},
+		{"no alg", assembleToken(`{}`, consumerPayload, ""), "", Malformed},
+		{"alg 5", assembleToken(`{"alg":5}`, consumerPayload, ""), "", Malformed},
+		{"no header", assembleToken(``, consumerPayload, ""), "", Malformed},
+		{"HS384", signClaims(t, jwt.SigningMethodHS384, []byte(secret), goodClaims(nil)), "", Malformed},
+		{"HS512", signClaims(t, jwt.SigningMethodHS512, []byte(secret), goodClaims(nil)), "", Malformed},
+		{"RS256", signClaims(t, jwt.SigningMethodRS256, key, goodClaims(nil)), "", Malformed},
+		{"HS256 by the public key", signClaims(t, method, public, goodClaims(nil)), "", WrongSignature},
+		{"RS256 by the secret", rsaConfusedToken(t), "", Malformed},
+		{"HS256 by nothing", signClaims(t, method, []byte{}, goodClaims(nil)), "", WrongSignature},
+	})
+}
 
+func TestClaims(t *testing.T) {
+	hs := func(changes jwt.MapClaims) string { return signClaims(t, method, []byte(secret), goodClaims(changes)) }
+	testAuthenticate(t, []authTest{
 		{"another library's", hs(jwt.MapClaims{"iss": "x", "aud": []string{"y"}, "iat": now.Unix(), "jti": "1", "more": 5}), "ci", nil},
 		{"without exp", hs(jwt.MapClaims{"exp": nil}), "ci", nil},
 		{"half a second left", hs(jwt.MapClaims{"exp": float64(now.Unix()) + .5}), "ci", nil},
@@ -154,27 +185,13 @@ func TestJudge(t *testing.T) {
 		{"exp a word", hs(jwt.MapClaims{"exp": "tomorrow"}), "", Malformed},
 		{"claims null", signedBy(t, secret, `null`), "", Malformed},
 		{"claims a list", signedBy(t, secret, `[]`), "", Malformed},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			g := testGuard(t)
-			for range 2 { // and once more when it is remembered
-				b, err := g.Judge(test.credential, now)
-				if err != test.want || b != nil && b.Name != test.who || (b != nil) != (test.who != "") {
-					t.Fatalf("it is judged as %+v, %v, want %q, %v", b, err, test.who, test.want)
-				}
-				if known := g.Known(test.credential); known != (test.who != "") {
-					t.Errorf("known: %v", known)
-				}
-			}
-		})
-	}
+	})
 }
 
-// confused makes a token that says it is signed by RSA and is signed with the secret.
-func confused(t *testing.T) string {
+// rsaConfusedToken makes a token whose header says RS256, but which is signed with the secret.
+func rsaConfusedToken(t *testing.T) string {
 	t.Helper()
-	text := segments(`{"alg":"RS256","typ":"JWT"}`, `{"sub":"ci","allow":["consume"],"channels":["jobs/*"]}`, "")
+	text := assembleToken(`{"alg":"RS256","typ":"JWT"}`, `{"sub":"ci","allow":["consume"],"channels":["jobs/*"]}`, "")
 	signature, err := method.Sign(text[:len(text)-1], []byte(secret))
 	if err != nil {
 		t.Fatal(err)
@@ -182,7 +199,7 @@ func confused(t *testing.T) string {
 	return text + base64.RawURLEncoding.EncodeToString(signature)
 }
 
-// signedBy signs a payload that no library would make.
+// signedBy signs any payload, valid or not.
 func signedBy(t testing.TB, key, payload string) string {
 	t.Helper()
 	return signedWith(t, `{"alg":"HS256"}`, key, payload)
@@ -190,7 +207,7 @@ func signedBy(t testing.TB, key, payload string) string {
 
 func signedWith(t testing.TB, header, key, payload string) string {
 	t.Helper()
-	text := segments(header, payload, "")
+	text := assembleToken(header, payload, "")
 	signature, err := method.Sign(text[:len(text)-1], []byte(key))
 	if err != nil {
 		t.Fatal(err)
@@ -201,61 +218,61 @@ func signedWith(t testing.TB, header, key, payload string) string {
 func TestRights(t *testing.T) {
 	t.Parallel()
 	g := testGuard(t)
-	owner, err := g.Judge(secret, now)
+	owner, err := g.Authenticate(secret, now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ci, err := g.Judge(sign(t, secret), now)
+	ci, err := g.Authenticate(sign(t, secret), now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range permissions {
+	for _, p := range Permissions {
 		if !owner.May(p, "any", "thing") || !owner.MayAll(p, "any") {
 			t.Errorf("the secret may not %s", p)
 		}
 	}
 	if !ci.May(Consume, "jobs", "a") || ci.May(Consume, "other", "a") || ci.May(Produce, "jobs", "a") {
-		t.Error("the token allows something else than it says")
+		t.Error("the token does not allow exactly what it says")
 	}
-	if !ci.May(Produce, "hooks", "a") || !g.Nobody().May(Produce, "hooks", "a") || g.Nobody().May(Consume, "hooks", "a") {
-		t.Error("everybody may something else than was granted")
+	if !ci.May(Produce, "hooks", "a") || !g.Anonymous().May(Produce, "hooks", "a") || g.Anonymous().May(Consume, "hooks", "a") {
+		t.Error("clients without a credential may not do exactly what is granted to everyone")
 	}
 }
 
-// A token that is remembered is not good for longer.
-func TestRememberedTokenExpires(t *testing.T) {
+// A token in the cache expires like any other.
+func TestCachedTokenExpires(t *testing.T) {
 	t.Parallel()
 	g := testGuard(t)
 	token := sign(t, secret)
-	if _, err := g.Judge(token, now); err != nil {
+	if _, err := g.Authenticate(token, now); err != nil {
 		t.Fatal(err)
 	}
-	if b, err := g.Judge(token, now.Add(2*time.Hour)); err != Expired || b.Name != "ci" {
-		t.Errorf("two hours later it is judged as %v, %v", b, err)
+	if b, err := g.Authenticate(token, now.Add(2*time.Hour)); err != Expired || b.Name != "ci" {
+		t.Errorf("two hours later: %v, %v", b, err)
 	}
-	if _, err := g.Judge(token, now.Add(-time.Hour)); err != NotYetValid {
+	if _, err := g.Authenticate(token, now.Add(-time.Hour)); err != NotYetValid {
 		t.Errorf("an hour before: %v", err)
 	}
 }
 
-func TestMemoryIsBounded(t *testing.T) {
+func TestCacheIsBounded(t *testing.T) {
 	t.Parallel()
 	g := testGuard(t)
 	var all sync.WaitGroup
 	for i := range 4 {
 		all.Go(func() {
-			for j := range maxKnown {
+			for j := range maxCached {
 				token := sign(t, secret, func(t *Token) { t.Name = fmt.Sprint(i, "-", j) })
-				if b, err := g.Judge(token, now); err != nil || b.Name != fmt.Sprint(i, "-", j) {
+				if b, err := g.Authenticate(token, now); err != nil || b.Name != fmt.Sprint(i, "-", j) {
 					t.Errorf("%v, %v", b, err)
 				}
-				g.Judge(fmt.Sprint("nonsense", j), now)
+				g.Authenticate(fmt.Sprint("nonsense", j), now)
 			}
 		})
 	}
 	all.Wait()
-	if n := g.known.Len(); n > maxKnown {
-		t.Errorf("%d credentials are remembered", n)
+	if n := g.cache.Len(); n > maxCached {
+		t.Errorf("%d credentials are in the cache", n)
 	}
 }
 
@@ -267,9 +284,9 @@ func TestSign(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for text, want := range map[string]error{secret: nil, oldSecret: Foreign} {
-		if _, err := New(secrets(t, text), nil).Judge(token, now); err != want {
-			t.Errorf("to a server with the secret %s it is %v, want %v", text, err, want)
+	for text, want := range map[string]error{secret: nil, oldSecret: WrongSignature} {
+		if _, err := New(secrets(t, text), nil).Authenticate(token, now); err != want {
+			t.Errorf("with the secret %s: %v, want %v", text, err, want)
 		}
 	}
 	many := make([]string, 500)
@@ -320,22 +337,23 @@ func TestParseSecrets(t *testing.T) {
 			t.Errorf("%.50q: %d secrets, %v", text, len(s.keys), err)
 		}
 		if err != nil && strings.Contains(err.Error(), secret[1:20]) {
-			t.Errorf("the error has the secret: %v", err)
+			t.Errorf("the error contains the secret: %v", err)
 		}
 	}
 }
 
-// FuzzJudge: nobody is let in but who has a secret or a token that verifies by another reading of the standard.
-func FuzzJudge(f *testing.F) {
+// FuzzAuthenticate checks that a credential is accepted only if it is a secret, or a token that an independent
+// implementation verifies.
+func FuzzAuthenticate(f *testing.F) {
 	good := sign(f, secret)
 	for _, seed := range []string{"", "..", secret, oldSecret, good, good[:len(good)-2], sign(f, otherSecret),
-		segments(`{"alg":"none"}`, `{"sub":"a","allow":["produce"],"channels":["*/*"]}`, ""), strings.ToUpper(secret),
-		dated(f, "nbf", "1e300"), dated(f, "exp", "9223372036854775808"), signedWith(f, `{"alg":"HS256","crit":["x"]}`, secret, consumer)} {
+		assembleToken(`{"alg":"none"}`, `{"sub":"a","allow":["produce"],"channels":["*/*"]}`, ""), strings.ToUpper(secret),
+		tokenWithClaim(f, "nbf", "1e300"), tokenWithClaim(f, "exp", "9223372036854775808"), signedWith(f, `{"alg":"HS256","crit":["x"]}`, secret, consumerPayload)} {
 		f.Add(seed)
 	}
 	g := testGuard(f)
 	f.Fuzz(func(t *testing.T, credential string) {
-		b, err := g.Judge(credential, now)
+		b, err := g.Authenticate(credential, now)
 		if err != nil && b == nil {
 			return
 		}
@@ -349,25 +367,25 @@ func FuzzJudge(f *testing.F) {
 				return
 			}
 		}
-		t.Errorf("%q is let in as %+v", credential, b)
+		t.Errorf("%q is accepted as %+v", credential, b)
 	})
 }
 
-func BenchmarkJudge(b *testing.B) {
+func BenchmarkAuthenticate(b *testing.B) {
 	for name, credential := range map[string]string{"secret": secret, "token": sign(b, secret), "foreign": sign(b, otherSecret)} {
 		b.Run(name, func(b *testing.B) {
 			g := testGuard(b)
 			b.ReportAllocs()
 			for b.Loop() {
-				g.Judge(credential, now)
+				g.Authenticate(credential, now)
 			}
 		})
 		b.Run(name+" forgotten", func(b *testing.B) {
 			g := testGuard(b)
 			b.ReportAllocs()
 			for b.Loop() {
-				g.known.Purge()
-				g.Judge(credential, now)
+				g.cache.Purge()
+				g.Authenticate(credential, now)
 			}
 		})
 	}

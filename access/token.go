@@ -14,51 +14,51 @@ import (
 )
 
 const (
-	// maxToken is how long a token may be, in bytes. A longer one is not looked at.
+	// maxToken is the maximum length of a token in bytes. Longer ones are not examined.
 	maxToken = 4 << 10
-	// maxName is how long a token's name may be, in bytes.
+	// maxName is the maximum length of a token's name in bytes.
 	maxName = 255
-	// leeway is how much the clocks of servers and of makers of tokens may differ.
+	// leeway is the tolerated difference between the clocks of the server and of the token's issuer.
 	leeway = 30 * time.Second
-	// secretName and keyName are the names of the bearers of the secret and of the audit key.
+	// secretName and keyName are the names of bearers of a secret and of the audit key.
 	secretName, keyName = "secret", "audit-key"
 )
 
-// A Token says what its bearer may do, and until when.
+// A Token says what its bearer may do, and when.
 type Token struct {
-	Name     string // whose it is, for the audit log
+	Name     string // identifies the holder in the audit log
 	Allow    []Permission
 	Channels []string  // patterns
 	From     time.Time // zero: at once
 	Expires  time.Time // zero: never
 }
 
-// claims are a token's as its JWT has them.
+// claims are the claims of a token's JWT.
 type claims struct {
 	jwt.RegisteredClaims
-	// These two take the places of RegisteredClaims' own, which turn what does not fit into 64 bits into its opposite.
+	// These two replace those of RegisteredClaims, which overflow on numbers beyond 64 bits.
 	NotBefore numericDate `json:"nbf,omitzero"`
 	ExpiresAt numericDate `json:"exp,omitzero"`
 	Allow     []string    `json:"allow"`
 	Channels  []string    `json:"channels"`
 }
 
-// A numericDate is a time in a token, as RFC 7519 defines it: a JSON number of any size, in seconds since 1970. One that is
-// beyond what a float64 holds is infinite: far away, in its direction. The zero value is none.
+// A numericDate is a time in a token: as RFC 7519 defines it, a JSON number of any size, in seconds since 1970.
+// A number beyond float64 is positive or negative infinity. The zero value means that there is no time.
 type numericDate struct {
 	seconds float64
 	given   bool
 }
 
-// dateOf returns the date of t, in whole seconds, and none for the zero time.
-func dateOf(t time.Time) numericDate {
+// newNumericDate returns t in whole seconds. The zero time gives the zero value.
+func newNumericDate(t time.Time) numericDate {
 	return numericDate{seconds: float64(t.Unix()), given: !t.IsZero()}
 }
 
 func (d numericDate) IsZero() bool                 { return !d.given }
 func (d numericDate) MarshalJSON() ([]byte, error) { return json.Marshal(d.seconds) }
 
-// UnmarshalJSON takes numbers alone: neither a string with a number in it nor null is a NumericDate.
+// UnmarshalJSON accepts numbers only: neither null nor a string with a number is a NumericDate.
 func (d *numericDate) UnmarshalJSON(text []byte) error {
 	if first := text[0]; first != '-' && (first < '0' || first > '9') {
 		return fmt.Errorf("want a number of seconds since 1970, not %s", text)
@@ -71,31 +71,31 @@ func (d *numericDate) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// method is the only one that a token may be signed with.
+// method is the only accepted signature algorithm.
 var method = jwt.SigningMethodHS256
 
-// parser leaves it to Guard.Judge to look at the time: that of a token that is remembered has to be looked at as well.
+// parser does not check times. Guard.Authenticate does, because it must check those of cached tokens too.
 var parser = jwt.NewParser(jwt.WithValidMethods([]string{method.Alg()}), jwt.WithStrictDecoding(), jwt.WithoutClaimsValidation())
 
-// Sign makes a token out of t. An error, of one line, says what of t cannot be.
+// Sign returns the signed token. It fails if t is not valid; the error is one line.
 func (s Secrets) Sign(t Token) (string, error) {
 	c := claims{Channels: t.Channels}
 	c.Subject = t.Name
 	for _, p := range t.Allow {
 		c.Allow = append(c.Allow, string(p))
 	}
-	c.NotBefore, c.ExpiresAt = dateOf(t.From), dateOf(t.Expires)
+	c.NotBefore, c.ExpiresAt = newNumericDate(t.From), newNumericDate(t.Expires)
 	if _, err := c.bearer(); err != nil {
 		return "", err
 	}
 	signed, err := jwt.NewWithClaims(method, c).SignedString(s.keys[0])
 	if err == nil && len(signed) > maxToken {
-		err = fmt.Errorf("the token would have %d characters, and at most %d are allowed; make it for fewer patterns", len(signed), maxToken)
+		err = fmt.Errorf("the token would have %d characters, but at most %d are allowed; use fewer patterns", len(signed), maxToken)
 	}
 	return signed, err
 }
 
-// verify returns whose token it is, or a Reason why nobody's.
+// verify returns the bearer of a token, or the Reason why it is not genuine.
 func (s Secrets) verify(token string) (*Bearer, error) {
 	keys := jwt.VerificationKeySet{}
 	for _, key := range s.keys {
@@ -104,12 +104,12 @@ func (s Secrets) verify(token string) (*Bearer, error) {
 	var c claims
 	parsed, err := parser.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return keys, nil })
 	if errors.Is(err, jwt.ErrSignatureInvalid) {
-		return nil, Foreign
+		return nil, WrongSignature
 	}
 	if err != nil {
 		return nil, Malformed
 	}
-	// RFC 7515, 4.1.11: a token that names extensions here must be refused by those that do not know them. We know none.
+	// RFC 7515, 4.1.11: a server must reject a token with extensions that it does not know. This one knows none.
 	if _, ok := parsed.Header["crit"]; ok {
 		return nil, Critical
 	}
@@ -120,7 +120,7 @@ func (s Secrets) verify(token string) (*Bearer, error) {
 	return b, nil
 }
 
-// bearer returns who has a token with these claims.
+// bearer returns the bearer of a token with these claims.
 func (c *claims) bearer() (*Bearer, error) {
 	if err := checkName(c.Subject); err != nil {
 		return nil, err
@@ -140,10 +140,10 @@ func (c *claims) bearer() (*Bearer, error) {
 		}
 	}
 	if len(b.grants) == 0 {
-		return nil, errors.New("a token needs at least one permission, and one pattern of channels for it")
+		return nil, errors.New("a token needs at least one permission and one pattern of channels")
 	}
 	if c.NotBefore.given {
-		b.from = c.NotBefore.seconds - leeway.Seconds()
+		b.notBefore = c.NotBefore.seconds - leeway.Seconds()
 	}
 	if c.ExpiresAt.given {
 		b.expires = c.ExpiresAt.seconds + leeway.Seconds()
@@ -154,9 +154,9 @@ func (c *claims) bearer() (*Bearer, error) {
 func checkName(name string) error {
 	switch {
 	case name == "" || len(name) > maxName:
-		return fmt.Errorf("a token's name has 1 to %d bytes", maxName)
+		return fmt.Errorf("a token's name must have 1 to %d bytes", maxName)
 	case name == secretName, name == keyName:
-		return fmt.Errorf("a token cannot be named %q, which is what the audit log calls a client with the %s itself", name, strings.ReplaceAll(name, "-", " "))
+		return fmt.Errorf("a token cannot be named %q: in the audit log, that means the %s itself", name, strings.ReplaceAll(name, "-", " "))
 	}
 	for _, c := range name {
 		if !unicode.IsPrint(c) || c == utf8.RuneError {

@@ -30,8 +30,8 @@ type Query struct {
 	Within time.Duration // for a summary; 0: not given
 }
 
-// FilterNames returns the parameters that ParseFilter takes for a kind of rows.
-func FilterNames(k *store.Kind) []string { return slices.Concat(k.Filters, []string{"from", "to"}) }
+// filterNames returns the parameters that ParseFilter takes for a kind of rows.
+func filterNames(k *store.Kind) []string { return slices.Concat(k.Filters, []string{"from", "to"}) }
 
 // ParseFilter reads a filter. Times such as 24h are before now. Its error is one line that names the parameter.
 func ParseFilter(k *store.Kind, parameters url.Values, now time.Time) (store.Filter, error) {
@@ -39,15 +39,15 @@ func ParseFilter(k *store.Kind, parameters url.Values, now time.Time) (store.Fil
 	return q.Filter, err
 }
 
-// ParseQuery is ParseFilter with further parameters: of limit, cursor and within, those that more names. Each
-// parameter may be given once.
+// ParseQuery reads a filter, and those of the parameters limit, cursor and within that more names. Each parameter may
+// be given once.
 func ParseQuery(k *store.Kind, parameters url.Values, more []string, now time.Time) (Query, error) {
-	names := slices.Concat(FilterNames(k), more)
+	names := slices.Concat(filterNames(k), more)
 	q := Query{Kind: k}
 	for _, name := range slices.Sorted(maps.Keys(parameters)) {
 		values := parameters[name]
 		if !slices.Contains(names, name) {
-			return q, fmt.Errorf("%q is no filter here; there are %s", name, strings.Join(names, ", "))
+			return q, fmt.Errorf("%q is not supported here; supported are %s", name, strings.Join(names, ", "))
 		}
 		if len(values) > 1 {
 			return q, fmt.Errorf("%s is given %d times", name, len(values))
@@ -83,7 +83,7 @@ func (q *Query) set(name, text string, now time.Time) (err error) {
 	case "cursor":
 		q.Cursor = text
 		if q.Kind.CheckCursor(text) != nil {
-			err = errors.New("want what a page had as its next")
+			err = errors.New("want the \"next\" of an earlier page")
 		}
 	case "within":
 		if q.Within, err = pipe.ParseWait(text); err != nil || q.Within <= 0 || q.Within > maxWithin {

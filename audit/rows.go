@@ -63,8 +63,8 @@ func (r *Rows) Page(page store.Page) error {
 	return r.csv.Error()
 }
 
-// csvFields returns a row as CSV has it. A text that a spreadsheet would evaluate as a formula gets an apostrophe in
-// front: clients choose the names of channels and agents. NDJSON leaves every text unchanged.
+// csvFields returns the fields of a row in CSV. A text that a spreadsheet would evaluate as a formula gets an apostrophe
+// in front: clients choose the names of channels and agents. NDJSON leaves every text unchanged.
 func csvFields(row []any) []string {
 	texts := make([]string, len(row))
 	for i, value := range row {

@@ -13,7 +13,7 @@ import (
 	"httpipe/store"
 )
 
-// auditOptions returns what every command about the audit log takes.
+// auditOptions returns the options that every command about the audit log takes.
 func auditOptions(c *Config) []option {
 	picked := pick(c, "audit-db", "config")
 	picked[0].help = "SQLite file of the audit log, which must exist"
@@ -23,7 +23,7 @@ func auditOptions(c *Config) []option {
 func auditBackup(c *Config) command {
 	return command{
 		name: "audit backup", args: "FILE", options: auditOptions(c),
-		help: "copy the audit log to a new file, also while a server runs",
+		help: "copy the audit log to a new file, even while a server runs",
 		run: func(ctx context.Context, args []string, stdout, _ io.Writer) error {
 			ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM) // an incomplete copy is removed
 			defer stop()
@@ -59,7 +59,7 @@ func auditCheck(c *Config) command {
 	}
 }
 
-// printReport prints which log a report is about, and its counts, which a damaged log does not have.
+// printReport prints which log a report is about, and its counts, if the log is sound enough to have them.
 func printReport(w io.Writer, r store.Report) {
 	inUse := ""
 	if r.InUse {

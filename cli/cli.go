@@ -6,13 +6,13 @@
 //	cli.go        Run: from the arguments to a command, and from its error to an exit status
 //	command.go    the table of commands
 //	sources.go    options from the command line, the environment and the config file
-//	options.go    the table of the relay's options; config.go, values.go, origins.go, together.go: what they may be
-//	help.go       help, man.go the manual page, completion.go what a shell completes
+//	options.go    the table of the relay's options; config.go, values.go, origins.go, together.go: the values they accept
+//	help.go       the help; man.go the manual page, completion.go what a shell completes, suggest.go "did you mean"
 //	history.go    audit list, show, summary, export; tail.go, audit.go, key.go, token.go, healthcheck.go: other commands
 //	terminal.go   tables, and values as a person reads them
 //
 // ff and ffcli parse flags, select commands and open the config file. Where this package does such a thing itself,
-// the place says what ff gets wrong, and a test in ff_test.go shows it.
+// a comment says what ff gets wrong, and a test in ff_test.go shows it.
 package cli
 
 import (
@@ -35,16 +35,23 @@ type Program struct {
 	Serve func(ctx context.Context, c *Config, stdout, stderr io.Writer) error
 }
 
-// A usageError is a mistake in the command line, in contrast to one in the environment, a file or the world.
+// A usageError is a mistake in the command line, as opposed to one in the environment or a file, or any other failure.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
 func usageErrorf(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-// ExitCode returns the exit status for what Run returned: 0 for nil, 2 for a mistake in the command line, 1 for
-// any other error.
+// errNoSecret is the error of a command that needs the server's secret, if no source sets one. Its exit status differs
+// from that of a wrong secret or a wrong config file, so that a script can make a secret only if there is none.
+var errNoSecret = errors.New("--auth-secret is missing: it signs the token, and must be the secret of the server")
+
+// ExitCode returns the exit status for what Run returned: 0 for nil, 2 for a mistake in the command line, 3 if no
+// secret is set for a command that needs one, 1 for any other error.
 func ExitCode(err error) int {
+	if errors.Is(err, errNoSecret) {
+		return 3
+	}
 	if _, ok := errors.AsType[usageError](err); ok {
 		return 2
 	}
@@ -109,6 +116,9 @@ func newTree(table []command, c *Config, p Program, typed []string) *tree {
 			group(node, table, cmd.name)
 		} else {
 			node.Exec = func(ctx context.Context, args []string) error {
+				if cmd.name == serveName && len(args) > 0 {
+					return strayArgument(table, args[0])
+				}
 				args, err := parse(c, cmd, s, typed, args)
 				if err != nil {
 					return err
@@ -122,10 +132,10 @@ func newTree(table []command, c *Config, p Program, typed []string) *tree {
 	return t
 }
 
-// group lets a node that has only subcommands print its help, and explain words that are none of them.
+// group makes a node that has only subcommands print its help, and reject a word that is not one of them.
 func group(node *ffcli.Command, table []command, name string) {
 	node.Exec = func(_ context.Context, args []string) error {
-		if len(args) == 0 {
+		if len(args) == 0 || name != "" && args[0] == "help" {
 			return flag.ErrHelp
 		}
 		_, err := find(table, append(strings.Fields(name), args...))
@@ -133,7 +143,7 @@ func group(node *ffcli.Command, table []command, name string) {
 	}
 }
 
-// quietFlags returns an empty set of flags that prints nothing: errors and help are for Run.
+// quietFlags returns an empty set of flags that prints nothing: Run prints help, and returns errors.
 func quietFlags() *flag.FlagSet {
 	flags := flag.NewFlagSet("", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)

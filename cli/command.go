@@ -20,12 +20,12 @@ type command struct {
 	options []option // those of the relay's table that it takes
 	flags   []option // its own: on the command line only, never in a variable or a file
 
-	// run does it, with its arguments, when the options have their values. Its error is one line. It is nil for a
+	// run runs the command with its arguments, after the options have been set. Its error is one line. It is nil for a
 	// group, such as "audit", whose commands follow it in the table.
 	run func(ctx context.Context, args []string, stdout, stderr io.Writer) error
 }
 
-// serveName is the command that runs the relay. People leave it out.
+// serveName is the command that runs the relay. It is the default.
 const serveName = "serve"
 
 // commands returns the table of all commands, in the order of the help. Their options write to c.
@@ -83,7 +83,7 @@ func members(table []command, group string) (found []command) {
 	return found
 }
 
-// find returns the command of these words. It takes as many words as there are groups, and needs no more than that.
+// find returns the command that the words name, or the group if they end there. It ignores words after a command.
 func find(table []command, words []string) (command, error) {
 	var cmd command
 	for len(words) > 0 {
@@ -96,7 +96,7 @@ func find(table []command, words []string) (command, error) {
 				_, word := other.split()
 				names = append(names, word)
 			}
-			return cmd, usageErrorf("unknown command %q%s; see httpipe %s", name, suggest(words[0], "", names), strings.TrimSpace("help "+group))
+			return cmd, usageErrorf("unknown command %q%s; see httpipe %s", name, suggestCommand(words[0], names), strings.TrimSpace("help "+group))
 		}
 		cmd, words = table[i], words[1:]
 		if cmd.run != nil {
@@ -106,7 +106,27 @@ func find(table []command, words []string) (command, error) {
 	return cmd, nil
 }
 
-// checkArgs returns an error unless the command takes that many arguments.
+// suggestCommand is suggest for a command's word. It also knows words that other programs have for ours.
+func suggestCommand(word string, names []string) string {
+	if other := map[string]string{"start": serveName, "run": serveName, "server": serveName}[word]; slices.Contains(names, other) {
+		word = other
+	}
+	return suggest(word, "", names)
+}
+
+// strayArgument is the error for an argument of the relay, which takes none: often a command after the options.
+func strayArgument(table []command, word string) error {
+	var names []string
+	for _, cmd := range members(table, "") {
+		names = append(names, cmd.name)
+	}
+	if slices.Contains(names, word) {
+		return usageErrorf("unexpected argument %q: a command comes before its options; see httpipe %s -h", word, word)
+	}
+	return usageErrorf("unexpected argument %q%s; usage: %s", word, suggestCommand(word, names), table[0].usage())
+}
+
+// checkArgs returns an error unless the command takes these arguments.
 func (cmd command) checkArgs(args []string) error {
 	names := strings.Fields(cmd.args)
 	if len(args) > len(names) && !strings.HasSuffix(cmd.args, "...") {
@@ -128,7 +148,14 @@ func (cmd command) flagError(err error) error {
 		for _, o := range slices.Concat(cmd.flags, cmd.options) {
 			names = append(names, dashes(o.name))
 		}
-		return usageErrorf("unknown option %s%s; see %s -h", dashes(name), suggest(dashes(name), "--", names), cmd.command())
+		hint := suggest(dashes(name), "--", names)
+		switch short := cmd.option(name[:1]); {
+		case name == "version" || strings.EqualFold(name, "v"):
+			return usageErrorf("unknown option %s; httpipe version prints the version", dashes(name))
+		case hint == "" && short.short != "" && short.arg != "":
+			return usageErrorf("unknown option -%s: write -%s %s, with a space; see %s -h", name, short.short, name[1:], cmd.command())
+		}
+		return usageErrorf("unknown option %s%s; see %s -h", dashes(name), hint, cmd.command())
 	}
 	if _, name, ok := strings.Cut(err.Error(), "flag needs an argument: -"); ok {
 		return usageErrorf("option %s needs a value; see %s -h", dashes(name), cmd.command())
@@ -136,7 +163,7 @@ func (cmd command) flagError(err error) error {
 	return usageErrorf("%w; see %s -h", err, cmd.command())
 }
 
-// command is the command as it is typed, without options and arguments: "httpipe audit backup".
+// command returns the command as it is typed, without options and arguments: "httpipe audit backup".
 func (cmd command) command() string {
 	if cmd.name == serveName {
 		return "httpipe"
@@ -144,9 +171,12 @@ func (cmd command) command() string {
 	return "httpipe " + cmd.name
 }
 
-// usage is how the command is typed: "httpipe audit backup [options] FILE".
+// usage returns how the command is typed: "httpipe audit backup [options] FILE".
 func (cmd command) usage() string {
 	words := []string{cmd.command()}
+	if cmd.name == serveName {
+		words = append(words, "["+serveName+"]")
+	}
 	if cmd.run == nil {
 		words = append(words, "COMMAND")
 	}

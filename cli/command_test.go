@@ -46,7 +46,18 @@ func TestCommands(t *testing.T) {
 		{"", "httpipe.db 7  false []"},
 		{"serve", "httpipe.db 7  false []"},
 		{"-p 1", "httpipe.db 1  false []"},
-		{"--port=1 knock", `!unexpected argument "knock"; usage: httpipe [options]`},
+		{"--port=1 knock", `!unexpected argument "knock": a command comes before its options; see httpipe knock -h`},
+		{"--port=1 knok", `!unexpected argument "knok" (did you mean knock?); usage: httpipe [serve] [options]`},
+		{"serve x", `!unexpected argument "x"; usage: httpipe [serve] [options]`},
+		{"start", `!unknown command "start" (did you mean serve?); see httpipe help`},
+		{"run -p 1", `!unknown command "run" (did you mean serve?); see httpipe help`},
+		{"-p3000", `!unknown option -p3000: write -p 3000, with a space; see httpipe -h`},
+		{"box open f -nJohn", `!unknown option -nJohn: write -n John, with a space; see httpipe box open -h`},
+		{"-prot 1", `!unknown option --prot (did you mean --port?)`},
+		{"-v", `!unknown option -v; httpipe version prints the version`},
+		{"-V", `!unknown option -V; httpipe version prints the version`},
+		{"-p 1 --version", `!unknown option --version; httpipe version prints the version`},
+		{"knock -version", `!unknown option --version; httpipe version prints the version`},
 		{"-", `!unexpected argument "-"`},
 		{"knock", " 7  false []"},
 		{"knock there -p 1", ` 1  false ["there"]`},
@@ -78,6 +89,7 @@ func TestCommands(t *testing.T) {
 		{"paint gren", `!unknown "gren" (did you mean green?); want one of red, green`},
 		{"paint", "!COLOUR is missing; usage: httpipe paint COLOUR"},
 		{"box", "?httpipe box open [options] FILE [HOW]  open it"},
+		{"box help", "?httpipe box open [options] FILE [HOW]  open it"},
 		{"box -h", "?httpipe box open [options] FILE [HOW]  open it"},
 		{"box open f -h", "?httpipe box open [options] FILE [HOW]  open it"},
 		{"box clsoe x", `!unknown command "box clsoe" (did you mean close?); see httpipe help box`},
@@ -108,7 +120,7 @@ func TestSuggest(t *testing.T) {
 	words := []string{"port", "host", "audit", "audit-db", "max-waiting", "max-waiting-per-channel"}
 	for text, want := range map[string]string{
 		"prot": "port", "potr": "port", "por": "port", "aduit": "audit", "audit_db": "audit-db", "auditdb": "audit-db",
-		"max-waiting-per-chanel": "max-waiting-per-channel", "x": "", "retention": "", "": "", "tsop": "",
+		"max-waiting-per-chanel": "max-waiting-per-channel", "x": "", "retention": "", "": "", "tsop": "", "max-": "max-waiting", "max": "",
 	} {
 		got := suggest(text, "", words)
 		if want != "" {
@@ -223,7 +235,7 @@ func TestHelp(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, head := range []string{
-		"httpipe [options]", "httpipe version", "httpipe help [", "--version", "httpipe audit COMMAND  ",
+		"httpipe [serve] [options]", "httpipe version", "httpipe help [", "--version", "httpipe audit COMMAND  ",
 		"\nListening:\n", "\nWaiting and relaying:\n", "\nAccess:\n", "\nLimits:\n", "\nAudit log:\n", "\nLogging and configuration:\n",
 	} {
 		if strings.Count(help, head) != 1 {

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// The shells' scripts ask `httpipe complete` for each word, so that they never lag behind the program. Where it has
-// nothing to say, the shell completes names of files.
+// The shells' scripts ask `httpipe complete` for each word, so they are never older than the program. Where it prints
+// nothing, the shell completes file names.
 var completionScripts = map[string]string{
 	"bash": `# bash completion for httpipe; in ~/.bashrc: source <(httpipe completion bash)
 _httpipe() {
@@ -20,7 +20,7 @@ _httpipe() {
 complete -o default -F _httpipe httpipe
 `,
 	"zsh": `#compdef httpipe
-# zsh completion for httpipe; in ~/.zshrc, behind compinit: source <(httpipe completion zsh)
+# zsh completion for httpipe; in ~/.zshrc, after compinit: source <(httpipe completion zsh)
 _httpipe() {
 	local -a found
 	found=(${${${(f)"$($words[1] complete -- "${(@)words[2,CURRENT]}" 2>/dev/null)"}//:/\\:}/$'\t'/:})
@@ -113,8 +113,8 @@ func candidates(table []command, words []string) (found []string) {
 	return found
 }
 
-// joinEquals undoes what bash does to --audit=strict, which it splits into three words, and of which it completes the
-// third. hidden is how much of the last word bash does not want to see again.
+// joinEquals undoes what bash does to --audit=strict: bash splits it into three words, and completes the third. hidden
+// is the length of the part of the last word that the answer to bash must leave out.
 func joinEquals(words []string) (joined []string, hidden int) {
 	for i, word := range words {
 		n := len(joined)
@@ -132,7 +132,7 @@ func joinEquals(words []string) (joined []string, hidden int) {
 }
 
 // scan returns the command that the words call for, or the group; the option whose value comes next, if any; and the
-// number of arguments so far. Before any command word that is a group with the options of the relay.
+// number of arguments so far. Without a command word, it returns a group that has the options of the relay.
 func scan(table []command, words []string) (cmd command, pending option, args int) {
 	if len(words) > 0 && words[0] == "help" {
 		words = words[1:]

@@ -56,9 +56,9 @@ const (
 )
 
 // parse fills in c from the command's options: from the flags, the environment, the config file and the defaults, in
-// this order of precedence. args is the end of the typed words that ffcli has left, and s has the flags before it. parse
-// parses only the text that wins, so that a wrong value that something overrides stops nothing. It returns the
-// arguments. The error is one line; for -h and --help it is flag.ErrHelp.
+// this order of precedence. args is what ffcli has left of the typed words, and s has the flags before it. Of each
+// option, parse parses only the text with the highest precedence, so an invalid text that another overrides is not an
+// error. It returns the arguments. The error is one line; for -h and --help it is flag.ErrHelp.
 func parse(c *Config, cmd command, s *sources, typed, args []string) ([]string, error) {
 	args, err := s.read(typed, args)
 	if err != nil {

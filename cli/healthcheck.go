@@ -20,11 +20,11 @@ const healthTimeout = 5 * time.Second
 func healthcheck(c *Config) command {
 	picked := pick(c, "port", "host", "config")
 	picked[0].help = "port of the server to ask, unless a URL is given"
-	picked[1].help = "address of the server to ask; none is 127.0.0.1"
+	picked[1].help = "address of the server to ask, if not 127.0.0.1"
 	return command{
 		name: "healthcheck", args: "[URL]", options: picked,
 		help: "ask a server for its health; exit with 0 if it is healthy",
-		more: "The URL is that of the server's /healthz. Without it, the options say where the server is.",
+		more: "URL is the address of the server's /healthz. Without it, the options say where the server is.",
 		run: func(ctx context.Context, args []string, _, _ io.Writer) error {
 			url, err := c.healthURL()
 			if len(args) > 0 {
@@ -50,7 +50,7 @@ func (c *Config) healthURL() (string, error) {
 	return "http://" + net.JoinHostPort(host, strconv.Itoa(c.Port)) + "/healthz", nil
 }
 
-// askHealth returns nil if a GET is answered with 200. It follows no redirect, which leads to another server's health.
+// askHealth returns nil if the answer to a GET is 200. It follows no redirect, because that leads to another server.
 func askHealth(ctx context.Context, url string, timeout time.Duration) error {
 	client := http.Client{
 		Timeout:       timeout,

@@ -12,15 +12,16 @@ const (
 	purpose = "httpipe is an HTTP server through which one client pipes data to another."
 
 	sourcesHelp = `
-An option that has a variable is taken from its flag, else from the environment, else from the
-config file, a line of which is a name and a value.
+An option that has a variable takes its value from its flag, else from the environment, else from
+the config file, in which each line is a name and a value.
 `
 	unitsHelp = `
-A TIME is in seconds or has a unit (1.5, 30s, 12h, 90d), and so has a SIZE (65536, 64KiB, 10MB).
+A TIME is in seconds or has a unit (1.5, 30s, 12h, 90d); a SIZE is in bytes or has a unit (65536,
+64KiB, 10MB).
 `
 )
 
-// printHelp explains the command of these words, or all of them.
+// printHelp explains the command that the words name or, without words, all commands.
 func (p Program) printHelp(words []string, stdout io.Writer) error {
 	table := p.commands(&Config{})
 	cmd, err := find(table, words)
@@ -101,8 +102,8 @@ func columns(w io.Writer, lines [][2]string) {
 	}
 }
 
-// origin says where an option's value comes from without its flag: "default 3000; HTTPIPE_PORT, PORT". A command's own
-// options, which have no group, have no variables.
+// origin returns where an option's value comes from if its flag is not given: "default 3000; HTTPIPE_PORT, PORT". A
+// command's own options, which have no group, have no variables.
 func origin(o option) string {
 	text := "default " + cmp.Or(o.def, "none")
 	if o.group == "" {
@@ -111,7 +112,7 @@ func origin(o option) string {
 	return text + "; " + strings.Join(o.variables(), ", ")
 }
 
-// spelling is how an option is typed: "-p, --port NUMBER".
+// spelling returns how an option is typed: "-p, --port N".
 func spelling(o option) string {
 	long := strings.TrimSpace("--" + o.name + " " + o.arg)
 	if o.short == "" {

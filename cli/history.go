@@ -20,7 +20,7 @@ import (
 	"httpipe/store"
 )
 
-// A question is what a command about the log was asked by its own flags and its argument.
+// A question holds what the flags of a command about the log ask for.
 type question struct {
 	query  url.Values // the filters, as in the API
 	limit  int        // 0: all
@@ -84,7 +84,7 @@ func (q *question) kind(args []string) (*store.Kind, store.Filter, error) {
 	return k, f, err
 }
 
-// withHistory calls f with the history of the log. A signal to stop cancels f's context, and is no error.
+// withHistory calls f with the history of the log. SIGINT and SIGTERM cancel f's context, and are not an error.
 func withHistory(ctx context.Context, c *Config, f func(ctx context.Context, h *store.History) error) (err error) {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -112,7 +112,7 @@ func (q *question) each(ctx context.Context, h *store.History, k *store.Kind, fi
 	return err
 }
 
-// sayNone says that a question has no answer.
+// sayNone says that no rows match.
 func (q *question) sayNone(stderr io.Writer, name string) {
 	if len(q.query) > 0 {
 		name += " match"
@@ -174,7 +174,7 @@ func auditShow(c *Config) command {
 	return command{
 		name: "audit show", args: "ID", options: auditOptions(c), flags: []option{q.jsonFlag()},
 		help: "show the record of one exchange",
-		more: "The beginning of an ID is enough if no other exchange has the same.",
+		more: "The beginning of an ID is enough if no other ID begins with it.",
 		run: func(ctx context.Context, args []string, stdout, _ io.Writer) error {
 			return withHistory(ctx, c, func(ctx context.Context, h *store.History) error {
 				page, err := exchangeOf(ctx, h, args[0])
@@ -201,7 +201,7 @@ func auditShow(c *Config) command {
 	}
 }
 
-// candidatesShown is how many exchanges an error lists of those whose ids begin alike.
+// candidatesShown is how many ids an error lists at most if an ID is the beginning of several.
 const candidatesShown = 5
 
 // exchangeOf returns the exchange whose id begins with that text, as a page of one row.
@@ -227,7 +227,7 @@ func auditSummary(c *Config) command {
 	var q question
 	return command{
 		name: "audit summary", options: auditOptions(c),
-		help:  "count exchanges by outcome and time; 24h unless --from",
+		help:  "count exchanges by outcome: the last 24h, or since --from",
 		more:  whenHelp,
 		flags: append(q.exchangeFilters(), q.jsonFlag()),
 		run: func(ctx context.Context, _ []string, stdout, stderr io.Writer) error {
@@ -272,7 +272,7 @@ func printSummary(w io.Writer, s *store.Summary) error {
 		size, unit = "SIZE", ""
 	}
 	t := table{w: w}
-	t.add("FROM", "EXCHANGES", "DELIVERED", size, "PRODUCERS WAITED"+unit+" (95 %)", "CONSUMERS WAITED"+unit+" (95 %)")
+	t.add("FROM", "EXCHANGES", "DELIVERED", size, "PRODUCERS WAITED"+unit+" (P95)", "CONSUMERS WAITED"+unit+" (P95)")
 	waits := func(w *store.WaitTimes) string {
 		return fmt.Sprintf("%s (%s)", style.duration(w.Quantile(0.5)), style.duration(w.Quantile(0.95)))
 	}
@@ -283,7 +283,7 @@ func printSummary(w io.Writer, s *store.Summary) error {
 	return t.flush()
 }
 
-// A column is one of a list: its head, its head at a terminal if that differs, and the column of the view.
+// A column of a list has a head, another head at a terminal if that differs, and the name of the view's column.
 type column struct{ head, human, name string }
 
 // listed are the columns of the lists of a kind. The name of a channel is two columns of the view.
@@ -296,7 +296,7 @@ var listed = map[*store.Kind][]column{
 		{"EXCHANGES", "", "exchanges"}, {"BYTES", "SIZE", "bytes"}},
 }
 
-// printer returns what prints pages of a kind: as a table, or as JSON. At a terminal the head of the table
+// printer returns a function that prints pages of a kind, as a table or as JSON. At a terminal the head of the table
 // comes with the first rows.
 func (q *question) printer(w io.Writer, k *store.Kind) func(store.Page) error {
 	if q.json {

@@ -17,9 +17,9 @@ func auditKey(c *Config) command {
 	for i := range picked {
 		switch picked[i].name {
 		case "audit-db":
-			picked[i].help = "SQLite file of the audit log, beside which the key is"
+			picked[i].help = "SQLite file of the audit log; the key is beside it"
 		case "auth-secret":
-			picked[i].help = "secret of the server, which then has no audit key"
+			picked[i].help = "the server's secret; a server that has one has no audit key"
 		}
 	}
 	return command{
@@ -28,7 +28,7 @@ func auditKey(c *Config) command {
 		run: func(_ context.Context, _ []string, stdout, _ io.Writer) error {
 			if c.AuthSecret != "" {
 				return errors.New("with --auth-secret there is no audit key; " +
-					"/audit opens to the secret, and to a token: httpipe token --name NAME --allow audit --channels '*/*'")
+					"the secret opens /audit, and so does a token: httpipe token --name NAME --allow audit --channels '*/*'")
 			}
 			path, err := filepath.Abs(c.AuditDB)
 			if err != nil {
@@ -37,7 +37,7 @@ func auditKey(c *Config) command {
 			path = KeyPath(path)
 			key, err := access.ReadKey(path)
 			if errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("there is no audit key %s yet; the server makes it when it first starts without --auth-secret (--audit-db says which log)", path)
+				return fmt.Errorf("there is no audit key %s yet; the server creates it when it first starts without --auth-secret (--audit-db says which log)", path)
 			}
 			if err != nil {
 				return err
@@ -48,7 +48,7 @@ func auditKey(c *Config) command {
 	}
 }
 
-// KeyPath returns the file of the audit key of a log: beside the log, not beside a link to it.
+// KeyPath returns the path of the audit key of a log: beside the log itself, not beside a symbolic link to it.
 func KeyPath(log string) string {
 	if path, err := filepath.EvalSymlinks(log); err == nil {
 		log = path

@@ -12,7 +12,7 @@ func (p Program) man() command {
 	return command{
 		name: "man", help: "print the manual page: httpipe man | man -l -",
 		run: func(_ context.Context, _ []string, stdout, _ io.Writer) error {
-			_, err := io.WriteString(stdout, manual(p.Version, p.commands(&Config{})))
+			_, err := io.WriteString(stdout, manualPage(p.Version, p.commands(&Config{})))
 			return err
 		},
 	}
@@ -28,8 +28,8 @@ func roffText(text string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(text, "\n.", "\n\\&."), "\n'", "\n\\&'")
 }
 
-// manual returns the manual page in roff, for section 1.
-func manual(version string, table []command) string {
+// manualPage returns the manual page in roff, for section 1.
+func manualPage(version string, table []command) string {
 	var b strings.Builder
 	section := func(name, text string) { fmt.Fprintf(&b, ".SH %s\n%s", name, text) }
 	entry := func(head, text string) {
@@ -47,7 +47,7 @@ func manual(version string, table []command) string {
 	section("DESCRIPTION", roffText(purpose+`
 A producer sends a body to a named channel (POST or PUT /channels/NAMESPACE/CHANNEL), and a consumer reads from it (GET).
 Each waits until the other is there. The body then streams from the first request into the response of the second,
-and an SQLite file keeps a record of the exchange. Without a command httpipe runs this relay.`)+"\n")
+and an SQLite file keeps a record of the exchange. Without a command, and as httpipe serve, httpipe runs this relay.`)+"\n")
 	section("OPTIONS", roffText(strings.TrimSpace(sourcesHelp)+"\n"+strings.TrimSpace(unitsHelp))+"\n")
 	group := ""
 	for _, o := range table[0].options {
@@ -74,7 +74,7 @@ and an SQLite file keeps a record of the exchange. Without a command httpipe run
 			entry(strings.TrimSpace(spelling(o)), text)
 		}
 	}
-	section("EXIT STATUS", roffText(`0 for success, 2 for a mistake in the command line, 1 for any other error.
+	section("EXIT STATUS", roffText(`0 for success, 2 for a mistake in the command line, 3 if httpipe token finds no secret, 1 for any other error.
 After SIGTERM or SIGINT the relay lets running exchanges end, for as long as --drain-timeout says, and exits with 0.`)+"\n")
 	section("FILES", "")
 	entry("httpipe.db", "The audit log, in the working directory unless --audit-db says otherwise.")

@@ -19,7 +19,7 @@ type option struct {
 	help  string
 	words []string // its possible values, for completion; nil: any
 
-	list   bool // it can be given several times; the texts are joined by blanks
+	list   bool // it can be given several times; the texts are joined by spaces
 	secret bool // its text must not be printed
 
 	// guarded marks an option whose default lets more clients in than any value does, or that names the file with such
@@ -55,16 +55,16 @@ func relayOptions(c *Config) []option {
 			help: "port to listen on; 0 chooses a free one",
 			set:  into(&c.Port, parsePort)},
 		{name: "host", group: listening, arg: "HOST", guarded: true,
-			help: "address to listen on, such as 127.0.0.1; none: all interfaces",
+			help: "address to listen on instead of all interfaces, such as 127.0.0.1",
 			set:  into(&c.Host, parseHost)},
 		{name: "require-https", group: listening, def: "false", guarded: true,
-			help: "refuse what reached the proxy over plain HTTP (X-Forwarded-Proto)",
+			help: "refuse requests that X-Forwarded-Proto marks as plain HTTP",
 			set:  into(&c.RequireHTTPS, parseBool)},
 		{name: "drop-to", group: listening, arg: "USER",
 			help: "user to switch to when started as root: NAME, UID or UID:GID",
 			set:  into(&c.DropTo, process.ParseAccount)},
 		{name: "cors-origin", group: listening, arg: "ORIGINS", def: "*", guarded: true,
-			help: "origins whose pages may call, with commas; *: send and receive",
+			help: "comma-separated origins that may call; *: any may send/receive",
 			set:  into(&c.CORSOrigin, parseOrigins)},
 		{name: "metrics-addr", group: listening, arg: "ADDR", def: "off",
 			help: "address to serve /metrics on, such as 127.0.0.1:9091; 0: off",

@@ -30,7 +30,7 @@ func parseOrigins(text string) (string, error) {
 }
 
 var (
-	// originForm is scheme://authority; what stands behind the authority is a mistake to be named.
+	// originForm is scheme://authority; anything after the authority is a mistake that the error names.
 	originForm = regexp.MustCompile(`^([a-z][a-z0-9+.-]*)://([^/?# \t]+)([^ \t]*)$`)
 	// hostForm is a host name as browsers write it: a name in other scripts is in its ASCII form there.
 	hostForm = regexp.MustCompile(`^[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?$`)
@@ -47,7 +47,7 @@ func checkOrigin(origin string) error {
 	parts := originForm.FindStringSubmatch(origin)
 	if parts == nil {
 		if origin == "null" {
-			return errors.New("null is the origin of files and of sandboxed pages, which anybody can make, and messages are such pages; want * or origins such as https://example.com")
+			return errors.New("null is the origin of every local file and sandboxed page, relayed messages among them; want * or origins such as https://example.com")
 		}
 		return errors.New("want * or origins such as https://example.com, separated by commas")
 	}
@@ -71,7 +71,7 @@ func checkOrigin(origin string) error {
 			return fmt.Errorf("browsers leave the default port out: write %s://%s", scheme, host)
 		}
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || strconv.FormatUint(n, 10) != port {
-			return fmt.Errorf("%q is no port from 1 to 65535", port)
+			return fmt.Errorf("%q is not a port from 1 to 65535", port)
 		}
 	}
 	return checkHost(host)
@@ -83,7 +83,7 @@ func checkHost(host string) error {
 		addr, err := netip.ParseAddr(strings.TrimSuffix(inside, "]"))
 		switch {
 		case err != nil || !addr.Is6() || addr.Zone() != "" || !strings.HasSuffix(inside, "]"):
-			return fmt.Errorf("%s is no IPv6 address in brackets", host)
+			return fmt.Errorf("%s is not an IPv6 address in brackets", host)
 		case !addr.Is4In6() && "["+addr.String()+"]" != host:
 			return fmt.Errorf("browsers write this host as [%s]", addr)
 		}
@@ -93,7 +93,7 @@ func checkHost(host string) error {
 		return fmt.Errorf("browsers write the host %s in its ASCII form, which begins with xn--", host)
 	}
 	if !hostForm.MatchString(host) {
-		return fmt.Errorf("%q is no host name", host)
+		return fmt.Errorf("%q is not a host name", host)
 	}
 	if last := host[strings.LastIndexByte(host, '.')+1:]; numberForm.MatchString(last) {
 		if addr, err := netip.ParseAddr(host); err != nil || addr.String() != host {

@@ -18,16 +18,16 @@ import (
 // commandLine is the source of what was typed.
 const commandLine = "command line"
 
-// A setting is the text that an option was given, and the source of it. As a flag.Value it takes any text: the text
-// that wins is parsed when all sources have been read, so that a wrong text of lower precedence stops nothing, and
-// package flag prints no secret.
+// A setting is the text that an option was given, and where it came from. As a flag.Value it takes any text. The text
+// with the highest precedence is parsed when all sources have been read, so an invalid text that another overrides is
+// not an error, and package flag prints no secret.
 type setting struct {
 	text    string
-	source  string // commandLine, "variable PORT", "file x, line 3", "default"; empty: not given
-	isBool  bool   // the flag alone, without a value, is "true"
-	list    bool   // the texts of one source are joined by blanks
-	secret  bool   // text must not be printed
-	reading *string
+	source  string  // commandLine, "variable PORT", "file x, line 3", "default"; empty: not given
+	isBool  bool    // the flag alone, without a value, is "true"
+	list    bool    // the texts of one source are joined by spaces
+	secret  bool    // text must not be printed
+	reading *string // sources.reading
 }
 
 func (s *setting) String() string { return s.text }
@@ -89,10 +89,10 @@ func newSources(cmd command) *sources {
 	return s
 }
 
-// read reads the sources in their order of precedence: the flags behind and between the arguments, the environment,
-// the config file. args is the end of the typed words that ffcli has left. It returns the arguments.
+// read reads the sources in their order of precedence: the flags after and between the arguments, the environment,
+// the config file. args is what ffcli has left of the typed words. read returns the arguments.
 //
-// ff counts a flag that was set before it parses as given, and then the file does not override it.
+// If a flag is set before ff.Parse is called, ff takes it for given, and the file does not override it.
 func (s *sources) read(typed, args []string) ([]string, error) {
 	args, err := s.readArgs(typed, args)
 	if errors.Is(err, flag.ErrHelp) {
@@ -142,11 +142,11 @@ func (s *sources) readArgs(typed, args []string) (rest []string, err error) {
 	return rest, nil
 }
 
-// readEnvironment gives each option that has no flag the value of its first variable that is not empty; for a guarded
-// option an empty one counts.
+// readEnvironment gives each option without a flag the value of its first variable that is not empty. For a guarded
+// option, an empty variable counts too.
 //
 // ff's own reading of the environment knows one variable for a flag, takes HTTPIPE_P for -p, and skips empty
-// variables. It would save a loop, and need another to set PORT and to find what Kubernetes or an empty secret set.
+// variables. With it, this loop would go, but PORT, the variables of Kubernetes and empty secrets would need another.
 func (s *sources) readEnvironment() {
 	for _, o := range s.cmd.options {
 		if s.given[o.name].source != "" {
@@ -225,8 +225,8 @@ func (s *sources) parseFile(r io.Reader, set func(name, value string) error) err
 	return nil
 }
 
-// fileOption returns the option that a config file calls by that word. Its error does not show what stands behind a
-// "=", which may be a secret.
+// fileOption returns the option that a config file calls by that word. Its error does not show what follows a "=",
+// which may be a secret.
 func (s *sources) fileOption(word string) (option, error) {
 	word, _, hasValue := strings.Cut(word, "=")
 	name, known := s.names[word]
@@ -234,7 +234,7 @@ func (s *sources) fileOption(word string) (option, error) {
 	case !known:
 		return option{}, fmt.Errorf("unknown option %q (%s)%s", word, s.reading, suggest(word, "", optionNames()))
 	case hasValue:
-		return option{}, fmt.Errorf(`%s: write a blank, not "=", between an option and its value: "%s VALUE"`, s.reading, word)
+		return option{}, fmt.Errorf(`%s: write a space, not "=", between an option and its value: "%s VALUE"`, s.reading, word)
 	case name == "config":
 		return option{}, fmt.Errorf("--config cannot be given in a config file (%s)", s.reading)
 	}

@@ -1,14 +1,26 @@
 package cli
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
+
+// minPrefix is how many letters of a word suggest must have to complete it.
+const minPrefix = 4
 
 // suggest returns " (did you mean --port?)" for the word that text most likely stands for, or "" if none is close. A
-// third of the letters may be wrong, not counting the prefix that all words share.
+// third of the letters may be wrong, not counting the prefix that all words share. Else it is the first word that begins
+// with text.
 func suggest(text, prefix string, words []string) string {
 	best, least := "", max((len(text)-len(prefix))/3, 1)+1
 	for _, word := range words {
 		if d := distance(text, word); d < least {
 			best, least = word, d
+		}
+	}
+	for _, word := range words {
+		if best == "" && len(text) >= len(prefix)+minPrefix && strings.HasPrefix(word, text) {
+			best = word
 		}
 	}
 	if best == "" {

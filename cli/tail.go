@@ -13,12 +13,12 @@ import (
 )
 
 const (
-	// tailInterval is how often tail -f looks for news.
+	// tailInterval is how often tail -f looks for new rows.
 	tailInterval = 500 * time.Millisecond
-	// tailWindow is how many of the newest exchanges tail -f searches for running ones when it begins.
+	// tailWindow is how many of the newest exchanges tail -f searches for running ones when it starts.
 	tailWindow = 1000
-	// tailSlack is by how much a row may be older than one with a smaller id: an id is made a moment before its match,
-	// and a row that stands for the refusals of a minute is written at its end.
+	// tailSlack is how much older a row may be than one with a smaller id: an id is made a moment before its match, and
+	// a row for the refusals of a minute is written at the end of the minute.
 	tailSlack = 2 * time.Minute
 )
 
@@ -62,15 +62,14 @@ func auditTail(c *Config) command {
 	}
 }
 
-// A tail follows the rows of one kind: it remembers the newest row that it has seen, and which exchanges it has seen
-// running.
+// A tail follows the rows of one kind. It remembers the newest row that it has seen, and which exchanges were running.
 type tail struct {
 	history *store.History
 	kind    *store.Kind
 	filter  store.Filter
 	print   func(store.Page) error
 	last    string          // the key of the newest row that it has seen
-	since   time.Time       // rows that it has not seen are not older, so it does not search what is
+	since   time.Time       // every row that it has not seen is at least this new, so it does not search older ones
 	running map[string]bool // ids of exchanges to print when they end
 }
 
@@ -82,8 +81,8 @@ func key(page store.Page, i int) string {
 	return page.Value(i, "id").(string)
 }
 
-// begin prints the newest rows, and reports whether there are any. To follow, it first notes where that begins: look
-// prints what comes in between.
+// begin prints the newest rows, and reports whether there are any. If look is to follow, begin first notes the newest
+// row, and leaves rows that are newer than that to look.
 func (t *tail) begin(ctx context.Context, limit int, follow bool) (found bool, err error) {
 	if follow {
 		window, err := t.newest(ctx, t.unended(), max(limit, tailWindow), "")
@@ -120,13 +119,13 @@ func (t *tail) unended() store.Filter {
 	return f
 }
 
-// newest returns up to limit rows that are newer than the key, oldest first.
-func (t *tail) newest(ctx context.Context, f store.Filter, limit int, than string) (all store.Page, err error) {
+// newest returns up to limit rows whose keys are after the given one, oldest first.
+func (t *tail) newest(ctx context.Context, f store.Filter, limit int, after string) (all store.Page, err error) {
 	reached := errors.New("reached")
 	err = t.history.Each(ctx, t.kind, f, "", limit, func(page store.Page) error {
 		all.Columns = page.Columns
 		for i, row := range page.Rows {
-			if key(page, i) <= than {
+			if key(page, i) <= after {
 				return reached
 			}
 			all.Rows = append(all.Rows, row)
@@ -140,7 +139,7 @@ func (t *tail) newest(ctx context.Context, f store.Filter, limit int, than strin
 	return all, err
 }
 
-// note remembers a row as seen, and returns whether it will not change any more: requests never do.
+// note remembers a row as seen, and reports whether it is final: a request always is, an exchange when it has ended.
 func (t *tail) note(page store.Page, i int) (ended bool) {
 	id := key(page, i)
 	t.last = max(t.last, id)
@@ -158,7 +157,7 @@ func (t *tail) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	newest, err := t.newest(ctx, store.Filter{}, 1, "") // of all rows; before those that the filter asks for
+	newest, err := t.newest(ctx, store.Filter{}, 1, "") // of all rows, and read before those that match the filter
 	if err != nil {
 		return err
 	}

@@ -81,7 +81,7 @@ func (s style) duration(ms int64) string {
 	return d.Round(time.Second).String()
 }
 
-// time writes a time: for a person in the zone of this machine, which it names.
+// time writes a time; for a person, in the time zone of this machine, with the zone's name.
 func (s style) time(t time.Time) string {
 	if s.human {
 		return t.Local().Format("2006-01-02 15:04:05 MST")
@@ -89,7 +89,7 @@ func (s style) time(t time.Time) string {
 	return t.UTC().Format("2006-01-02T15:04:05Z")
 }
 
-// normal are the outcomes, and the reasons of channels, that are no failure.
+// normal are the outcomes, and the reasons of channels, that are not failures.
 var normal = map[*store.Kind][]string{
 	store.Exchanges: {store.Delivered, store.StillOpen},
 	store.Requests:  {"left", "timed_out", "deleted", "shut_down"},

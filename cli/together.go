@@ -10,7 +10,7 @@ import (
 )
 
 // checkTogether returns an error of one line if the value that an option was given can have no effect beside
-// the others. A default is never to blame, and neither is --audit-db beside --audit=off: the image sets it.
+// the others. A default is never an error, and neither is --audit-db with --audit=off: the container image sets it.
 func (c *Config) checkTogether(given map[string]*setting) error {
 	explicit := func(name string) (*setting, bool) {
 		s := given[name] // nil if the command does not take the option

@@ -45,7 +45,7 @@ func TestToken(t *testing.T) {
 		{"--auth-secret " + aSecret + "," + anotherSecret + " --name ci --allow audit --channels */*", time.Hour, "audit x/y"},
 	} {
 		token := tokenFor(t, aSecret, strings.Fields(test.args)...)
-		b, err := guard.Judge(token, time.Now().Add(test.good-time.Minute))
+		b, err := guard.Authenticate(token, time.Now().Add(test.good-time.Minute))
 		if err != nil || b.Name != "ci" {
 			t.Errorf("%s: %v, %v", test.args, b, err)
 			continue
@@ -59,8 +59,8 @@ func TestToken(t *testing.T) {
 		if b.May(access.Delete, "jobs", "a") || b.May(access.Produce, "x", "y") {
 			t.Errorf("%s: for more than that", test.args)
 		}
-		if _, err := guard.Judge(token, time.Now().Add(test.good+time.Minute)); test.good >= 12*time.Hour && err != access.Expired && !strings.Contains(test.args, "none") {
-			t.Errorf("%s: after that it is judged as %v", test.args, err)
+		if _, err := guard.Authenticate(token, time.Now().Add(test.good+time.Minute)); test.good >= 12*time.Hour && err != access.Expired && !strings.Contains(test.args, "none") {
+			t.Errorf("%s: afterwards the token is %v", test.args, err)
 		}
 	}
 }
@@ -70,15 +70,19 @@ func TestTokenErrors(t *testing.T) {
 	const rest = " --name ci --allow produce --channels jobs/*"
 	for args, want := range map[string]string{
 		rest:                         "--auth-secret is missing",
-		"--auth-secret short" + rest: "invalid value for --auth-secret (command line): a secret has 32",
+		"--auth-secret short" + rest: "invalid value for --auth-secret (command line): a secret must have 32",
 		"--auth-secret " + aSecret + " --allow produce --channels a/b":                        "--name is missing",
 		"--auth-secret " + aSecret + " --name ci --channels a/b":                              "--allow is missing",
 		"--auth-secret " + aSecret + " --name ci --allow produce":                             "--channels is missing",
 		"--auth-secret " + aSecret + " --name secret --allow produce --channels a/b":          `cannot be named "secret"`,
-		"--auth-secret " + aSecret + " --name ci --allow write --channels a/b":                `"write" is no permission`,
+		"--auth-secret " + aSecret + " --name ci --allow write --channels a/b":                `"write" is not a permission`,
 		"--auth-secret " + aSecret + " --name ci --allow , --channels a/b":                    "want permissions",
-		"--auth-secret " + aSecret + " --name ci --allow produce --channels a/b,c/d":          "blanks separate several",
+		"--auth-secret " + aSecret + " --name ci --allow produce --channels a/b,c/d":          "separate patterns by blanks",
 		"--auth-secret " + aSecret + rest + " --expires 30":                                   "want a time with its unit",
+		"--auth-secret " + aSecret + rest + " --expires 0":                                    "must be more than 0; for a token that never expires, write none",
+		"--auth-secret " + aSecret + rest + " --expires 0s":                                   "must be more than 0",
+		"--auth-secret " + aSecret + rest + " --expires 0d":                                   "must be more than 0",
+		"--auth-secret " + aSecret + rest + " --expires off":                                  "want seconds",
 		"--auth-secret " + aSecret + rest + " --expires tomorrow":                             `invalid value "tomorrow" for --expires`,
 		"--auth-secret " + aSecret + rest + " more":                                           `unexpected argument "more"`,
 		"--auth-secret " + aSecret + rest + " --channels " + strings.Repeat("xy", 120) + "/*": "",
@@ -90,6 +94,32 @@ func TestTokenErrors(t *testing.T) {
 		case err != nil && (strings.Contains(err.Error(), aSecret) || strings.Contains(err.Error(), "\n")):
 			t.Errorf("httpipe token %s: %v", args, err)
 		}
+	}
+}
+
+// TestNoSecretStatus: only a secret that no source sets gives the exit status 3, which lets the systemd unit make one.
+func TestNoSecretStatus(t *testing.T) {
+	noEnvironment(t)
+	const args = "token --name ci --allow look --channels a/a"
+	for _, test := range []struct {
+		file string
+		want int
+	}{
+		{"", 3},
+		{"max-body 1MB", 3},
+		{"auth-secret " + aSecret, 0},
+		{"auth-secret " + aSecret + "\nmax-boddy 1MB", 1},
+		{"max-boddy 1MB", 1},
+		{"auth-secret", 1},
+		{"auth-secret short", 1},
+	} {
+		if _, err := runWith(t, args+" --config "+writeFile(t, test.file)); ExitCode(err) != test.want {
+			t.Errorf("with the config file %q: exit %d, %v; want %d", test.file, ExitCode(err), err, test.want)
+		}
+	}
+	t.Setenv("HTTPIPE_AUTH_SECRET", "")
+	if _, err := runWith(t, args); ExitCode(err) != 1 {
+		t.Errorf("with an empty variable: exit %d, %v; want 1", ExitCode(err), err)
 	}
 }
 

@@ -17,8 +17,8 @@ import (
 	"httpipe/access"
 )
 
-// maxDuration is the longest time that an option accepts, a hundred years: a longer one is a typing error, and close to
-// the limit of a time.Duration.
+// maxDuration is the longest time that an option accepts, a hundred years: a longer one is a typo, and close to the
+// limit of a time.Duration.
 const maxDuration = 100 * 365 * 24 * time.Hour
 
 // into returns a function that parses a text and stores the result in field.
@@ -178,7 +178,7 @@ func parseGrants(text string) (string, error) {
 }
 
 // parseDuration reads seconds ("1.5"), days ("90d") or a Go duration ("1h30m"). It rejects a time above zero and below a
-// millisecond: that is a typing error, and might be rounded to zero, which often means no limit.
+// millisecond: that is a typo, and might be rounded to zero, which often means no limit.
 func parseDuration(text string) (time.Duration, error) {
 	number, unit := text, time.Second
 	if days, ok := strings.CutSuffix(text, "d"); ok {

@@ -11,12 +11,12 @@ import (
 	"httpipe/reply"
 )
 
-// failuresPerMinute is how many wrong tokens of one client are judged in a minute. After that, only tokens that were
-// accepted before are judged: so a client cannot guess tokens, and cannot lock out others that share its address.
+// failuresPerMinute is how many wrong tokens of one client are checked in a minute. After that, only tokens that were
+// accepted before are checked: so a client cannot guess tokens, and cannot lock out others that share its address.
 const failuresPerMinute = 30
 
-// The values of WWW-Authenticate. They do not offer Basic: a browser would ask for a password, keep it, and send it with
-// every request that any page makes it send, and a GET consumes a message.
+// The values of WWW-Authenticate. They do not offer Basic: a browser would ask for a password, keep it, and add it to
+// every request to this server, even one that another site's page triggers, and a GET consumes a message.
 const (
 	challenge        = `Bearer realm="httpipe"`
 	challengeInvalid = challenge + `, error="invalid_token"`
@@ -54,7 +54,7 @@ func (g *gate) permits(w http.ResponseWriter, r *request, p access.Permission, k
 // judge returns why the client lacks the permission for key, or nil if it has it. Without --auth-secret, credentials that
 // are not needed are not judged: they may be meant for a proxy in front.
 func (g *gate) judge(r *request, p access.Permission, key pipe.Key) error {
-	allowed := suffices(g.guard.Nobody(), p, key)
+	allowed := suffices(g.guard.Anonymous(), p, key)
 	switch {
 	case allowed && (r.credentials.count == 0 || g.guard.Open()):
 		return nil
@@ -78,12 +78,12 @@ func (g *gate) identify(r *request) (err error) {
 	}
 	now := time.Now()
 	client := group(g.clients.addr(r))
-	if g.failures.due(client, now) > 0 && !g.guard.Known(c.last) {
+	if g.failures.delay(client, now) > 0 && !g.guard.Known(c.last) {
 		return access.TooManyWrong
 	}
-	c.bearer, err = g.guard.Judge(c.last, now)
-	if err == access.Malformed || err == access.Foreign || err == access.Critical {
-		g.failures.wait(client, now)
+	c.bearer, err = g.guard.Authenticate(c.last, now)
+	if err == access.Malformed || err == access.WrongSignature || err == access.Critical {
+		g.failures.count(client, now)
 	}
 	return err
 }
@@ -119,43 +119,43 @@ func (g *gate) denial(why error, p access.Permission, key pipe.Key) *reply.Error
 	case key.Channel == "":
 		what = string(p) + " on any channel of " + key.Namespace
 	}
-	f := reply.Error{Status: http.StatusUnauthorized, Code: reply.CodeUnauthorized, Challenge: challengeInvalid}
+	e := reply.Error{Status: http.StatusUnauthorized, Code: reply.CodeUnauthorized, Challenge: challengeInvalid}
 	const howToGetKey = "on the machine of the server \"httpipe audit key\" prints it"
 	open := g.guard.Open()
 	switch why {
 	case access.NoToken:
-		f.Challenge = challenge
+		e.Challenge = challenge
 		if open {
-			f.Text = what + " takes the audit key; " + howToGetKey
+			e.Text = what + " needs the audit key; " + howToGetKey
 			break
 		}
-		f.Text = what + " takes a token; send one as Authorization: Bearer, or by curl -u :TOKEN"
+		e.Text = what + " needs a token; send one as Authorization: Bearer, or by curl -u :TOKEN"
 	case access.NotGranted:
-		f = reply.Error{Status: http.StatusForbidden, Code: reply.CodeForbidden, Text: "the token is not for " + what}
+		e = reply.Error{Status: http.StatusForbidden, Code: reply.CodeForbidden, Text: "the token is not for " + what}
 	case access.SeveralTokens:
-		f.Text = what + ": several tokens came, and which of them counts should not be a guess"
+		e.Text = what + ": the request has several tokens; send exactly one"
 	case access.Expired:
-		f.Text = what + ": the token has expired"
+		e.Text = what + ": the token has expired"
 	case access.NotYetValid:
-		f.Text = what + ": the token is not valid yet"
+		e.Text = what + ": the token is not valid yet"
 	case access.Critical:
-		f.Text = what + ": the token has crit in its header, and with it asks for an extension that is not known here"
-	case access.Foreign:
+		e.Text = what + ": the token's header has crit, which requires an extension that this server does not have"
+	case access.WrongSignature:
 		if open {
-			f.Text = what + ": what came is not the audit key; " + howToGetKey
+			e.Text = what + ": the credential is not the audit key; " + howToGetKey
 			break
 		}
-		f.Text = what + ": the token is not signed with this server's secret"
+		e.Text = what + ": the token is not signed with this server's secret"
 	case access.TooManyWrong:
-		f = reply.Error{Status: http.StatusTooManyRequests, Code: string(pipe.Refused), RetryAfter: 60 / failuresPerMinute,
+		e = reply.Error{Status: http.StatusTooManyRequests, Code: string(pipe.Refused), RetryAfter: 60 / failuresPerMinute,
 			Text: fmt.Sprintf("more than %d wrong tokens a minute came from your address", failuresPerMinute)}
 	default:
-		f.Text = what + ": what came is no token; it is empty, cut off or something else"
+		e.Text = what + ": the credential is not a token: it is empty, truncated or something else"
 	}
-	return f.To(roleOf(p))
+	return e.To(roleOf(p))
 }
 
-// roleOf returns the role of those who use a permission, "" if they have none.
+// roleOf returns the role of a client that uses the permission, or "" if it has none.
 func roleOf(p access.Permission) pipe.Role {
 	switch p {
 	case access.Produce:
@@ -170,7 +170,7 @@ func roleOf(p access.Permission) pipe.Role {
 func (g *gate) visible(r *request, namespace string, channels []string) []string {
 	bearer := r.credentials.bearer
 	if bearer == nil {
-		bearer = g.guard.Nobody()
+		bearer = g.guard.Anonymous()
 	}
 	return slices.DeleteFunc(channels, func(channel string) bool { return !bearer.May(access.Look, namespace, channel) })
 }

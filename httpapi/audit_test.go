@@ -17,6 +17,7 @@ import (
 	"httpipe/pipe"
 	"httpipe/reply"
 	"httpipe/store"
+	"httpipe/test/rawhttp"
 )
 
 // What goes into the audit log, and what does not happen without it.
@@ -31,7 +32,7 @@ type audited struct {
 func startAudited(t *testing.T, changes ...func(*Config)) *audited {
 	t.Helper()
 	a := &audited{path: filepath.Join(t.TempDir(), "audit.db")}
-	quiet := &journal{} // of the outages that the test makes
+	quiet := &rawhttp.Journal{} // of the outages that the test makes
 	var log *store.Log
 	open := func(c *Config) {
 		var err error
@@ -121,31 +122,21 @@ func (a *audited) recover() {
 	eventually(a.t, patience, "the log is well", func() bool { return a.config.Log.Err() == nil })
 }
 
-// unanswered asserts that c has no answer yet.
-func (c *client) unanswered() {
-	c.t.Helper()
-	c.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
-	if b, err := c.in.Peek(1); err == nil {
-		c.t.Errorf("there is an answer already, which begins with %q", b)
-	}
-	c.SetReadDeadline(time.Now().Add(patience))
-}
-
 func TestTheRecordComesBeforeThe200(t *testing.T) {
 	t.Parallel()
 	r := startAudited(t)
 	unlock := r.lock()
-	p := r.dial().post(here, "hello", "Accept: application/json", "User-Agent: sender/1", "Content-Type: text/x")
-	r.waiting(1, 0)
-	r.dial().get(here, "User-Agent: taker/2").answer().got("hello") // who never waits for a commit
-	p.unanswered()
+	p := r.dial().Post(here, "hello", "Accept: application/json", "User-Agent: sender/1", "Content-Type: text/x")
+	r.Waiting(1, 0)
+	r.dial().Get(here, "User-Agent: taker/2").Answer().Got("hello") // who never waits for a commit
+	p.Unanswered()
 	unlock()
-	a := p.answer().is(200)
+	a := p.Answer().Is(200)
 	// It is there already.
 	got, err := read(r.db, `SELECT id, namespace, channel, outcome, bytes, content_type, matched_at, ended_at, duration_ms >= 0,
 		producer_wait_ms >= 0, consumer_wait_ms >= 0, producer_addr, consumer_addr, producer_agent, consumer_agent FROM exchanges`)
 	var receipt reply.Receipt
-	if err := json.Unmarshal([]byte(a.body), &receipt); err != nil {
+	if err := json.Unmarshal([]byte(a.Text), &receipt); err != nil {
 		t.Fatal(err)
 	}
 	want := fmt.Sprintf("%s n c delivered 5 text/x %s %s 1 1 1 127.0.0.1 127.0.0.1 sender/1 taker/2",
@@ -163,10 +154,10 @@ func TestUnrecorded(t *testing.T) {
 	t.Parallel()
 	r := startAudited(t)
 	unlock := r.lock()
-	p := r.dial().post(here, "hello")
+	p := r.dial().Post(here, "hello")
 	began := time.Now()
-	r.dial().get(here).answer().got("hello")
-	a := p.answer().failed(503, "audit_unavailable")
+	r.dial().Get(here).Answer().Got("hello")
+	a := p.Answer().Failed(503, "audit_unavailable")
 	if took := time.Since(began); took < 4*time.Second || took > 7*time.Second {
 		t.Errorf("it took %v", took)
 	}
@@ -175,7 +166,7 @@ func TestUnrecorded(t *testing.T) {
 	}
 	unlock()
 	r.rows(1, "SELECT id FROM exchanges WHERE outcome = 'unrecorded' AND bytes = 5")
-	r.ended(pipe.Unrecorded)
+	r.Ended(pipe.Unrecorded)
 }
 
 // Without a log that can be written there is no service. It comes back by itself.
@@ -183,21 +174,21 @@ func TestNoRecordNoService(t *testing.T) {
 	t.Parallel()
 	r := startAudited(t)
 	r.fail()
-	r.dial().post(here, "hello").answer().failed(503, "audit_unavailable")
-	uploads[0].send(r.dial(), here).answer().failed(503, "audit_unavailable")
-	a := r.dial().get(here).answer().failed(503, "audit_unavailable")
-	if a.body != "" || a.Header.Get("Retry-After") != "1" {
-		t.Errorf("the consumer is told %q, Retry-After %q", a.body, a.Header.Get("Retry-After"))
+	r.dial().Post(here, "hello").Answer().Failed(503, "audit_unavailable")
+	uploads[0].send(r.dial(), here).Answer().Failed(503, "audit_unavailable")
+	a := r.dial().Get(here).Answer().Failed(503, "audit_unavailable")
+	if a.Text != "" || a.Header.Get("Retry-After") != "1" {
+		t.Errorf("the consumer is told %q, Retry-After %q", a.Text, a.Header.Get("Retry-After"))
 	}
-	if a := r.dial().get("/healthz").answer().failed(503, "audit_unavailable"); !strings.Contains(a.body, r.path) {
-		t.Errorf("the server's health is %q", a.body)
+	if a := r.dial().Get("/healthz").Answer().Failed(503, "audit_unavailable"); !strings.Contains(a.Text, r.path) {
+		t.Errorf("the server's health is %q", a.Text)
 	}
-	r.vanished()
+	r.Vanished()
 	r.recover()
-	r.dial().get("/healthz").answer().is(200)
-	p := r.dial().post(here, "hello")
-	r.dial().get(here).answer().got("hello")
-	p.answer().is(200)
+	r.dial().Get("/healthz").Answer().Is(200)
+	p := r.dial().Post(here, "hello")
+	r.dial().Get(here).Answer().Got("hello")
+	p.Answer().Is(200)
 }
 
 // An exchange that runs as the log fails is relayed, and its producer told.
@@ -206,73 +197,73 @@ func TestTheLogFailsHalfway(t *testing.T) {
 	r := startAudited(t)
 	p, body := r.halfway(chunked, "GET "+here+" HTTP/1.1\r\nHost: relay\r\n\r\n")
 	r.fail()
-	p.say(chunk("world") + chunk(""))
+	p.Say(chunk("world") + chunk(""))
 	reads(t, body, "world")
 	if rest, err := io.ReadAll(body); err != nil {
 		t.Errorf("the consumer's rest is %q, %v", rest, err)
 	}
-	p.answer().failed(503, "audit_unavailable")
-	r.ended(pipe.Unrecorded)
+	p.Answer().Failed(503, "audit_unavailable")
+	r.Ended(pipe.Unrecorded)
 }
 
 func TestStrict(t *testing.T) {
 	t.Parallel()
 	r := startAudited(t, func(c *Config) { c.Strict = true })
 	unlock := r.lock()
-	p := r.dial().post(here, "hello")
-	c := r.dial().get(here)
-	c.unanswered() // not a byte passes before the match is on disk
+	p := r.dial().Post(here, "hello")
+	c := r.dial().Get(here)
+	c.Unanswered() // not a byte passes before the match is on disk
 	unlock()
-	c.answer().got("hello")
-	p.answer().is(200)
+	c.Answer().Got("hello")
+	p.Answer().Is(200)
 
 	unlock = r.lock()
 	defer unlock()
-	p = r.dial().post(here, "hello")
-	c = r.dial().get(here)
-	a := c.answer().failed(503, "audit_unavailable")
-	if a.body != "" {
-		t.Errorf("the consumer is told %q", a.body)
+	p = r.dial().Post(here, "hello")
+	c = r.dial().Get(here)
+	a := c.Answer().Failed(503, "audit_unavailable")
+	if a.Text != "" {
+		t.Errorf("the consumer is told %q", a.Text)
 	}
-	p.answer().failed(503, "audit_unavailable")
+	p.Answer().Failed(503, "audit_unavailable")
 }
 
 func TestBestEffort(t *testing.T) {
 	t.Parallel()
 	r := startAudited(t, func(c *Config) { c.BestEffort = true })
 	r.fail()
-	p := r.dial().post(here, "hello")
-	r.dial().get(here).answer().got("hello")
-	p.answer().is(200)
-	r.dial().get("/healthz").answer().is(200)
-	r.ended(pipe.Delivered)
+	p := r.dial().Post(here, "hello")
+	r.dial().Get(here).Answer().Got("hello")
+	p.Answer().Is(200)
+	r.dial().Get("/healthz").Answer().Is(200)
+	r.Ended(pipe.Delivered)
 }
 
 // Every request that was let in and never matched has its row; one that was turned away for a mistake has none.
 func TestRequestsThatNeverMatched(t *testing.T) {
 	t.Parallel()
 	r := startAudited(t, maxBody(10), silentFor(50*time.Millisecond))
-	c := r.dial().get(here, "User-Agent: left")
-	r.waiting(0, 1)
-	c.hangUp()
-	r.vanished()
-	r.dial().get(here+"?wait=0", "User-Agent: now").answer()
-	r.dial().post(here+"?wait=1ms", "hello", "User-Agent: late").answer()
-	r.dial().post(here, "eleven byte", "User-Agent: large").answer()
-	r.dial().request("POST", here, chunked, "User-Agent: larger").say(chunk("eleven byte")).answer()
-	r.dial().request("POST", here, chunked, "User-Agent: broken").say("zz\r\n").answer()
-	c = r.dial().get(here, "User-Agent: deleted")
-	r.waiting(0, 1)
-	r.dial().request("POST", here, chunked, "User-Agent: silent").answer()
-	r.dial().request("DELETE", here).answer()
-	c.answer()
-	r.dial().get(here+"?wait=x", "User-Agent: mistaken").answer()
-	r.dial().get(here, "Purpose: prefetch", "User-Agent: mistaken").answer()
-	r.dial().get("/channels/n/%20", "User-Agent: mistaken").answer()
-	c = r.dial().post(here, "hello", "User-Agent: stopped")
-	r.waiting(1, 0)
+	c := r.dial().Get(here, "User-Agent: left")
+	r.Waiting(0, 1)
+	c.HangUp()
+	r.Vanished()
+	r.dial().Get(here+"?wait=0", "User-Agent: now").Answer()
+	r.dial().Post(here+"?wait=1ms", "hello", "User-Agent: late").Answer()
+	r.dial().Post(here, "eleven byte", "User-Agent: large").Answer()
+	r.dial().Request("POST", here, chunked, "User-Agent: larger").Say(chunk("eleven byte")).Answer()
+	r.dial().Request("POST", here, chunked, "User-Agent: broken").Say("zz\r\n").Answer()
+	c = r.dial().Get(here, "User-Agent: deleted")
+	r.Waiting(0, 1)
+	r.dial().Request("POST", here, chunked, "User-Agent: silent").Answer()
+	r.dial().Request("DELETE", here).Answer()
+	c.Answer()
+	r.dial().Get(here+"?wait=x", "User-Agent: mistaken").Answer()
+	r.dial().Get(here, "Purpose: prefetch", "User-Agent: mistaken").Answer()
+	r.dial().Get("/channels/n/%20", "User-Agent: mistaken").Answer()
+	c = r.dial().Post(here, "hello", "User-Agent: stopped")
+	r.Waiting(1, 0)
 	wait := r.shutDown(patience)
-	c.answer()
+	c.Answer()
 	wait()
 
 	got := r.rows(9, "SELECT namespace, channel, role, outcome, addr, agent FROM requests ORDER BY agent")

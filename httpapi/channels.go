@@ -75,10 +75,10 @@ func (c *channels) list(w http.ResponseWriter, r *request) {
 
 func noChannel(key pipe.Key) *reply.Error {
 	return &reply.Error{Status: http.StatusNotFound, Code: reply.CodeNotFound,
-		Text: "there is no channel " + key.String() + " now; one exists while somebody waits on it"}
+		Text: "there is no channel " + key.String() + " now; a channel exists while it is in use"}
 }
 
 func noNamespace(key pipe.Key) *reply.Error {
 	return &reply.Error{Status: http.StatusNotFound, Code: reply.CodeNotFound,
-		Text: "there is no namespace " + key.Namespace + " now; one exists while somebody waits on a channel of it"}
+		Text: "there is no namespace " + key.Namespace + " now; a namespace exists while one of its channels is in use"}
 }

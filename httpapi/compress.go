@@ -9,7 +9,7 @@ import (
 )
 
 // compressed returns h with its response compressed for clients that accept gzip and do not prefer the plain form. It is
-// for what the server itself says, never for a relayed body. It does not offer deflate: gorilla sends raw DEFLATE data,
+// for the server's own responses, never for a relayed body. It does not offer deflate: gorilla sends raw DEFLATE data,
 // but the name means the zlib format (RFC 9110 8.4.1.2).
 func compressed(h handler) handler {
 	return func(w http.ResponseWriter, r *request) {

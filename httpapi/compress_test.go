@@ -30,10 +30,10 @@ func TestCompressedWithGzipOnly(t *testing.T) {
 		"deflate\r\nAccept-Encoding: gzip": "gzip",
 		"gzip;q=0\r\nAccept-Encoding: br":  "",
 	} {
-		a := r.dial().get("/openapi.json", "Accept-Encoding: "+accept).answer().is(200)
-		text := a.body
+		a := r.dial().Get("/openapi.json", "Accept-Encoding: "+accept).Answer().Is(200)
+		text := a.Text
 		if want != "" {
-			unzipped, err := gzip.NewReader(bytes.NewReader([]byte(a.body)))
+			unzipped, err := gzip.NewReader(bytes.NewReader([]byte(a.Text)))
 			if err != nil {
 				t.Fatalf("%q: %v", accept, err)
 			}

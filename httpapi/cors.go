@@ -21,9 +21,9 @@ type cors struct {
 var exposed = strings.Join([]string{reply.HeaderExchange, reply.HeaderError, reply.HeaderProducers, reply.HeaderConsumers,
 	"Content-Disposition", "Content-Encoding", "Retry-After"}, ", ")
 
-// never are the headers that no page may send: cookies, which the API does not use, and those that are for one connection
-// (RFC 9110, 7.6.1).
-var never = []string{"cookie", "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
+// forbiddenHeaders are the headers that no page may send: cookies, which the API does not use, and those that are for one
+// connection (RFC 9110, 7.6.1).
+var forbiddenHeaders = []string{"cookie", "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 
 // allow lets the page that sent r read the response if it may use the route, and reports whether it may. entry is nil for
 // a path without a route, which no page may use.
@@ -65,7 +65,7 @@ func preflight(w http.ResponseWriter, r *request) bool {
 	var headers []string
 	for _, line := range r.Header["Access-Control-Request-Headers"] {
 		for name := range strings.SplitSeq(line, ",") {
-			if name = strings.TrimSpace(name); name != "" && !slices.Contains(never, strings.ToLower(name)) {
+			if name = strings.TrimSpace(name); name != "" && !slices.Contains(forbiddenHeaders, strings.ToLower(name)) {
 				headers = append(headers, name)
 			}
 		}

@@ -22,32 +22,36 @@ var (
 		"GET /audit/live", "POST /channels/n", "POST /channels//", "GET /assets/icon.svg"}
 )
 
+const named = "https://page.example"
+
+// corsTests are settings of --cors-origin, and what a page from an origin may then do.
+var corsTests = []struct {
+	origins    []string
+	from       string
+	any, other string // the origins that are allowed
+}{
+	{[]string{"*"}, named, "*", ""},
+	{[]string{"*"}, "null", "*", ""},
+	{[]string{"*"}, "*", "*", ""},
+	{[]string{named}, named, named, named},
+	{[]string{named}, "https://page.example:8443", "", ""},
+	{[]string{named}, "http://page.example", "", ""},
+	{[]string{named}, "https://evil.example", "", ""},
+	{[]string{"https://other.example", named}, named, named, named},
+	{[]string{"*", named}, named, "*", named},
+	{[]string{"*", named}, "https://evil.example", "*", ""},
+}
+
 // TestWhatPagesMayDo: the star is for producing and consuming. All else takes an origin by name.
 func TestWhatPagesMayDo(t *testing.T) {
-	const named = "https://page.example"
-	for _, test := range []struct {
-		origins    []string
-		from       string
-		any, other string // the origins that are allowed
-	}{
-		{[]string{"*"}, named, "*", ""},
-		{[]string{"*"}, "null", "*", ""},
-		{[]string{"*"}, "*", "*", ""},
-		{[]string{named}, named, named, named},
-		{[]string{named}, "https://page.example:8443", "", ""},
-		{[]string{named}, "http://page.example", "", ""},
-		{[]string{named}, "https://evil.example", "", ""},
-		{[]string{"https://other.example", named}, named, named, named},
-		{[]string{"*", named}, named, "*", named},
-		{[]string{"*", named}, "https://evil.example", "*", ""},
-	} {
+	for _, test := range corsTests {
 		r := start(t, func(c *Config) { c.CORSOrigins = test.origins })
 		check := func(requests []string, want string) {
 			t.Helper()
 			for _, request := range requests {
 				method, path, _ := strings.Cut(request, " ")
-				a := r.dial().request("OPTIONS", path, "Origin: "+test.from, "Access-Control-Request-Method: "+method,
-					"Access-Control-Request-Headers: traceparent").answer()
+				a := r.dial().Request("OPTIONS", path, "Origin: "+test.from, "Access-Control-Request-Method: "+method,
+					"Access-Control-Request-Headers: traceparent").Answer()
 				got, methods, headers := a.Header.Get("Access-Control-Allow-Origin"), a.Header.Get("Access-Control-Allow-Methods"), a.Header.Get("Access-Control-Allow-Headers")
 				if allowed := want != ""; got != want || allowed && (a.StatusCode != 204 || methods != method || headers != "traceparent") || !allowed && methods+headers != "" {
 					t.Errorf("%s from %s to %v: a preflight is answered %d, origin %q, methods %q, headers %q, want origin %q",
@@ -75,20 +79,20 @@ func TestWhatPagesMayDo(t *testing.T) {
 			}
 		}
 		from := "Origin: " + test.from
-		p, c := r.dial().post(here, "hello", from), r.dial().get(here, from)
-		real(c.answer().got("hello"), test.any)
-		real(p.answer().is(200), test.any)
-		real(r.dial().get(here+"?wait=x", from).answer().failed(400, "bad_wait"), test.any)
-		real(r.dial().get("/channels/n/%41", from).answer().failed(400, "bad_name"), test.any)
-		real(r.dial().get("/state", from).answer().is(200), test.other)
-		real(r.dial().request("HEAD", here, from).answer().failed(404, "not_found"), test.other)
-		real(r.dial().request("DELETE", here, from).answer().failed(404, "not_found"), test.other)
-		real(r.dial().get("/audit/exchanges", from).answer().failed(404, "not_found"), test.other)
-		real(r.dial().get("/audit/live", from).answer().failed(401, "unauthorized"), test.other)
-		if a := r.dial().get("/state").answer().is(200); a.Header.Get("Access-Control-Allow-Origin") != "" {
+		p, c := r.dial().Post(here, "hello", from), r.dial().Get(here, from)
+		real(c.Answer().Got("hello"), test.any)
+		real(p.Answer().Is(200), test.any)
+		real(r.dial().Get(here+"?wait=x", from).Answer().Failed(400, "bad_wait"), test.any)
+		real(r.dial().Get("/channels/n/%41", from).Answer().Failed(400, "bad_name"), test.any)
+		real(r.dial().Get("/state", from).Answer().Is(200), test.other)
+		real(r.dial().Request("HEAD", here, from).Answer().Failed(404, "not_found"), test.other)
+		real(r.dial().Request("DELETE", here, from).Answer().Failed(404, "not_found"), test.other)
+		real(r.dial().Get("/audit/exchanges", from).Answer().Failed(404, "not_found"), test.other)
+		real(r.dial().Get("/audit/live", from).Answer().Failed(401, "unauthorized"), test.other)
+		if a := r.dial().Get("/state").Answer().Is(200); a.Header.Get("Access-Control-Allow-Origin") != "" {
 			t.Error("a client without an origin is answered like a page")
 		}
-		r.vanished()
+		r.Vanished()
 	}
 }
 
@@ -106,7 +110,7 @@ func TestPreflightHeaders(t *testing.T) {
 		"":   "",
 		",,": "",
 	} {
-		a := r.dial().request("OPTIONS", here, origin, "Access-Control-Request-Method: POST", "Access-Control-Request-Headers: "+asked).answer().is(204)
+		a := r.dial().Request("OPTIONS", here, origin, "Access-Control-Request-Method: POST", "Access-Control-Request-Headers: "+asked).Answer().Is(204)
 		if got := a.Header.Get("Access-Control-Allow-Headers"); got != want {
 			t.Errorf("asked for %q, allowed are %q, want %q", asked, got, want)
 		}
@@ -116,13 +120,13 @@ func TestPreflightHeaders(t *testing.T) {
 // A GET takes a message, so one that is made for other reasons is turned away.
 func TestNotAConsumer(t *testing.T) {
 	r := start(t)
-	p := r.dial().post(here, "hello")
-	r.waiting(1, 0)
+	p := r.dial().Post(here, "hello")
+	r.Waiting(1, 0)
 	for _, header := range []string{"Service-Worker: script", "Sec-Purpose: prefetch", "Sec-Purpose: prefetch;prerender",
 		"Purpose: prefetch", "X-Moz: prefetch", "Purpose: Prefetch"} {
-		r.dial().get(here, header).answer().failed(400, "not_a_consumer")
+		r.dial().Get(here, header).Answer().Failed(400, "not_a_consumer")
 	}
-	r.waiting(1, 0)
-	r.dial().get(here, "Purpose: pleasure", "Service-Worker: no").answer().got("hello")
-	p.answer().is(200)
+	r.Waiting(1, 0)
+	r.dial().Get(here, "Purpose: pleasure", "Service-Worker: no").Answer().Got("hello")
+	p.Answer().Is(200)
 }

@@ -20,7 +20,7 @@ import (
 func TestOddCredentials(t *testing.T) {
 	t.Parallel()
 	token := sign(t, secret, "consume:n/*")
-	const several, malformed, fine = "several tokens", "no token", ""
+	const several, malformed, fine = "several tokens", "not a token", ""
 	for _, test := range []struct {
 		query   string
 		headers []string
@@ -58,16 +58,16 @@ func TestOddCredentials(t *testing.T) {
 		{"&token=%zz", nil, malformed},
 		{"&token=%00", nil, malformed},
 		{"&token=x" + token, nil, malformed},
-		{"&TOKEN=" + token, nil, "takes a token"},
-		{"&x=token=" + token, nil, "takes a token"},
-		{"&tokens=" + token, nil, "takes a token"},
+		{"&TOKEN=" + token, nil, "needs a token"},
+		{"&x=token=" + token, nil, "needs a token"},
+		{"&tokens=" + token, nil, "needs a token"},
 	} {
 		r := start(t, guarded(t))
-		a := r.dial().get(here+"?wait=0"+test.query, test.headers...).answer()
+		a := r.dial().Get(here+"?wait=0"+test.query, test.headers...).Answer()
 		if test.want == fine {
-			a.failed(408, "timed_out")
-		} else if a.failed(401, "unauthorized"); !strings.Contains(a.body, test.want) {
-			t.Errorf("%.50q %.80q: %q, want %s", test.query, test.headers, a.body, test.want)
+			a.Failed(408, "timed_out")
+		} else if a.Failed(401, "unauthorized"); !strings.Contains(a.Text, test.want) {
+			t.Errorf("%.50q %.80q: %q, want %s", test.query, test.headers, a.Text, test.want)
 		}
 	}
 }
@@ -77,11 +77,11 @@ func TestTokenLeavesTheQueryAlone(t *testing.T) {
 	t.Parallel()
 	r := start(t, guarded(t))
 	token := sign(t, secret, "consume,look:n/*")
-	r.dial().get(here+"?token="+token+"&wait=0").answer().failed(408, "timed_out")
-	r.dial().get(here+"?wait=x&token="+token).answer().failed(400, "bad_wait")
-	r.dial().get(here+"?wait=1;x&token="+token).answer().failed(400, "bad_wait")
-	r.dial().get("http://relay/state?token=" + token).answer().is(200)
-	r.dial().get("http://relay/channels/n/c?wait=0&token="+token).answer().failed(408, "timed_out")
+	r.dial().Get(here+"?token="+token+"&wait=0").Answer().Failed(408, "timed_out")
+	r.dial().Get(here+"?wait=x&token="+token).Answer().Failed(400, "bad_wait")
+	r.dial().Get(here+"?wait=1;x&token="+token).Answer().Failed(400, "bad_wait")
+	r.dial().Get("http://relay/state?token=" + token).Answer().Is(200)
+	r.dial().Get("http://relay/channels/n/c?wait=0&token="+token).Answer().Failed(408, "timed_out")
 }
 
 // A token of 1 MB is too much for the head of a request as usual.
@@ -90,10 +90,10 @@ func TestTokenOverTheHeadersLimit(t *testing.T) {
 	r := start(t, guarded(t))
 	c := r.dial()
 	fmt.Fprintf(c, "GET /state HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", strings.Repeat("x", 40<<10))
-	if a := c.answer(); a.StatusCode != 431 {
+	if a := c.Answer(); a.StatusCode != 431 {
 		t.Errorf("the answer is %d", a.StatusCode)
 	}
-	r.dial().get("/state", bearer(secret)).answer().is(200)
+	r.dial().Get("/state", bearer(secret)).Answer().Is(200)
 }
 
 // A page that was asked for with a token in its address is not for showing, since it could give the address away.
@@ -114,12 +114,12 @@ func TestTokenInTheAddressIsForSaving(t *testing.T) {
 		if test.sent != "" {
 			headers = append(headers, "Content-Disposition: "+test.sent)
 		}
-		p := r.dial().post(here, "<p>hello", headers...)
+		p := r.dial().Post(here, "<p>hello", headers...)
 		path, credential := places[test.place](here, token)
-		if a := r.dial().get(path, credential...).answer(); a.Header.Get("Content-Disposition") != test.want {
+		if a := r.dial().Get(path, credential...).Answer(); a.Header.Get("Content-Disposition") != test.want {
 			t.Errorf("sent as %q, asked for by %s: %q, want %q", test.sent, test.place, a.Header.Get("Content-Disposition"), test.want)
 		}
-		p.answer().is(200)
+		p.Answer().Is(200)
 	}
 }
 

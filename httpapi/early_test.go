@@ -16,8 +16,6 @@ import (
 
 const large = 50 << 20
 
-func maxBody(n int64) func(*Config) { return func(c *Config) { c.MaxBody = n } }
-
 // An upload is a way of sending a large body.
 type upload struct {
 	name    string
@@ -34,7 +32,7 @@ var uploads = []upload{
 
 // send uploads large bytes meanwhile, whatever the answer.
 func (u upload) send(c *client, path string) *client {
-	c.request("POST", path, u.headers...)
+	c.Request("POST", path, u.headers...)
 	go func() {
 		if u.headers[0] == chunked {
 			fmt.Fprintf(c, "%x\r\n", large)
@@ -49,25 +47,25 @@ func TestEarlyAnswers(t *testing.T) {
 		t.Run(u.name, func(t *testing.T) {
 			t.Parallel()
 			r := start(t)
-			u.send(r.dial(), here+"?wait=50ms").answer().failed(408, "timed_out")
-			u.send(r.dial(), here+"?wait=0").answer().failed(408, "timed_out")
-			u.send(r.dial(), here+"?wait=x").answer().failed(400, "bad_wait")
-			u.send(r.dial(), "/channels/a%20b/c").answer().failed(400, "bad_name")
-			u.send(r.dial(), "/elsewhere").answer().failed(404, "not_found")
-			u.send(r.dial(), "/state").answer().failed(405, "method")
+			u.send(r.dial(), here+"?wait=50ms").Answer().Failed(408, "timed_out")
+			u.send(r.dial(), here+"?wait=0").Answer().Failed(408, "timed_out")
+			u.send(r.dial(), here+"?wait=x").Answer().Failed(400, "bad_wait")
+			u.send(r.dial(), "/channels/a%20b/c").Answer().Failed(400, "bad_name")
+			u.send(r.dial(), "/elsewhere").Answer().Failed(404, "not_found")
+			u.send(r.dial(), "/state").Answer().Failed(405, "method")
 
 			p := u.send(r.dial(), here)
-			r.waiting(1, 0)
-			r.dial().request("DELETE", here).answer().is(204)
-			p.answer().failed(410, "deleted")
+			r.Waiting(1, 0)
+			r.dial().Request("DELETE", here).Answer().Is(204)
+			p.Answer().Failed(410, "deleted")
 
 			p = u.send(r.dial(), here)
-			c := r.dial().get(here)
-			io.CopyN(io.Discard, c.head().Body, 1<<20)
-			c.hangUp()
-			p.answer().failed(502, "consumer_left")
-			r.ended(pipe.ConsumerLeft)
-			r.vanished()
+			c := r.dial().Get(here)
+			io.CopyN(io.Discard, c.Head().Body, 1<<20)
+			c.HangUp()
+			p.Answer().Failed(502, "consumer_left")
+			r.Ended(pipe.ConsumerLeft)
+			r.Vanished()
 		})
 	}
 }
@@ -77,11 +75,11 @@ func TestEarlyAnswerToOneWhoSendsNothing(t *testing.T) {
 	r := start(t)
 	for _, framing := range []string{length(5), chunked} {
 		began := time.Now()
-		r.dial().request("POST", "/elsewhere", framing).answer().failed(404, "not_found")
-		r.dial().request("PATCH", here, framing).answer().failed(405, "method")
-		r.dial().request("POST", here+"?wait=x", framing).answer().failed(400, "bad_wait")
-		r.dial().request("POST", here+"?wait=0", framing).answer().failed(408, "timed_out")
-		r.dial().request("POST", here+"?wait=1ms", framing).answer().failed(408, "timed_out")
+		r.dial().Request("POST", "/elsewhere", framing).Answer().Failed(404, "not_found")
+		r.dial().Request("PATCH", here, framing).Answer().Failed(405, "method")
+		r.dial().Request("POST", here+"?wait=x", framing).Answer().Failed(400, "bad_wait")
+		r.dial().Request("POST", here+"?wait=0", framing).Answer().Failed(408, "timed_out")
+		r.dial().Request("POST", here+"?wait=1ms", framing).Answer().Failed(408, "timed_out")
 		if took := time.Since(began); took > noise {
 			t.Errorf("it took %v", took)
 		}
@@ -94,15 +92,15 @@ func TestEarlyAnswerToAClientThatDoesNotListen(t *testing.T) {
 	for _, headers := range [][]string{{length(size)}, {length(size), "Expect: 100-continue"}, {chunked}} {
 		for _, path := range []string{here + "?wait=50ms", here + "?wait=0", "/elsewhere"} {
 			r := start(t)
-			p := r.dial().request("POST", path, headers...)
+			p := r.dial().Request("POST", path, headers...)
 			if headers[0] == chunked {
-				p.say(fmt.Sprintf("%x\r\n", size))
+				p.Say(fmt.Sprintf("%x\r\n", size))
 			}
 			n, err := io.Copy(p, io.LimitReader(zeros{}, size))
 			if err != nil {
 				t.Errorf("%q to %s: the connection broke after %d bytes: %v", headers, path, n, err)
 			}
-			if a := p.answer(); a.StatusCode != 408 && a.StatusCode != 404 {
+			if a := p.Answer(); a.StatusCode != 408 && a.StatusCode != 404 {
 				t.Errorf("%q to %s: %d", headers, path, a.StatusCode)
 			}
 		}
@@ -137,17 +135,17 @@ func TestMaxBody(t *testing.T) {
 	r := start(t, maxBody(10))
 	for _, body := range []string{"", "exactly 10"} {
 		for _, framing := range []string{length(len(body)), chunked} {
-			p := r.dial().request("POST", here, framing)
+			p := r.dial().Request("POST", here, framing)
 			switch {
 			case framing != chunked:
-				p.say(body)
+				p.Say(body)
 			case body == "":
-				p.say(chunk(""))
+				p.Say(chunk(""))
 			default:
-				p.say(chunk(body) + chunk(""))
+				p.Say(chunk(body) + chunk(""))
 			}
-			r.dial().get(here).answer().got(body)
-			p.answer().is(200)
+			r.dial().Get(here).Answer().Got(body)
+			p.Answer().Is(200)
 		}
 	}
 }
@@ -155,40 +153,52 @@ func TestMaxBody(t *testing.T) {
 // By its length a body is refused at once, before it waits, and before it is sent.
 func TestTooLargeByLength(t *testing.T) {
 	r := start(t, maxBody(1<<20))
-	c := r.dial().get(here)
-	r.waiting(0, 1)
-	r.dial().request("POST", here, length(1<<20+1)).answer().failed(413, "too_large")
-	r.dial().request("POST", here, length(1<<20+1), "Expect: 100-continue").answer().failed(413, "too_large")
+	c := r.dial().Get(here)
+	r.Waiting(0, 1)
+	r.dial().Request("POST", here, length(1<<20+1)).Answer().Failed(413, "too_large")
+	r.dial().Request("POST", here, length(1<<20+1), "Expect: 100-continue").Answer().Failed(413, "too_large")
 	for _, u := range uploads[:3] {
-		u.send(r.dial(), here).answer().failed(413, "too_large")
+		u.send(r.dial(), here).Answer().Failed(413, "too_large")
 	}
-	r.waiting(0, 1)
-	r.dial().post(here, "hello").answer().is(200)
-	c.answer().got("hello")
+	r.Waiting(0, 1)
+	r.dial().Post(here, "hello").Answer().Is(200)
+	c.Answer().Got("hello")
 }
 
 // By count it is refused when it is over the limit: before the exchange begins, or in its midst.
 func TestTooLargeByCount(t *testing.T) {
 	r := start(t, maxBody(10))
-	r.dial().request("POST", here, chunked).say(chunk("eleven byte")).answer().failed(413, "too_large")
-	r.vanished()
+	r.dial().Request("POST", here, chunked).Say(chunk("eleven byte")).Answer().Failed(413, "too_large")
+	r.Vanished()
 
 	p, body := r.halfway(chunked, "GET "+here+" HTTP/1.1\r\nHost: relay\r\n\r\n")
-	p.say(chunk("world!"))
+	p.Say(chunk("world!"))
 	rest, err := io.ReadAll(body)
 	if err == nil || !strings.HasPrefix("world", string(rest)) {
 		t.Errorf("the rest is %q, %v", rest, err)
 	}
-	p.answer().failed(413, "too_large")
-	r.ended(pipe.TooLarge)
+	p.Answer().Failed(413, "too_large")
+	r.Ended(pipe.TooLarge)
 
 	for _, u := range uploads[3:] {
 		r := start(t, maxBody(20<<20))
 		p := u.send(r.dial(), here)
-		n, err := io.Copy(io.Discard, r.dial().get(here).head().Body)
+		n, err := io.Copy(io.Discard, r.dial().Get(here).Head().Body)
 		if err == nil || n > 20<<20 {
 			t.Errorf("%s: %d bytes came, %v", u.name, n, err)
 		}
-		p.answer().failed(413, "too_large")
+		p.Answer().Failed(413, "too_large")
+	}
+}
+
+// A refused body is not read: its sender is told at once.
+func TestDeniedUpload(t *testing.T) {
+	t.Parallel()
+	r := start(t, guarded(t))
+	r.dial().Request("POST", here, length(1<<30), "Expect: 100-continue").Answer().Failed(401, "unauthorized")
+	r.dial().Request("POST", here, chunked).Say(chunk("hello")).Answer().Failed(401, "unauthorized")
+	a := r.dial().Post(here, "x", "Accept: application/json").Answer().Failed(401, "unauthorized")
+	if a.Header.Get("Content-Type") != "application/problem+json" || !strings.Contains(a.Text, `"code":"unauthorized"`) {
+		t.Errorf("%s %q", a.Header.Get("Content-Type"), a.Text)
 	}
 }

@@ -32,7 +32,7 @@ func FuzzRequest(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
-	s, err := New(Config{Guard: access.Open(auditKey), ReadAhead: 1 << 10, MaxBody: 1 << 16, MaxHeader: 32 << 10, HeaderTimeout: time.Second, RequestTimeout: 1,
+	s, err := New(Config{Guard: access.NewOpen(auditKey), ReadAhead: 1 << 10, MaxBody: 1 << 16, MaxHeader: 32 << 10, HeaderTimeout: time.Second, RequestTimeout: 1,
 		ClientIPHeader: "X-Real-IP", CORSOrigins: []string{"*"}, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		f.Fatal(err)

@@ -46,7 +46,7 @@ func (h *history) asks(k *store.Kind, more []string, answer func(w http.Response
 			r.Refuse(w, noLog)
 			return
 		}
-		query, err := url.ParseQuery(r.URL.RawQuery) // and not URL.Query, which drops in silence what it cannot read
+		query, err := url.ParseQuery(r.URL.RawQuery) // URL.Query would silently drop what it cannot parse
 		if err != nil {
 			err = errors.New("the query cannot be parsed")
 		}

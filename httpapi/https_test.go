@@ -12,35 +12,35 @@ func TestRequireHTTPS(t *testing.T) {
 	r := startAudited(t, func(c *Config) { c.RequireHTTPS = true })
 	refused := func(a *answer) {
 		t.Helper()
-		body := a.failed(http.StatusForbidden, "https_required").body
+		body := a.Failed(http.StatusForbidden, "https_required").Text
 		if !strings.Contains(body, "https://") || strings.Count(body, "\n") != 1 || a.Header.Get("Location") != "" {
 			t.Errorf("it is told %q, and to go to %q", body, a.Header.Get("Location"))
 		}
 	}
 	const plain = "X-Forwarded-Proto: http"
-	refused(r.dial().get(here, plain).answer())
-	refused(r.dial().post(here, "x", plain).answer())
-	refused(r.dial().post(here, strings.Repeat("x", 1<<20), plain).answer())
-	refused(r.dial().get(here, "X-Forwarded-Proto: https, http").answer())
-	refused(r.dial().get(here, "X-Forwarded-Proto: https", plain).answer())
-	refused(r.dial().get("/state", plain).answer())
-	refused(r.dial().request("DELETE", here, plain).answer())
-	r.dial().get("/healthz", plain).answer().is(200)
-	r.vanished()
+	refused(r.dial().Get(here, plain).Answer())
+	refused(r.dial().Post(here, "x", plain).Answer())
+	refused(r.dial().Post(here, strings.Repeat("x", 1<<20), plain).Answer())
+	refused(r.dial().Get(here, "X-Forwarded-Proto: https, http").Answer())
+	refused(r.dial().Get(here, "X-Forwarded-Proto: https", plain).Answer())
+	refused(r.dial().Get("/state", plain).Answer())
+	refused(r.dial().Request("DELETE", here, plain).Answer())
+	r.dial().Get("/healthz", plain).Answer().Is(200)
+	r.Vanished()
 	got := r.rows(5, "SELECT role FROM requests WHERE outcome = 'refused' AND reason = 'require-https' ORDER BY id")
 	if strings.Join(got, ", ") != "consumer, producer, producer, consumer, consumer" {
 		t.Errorf("on record: %q", got)
 	}
 
 	// By https, and not through the proxy.
-	p := r.dial().post(here, "hello", "X-Forwarded-Proto: HTTPS")
-	r.dial().get(here).answer().got("hello")
-	p.answer().is(200)
-	r.dial().get("/state", "X-Forwarded-Proto: http, https").answer().is(200)
+	p := r.dial().Post(here, "hello", "X-Forwarded-Proto: HTTPS")
+	r.dial().Get(here).Answer().Got("hello")
+	p.Answer().Is(200)
+	r.dial().Get("/state", "X-Forwarded-Proto: http, https").Answer().Is(200)
 }
 
 func TestPlainHTTPMayBeAllowed(t *testing.T) {
 	t.Parallel()
 	r := start(t)
-	r.dial().get("/state", "X-Forwarded-Proto: http").answer().is(200)
+	r.dial().Get("/state", "X-Forwarded-Proto: http").Answer().Is(200)
 }

@@ -35,7 +35,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	comeAndGo(r, 100) // what is made once is made now
 	before := measure(t)
 	comeAndGo(r, 3000)
-	r.vanished()
+	r.Vanished()
 	var after usage
 	eventually(t, patience, fmt.Sprintf("it is as before, %+v", before), func() bool {
 		after = measure(t)
@@ -71,25 +71,25 @@ func comeAndGoTwo(r *testServer, i int) {
 	defer c.Close()
 	switch i % 6 {
 	case 0: // delivered
-		p.post(path, "hello")
-		c.get(path).answer().got("hello")
-		p.answer().is(200)
+		p.Post(path, "hello")
+		c.Get(path).Answer().Got("hello")
+		p.Answer().Is(200)
 	case 1: // left while waiting
-		c.get(path)
-		p.post(path+"x", "hello")
+		c.Get(path)
+		p.Post(path+"x", "hello")
 	case 2: // reset while waiting
-		c.get(path).SetLinger(0)
-		p.request("POST", path+"x", length(1<<20)).SetLinger(0)
+		c.Get(path).SetLinger(0)
+		p.Request("POST", path+"x", length(1<<20)).SetLinger(0)
 	case 3: // timed out
-		c.get(path+"?wait=1ms").answer().failed(408, "timed_out")
-		p.post(path+"?wait=0", "hello").answer().failed(408, "timed_out")
+		c.Get(path+"?wait=1ms").Answer().Failed(408, "timed_out")
+		p.Post(path+"?wait=0", "hello").Answer().Failed(408, "timed_out")
 	case 4: // left halfway
-		p.request("POST", path, chunked).say(chunk("hello"))
-		c.get(path).head()
+		p.Request("POST", path, chunked).Say(chunk("hello"))
+		c.Get(path).Head()
 		p.Close()
 	case 5: // deleted
-		c.get(path)
-		p.request("HEAD", path).answer()
-		p.request("DELETE", path).answer()
+		c.Get(path)
+		p.Request("HEAD", path).Answer()
+		p.Request("DELETE", path).Answer()
 	}
 }

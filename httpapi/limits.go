@@ -25,7 +25,7 @@ func (l *limits) overRate(r *request) *reply.Error {
 		return nil
 	}
 	client := group(l.clients.addr(r))
-	delay := l.rates.wait(client, time.Now())
+	delay := l.rates.count(client, time.Now())
 	if delay == 0 {
 		return nil
 	}
@@ -45,7 +45,7 @@ func (l *limits) overPlainHTTP(r *request) *reply.Error {
 	}
 	return l.refuse(r, "require-https", reply.Error{
 		Status: http.StatusForbidden, Code: reply.CodeHTTPSRequired,
-		Text: "this server takes https only: write https:// in the URL (it does not redirect, which would turn a POST into a GET)",
+		Text: "this server accepts https only: write https:// in the URL (it does not redirect, which would turn a POST into a GET)",
 	})
 }
 

@@ -12,14 +12,6 @@ import (
 	"httpipe/relay"
 )
 
-func (a *answer) retryAfter(least, most int) *answer {
-	a.t.Helper()
-	if n, err := strconv.Atoi(a.Header.Get("Retry-After")); err != nil || n < least || n > most {
-		a.t.Errorf("Retry-After is %q, want %d to %d", a.Header.Get("Retry-After"), least, most)
-	}
-	return a
-}
-
 func TestWaitingLimits(t *testing.T) {
 	for _, test := range []struct {
 		limits pipe.Limits
@@ -33,18 +25,18 @@ func TestWaitingLimits(t *testing.T) {
 		t.Run(test.flag, func(t *testing.T) {
 			t.Parallel()
 			r := startAudited(t, func(c *Config) { c.Limits = test.limits })
-			p := r.dial().post(here, "first")
-			r.waiting(1, 0)
-			refused := r.dial().post(here, "second").answer().failed(test.status, "refused").retryAfter(5, 5)
-			if !strings.Contains(refused.body, test.flag) {
-				t.Errorf("the text is %q, want %s in it", refused.body, test.flag)
+			p := r.dial().Post(here, "first")
+			r.Waiting(1, 0)
+			refused := r.dial().Post(here, "second").Answer().Failed(test.status, "refused").RetryAfter(5, 5)
+			if !strings.Contains(refused.Text, test.flag) {
+				t.Errorf("the text is %q, want %s in it", refused.Text, test.flag)
 			}
 			c := r.dial()
-			c.get(here).answer().got("first") // whom somebody waits for is let in
-			p.answer().is(200)
-			c.get(here)
-			r.waiting(0, 1)
-			if got := r.dial().get(here).answer().failed(test.status, "refused").body; got != "" {
+			c.Get(here).Answer().Got("first") // whom somebody waits for is let in
+			p.Answer().Is(200)
+			c.Get(here)
+			r.Waiting(0, 1)
+			if got := r.dial().Get(here).Answer().Failed(test.status, "refused").Text; got != "" {
 				t.Errorf("a refused consumer prints %q", got)
 			}
 			rows := r.rows(2, "SELECT role, outcome, count, '(--' || reason || ')' FROM requests")
@@ -59,13 +51,13 @@ func TestRateLimit(t *testing.T) {
 	t.Parallel()
 	r := startAudited(t, func(c *Config) { c.RatePerClient, c.ClientIPHeader = 3, "X-Real-IP" })
 	for range 3 {
-		r.dial().get(here+"?wait=0", "X-Real-IP: 192.0.2.1").answer().failed(408, "timed_out")
+		r.dial().Get(here+"?wait=0", "X-Real-IP: 192.0.2.1").Answer().Failed(408, "timed_out")
 	}
-	r.dial().get(here+"?wait=0", "X-Real-IP: 192.0.2.1").answer().failed(429, "refused").retryAfter(1, 20)
-	r.dial().request("DELETE", here, "X-Real-IP: 192.0.2.1").answer().failed(429, "refused")
-	r.dial().post(here+"?wait=0", "x", "X-Real-IP: 192.0.2.1").answer().failed(429, "refused")
-	r.dial().get("/healthz", "X-Real-IP: 192.0.2.1").answer().is(200)
-	r.dial().get(here+"?wait=0", "X-Real-IP: 192.0.2.2").answer().failed(408, "timed_out")
+	r.dial().Get(here+"?wait=0", "X-Real-IP: 192.0.2.1").Answer().Failed(429, "refused").RetryAfter(1, 20)
+	r.dial().Request("DELETE", here, "X-Real-IP: 192.0.2.1").Answer().Failed(429, "refused")
+	r.dial().Post(here+"?wait=0", "x", "X-Real-IP: 192.0.2.1").Answer().Failed(429, "refused")
+	r.dial().Get("/healthz", "X-Real-IP: 192.0.2.1").Answer().Is(200)
+	r.dial().Get(here+"?wait=0", "X-Real-IP: 192.0.2.2").Answer().Failed(408, "timed_out")
 	got := r.rows(2, "SELECT role, addr, reason FROM requests WHERE outcome = 'refused' ORDER BY id")
 	if got[0] != "consumer 192.0.2.1 rate-per-client" || got[1] != "producer 192.0.2.1 rate-per-client" {
 		t.Errorf("on record: %q", got)
@@ -77,18 +69,18 @@ func TestRatesRecover(t *testing.T) {
 	r := newRates(60)
 	now := time.Now()
 	for range 60 {
-		if wait := r.wait("a", now); wait != 0 {
+		if wait := r.count("a", now); wait != 0 {
 			t.Fatalf("%v too early", wait)
 		}
 	}
-	if wait := r.wait("a", now); wait <= 0 || wait > time.Second {
+	if wait := r.count("a", now); wait <= 0 || wait > time.Second {
 		t.Errorf("the 61st has to wait %v", wait)
 	}
-	if wait := r.wait("a", now.Add(time.Second)); wait != 0 {
+	if wait := r.count("a", now.Add(time.Second)); wait != 0 {
 		t.Errorf("a second later it has to wait %v", wait)
 	}
 	for i := range clientsKnown + 1 {
-		r.wait(strconv.Itoa(i), now)
+		r.count(strconv.Itoa(i), now)
 	}
 	if n := r.clients.Len(); n != clientsKnown {
 		t.Errorf("%d clients are remembered", n)
@@ -165,9 +157,9 @@ func TestGroup(t *testing.T) {
 func TestRequestIDsAreKept(t *testing.T) {
 	t.Parallel()
 	r := startAudited(t)
-	p := r.dial().post(here, "x", "X-Request-Id: theirs", "Fly-Request-Id: 01J-fra")
-	r.dial().get(here, "X-Request-Id: abc").answer().got("x")
-	p.answer().is(200)
+	p := r.dial().Post(here, "x", "X-Request-Id: theirs", "Fly-Request-Id: 01J-fra")
+	r.dial().Get(here, "X-Request-Id: abc").Answer().Got("x")
+	p.Answer().Is(200)
 	if got := r.rows(1, "SELECT producer_request_id, consumer_request_id FROM exchanges"); got[0] != "01J-fra abc" {
 		t.Errorf("on record: %q", got)
 	}

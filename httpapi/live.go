@@ -12,48 +12,48 @@ import (
 )
 
 const (
-	// lookEvery is how often somebody looks at the broker for all viewers.
-	lookEvery = time.Second
-	// liveRows is how many of the requests that wait, and of the exchanges that run, are shown.
+	// snapshotEvery is how often a snapshot of the broker is taken for all viewers.
+	snapshotEvery = time.Second
+	// liveRows is the most waiting requests, and the most running exchanges, that are shown.
 	liveRows = 1000
-	// maxViewers bounds the connections that nobody relays anything on.
+	// maxViewers bounds the connections that are open for viewers.
 	maxViewers = 100
-	// keepAlive is how long a viewer hears nothing, so that no proxy takes its connection for dead.
+	// keepAlive is the longest time without data on a viewer's connection, so that no proxy closes it as dead.
 	keepAlive = 15 * time.Second
-	// viewerPatience is how long a viewer may take to take what it is sent, before it is dropped.
+	// viewerPatience is how long a viewer may not read what it is sent, before its connection is closed.
 	viewerPatience = 10 * time.Second
 )
 
-// A live shows who waits and what runs to viewers. While there are any, one goroutine looks once a second for
-// all of them, and makes one event of what it sees. A viewer sends itself the newest event, if it shows anything
-// that the last did not: one that is slow misses some, and holds up nobody.
+// A live is the live view: it shows waiting requests and running exchanges to viewers. While there are viewers, one
+// goroutine takes a snapshot each second for all of them and makes one event of it. The handler of each viewer sends the
+// newest event if it differs from the last one, so a slow viewer skips events, and delays no other.
 type live struct {
-	look     func(limit int) pipe.Snapshot
-	every    time.Duration
-	patience time.Duration // with a viewer that does not read
+	snapshot func(limit int) pipe.Snapshot
+	every    time.Duration // snapshotEvery, unless a test changes it
+	patience time.Duration // viewerPatience, unless a test changes it
 
 	bodyTimeout time.Duration // for the body of a GET
 
-	ctx  context.Context // done when the viewers have to leave
-	stop func()          // makes them, and lets in no more
+	ctx  context.Context // done when the viewers must be disconnected
+	stop func()          // disconnects them, and admits no more
 
 	mu      sync.Mutex // guards the rest
 	viewers int
-	event   []byte        // the newest, as it is sent
-	news    chan struct{} // closed when it shows something new, and then replaced
-	alone   chan struct{} // closed when the last viewer has left; another one for the next first
+	event   []byte        // the newest event, as it is sent
+	news    chan struct{} // closed, and replaced, when event shows something new
+	alone   chan struct{} // closed when the last viewer has left; the next first viewer gets another one
 }
 
-func newLive(look func(limit int) pipe.Snapshot) *live {
-	l := &live{look: look, every: lookEvery, patience: viewerPatience, news: make(chan struct{})}
+func newLive(snapshot func(limit int) pipe.Snapshot) *live {
+	l := &live{snapshot: snapshot, every: snapshotEvery, patience: viewerPatience, news: make(chan struct{})}
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	return l
 }
 
-// silence is what a viewer hears while nothing is new: a comment, which it ignores.
+// silence is sent while nothing is new: a comment, which the viewer ignores.
 var silence = []byte(": nothing new\n\n")
 
-// join lets one more viewer in, who must leave, or says why it cannot.
+// join admits one more viewer, which must leave, or returns why it cannot.
 func (l *live) join() *reply.Error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -62,11 +62,11 @@ func (l *live) join() *reply.Error {
 		return reply.ForOutcome(pipe.ShutDown, pipe.Producer)
 	case l.viewers == maxViewers:
 		return &reply.Error{Status: http.StatusServiceUnavailable, Code: string(pipe.Refused), RetryAfter: 5,
-			Text: fmt.Sprintf("%d others are looking on, and this server lets in no more", maxViewers)}
+			Text: fmt.Sprintf("%d viewers are connected, and this server accepts no more", maxViewers)}
 	}
 	l.viewers++
 	if l.viewers == 1 {
-		first := newView(l.look(liveRows), nil)
+		first := newView(l.snapshot(liveRows), nil)
 		l.event, l.alone = first.event(), make(chan struct{})
 		go l.run(first, l.alone)
 	}
@@ -82,7 +82,7 @@ func (l *live) leave() {
 	}
 }
 
-// run looks again and again, until alone is closed.
+// run takes snapshots until alone is closed.
 func (l *live) run(last *view, alone <-chan struct{}) {
 	tick := time.NewTicker(l.every)
 	defer tick.Stop()
@@ -92,14 +92,14 @@ func (l *live) run(last *view, alone <-chan struct{}) {
 		case <-alone:
 			return
 		}
-		v := newView(l.look(liveRows), last)
+		v := newView(l.snapshot(liveRows), last)
 		l.publish(v.event(), !v.same(last), alone)
 		last = v
 	}
 }
 
-// publish makes event the newest, and sends it to everybody if that is news. Who comes later gets it anyway. It
-// may be too late for all of that: alone is closed, and there may be another run already.
+// publish makes event the newest, and wakes all viewers if it is news. A viewer that joins later gets it anyway. If alone is
+// closed in the meantime, publish does nothing: another run may have begun.
 func (l *live) publish(event []byte, news bool, alone <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -113,14 +113,14 @@ func (l *live) publish(event []byte, news bool, alone <-chan struct{}) {
 	}
 }
 
-// newest returns the newest event, and what is closed when there is something new.
+// newest returns the newest event, and a channel that is closed when there is a newer one.
 func (l *live) newest() ([]byte, <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.event, l.news
 }
 
-// show sends a viewer what there is to see, until ctx is done or sending fails.
+// show sends events to a viewer until ctx is done or sending fails.
 func (l *live) show(ctx context.Context, send func([]byte) error) {
 	event, news := l.newest()
 	for send(event) == nil {

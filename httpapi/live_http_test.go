@@ -61,11 +61,11 @@ func TestLiveOverHTTP(t *testing.T) {
 	t.Parallel()
 	r := start(t)
 	for _, method := range []string{"HEAD", "POST", "DELETE"} {
-		if a := r.dial().request(method, "/audit/live").answer().failed(405, "method"); a.Header.Get("Allow") != "GET, OPTIONS" {
+		if a := r.dial().Request(method, "/audit/live").Answer().Failed(405, "method"); a.Header.Get("Allow") != "GET, OPTIONS" {
 			t.Errorf("%s: allowed is %q", method, a.Header.Get("Allow"))
 		}
 	}
-	head := r.dial().get("/audit/live", "Accept-Encoding: gzip, br", withKey).head()
+	head := r.dial().Get("/audit/live", "Accept-Encoding: gzip, br", withKey).Head()
 	for name, want := range map[string]string{"Content-Type": "text/event-stream", "Cache-Control": "no-store, no-transform",
 		"X-Accel-Buffering": "no", "Content-Encoding": ""} {
 		if got := head.Header.Get(name); got != want {
@@ -76,7 +76,7 @@ func TestLiveOverHTTP(t *testing.T) {
 	if v := viewer.next(); len(v.Waiting) > 0 || len(v.Running) > 0 {
 		t.Errorf("at first there is %+v", v)
 	}
-	r.dial().get(here, "User-Agent: taker/2")
+	r.dial().Get(here, "User-Agent: taker/2")
 	v := viewer.next()
 	if len(v.Waiting) != 1 || v.Consumers != 1 {
 		t.Fatalf("with a consumer there is %+v", v)
@@ -89,14 +89,14 @@ func TestLiveOverHTTP(t *testing.T) {
 	if want := (waitingRow{Namespace: "n", Channel: "c", Role: "consumer", Addr: "127.0.0.1", Agent: "taker/2"}); row != want {
 		t.Errorf("shown is %+v, want %+v", row, want)
 	}
-	p := r.dial().request("POST", here, length(20), "User-Agent: sender/1").say("hello")
+	p := r.dial().Request("POST", here, length(20), "User-Agent: sender/1").Say("hello")
 	v = viewer.until(func(v view) bool { return len(v.Running) == 1 })
 	x := v.Running[0]
 	if x.Bytes != 5 || x.Length != 20 || x.Progress != 0.25 || x.ProducerAgent != "sender/1" || x.ConsumerAgent != "taker/2" || len(v.Waiting) > 0 {
 		t.Errorf("of an exchange there is %+v", v)
 	}
-	p.say("hello, hello, o")
-	if id := p.answer().is(200).Header.Get(reply.HeaderExchange); id != x.ID {
+	p.Say("hello, hello, o")
+	if id := p.Answer().Is(200).Header.Get(reply.HeaderExchange); id != x.ID {
 		t.Errorf("shown is exchange %s, and it is %s", x.ID, id)
 	}
 	viewer.until(func(v view) bool { return v.Exchanges == 0 && len(v.Running) == 0 })
@@ -106,39 +106,39 @@ func TestLiveOverHTTP(t *testing.T) {
 func TestLiveTakesAudit(t *testing.T) {
 	t.Parallel()
 	r := start(t, guarded(t))
-	r.dial().get("/audit/live").answer().failed(401, "unauthorized")
+	r.dial().Get("/audit/live").Answer().Failed(401, "unauthorized")
 	for _, grants := range []string{"look:*/*", "audit:n/*", "audit:*/c"} {
-		a := r.dial().get("/audit/live", bearer(sign(t, secret, grants))).answer().failed(403, "forbidden")
-		if !strings.Contains(a.body, "audit on */*") {
-			t.Errorf("with %s: %s", grants, a.body)
+		a := r.dial().Get("/audit/live", bearer(sign(t, secret, grants))).Answer().Failed(403, "forbidden")
+		if !strings.Contains(a.Text, "audit on */*") {
+			t.Errorf("with %s: %s", grants, a.Text)
 		}
 	}
 	token := sign(t, secret, "audit:*/*")
-	reads(t, r.dial().get("/audit/live", bearer(token)).head().Body, "data: ")
-	reads(t, r.dial().get("/audit/live?token="+token).head().Body, "data: ")
-	reads(t, r.dial().get("/audit/live", basic("", secret)).head().Body, "data: ")
+	reads(t, r.dial().Get("/audit/live", bearer(token)).Head().Body, "data: ")
+	reads(t, r.dial().Get("/audit/live?token="+token).Head().Body, "data: ")
+	reads(t, r.dial().Get("/audit/live", basic("", secret)).Head().Body, "data: ")
 }
 
 // A viewer that hangs up is gone at once, whatever it had sent behind its request, and takes along what it needed.
 func TestDeadViewers(t *testing.T) {
 	r := start(t)
-	r.dial().get("/healthz").answer().is(200)
+	r.dial().Get("/healthz").Answer().Is(200)
 	before := runtime.NumGoroutine()
-	for _, death := range []death{fin, rst} {
-		for _, behind := range pipelined {
+	for name, hangUp := range map[string]func(*client){"FIN": (*client).HangUp, "RST": (*client).Reset} {
+		for _, behind := range []string{"", "\r\n", "GET /healthz HTTP/1.1\r\nHost: relay\r\n\r\n"} {
 			var viewers []*client
 			for range 20 {
-				c := r.connect().get("/audit/live", withKey)
-				reads(t, c.head().Body, "data: ")
-				viewers = append(viewers, c.say(behind))
+				c := r.connect().Get("/audit/live", withKey)
+				reads(t, c.Head().Body, "data: ")
+				viewers = append(viewers, c.Say(behind))
 			}
 			if n := r.live.count(); n != len(viewers) {
 				t.Fatalf("%d viewers look on", n)
 			}
 			for _, c := range viewers {
-				death.die(c)
+				hangUp(c)
 			}
-			eventually(t, death.soon, fmt.Sprintf("after a %s behind %.3q nobody looks on", death.name, behind), func() bool { return r.live.count() == 0 })
+			eventually(t, atOnce, fmt.Sprintf("after a %s behind %.3q nobody looks on", name, behind), func() bool { return r.live.count() == 0 })
 		}
 	}
 	eventually(t, patience, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= before })
@@ -153,11 +153,11 @@ func crowd(r *testServer) *atomic.Int64 {
 	}
 	r.live.every = time.Millisecond // before the first viewer
 	var looks atomic.Int64
-	r.live.look = func(limit int) pipe.Snapshot {
+	r.live.snapshot = func(limit int) pipe.Snapshot {
 		looks.Add(1)
 		return r.broker.Snapshot(limit)
 	}
-	p := r.dial().request("POST", here, length(1<<40))
+	p := r.dial().Request("POST", here, length(1<<40))
 	go func() {
 		for range time.Tick(time.Millisecond) {
 			if _, err := p.Write([]byte("x")); err != nil {
@@ -165,7 +165,7 @@ func crowd(r *testServer) *atomic.Int64 {
 			}
 		}
 	}()
-	go io.Copy(io.Discard, r.dial().get(here).head().Body)
+	go io.Copy(io.Discard, r.dial().Get(here).Head().Body)
 	return &looks
 }
 
@@ -177,8 +177,8 @@ func TestAViewerThatDoesNotRead(t *testing.T) {
 	crowd(r)
 	deaf := r.dial()
 	deaf.SetReadBuffer(4 << 10)
-	deaf.get("/audit/live", withKey)
-	quick := &liveStream{t, bufio.NewReader(r.dial().get("/audit/live", withKey).head().Body)}
+	deaf.Get("/audit/live", withKey)
+	quick := &liveStream{t, bufio.NewReader(r.dial().Get("/audit/live", withKey).Head().Body)}
 	quick.next()
 	dropped := make(chan struct{})
 	go func() {
@@ -191,9 +191,9 @@ func TestAViewerThatDoesNotRead(t *testing.T) {
 			more = false
 		default:
 			quick.next()
-			p := r.dial().post("/channels/n/other", "hello")
-			r.dial().get("/channels/n/other").answer().got("hello")
-			p.answer().is(200)
+			p := r.dial().Post("/channels/n/other", "hello")
+			r.dial().Get("/channels/n/other").Answer().Got("hello")
+			p.Answer().Is(200)
 		}
 	}
 	quick.next()
@@ -206,8 +206,8 @@ func TestShutdownEndsViewers(t *testing.T) {
 	looks := crowd(r)
 	deaf := r.dial()
 	deaf.SetReadBuffer(4 << 10)
-	deaf.get("/audit/live", withKey)
-	viewer := r.dial().get("/audit/live", withKey).head().Body
+	deaf.Get("/audit/live", withKey)
+	viewer := r.dial().Get("/audit/live", withKey).Head().Body
 	go io.Copy(io.Discard, viewer)
 	eventually(t, patience, "both look on", func() bool { return r.live.count() == 2 })
 	eventually(t, patience, "more is sent than any buffer holds", func() bool { return looks.Load() > 25 })

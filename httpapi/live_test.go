@@ -270,7 +270,7 @@ func TestLateViewers(t *testing.T) {
 func TestNobodyLooksForNobody(t *testing.T) {
 	onStage(t, func(s *stage) {
 		looks := 0
-		s.live.look = func(limit int) pipe.Snapshot { looks++; return s.broker.Snapshot(limit) }
+		s.live.snapshot = func(limit int) pipe.Snapshot { looks++; return s.broker.Snapshot(limit) }
 		v, other := s.views(0), s.views(0)
 		s.at(2 * time.Second)
 		if looks != 3 {

@@ -104,54 +104,54 @@ var exchangeEnds = []struct {
 	want    []string // besides its outcome, and that it began
 }{
 	{"delivered", nil, func(r *counted) {
-		p := r.dial().post(here, "hello")
-		r.dial().get(here).answer().got("hello")
-		p.answer().is(200)
+		p := r.dial().Post(here, "hello")
+		r.dial().Get(here).Answer().Got("hello")
+		p.Answer().Is(200)
 	}, []string{"audit_commit_seconds_count 1"}},
 	{"consumer_left", nil, func(r *counted) {
-		p, c := r.dial().request("POST", here, chunked).say(chunk("hello")), r.dial()
-		reads(r.t, c.say(getHere).head().Body, "hello")
-		c.hangUp()
-		p.answer().failed(502, "consumer_left")
+		p, c := r.dial().Request("POST", here, chunked).Say(chunk("hello")), r.dial()
+		reads(r.t, c.Say(getHere).Head().Body, "hello")
+		c.HangUp()
+		p.Answer().Failed(502, "consumer_left")
 	}, []string{`errors_total{code="consumer_left"} 1`}},
 	{"producer_left", nil, func(r *counted) {
 		p, _ := r.halfway(chunked, getHere)
-		p.say("zz\r\n").answer().failed(400, "producer_left")
+		p.Say("zz\r\n").Answer().Failed(400, "producer_left")
 	}, []string{`errors_total{code="producer_left"} 1`}},
 	{"stalled", stallAfter(500 * time.Millisecond), func(r *counted) {
 		p, _ := r.halfway(length(1<<30), getHere)
 		go io.Copy(p, io.LimitReader(zeros{}, 1<<30))
-		p.answer().failed(504, "stalled")
+		p.Answer().Failed(504, "stalled")
 	}, []string{`errors_total{code="stalled"} 1`}},
 	{"silent", silentFor(50 * time.Millisecond), func(r *counted) {
 		p, _ := r.halfway(chunked, getHere)
-		p.answer().failed(408, "silent")
+		p.Answer().Failed(408, "silent")
 	}, []string{`errors_total{code="silent"} 1`}},
 	{"too_large", maxBody(7), func(r *counted) {
 		p, _ := r.halfway(chunked, getHere)
-		p.say(chunk("hello")).answer().failed(413, "too_large")
+		p.Say(chunk("hello")).Answer().Failed(413, "too_large")
 	}, []string{`errors_total{code="too_large"} 1`}},
 	{"deleted", nil, func(r *counted) {
 		p, _ := r.halfway(chunked, getHere)
-		r.dial().request("DELETE", here).answer().is(204)
-		p.answer().failed(410, "deleted")
+		r.dial().Request("DELETE", here).Answer().Is(204)
+		p.Answer().Failed(410, "deleted")
 	}, []string{`errors_total{code="deleted"} 1`}},
 	{"shut_down", nil, func(r *counted) {
 		p, _ := r.halfway(chunked, getHere)
 		defer r.shutDown(time.Millisecond)()
-		p.answer().failed(503, "shut_down")
+		p.Answer().Failed(503, "shut_down")
 	}, []string{`errors_total{code="shut_down"} 1`}},
 	{"unrecorded", nil, func(r *counted) {
 		p, _ := r.halfway(chunked, getHere)
 		r.fail()
-		p.say(chunk("")).answer().failed(503, "audit_unavailable")
+		p.Say(chunk("")).Answer().Failed(503, "audit_unavailable")
 		r.recover()
 	}, []string{`errors_total{code="audit_unavailable"} 1`, "audit_commit_seconds_count 1"}},
 	{"unrecorded, strict", func(c *Config) { c.Strict = true }, func(r *counted) {
 		defer r.lock()()
-		p, c := r.dial().post(here, "hello"), r.dial().get(here)
-		p.answer().failed(503, "audit_unavailable")
-		c.answer().failed(503, "audit_unavailable")
+		p, c := r.dial().Post(here, "hello"), r.dial().Get(here)
+		p.Answer().Failed(503, "audit_unavailable")
+		c.Answer().Failed(503, "audit_unavailable")
 	}, []string{`errors_total{code="audit_unavailable"} 2`}},
 }
 
@@ -186,37 +186,37 @@ func TestUnmatchedRequestsAreCounted(t *testing.T) {
 	counted := func(role, outcome string) {
 		want = append(want, `requests_unmatched_total{outcome="`+outcome+`",role="`+role+`"} 1`)
 	}
-	c := r.dial().get(here)
-	r.waiting(0, 1)
-	c.hangUp()
+	c := r.dial().Get(here)
+	r.Waiting(0, 1)
+	c.HangUp()
 	counted("consumer", "left")
-	r.vanished()
-	p := r.dial().post(here, "hello")
-	r.waiting(1, 0)
-	p.hangUp()
+	r.Vanished()
+	p := r.dial().Post(here, "hello")
+	r.Waiting(1, 0)
+	p.HangUp()
 	counted("producer", "left")
-	r.vanished()
-	r.dial().get(here + "?wait=0").answer()
+	r.Vanished()
+	r.dial().Get(here + "?wait=0").Answer()
 	counted("consumer", "timed_out")
-	r.dial().post(here+"?wait=1ms", "hello").answer()
+	r.dial().Post(here+"?wait=1ms", "hello").Answer()
 	counted("producer", "timed_out")
-	r.dial().post(here, "eleven byte").answer()
+	r.dial().Post(here, "eleven byte").Answer()
 	counted("producer", "too_large")
-	r.dial().request("POST", here, chunked).say("zz\r\n").answer()
+	r.dial().Request("POST", here, chunked).Say("zz\r\n").Answer()
 	counted("producer", "producer_left")
-	first := r.dial().get(here)
-	r.waiting(0, 1)
-	second := r.dial().get(here)
-	r.waiting(0, 2)
-	r.dial().get(here).answer()
+	first := r.dial().Get(here)
+	r.Waiting(0, 1)
+	second := r.dial().Get(here)
+	r.Waiting(0, 2)
+	r.dial().Get(here).Answer()
 	counted("consumer", "refused")
-	r.dial().request("POST", here, chunked).answer()
+	r.dial().Request("POST", here, chunked).Answer()
 	counted("producer", "silent")
-	p = r.dial().post(here, "hello") // whose exchange is no request that was never matched
-	first.answer().got("hello")
-	p.answer().is(200)
-	r.dial().request("DELETE", here).answer().is(204)
-	second.answer()
+	p = r.dial().Post(here, "hello") // whose exchange is no request that was never matched
+	first.Answer().Got("hello")
+	p.Answer().Is(200)
+	r.dial().Request("DELETE", here).Answer().Is(204)
+	second.Answer()
 	counted("consumer", "deleted")
 
 	log := r.rows(len(want)-1, "SELECT outcome, role FROM requests ORDER BY 1, 2")
@@ -241,9 +241,9 @@ func TestUnmatchedRequestsAreCounted(t *testing.T) {
 func TestRefusalsForWantOfATokenAreCounted(t *testing.T) {
 	m := metrics.New()
 	r := start(t, guarded(t), func(c *Config) { c.Metrics = m })
-	r.dial().get(here).answer().is(401)
-	r.dial().post(here, "hello").answer().is(401)
-	r.dial().request("DELETE", here).answer().is(401)
+	r.dial().Get(here).Answer().Is(401)
+	r.dial().Post(here, "hello").Answer().Is(401)
+	r.dial().Request("DELETE", here).Answer().Is(401)
 	scrape := httptest.NewRecorder()
 	m.Handler().ServeHTTP(scrape, httptest.NewRequest("GET", "/metrics", nil))
 	for _, role := range []string{"producer", "consumer"} {
@@ -258,15 +258,15 @@ func TestErrorsAreCounted(t *testing.T) {
 	m := metrics.New()
 	r := &counted{&audited{testServer: start(t, func(c *Config) { c.Metrics = m })}, scraped(t, m)}
 	for _, path := range []string{"/channels/n/%20", here + "?wait=soon", "/nothing", here + "?wait=0"} {
-		r.dial().get(path).answer()
+		r.dial().Get(path).Answer()
 	}
-	r.dial().get(here, "Purpose: prefetch").answer().failed(400, "not_a_consumer")
-	r.dial().request("PATCH", here).answer().failed(405, "method")
-	r.dial().post(here, "x", "Content-Type: multipart/form-data").answer().failed(400, "bad_request")
-	p := r.dial().request("POST", here, chunked).say(chunk("hello") + chunk(""))
-	r.dial().get(here).answer().got("hello")
-	p.answer().is(200)
-	r.dial().get("/state").answer().is(200)
+	r.dial().Get(here, "Purpose: prefetch").Answer().Failed(400, "not_a_consumer")
+	r.dial().Request("PATCH", here).Answer().Failed(405, "method")
+	r.dial().Post(here, "x", "Content-Type: multipart/form-data").Answer().Failed(400, "bad_request")
+	p := r.dial().Request("POST", here, chunked).Say(chunk("hello") + chunk(""))
+	r.dial().Get(here).Answer().Got("hello")
+	p.Answer().Is(200)
+	r.dial().Get("/state").Answer().Is(200)
 	r.counts(append(began("5"),
 		`exchanges_total{outcome="delivered"} 1`,
 		`requests_unmatched_total{outcome="timed_out",role="consumer"} 1`,
@@ -304,19 +304,19 @@ func TestStateIsScraped(t *testing.T) {
 		t.Error("the log's file has no size")
 	}
 	p, body := r.halfway(chunked, "GET "+here+" HTTP/1.1\r\nHost: relay\r\n\r\n")
-	r.dial().get(here)
-	r.dial().get(here)
-	r.dial().post("/channels/n/other", "hello")
-	r.waiting(0, 2)
+	r.dial().Get(here)
+	r.dial().Get(here)
+	r.dial().Post("/channels/n/other", "hello")
+	r.Waiting(0, 2)
 	eventually(t, patience, "all wait", func() bool { return r.broker.Load().Producers == 1 })
 	is(producers+"1", consumers+"2", "exchanges_running 1", "bytes_total 5") // which are those of the exchange that runs
-	p.say(chunk("world"))
+	p.Say(chunk("world"))
 	reads(t, body, "world")
 	is("exchanges_running 1", "bytes_total 10")
 	eventually(t, patience, "the write-ahead log has a size", func() bool { return scrape(t, r.url)["audit_wal_bytes"] != "0" })
 
 	r.fail()
-	p.say(chunk("")).answer()
+	p.Say(chunk("")).Answer()
 	got := scrape(t, r.url)
 	if got["audit_failing"] != "1" || got["audit_rows_waiting"] == "0" || got["audit_file_bytes"] != "0" {
 		t.Errorf("of a log that was taken away: %v", got)

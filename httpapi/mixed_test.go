@@ -16,7 +16,7 @@ type step struct {
 }
 
 func status(code int) func(*testing.T, int, *answer) {
-	return func(_ *testing.T, _ int, a *answer) { a.is(code) }
+	return func(_ *testing.T, _ int, a *answer) { a.Is(code) }
 }
 
 // simple returns a step that needs no other client.
@@ -42,8 +42,8 @@ func produces(name, target, framing string, headers ...string) step {
 			return strings.Join(lines, "\r\n") + "\r\n\r\n" + body
 		},
 		needs: func(r *testServer, path string) func() {
-			c := r.dial().get(path)
-			return func() { c.answer().got("message " + path[strings.LastIndex(path, "/")+1:]) }
+			c := r.dial().Get(path)
+			return func() { c.Answer().Got("message " + path[strings.LastIndex(path, "/")+1:]) }
 		},
 		check: status(200),
 	}
@@ -58,10 +58,10 @@ func consumes(name, target string, headers ...string) step {
 			return strings.Join(lines, "\r\n") + "\r\n\r\n"
 		},
 		needs: func(r *testServer, path string) func() {
-			p := r.dial().post(path, "message for "+path)
-			return func() { p.answer().is(200) }
+			p := r.dial().Post(path, "message for "+path)
+			return func() { p.Answer().Is(200) }
 		},
-		check: func(_ *testing.T, i int, a *answer) { a.got("message for " + mixedPath(i)) },
+		check: func(_ *testing.T, i int, a *answer) { a.Got("message for " + mixedPath(i)) },
 	}
 }
 
@@ -118,8 +118,8 @@ func TestConnectionsThatMix(t *testing.T) {
 				}
 			}()
 			for i, s := range steps {
-				c.method, _, _ = strings.Cut(s.wire(i), " ")
-				s.check(t, i, c.answer())
+				c.Method, _, _ = strings.Cut(s.wire(i), " ")
+				s.check(t, i, c.Answer())
 				if t.Failed() {
 					t.Fatalf("that was answer %d, to %q", i, s.name)
 				}
@@ -127,7 +127,7 @@ func TestConnectionsThatMix(t *testing.T) {
 			for _, check := range checks {
 				check()
 			}
-			r.vanished()
+			r.Vanished()
 		})
 	}
 }
@@ -140,8 +140,8 @@ func TestMalformedHeadIsAnsweredByUs(t *testing.T) {
 		"POST " + here + " HTTP/1.1\r\nHost: relay\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n": 400,
 		"GET " + here + " HTTP/1.1\r\nHost: relay\r\nX: " + strings.Repeat("x", 40_000) + "\r\n\r\n":           431,
 	} {
-		c := r.dial().say(head)
-		c.answer().failed(want, "bad_request")
-		c.silence()
+		c := r.dial().Say(head)
+		c.Answer().Failed(want, "bad_request")
+		c.Silence()
 	}
 }

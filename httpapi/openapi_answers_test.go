@@ -99,7 +99,7 @@ func (o operation) ask(r *testServer, query string, headers []string, replace ..
 	if o.method == "POST" || o.method == "PUT" {
 		headers = append(slices.Clone(headers), length(0))
 	}
-	return r.dial().request(o.method, o.fill(replace...)+query, headers...).answer()
+	return r.dial().Request(o.method, o.fill(replace...)+query, headers...).Answer()
 }
 
 // fits checks that a is an answer that the operation documents. Unless asked is empty, the request accepted this type.
@@ -109,7 +109,7 @@ func (d *description) fits(id string, a *answer, asked string) {
 	what := id + " " + status
 	documented := d.operations[id].Responses.Codes.GetOrZero(status)
 	if documented == nil {
-		d.t.Errorf("%s (%q) is not documented", what, a.body)
+		d.t.Errorf("%s (%q) is not documented", what, a.Text)
 		return
 	}
 	d.seen[what] = true
@@ -117,8 +117,8 @@ func (d *description) fits(id string, a *answer, asked string) {
 	kind, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type"))
 	if documented.Content == nil {
 		if asked == "" || a.Request.Method == http.MethodHead || a.StatusCode == http.StatusNoContent {
-			if a.body != "" {
-				d.t.Errorf("%s: the body is %q, want none", what, a.body)
+			if a.Text != "" {
+				d.t.Errorf("%s: the body is %q, want none", what, a.Text)
 			}
 			return
 		}
@@ -126,10 +126,10 @@ func (d *description) fits(id string, a *answer, asked string) {
 		if a.StatusCode == http.StatusOK {
 			into = &reply.Receipt{}
 		}
-		decoder := json.NewDecoder(strings.NewReader(a.body))
+		decoder := json.NewDecoder(strings.NewReader(a.Text))
 		decoder.DisallowUnknownFields()
 		if err := decoder.Decode(into); err != nil || !strings.HasSuffix(kind, "json") {
-			d.t.Errorf("%s: with %s the body is %q (%s): %v", what, asked, a.body, kind, err)
+			d.t.Errorf("%s: with %s the body is %q (%s): %v", what, asked, a.Text, kind, err)
 		}
 		return
 	}
@@ -146,7 +146,7 @@ func (d *description) fits(id string, a *answer, asked string) {
 	if kind == string(audit.NDJSON) {
 		return // the validator takes all lines for one value
 	}
-	a.Response.Body = io.NopCloser(strings.NewReader(a.body))
+	a.Response.Body = io.NopCloser(strings.NewReader(a.Text))
 	request, err := http.NewRequest(d.operations[id].method, "http://relay"+d.operations[id].fill(), nil)
 	if err != nil {
 		d.t.Fatal(err)
@@ -205,13 +205,13 @@ func (d *description) refusals() {
 	d.all(audited.testServer, "401", "", nil)
 	d.all(audited.testServer, "403", "", []string{me, "X-Forwarded-Proto: http"})
 	for _, id := range d.documented("401") {
-		d.fits(id, d.operations[id].ask(audited.testServer, "", []string{bearer(sign(d.t, secret, "delete:other/*"))}).is(403), "")
+		d.fits(id, d.operations[id].ask(audited.testServer, "", []string{bearer(sign(d.t, secret, "delete:other/*"))}).Is(403), "")
 	}
 	d.all(audited.testServer, "400", "?limit=x", []string{me}, "{namespace}", "%6e")
 	d.all(start(d.t, guard), "404", "", []string{me}, "{file}", "nothing.css") // it has no audit log
 
 	limited := start(d.t, guard, func(c *Config) { c.RatePerClient = 1 })
-	limited.dial().get("/state", me).answer()
+	limited.dial().Get("/state", me).Answer()
 	d.all(limited, "429", "", []string{me})
 }
 
@@ -224,9 +224,7 @@ func (d *description) failures() {
 	r.fail()
 	d.all(r.testServer, "503", "", me)
 	r.recover()
-	r.journal.mu.Lock()
-	r.journal.complaints = slices.DeleteFunc(r.journal.complaints, func(c string) bool { return c == "the audit log cannot be read" })
-	r.journal.mu.Unlock()
+	r.Journal.Forgive("the audit log cannot be read")
 }
 
 // endings are the answers that a channel's two sides get.
@@ -235,43 +233,43 @@ func (d *description) endings() {
 	r := start(d.t, maxBody(64<<20), stallAfter(300*time.Millisecond))
 	for _, accept := range []string{"", "application/json"} {
 		headers := []string{"Accept: " + accept}
-		consume := func() *client { return r.dial().get(here, headers...) }
-		deleted := func() { r.dial().request("DELETE", here).answer().is(204) }
+		consume := func() *client { return r.dial().Get(here, headers...) }
+		deleted := func() { r.dial().Request("DELETE", here).Answer().Is(204) }
 
-		d.fits("consume", r.dial().get(here+"?wait=0", headers...).answer().is(408), accept)
+		d.fits("consume", r.dial().Get(here+"?wait=0", headers...).Answer().Is(408), accept)
 		c := consume()
-		r.waiting(0, 1)
+		r.Waiting(0, 1)
 		deleted()
-		d.fits("consume", c.answer().is(410), accept)
+		d.fits("consume", c.Answer().Is(410), accept)
 
 		for _, id := range []string{"produce", "producePut"} {
 			produce := func(query string, n int) *client {
-				return r.dial().request(d.operations[id].method, here+query, append(slices.Clone(headers), length(n))...)
+				return r.dial().Request(d.operations[id].method, here+query, append(slices.Clone(headers), length(n))...)
 			}
-			d.fits(id, produce("?wait=0", 0).answer().is(408), accept)
-			d.fits(id, produce("", 65<<20).answer().is(413), accept)
-			old := r.dial().say(d.operations[id].method + " " + here + " HTTP/1.0\r\n" + headers[0] + "\r\n\r\n")
-			d.fits(id, old.answer().is(411), accept)
+			d.fits(id, produce("?wait=0", 0).Answer().Is(408), accept)
+			d.fits(id, produce("", 65<<20).Answer().Is(413), accept)
+			old := r.dial().Say(d.operations[id].method + " " + here + " HTTP/1.0\r\n" + headers[0] + "\r\n\r\n")
+			d.fits(id, old.Answer().Is(411), accept)
 
-			p := produce("", 5).say("hello")
-			r.waiting(1, 0)
+			p := produce("", 5).Say("hello")
+			r.Waiting(1, 0)
 			deleted()
-			d.fits(id, p.answer().is(410), accept)
+			d.fits(id, p.Answer().Is(410), accept)
 
-			p = produce("", 5).say("hello")
+			p = produce("", 5).Say("hello")
 			message := consume()
-			d.fits("consume", message.answer().is(200), "")
-			d.fits(id, p.answer().is(200), accept)
+			d.fits("consume", message.Answer().Is(200), "")
+			d.fits(id, p.Answer().Is(200), accept)
 
 			for _, status := range []int{502, 504} {
 				p = produce("", 50<<20)
 				go io.Copy(p, io.LimitReader(zeros{}, 50<<20))
 				c = consume()
-				c.head()
+				c.Head()
 				if status == 502 {
-					c.reset()
+					c.Reset()
 				}
-				d.fits(id, p.answer().is(status), accept)
+				d.fits(id, p.Answer().Is(status), accept)
 			}
 		}
 	}
@@ -283,7 +281,7 @@ func (d *description) successes() {
 	r := startAudited(d.t, guarded(d.t, "produce:*/*", "consume:*/*"))
 	me := bearer(secret)
 	done := r.deliver(here, "hello")
-	r.dial().get(here + "?wait=0").answer().is(408)
+	r.dial().Get(here + "?wait=0").Answer().Is(408)
 	r.rows(1, "SELECT id FROM requests")
 	r.halfway(chunked, "GET "+here+" HTTP/1.1\r\nHost: relay\r\n\r\n")
 	r.rows(1, "SELECT id FROM exchanges WHERE outcome = '"+string(pipe.Delivered)+"'")
@@ -293,27 +291,27 @@ func (d *description) successes() {
 		switch id {
 		case "produce", "producePut", "consume": // see endings
 		case "watchLive":
-			c := r.dial().request(o.method, o.path, me)
-			response := c.head()
+			c := r.dial().Request(o.method, o.path, me)
+			response := c.Head()
 			event := make([]byte, 6)
 			io.ReadFull(response.Body, event)
-			d.fits(id, &answer{Response: response, t: d.t, body: string(event)}, "")
+			d.fits(id, &answer{Response: response, Text: string(event)}, "")
 			c.Close()
 		case "getAsset":
 			for file, kind := range map[string]string{"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"} {
-				d.fits(id, o.ask(r.testServer, "", nil, "{file}", file).is(200), kind)
+				d.fits(id, o.ask(r.testServer, "", nil, "{file}", file).Is(200), kind)
 			}
 		case "deleteChannel", "deleteNamespace":
-			c := r.dial().get("/channels/gone/c")
+			c := r.dial().Get("/channels/gone/c")
 			eventually(d.t, patience, "a consumer waits", func() bool { return len(r.broker.Channels("gone")) == 1 })
-			d.fits(id, o.ask(r.testServer, "", []string{me}, "{namespace}", "gone").is(204), "")
-			c.answer().is(410)
+			d.fits(id, o.ask(r.testServer, "", []string{me}, "{namespace}", "gone").Is(204), "")
+			c.Answer().Is(410)
 		default:
 			for _, exchange := range []string{done, running} {
-				d.fits(id, o.ask(r.testServer, "", []string{me}, "{id}", exchange).is(200), "")
+				d.fits(id, o.ask(r.testServer, "", []string{me}, "{id}", exchange).Is(200), "")
 			}
 			for kind := range o.Responses.Codes.GetOrZero("200").Content.KeysFromOldest() {
-				d.fits(id, o.ask(r.testServer, "", []string{me, "Accept: " + kind}, "{id}", done).is(200), kind)
+				d.fits(id, o.ask(r.testServer, "", []string{me, "Accept: " + kind}, "{id}", done).Is(200), kind)
 			}
 		}
 	}

@@ -43,7 +43,7 @@ func TestOpenAPIHasAllRoutes(t *testing.T) {
 			Schemas map[string]struct{ Required []string }
 		}
 	}
-	body := r.dial().get("/openapi.json").answer().is(200).body
+	body := r.dial().Get("/openapi.json").Answer().Is(200).Text
 	if err := json.Unmarshal([]byte(body), &document); err != nil {
 		t.Fatal(err)
 	}

@@ -29,38 +29,38 @@ func TestHome(t *testing.T) {
 		"X-Accept: text/html":            false,
 		"Accept: text/html, Accept: a/b": true,
 	} {
-		a := r.dial().get("/", accept).answer().is(200)
+		a := r.dial().Get("/", accept).Answer().Is(200)
 		want, begins := "text/plain; charset=utf-8", "httpipe pipes data"
 		if html {
 			want, begins = "text/html; charset=utf-8", "<!doctype html>"
 		}
-		if kind := a.Header.Get("Content-Type"); kind != want || !strings.HasPrefix(a.body, begins) {
-			t.Errorf("%s: got %.30q (%s)", accept, a.body, kind)
+		if kind := a.Header.Get("Content-Type"); kind != want || !strings.HasPrefix(a.Text, begins) {
+			t.Errorf("%s: got %.30q (%s)", accept, a.Text, kind)
 		}
 		if vary := strings.Join(a.Header.Values("Vary"), ", "); !strings.Contains(vary+", ", "Accept, ") {
 			t.Errorf("%s: the answer varies by %q", accept, vary)
 		}
 		isolated(t, a)
-		if head := r.dial().request("HEAD", "/", accept).answer().is(200); head.body != "" || head.Header.Get("Content-Type") != want {
-			t.Errorf("%s: HEAD got %q (%s)", accept, head.body, head.Header.Get("Content-Type"))
+		if head := r.dial().Request("HEAD", "/", accept).Answer().Is(200); head.Text != "" || head.Header.Get("Content-Type") != want {
+			t.Errorf("%s: HEAD got %q (%s)", accept, head.Text, head.Header.Get("Content-Type"))
 		}
 	}
 	// Nothing about a prefetch is wrong here.
-	r.dial().get("/?token=secret", browser, "Sec-Purpose: prefetch").answer().is(200)
+	r.dial().Get("/?token=secret", browser, "Sec-Purpose: prefetch").Answer().Is(200)
 }
 
 // The operator's page is there for everybody. It has nothing in it, and gets nothing from elsewhere.
 func TestAuditPage(t *testing.T) {
 	r := start(t)
 	for _, path := range []string{"/audit", "/audit/", "/audit?namespace=v1"} {
-		a := r.dial().get(path).answer().is(200)
-		if kind := a.Header.Get("Content-Type"); kind != "text/html; charset=utf-8" || !strings.Contains(a.body, "<title>Audit") {
-			t.Errorf("%s is %.50q (%s)", path, a.body, kind)
+		a := r.dial().Get(path).Answer().Is(200)
+		if kind := a.Header.Get("Content-Type"); kind != "text/html; charset=utf-8" || !strings.Contains(a.Text, "<title>Audit") {
+			t.Errorf("%s is %.50q (%s)", path, a.Text, kind)
 		}
 		isolated(t, a)
 	}
-	r.dial().request("HEAD", "/audit").answer().is(200)
-	r.dial().request("POST", "/audit").answer().failed(405, "method")
+	r.dial().Request("HEAD", "/audit").Answer().Is(200)
+	r.dial().Request("POST", "/audit").Answer().Failed(405, "method")
 }
 
 // isolated asserts the headers that keep a page to itself.
@@ -99,15 +99,15 @@ func TestAssets(t *testing.T) {
 			if strings.HasPrefix(found[1], "/") {
 				url = found[1]
 			}
-			r.dial().get(url).answer().is(200)
+			r.dial().Get(url).Answer().Is(200)
 		}
 		if asset, ok := strings.CutPrefix(name, "assets/"); ok {
-			a := r.dial().get("/assets/"+asset, browser).answer().is(200)
-			if kind := a.Header.Get("Content-Type"); a.body != string(text) || !types[path.Ext(asset)+" "+kind] {
-				t.Errorf("%s is %.30q (%s)", asset, a.body, kind)
+			a := r.dial().Get("/assets/"+asset, browser).Answer().Is(200)
+			if kind := a.Header.Get("Content-Type"); a.Text != string(text) || !types[path.Ext(asset)+" "+kind] {
+				t.Errorf("%s is %.30q (%s)", asset, a.Text, kind)
 			}
 			isolated(t, a)
-			r.dial().request("HEAD", "/assets/"+asset).answer().is(200)
+			r.dial().Request("HEAD", "/assets/"+asset).Answer().Is(200)
 		}
 		return nil
 	})
@@ -115,7 +115,7 @@ func TestAssets(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"", "x", ".", "..", "../index.html", "../manual.txt", "../web.go", "page.js/x", "%70age.js", "PAGE.JS"} {
-		r.dial().get("/assets/"+name).answer().failed(404, "not_found")
+		r.dial().Get("/assets/"+name).Answer().Failed(404, "not_found")
 	}
 }
 
@@ -152,15 +152,15 @@ func TestManual(t *testing.T) {
 		{long, "", "http://" + r.addr},
 	} {
 		c := r.dial()
-		c.say(fmt.Sprintf("GET / HTTP/1.1\r\nHost: %s\r\nX-Forwarded-Proto: %s\r\n\r\n", test.host, test.proto))
-		a := c.answer()
+		c.Say(fmt.Sprintf("GET / HTTP/1.1\r\nHost: %s\r\nX-Forwarded-Proto: %s\r\n\r\n", test.host, test.proto))
+		a := c.Answer()
 		if a.StatusCode == http.StatusBadRequest {
-			a.failed(400, "bad_request") // it is no host at all
+			a.Failed(400, "bad_request") // it is no host at all
 			continue
 		}
-		a.is(200)
+		a.Is(200)
 		examples := 0
-		for line := range strings.Lines(a.body) {
+		for line := range strings.Lines(a.Text) {
 			if strings.HasPrefix(line, "    ") && strings.Contains(line, "curl") {
 				examples++
 				if !strings.Contains(line, " "+test.want+"/") && !strings.Contains(line, "'"+test.want+"/") {
@@ -172,7 +172,7 @@ func TestManual(t *testing.T) {
 			}
 		}
 		if examples < 10 {
-			t.Errorf("Host %q: there are %d examples:\n%s", test.host, examples, a.body)
+			t.Errorf("Host %q: there are %d examples:\n%s", test.host, examples, a.Text)
 		}
 	}
 }

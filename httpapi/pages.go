@@ -28,7 +28,7 @@ func showAuditPage(w http.ResponseWriter, _ *request) { writePage(w, web.AuditPa
 func showAsset(w http.ResponseWriter, r *request) {
 	contentType, content, ok := web.Asset(r.parameter)
 	if !ok {
-		r.Refuse(w, &reply.Error{Status: http.StatusNotFound, Code: reply.CodeNotFound, Text: "there is no such part of a page"})
+		r.Refuse(w, &reply.Error{Status: http.StatusNotFound, Code: reply.CodeNotFound, Text: "the pages have no such file"})
 		return
 	}
 	writeStatic(w, contentType, content)

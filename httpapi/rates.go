@@ -8,11 +8,11 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// clientsKnown bounds the memory for clients' rates. Those who have not come for longest are forgotten
-// first, and would have their full rate again by then, unless there are very many at once.
+// clientsKnown bounds the memory for the rates of clients. The client whose last request is the oldest is forgotten first.
+// Unless very many clients are active at once, it would have its full rate again by then.
 const clientsKnown = 1 << 16
 
-// rates counts each client's requests.
+// rates limit how many requests each client may send in a minute.
 type rates struct {
 	perMinute int
 
@@ -32,8 +32,9 @@ func newRates(perMinute int) *rates {
 	return &rates{perMinute: perMinute, clients: clients}
 }
 
-// wait returns how long the client has to wait before its next request is allowed, 0 if this one is.
-func (r *rates) wait(client string, now time.Time) time.Duration {
+// count counts a request of the client if it is allowed, and returns 0. Otherwise it returns the delay after which the
+// client's next request is allowed.
+func (r *rates) count(client string, now time.Time) (delay time.Duration) {
 	if r == nil {
 		return 0
 	}
@@ -45,15 +46,14 @@ func (r *rates) wait(client string, now time.Time) time.Duration {
 		r.clients.Add(client, limiter)
 	}
 	reservation := limiter.ReserveN(now, 1)
-	delay := reservation.DelayFrom(now)
-	if delay > 0 {
+	if delay = reservation.DelayFrom(now); delay > 0 {
 		reservation.CancelAt(now)
 	}
 	return delay
 }
 
-// due returns how long the client has to wait before its next request is allowed, and counts nothing.
-func (r *rates) due(client string, now time.Time) time.Duration {
+// delay returns what count would return, and counts nothing.
+func (r *rates) delay(client string, now time.Time) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	limiter, ok := r.clients.Peek(client)

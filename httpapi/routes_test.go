@@ -17,44 +17,44 @@ import (
 
 func TestLook(t *testing.T) {
 	r := start(t)
-	r.dial().request("HEAD", here).answer().failed(404, "not_found")
+	r.dial().Request("HEAD", here).Answer().Failed(404, "not_found")
 	look := func(producers, consumers string) {
 		t.Helper()
-		a := r.dial().request("HEAD", here+"/").answer().is(200)
+		a := r.dial().Request("HEAD", here+"/").Answer().Is(200)
 		if a.Header.Get(reply.HeaderProducers) != producers || a.Header.Get(reply.HeaderConsumers) != consumers {
 			t.Errorf("a look says %q and %q, want %s and %s", a.Header.Get(reply.HeaderProducers), a.Header.Get(reply.HeaderConsumers), producers, consumers)
 		}
 	}
 	for i := range 3 {
-		r.dial().post(here, "hello")
-		r.waiting(i+1, 0)
+		r.dial().Post(here, "hello")
+		r.Waiting(i+1, 0)
 	}
 	look("3", "0")
-	r.dial().get(here).answer().got("hello") // which a look has not taken
+	r.dial().Get(here).Answer().Got("hello") // which a look has not taken
 	look("2", "0")
-	r.dial().request("DELETE", here).answer().is(204)
+	r.dial().Request("DELETE", here).Answer().Is(204)
 	r.halfway(chunked, "GET "+here+" HTTP/1.1\r\nHost: relay\r\n\r\n")
 	look("0", "0") // the running pair is not counted
-	r.dial().get(here)
-	r.waiting(0, 1)
+	r.dial().Get(here)
+	r.Waiting(0, 1)
 	look("0", "1")
 }
 
 func TestDelete(t *testing.T) {
 	r := start(t)
-	r.dial().request("DELETE", here).answer().failed(404, "not_found")
-	p := r.dial().post(here, "hello")
-	r.waiting(1, 0)
-	r.dial().request("DELETE", here).answer().is(204)
-	p.answer().failed(410, "deleted")
+	r.dial().Request("DELETE", here).Answer().Failed(404, "not_found")
+	p := r.dial().Post(here, "hello")
+	r.Waiting(1, 0)
+	r.dial().Request("DELETE", here).Answer().Is(204)
+	p.Answer().Failed(410, "deleted")
 
-	c := r.dial().get(here)
-	r.waiting(0, 1)
-	r.dial().request("DELETE", here+"/").answer().is(204)
-	if a := c.answer().failed(410, "deleted"); a.body != "" {
-		t.Errorf("the consumer is told %q", a.body)
+	c := r.dial().Get(here)
+	r.Waiting(0, 1)
+	r.dial().Request("DELETE", here+"/").Answer().Is(204)
+	if a := c.Answer().Failed(410, "deleted"); a.Text != "" {
+		t.Errorf("the consumer is told %q", a.Text)
 	}
-	r.dial().request("DELETE", here).answer().failed(404, "not_found")
+	r.dial().Request("DELETE", here).Answer().Failed(404, "not_found")
 }
 
 // A channel that was deleted is gone at once; the next request opens a new one, though the old exchange,
@@ -62,16 +62,16 @@ func TestDelete(t *testing.T) {
 func TestDeleteRunning(t *testing.T) {
 	r := start(t)
 	for range 10 {
-		p := r.dial().request("POST", here, length(1<<30))
+		p := r.dial().Request("POST", here, length(1<<30))
 		go io.Copy(p, io.LimitReader(zeros{}, 1<<30))
-		c := r.dial().get(here)
-		body := c.head().Body
+		c := r.dial().Get(here)
+		body := c.Head().Body
 		began := time.Now()
-		r.dial().request("DELETE", here).answer().is(204)
-		next := r.dial().post(here, "next")
-		r.dial().get(here).answer().got("next")
-		next.answer().is(200)
-		p.answer().failed(410, "deleted")
+		r.dial().Request("DELETE", here).Answer().Is(204)
+		next := r.dial().Post(here, "next")
+		r.dial().Get(here).Answer().Got("next")
+		next.Answer().Is(200)
+		p.Answer().Failed(410, "deleted")
 		if took := time.Since(began); took > noise {
 			t.Errorf("it took %v", took)
 		}
@@ -83,19 +83,19 @@ func TestDeleteRunning(t *testing.T) {
 
 func TestDeleteNamespace(t *testing.T) {
 	r := start(t)
-	r.dial().request("DELETE", "/channels/n").answer().failed(404, "not_found")
+	r.dial().Request("DELETE", "/channels/n").Answer().Failed(404, "not_found")
 	var waiters []*client
 	for i := range 10 {
-		waiters = append(waiters, r.dial().get(fmt.Sprint("/channels/n/", i)))
+		waiters = append(waiters, r.dial().Get(fmt.Sprint("/channels/n/", i)))
 	}
-	other := r.dial().get("/channels/other/c")
+	other := r.dial().Get("/channels/other/c")
 	eventually(t, patience, "all wait", func() bool { return len(r.broker.Channels("n"))+len(r.broker.Channels("other")) == 11 })
-	r.dial().request("DELETE", "/channels/n/").answer().is(204)
+	r.dial().Request("DELETE", "/channels/n/").Answer().Is(204)
 	for _, w := range waiters {
-		w.answer().failed(410, "deleted")
+		w.Answer().Failed(410, "deleted")
 	}
-	r.dial().post("/channels/other/c", "hello").answer().is(200)
-	other.answer().got("hello")
+	r.dial().Post("/channels/other/c", "hello").Answer().Is(200)
+	other.Answer().Got("hello")
 }
 
 func TestLists(t *testing.T) {
@@ -103,21 +103,21 @@ func TestLists(t *testing.T) {
 	list := func(path, want string) {
 		t.Helper()
 		for _, slash := range []string{"", "/", "?x=%zz;y"} {
-			a := r.dial().get(path + slash).answer().is(200)
-			if kind := a.Header.Get("Content-Type"); a.body != want+"\n" || kind != "application/json" {
-				t.Errorf("%s%s is %q (%s), want %s", path, slash, a.body, kind, want)
+			a := r.dial().Get(path + slash).Answer().Is(200)
+			if kind := a.Header.Get("Content-Type"); a.Text != want+"\n" || kind != "application/json" {
+				t.Errorf("%s%s is %q (%s), want %s", path, slash, a.Text, kind, want)
 			}
-			if a := r.dial().request("HEAD", path+slash).answer().is(200); a.body != "" {
-				t.Errorf("HEAD %s has the body %q", path, a.body)
+			if a := r.dial().Request("HEAD", path+slash).Answer().Is(200); a.Text != "" {
+				t.Errorf("HEAD %s has the body %q", path, a.Text)
 			}
 		}
 	}
 	list("/state", `{}`)
 	list("/channels/namespaces", `[]`)
-	r.dial().get("/channels/n").answer().failed(404, "not_found")
+	r.dial().Get("/channels/n").Answer().Failed(404, "not_found")
 	channels := []string{"/channels/n/c", "/channels/n/b", "/channels/m/~!$&'()*+,;=:@", "/channels/namespaces/x"}
 	for _, channel := range channels {
-		r.dial().get(channel)
+		r.dial().Get(channel)
 	}
 	eventually(t, patience, "all wait", func() bool { return len(r.broker.Namespaces()) == 3 && len(r.broker.Channels("n")) == 2 })
 	special, _ := json.Marshal("~!$&'()*+,;=:@")
@@ -127,21 +127,21 @@ func TestLists(t *testing.T) {
 	list("/channels/m", fmt.Sprintf(`[%s]`, special))
 
 	// Only the listing of the namespace `namespaces` is shadowed.
-	r.dial().post("/channels/namespaces/x", "hello").answer().is(200)
-	r.dial().get("/channels/namespaces/y")
+	r.dial().Post("/channels/namespaces/x", "hello").Answer().Is(200)
+	r.dial().Get("/channels/namespaces/y")
 	eventually(t, patience, "y waits", func() bool { return len(r.broker.Channels("namespaces")) == 1 })
-	r.dial().request("DELETE", "/channels/namespaces").answer().is(204)
+	r.dial().Request("DELETE", "/channels/namespaces").Answer().Is(204)
 	list("/channels/namespaces", `["m","n"]`)
 }
 
 func TestListsAreCompressedForThoseWhoAsk(t *testing.T) {
 	r := start(t)
 	for _, path := range []string{"/state", "/channels/namespaces"} {
-		a := r.dial().get(path, "Accept-Encoding: gzip").answer().is(200)
+		a := r.dial().Get(path, "Accept-Encoding: gzip").Answer().Is(200)
 		if a.Header.Get("Content-Encoding") != "gzip" {
 			t.Fatalf("%s: the encoding is %q", path, a.Header.Get("Content-Encoding"))
 		}
-		unzipped, err := gzip.NewReader(strings.NewReader(a.body))
+		unzipped, err := gzip.NewReader(strings.NewReader(a.Text))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -177,21 +177,21 @@ func TestNames(t *testing.T) {
 		"/channels/n/a[b]":                                                false,
 		"/channels/n/c#d":                                                 false,
 	} {
-		a := r.dial().get(path + addQuery(path, "wait=0")).answer()
+		a := r.dial().Get(path + addQuery(path, "wait=0")).Answer()
 		if good {
-			a.failed(408, "timed_out")
+			a.Failed(408, "timed_out")
 			continue
 		}
-		a.failed(400, "bad_name")
+		a.Failed(400, "bad_name")
 	}
 	// The text says which character it is, and what is allowed.
-	a := r.dial().get("/channels/n/%63").answer().failed(400, "bad_name")
+	a := r.dial().Get("/channels/n/%63").Answer().Failed(400, "bad_name")
 	for _, want := range []string{"'%'", "A-Z a-z 0-9 and - . _ ~ ! $ & ' ( ) * + , ; = : @"} {
-		if !strings.Contains(a.body, want) {
-			t.Errorf("%q does not say %q", a.body, want)
+		if !strings.Contains(a.Text, want) {
+			t.Errorf("%q does not say %q", a.Text, want)
 		}
 	}
-	r.vanished()
+	r.Vanished()
 }
 
 // addQuery returns what adds a parameter to path.
@@ -206,10 +206,10 @@ func TestNotFound(t *testing.T) {
 	r := start(t)
 	for _, path := range []string{"//", "/x", "/assets", "/channels", "/channels/", "//channels/n/c", "/Channels/n/c", "/healthz/x", "/state/x", "/channel/n/c"} {
 		for _, method := range []string{"GET", "POST", "OPTIONS", "PATCH"} {
-			r.dial().request(method, path).answer().failed(404, "not_found")
+			r.dial().Request(method, path).Answer().Failed(404, "not_found")
 		}
 	}
-	r.vanished()
+	r.Vanished()
 }
 
 func TestMethods(t *testing.T) {
@@ -227,23 +227,41 @@ func TestMethods(t *testing.T) {
 			if slices.Contains(strings.Split(allowed, ", "), method) {
 				continue
 			}
-			a := r.dial().request(method, path).answer().failed(405, "method")
+			a := r.dial().Request(method, path).Answer().Failed(405, "method")
 			if a.Header.Get("Allow") != allowed {
 				t.Errorf("%s %s: allowed are %q, want %q", method, path, a.Header.Get("Allow"), allowed)
 			}
 		}
-		a := r.dial().request("OPTIONS", path).answer().is(204)
+		a := r.dial().Request("OPTIONS", path).Answer().Is(204)
 		if a.Header.Get("Allow") != allowed {
 			t.Errorf("OPTIONS %s: allowed are %q, want %q", path, a.Header.Get("Allow"), allowed)
 		}
 	}
-	r.vanished()
+	r.Vanished()
 }
 
 func TestHealth(t *testing.T) {
 	r := start(t)
-	if a := r.dial().get("/healthz").answer().is(200); a.body != "ok\n" {
-		t.Errorf("the server feels %q", a.body)
+	if a := r.dial().Get("/healthz").Answer().Is(200); a.Text != "ok\n" {
+		t.Errorf("the server feels %q", a.Text)
 	}
-	r.dial().request("HEAD", "/healthz/").answer().is(200)
+	r.dial().Request("HEAD", "/healthz/").Answer().Is(200)
+}
+
+// No error is of a length that a client could take for that of its partial file.
+func TestErrorsOfUnknownLengthForPartialFiles(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	for _, test := range []struct{ path, accept string }{{here, ""}, {here, "application/json"}, {"/channels/n/%20", ""}, {here + "?wait=x", ""}} {
+		if a := r.dial().Get(test.path, "Range: bytes=5-", "Accept: "+test.accept).Answer().Is(400); a.ContentLength != -1 || a.Text == "" {
+			t.Errorf("%v: %d bytes announced of %q", test, a.ContentLength, a.Text)
+		}
+		c := r.dial().Say("GET " + test.path + " HTTP/1.0\r\nRange: bytes=5-\r\n\r\n")
+		if a := c.Answer().Is(400); a.ContentLength != -1 || a.Text == "" {
+			t.Errorf("%v, HTTP/1.0: %d bytes announced of %q", test, a.ContentLength, a.Text)
+		}
+	}
+	if a := r.dial().Get("/channels/n/%20").Answer(); a.ContentLength <= 0 {
+		t.Error("an error for others is of unknown length, too")
+	}
 }

@@ -44,11 +44,11 @@ type Config struct {
 	RatePerClient  int           // requests a minute
 	ClientIPHeader string        // where a trusted proxy puts the client's address; "" trusts none
 	MaxHeader      int           // bytes; must be set
-	HeaderTimeout  time.Duration // for the head of a request. Nothing bounds one that waits: that is what it is for
+	HeaderTimeout  time.Duration // for the head of a request, and the body of a GET; not for the wait that follows
 
-	RequireHTTPS bool // refuse what a proxy in front says to have got by plain http
+	RequireHTTPS bool // refuse requests that reached a proxy in front by plain http
 
-	CORSOrigins []string // origins whose pages may use the API; of "*", any, they may produce and consume
+	CORSOrigins []string // origins whose pages may use the API; "*" lets pages of any origin produce and consume
 	Logger      *slog.Logger
 }
 
@@ -75,7 +75,7 @@ type Server struct {
 // numbers each time.
 func init() { uuid.EnableRandPool() }
 
-// New returns a server that has yet to Serve.
+// New returns a server. Serve runs it.
 func New(config Config) (*Server, error) {
 	s := &Server{config: config, clients: &clients{header: config.ClientIPHeader, logger: config.Logger}}
 	s.broker, s.audit = newBroker(&config)
@@ -152,7 +152,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	}
 }
 
-// answer answers r: with the handler of its route, unless something forbids that.
+// answer answers r with the handler of its route, or refuses it.
 func (s *Server) answer(w http.ResponseWriter, r *request) {
 	entry, e := s.router.find(r)
 	if s.cors.allow(w, r, entry) && preflight(w, r) {

@@ -30,38 +30,38 @@ func TestShutdownDrains(t *testing.T) {
 	t.Parallel()
 	r := start(t)
 	p, body := r.halfway(chunked, "GET "+here+" HTTP/1.1\r\nHost: relay\r\n\r\n")
-	behind, waiter := r.dial().post(here, "behind"), r.dial().get("/channels/n/other")
+	behind, waiter := r.dial().Post(here, "behind"), r.dial().Get("/channels/n/other")
 	large := uploads[0].send(r.dial(), "/channels/n/large")
 	eventually(t, patience, "all wait", func() bool { return len(r.broker.Channels("n")) == 3 })
-	r.waiting(1, 0)
+	r.Waiting(1, 0)
 	began := time.Now()
 	wait := r.shutDown(patience)
 
-	if a := waiter.answer().failed(503, "shut_down"); a.body != "" || a.Header.Get("Retry-After") != "1" {
-		t.Errorf("the consumer is told %q, Retry-After %q", a.body, a.Header.Get("Retry-After"))
+	if a := waiter.Answer().Failed(503, "shut_down"); a.Text != "" || a.Header.Get("Retry-After") != "1" {
+		t.Errorf("the consumer is told %q, Retry-After %q", a.Text, a.Header.Get("Retry-After"))
 	}
 	for _, c := range []*client{behind, large} {
-		if a := c.answer().failed(503, "shut_down"); a.Header.Get("Retry-After") != "1" {
+		if a := c.Answer().Failed(503, "shut_down"); a.Header.Get("Retry-After") != "1" {
 			t.Errorf("the producer is told to retry after %q", a.Header.Get("Retry-After"))
 		}
 	}
 	// The listener stays open.
-	r.dial().get("/healthz").answer().failed(503, "shut_down")
-	r.dial().get(here).answer().failed(503, "shut_down")
-	r.dial().post(here, "late").answer().failed(503, "shut_down")
-	uploads[3].send(r.dial(), here).answer().failed(503, "shut_down")
+	r.dial().Get("/healthz").Answer().Failed(503, "shut_down")
+	r.dial().Get(here).Answer().Failed(503, "shut_down")
+	r.dial().Post(here, "late").Answer().Failed(503, "shut_down")
+	uploads[3].send(r.dial(), here).Answer().Failed(503, "shut_down")
 	if took := time.Since(began); took > noise {
 		t.Errorf("it took %v to send all away", took)
 	}
 
-	p.say(chunk("world") + chunk(""))
+	p.Say(chunk("world") + chunk(""))
 	reads(t, body, "world")
-	p.answer().is(200)
+	p.Answer().Is(200)
 	if rest, err := io.ReadAll(body); len(rest) > 0 || err != nil {
 		t.Errorf("the rest is %q, %v", rest, err)
 	}
 	wait()
-	r.ended("delivered")
+	r.Ended("delivered")
 }
 
 func TestShutdownCutsWhatDoesNotEnd(t *testing.T) {
@@ -70,15 +70,15 @@ func TestShutdownCutsWhatDoesNotEnd(t *testing.T) {
 	r := start(t)
 	p, body := r.halfway(chunked, "GET "+here+" HTTP/1.1\r\nHost: relay\r\n\r\n")
 	// One more, whose consumer does not read.
-	stuck := r.dial().request("POST", "/channels/n/stuck", length(1<<30))
+	stuck := r.dial().Request("POST", "/channels/n/stuck", length(1<<30))
 	go io.Copy(stuck, io.LimitReader(zeros{}, 1<<30))
-	unread := r.dial().get("/channels/n/stuck").head().Body
+	unread := r.dial().Get("/channels/n/stuck").Head().Body
 	wait := r.shutDown(drain)
 	if rest, err := io.ReadAll(body); err == nil {
 		t.Errorf("%q looks whole", rest)
 	}
-	p.answer().failed(503, "shut_down")
-	stuck.answer().failed(503, "shut_down")
+	p.Answer().Failed(503, "shut_down")
+	stuck.Answer().Failed(503, "shut_down")
 	if n, err := io.Copy(io.Discard, unread); err == nil {
 		t.Errorf("%d bytes look whole", n)
 	}
@@ -87,8 +87,8 @@ func TestShutdownCutsWhatDoesNotEnd(t *testing.T) {
 	if took := wait(); took < drain || took > drain+noise {
 		t.Errorf("it took %v", took)
 	}
-	r.ended("shut_down")
-	r.ended("shut_down")
+	r.Ended("shut_down")
+	r.Ended("shut_down")
 }
 
 // Neither an idle connection, nor one that has said nothing, nor a request whose end never comes, is
@@ -96,10 +96,10 @@ func TestShutdownCutsWhatDoesNotEnd(t *testing.T) {
 func TestShutdownDoesNotWaitForTheIdle(t *testing.T) {
 	t.Parallel()
 	r := start(t)
-	r.dial().get(here+"?wait=0").answer().failed(408, "timed_out")
+	r.dial().Get(here+"?wait=0").Answer().Failed(408, "timed_out")
 	r.dial()
-	r.dial().say("GET " + here)
-	r.dial().get(here, length(5))
+	r.dial().Say("GET " + here)
+	r.dial().Get(here, length(5))
 	wait := r.shutDown(time.Hour)
 	if took := wait(); took > noise {
 		t.Errorf("it took %v", took)

@@ -8,24 +8,25 @@ import (
 	"time"
 
 	"httpipe/pipe"
+	"httpipe/store"
 )
 
-// A view is what an event shows: a snapshot in the words of the audit log, with what two of them tell together.
+// A view is the content of an event: a snapshot in the terms of the audit log, with the rates since the last one.
 type view struct {
 	At        string        `json:"at"`
-	Producers int           `json:"producers"` // that wait, shown or not
+	Producers int           `json:"producers"` // waiting ones, shown or not
 	Consumers int           `json:"consumers"`
 	Exchanges int           `json:"exchanges"`
-	Waiting   []waitingRow  `json:"waiting"` // who came first first
-	Running   []exchangeRow `json:"running"` // what began first first
+	Waiting   []waitingRow  `json:"waiting"` // oldest first
+	Running   []exchangeRow `json:"running"` // oldest first
 
-	WaitingOmitted int `json:"waiting_omitted"` // of those that wait; a view shows liveRows of them at the most
-	RunningOmitted int `json:"running_omitted"` // the same of exchanges
+	WaitingOmitted int `json:"waiting_omitted"` // waiting requests beyond liveRows
+	RunningOmitted int `json:"running_omitted"` // running exchanges beyond liveRows
 
 	at time.Time
 }
 
-// A waitingRow is a request that waits.
+// A waitingRow is a waiting request.
 type waitingRow struct {
 	Namespace string `json:"namespace"`
 	Channel   string `json:"channel"`
@@ -36,14 +37,14 @@ type waitingRow struct {
 	Subject   string `json:"subject,omitempty"`
 }
 
-// An exchangeRow is an exchange that runs.
+// An exchangeRow is a running exchange.
 type exchangeRow struct {
 	ID             string `json:"id"`
 	Namespace      string `json:"namespace"`
 	Channel        string `json:"channel"`
 	MatchedAt      string `json:"matched_at"`
-	Bytes          int64  `json:"bytes"`            // that were written to the consumer
-	BytesPerSecond int64  `json:"bytes_per_second"` // of late
+	Bytes          int64  `json:"bytes"`            // written to the consumer
+	BytesPerSecond int64  `json:"bytes_per_second"` // since the last view
 	Length         known  `json:"length,omitzero"`  // in bytes
 	Progress       known  `json:"progress,omitzero"`
 	RemainingMs    known  `json:"remaining_ms,omitzero"`
@@ -56,15 +57,15 @@ type exchangeRow struct {
 	ConsumerSubject string `json:"consumer_subject,omitempty"`
 }
 
-// known is a number that is not always known: then it is negative, and left out.
+// known is a number that may be unknown. It is negative then, and left out.
 type known float64
 
-// IsZero reports whether k is to be left out.
+// IsZero reports whether k is left out.
 func (k known) IsZero() bool { return k < 0 }
 
 const unknown known = -1
 
-// newView returns what is to be seen in s. Rates are since last, which is nil for the first view.
+// newView returns the view of a snapshot. Its rates are since last, which is nil for the first view.
 func newView(s pipe.Snapshot, last *view) *view {
 	v := &view{
 		At:        pipe.Timestamp(s.At),
@@ -85,7 +86,7 @@ func newView(s pipe.Snapshot, last *view) *view {
 			Role:      string(r.Role),
 			ArrivedAt: pipe.Timestamp(r.ArrivedAt),
 			Addr:      r.Client.Addr,
-			Agent:     short(r.Client.Agent),
+			Agent:     store.CleanText(r.Client.Agent),
 			Subject:   r.Client.Subject,
 		})
 	}
@@ -102,7 +103,7 @@ func newView(s pipe.Snapshot, last *view) *view {
 	return v
 }
 
-// bytes is what each exchange had written by the time of v, which may be nil.
+// bytes returns how many bytes each exchange had written at the time of v, which may be nil.
 func (v *view) bytes() map[string]int64 {
 	if v == nil {
 		return nil
@@ -124,18 +125,18 @@ func newExchangeRow(x *pipe.Exchange) exchangeRow {
 		Length:        known(x.Producer.Length),
 		ProducerAddr:  x.Producer.Client.Addr,
 		ConsumerAddr:  x.Consumer.Client.Addr,
-		ProducerAgent: short(x.Producer.Client.Agent),
-		ConsumerAgent: short(x.Consumer.Client.Agent),
+		ProducerAgent: store.CleanText(x.Producer.Client.Agent),
+		ConsumerAgent: store.CleanText(x.Consumer.Client.Agent),
 
 		ProducerSubject: x.Producer.Client.Subject,
 		ConsumerSubject: x.Consumer.Client.Subject,
 	}
 }
 
-// rate says how fast the exchange is, which has written so many bytes in that time, and what follows from that
-// if its length is known. What has just begun is not extrapolated from its first moment.
+// rate sets the speed of an exchange that has written that many bytes in that time, and what follows from it if the length
+// is known. It does not extrapolate from less than a second.
 func (row *exchangeRow) rate(bytes int64, in time.Duration) {
-	perSecond := float64(bytes) / max(in, lookEvery).Seconds()
+	perSecond := float64(bytes) / max(in, snapshotEvery).Seconds()
 	row.BytesPerSecond = int64(perSecond)
 	row.Progress, row.RemainingMs = unknown, unknown
 	if row.Length <= 0 {
@@ -148,7 +149,7 @@ func (row *exchangeRow) rate(bytes int64, in time.Duration) {
 	}
 }
 
-// same reports whether v shows what last did.
+// same reports whether v shows the same as last.
 func (v *view) same(last *view) bool {
 	return v.Producers == last.Producers && v.Consumers == last.Consumers && v.Exchanges == last.Exchanges &&
 		slices.Equal(v.Waiting, last.Waiting) && slices.Equal(v.Running, last.Running)
@@ -162,6 +163,3 @@ func (v *view) event() []byte {
 	}
 	return fmt.Appendf(nil, "data: %s\n\n", data)
 }
-
-// short is what is shown of a text that a client chose: as much as the audit log keeps.
-func short(text string) string { return text[:min(len(text), 256)] }

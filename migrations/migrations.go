@@ -1,9 +1,9 @@
-// Package migrations holds the schema of the audit log as a sequence of SQL files. Each file, NNNN_what.sql, is the step
-// from one version to the next; they are numbered from 0001 without gaps. The version of a database is the number of steps
-// that it has had.
+// Package migrations holds the schema of the audit log as a sequence of SQL files. Each file, NNNN_what.sql, is a
+// step from one version to the next; they are numbered from 0001 without gaps. The version of a database is the
+// number of its steps.
 //
-// A step that has been released is never edited: a change is a new file. The views are the exception, since they hold no
-// data: they stand in views.sql alone and are created anew after the last step.
+// A released step is never edited: a change is a new file. The views are the exception, since they hold no data:
+// they are defined in views.sql alone, and created again after the last step.
 //
 // Package store runs each step in a transaction of its own, so no file contains BEGIN or COMMIT.
 package migrations

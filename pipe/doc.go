@@ -21,7 +21,7 @@
 //	                 ended, unmatched                               ended, with its exchange
 //
 // A request that the broker does not admit ends in Arrive: as TimedOut if it does not want to wait and
-// would have to, as Refused if it exceeds a limit, as ShutDown while the broker stops.
+// would have to, as Refused if it exceeds a limit (limits.go), as ShutDown while the broker stops.
 //
 // An exchange begins when no other runs on the channel, the first producer in the queue is ready (its first
 // byte, or the end of an empty body, has been read), a consumer waits, and neither client has hung up.

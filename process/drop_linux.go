@@ -16,12 +16,12 @@ import (
 )
 
 // Drop makes a process that was started as root run as an ordinary user, for good. Call it before the process opens
-// or listens on anything. It first makes that user the owner of the files that exist and of their directory, which is
-// one for all of them. With the zero Account it does nothing.
+// or listens on anything. It first makes that user the owner of those of the files that exist, and of the directory that
+// contains them all. With the zero Account it does nothing.
 //
-// On success as root it does not return: it executes the program again, which then runs as that user. Only so do all
-// threads have no_new_privs, which is a thread's own attribute, and nothing of root's memory or descriptors remains.
-// In a process that already runs as that user it checks that the process cannot regain root's rights.
+// On success as root it does not return: it executes the program again, which then runs as that user. Without that,
+// threads that already run would not get no_new_privs, and root's memory and descriptors would remain. In a process that
+// already runs as that user it checks that the process cannot regain root's rights.
 func Drop(to Account, files ...string) error {
 	if to.Given == "" {
 		return nil

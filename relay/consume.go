@@ -56,16 +56,16 @@ func (l *Relay) consume(w *response, r *Request) {
 		r.Fail(w, reply.ForOutcome(outcome, pipe.Consumer))
 	default:
 		if r.ProtoAtLeast(1, 1) && !sink.inChunk {
-			endInOrder() // the last chunk is missing, which every client sees, and what was sent may still arrive
+			endInOrder() // every client sees that the last chunk is missing, and sent data may still arrive
 		}
 		Abort()
 	}
 }
 
-// endByReset makes the connection end with a reset until endInOrder is called, if its mere end could be taken
-// for the end of the body: in HTTP/1.0 without a length, and in the middle of a chunk, where GNU wget reports
-// success. This comes first, because others may close it at any time: net/http does so when a write fails, the
-// kernel when the process is killed.
+// endByReset makes the connection end with a reset until endInOrder is called, if a client could take the end of the
+// connection for the end of the body: in HTTP/1.0 without a length, and in the middle of a chunk, where GNU wget reports
+// success. It is called before the first byte, because the connection may be closed at any time: by net/http when a write
+// fails, by the kernel when the process is killed.
 func endByReset(r *Request, x *pipe.Exchange) (endInOrder func()) {
 	c := r.Conn
 	if x.Producer.Length >= 0 {

@@ -43,9 +43,9 @@ func (l *Relay) produce(w *response, r *Request) {
 	}
 	e = reply.ForRequest(request, outcome)
 	if outcome == pipe.ProducerLeft {
-		e.Text = source.complaint(e.Text)
+		e.Text = source.explain(e.Text)
 		if exchange == nil {
-			e.Code = reply.CodeBadRequest // no consumer was involved, so to the client it is just that
+			e.Code = reply.CodeBadRequest // no consumer was involved
 		}
 	}
 	if request.BodyRead() {

@@ -28,7 +28,7 @@ type sink struct {
 	exchange *pipe.Exchange
 	stall    stallClock
 	begun    bool
-	inChunk  bool // a write has begun, and it is not known that all of it has left
+	inChunk  bool // a write has begun, and has not been flushed
 }
 
 func (s *sink) Write(p []byte) (int, error) {
@@ -53,7 +53,7 @@ func (s *sink) Flush() error {
 	return err
 }
 
-// begin sets the response's headers.
+// begin writes the head of the response.
 func (s *sink) begin() {
 	producer := s.exchange.Producer
 	head := producer.Head

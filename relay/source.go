@@ -16,7 +16,7 @@ import (
 	"httpipe/reply"
 )
 
-// newHead reads the headers of a request, or of a part of one.
+// newHead returns the head of a message from the headers of a request, or of a part of a form.
 func newHead(h textproto.MIMEHeader) pipe.Head {
 	head := pipe.Head{
 		ContentType:        h.Get("Content-Type"),
@@ -31,25 +31,25 @@ func newHead(h textproto.MIMEHeader) pipe.Head {
 	return head
 }
 
-// A source is a producer's body as the relay reads it: within the limit, the first part of a multipart
-// upload, and with errors that tell a malformed body from a client that left. Owned by the goroutine
-// that reads it; head is complete, and constant, once the first Read has returned.
+// A source is a producer's body as package pipe reads it. It keeps to the limit, takes the first part of a multipart
+// upload, and returns different errors for a malformed body and a client that hangs up. It is owned by the goroutine that
+// reads it. head is complete, and does not change any more, when the first Read has returned.
 type source struct {
 	head   pipe.Head
 	length int64 // announced; -1: unknown
 
-	body  io.Reader // the request's
+	body  io.Reader // of the request
 	limit int64     // bytes of body allowed; 0: any
 	read  int64     // bytes of body so far
-	err   error     // what ended body; io.EOF after all of it
+	err   error     // that ended body; io.EOF after all of it
 
 	parts   *multipart.Reader // of a multipart upload, else nil
-	part    *multipart.Part   // the first; nil until it has begun
+	part    *multipart.Part   // the first one; nil until it begins
 	maxHead int64             // bytes of the body in which the first part has to begin
 }
 
-// newSource returns the source of r's body, or why it can have none. The header of a part may have maxHead bytes,
-// as the head of a request: it becomes the head of a response, which is then no larger than proxies expect.
+// newSource returns the source of r's body, or the error that r is answered with. The head of a part may have maxHead
+// bytes, like the head of a request: it becomes the head of a response, and proxies limit the size of that.
 func newSource(r *http.Request, limit int64, maxHead int) (*source, *reply.Error) {
 	s := &source{body: r.Body, limit: limit, maxHead: int64(maxHead)}
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
@@ -83,14 +83,14 @@ func (s *source) readBody(p []byte) (int, error) {
 	if over := s.read - s.limit; s.limit > 0 && over > 0 {
 		n, err = n-int(over), pipe.TooLarge
 		s.read = s.limit
-	} else if err != nil && err != io.EOF && !gone(err) {
+	} else if err != nil && err != io.EOF && !fromConnection(err) {
 		err = fmt.Errorf("%w: %w", pipe.ProducerLeft, err)
 	}
 	s.err = err
 	return n, err
 }
 
-// bodyReader is a source's readBody as an io.Reader, with a limit for what comes before the first part's content.
+// A bodyReader is a source's readBody as an io.Reader, with a limit for the bytes before the content of the first part.
 type bodyReader struct{ s *source }
 
 func (b bodyReader) Read(p []byte) (int, error) {
@@ -104,8 +104,8 @@ func (b bodyReader) Read(p []byte) (int, error) {
 	return b.s.readBody(p[:min(int64(len(p)), left)])
 }
 
-// readPart reads the first part. What follows it is read too, and dropped, so that the producer has its
-// answer only when its body is at its end.
+// readPart reads the first part. It also reads and drops what follows, so that the producer is answered only at the end of
+// its body.
 func (s *source) readPart(p []byte) (int, error) {
 	if s.part == nil {
 		part, err := s.parts.NextRawPart() // raw: the bytes are never changed
@@ -116,7 +116,7 @@ func (s *source) readPart(p []byte) (int, error) {
 	}
 	n, err := s.part.Read(p)
 	if err == nil || n > 0 {
-		return n, nil // an error comes again
+		return n, nil // the next Read returns the error again
 	}
 	if err != io.EOF {
 		return 0, s.partError(err)
@@ -127,7 +127,7 @@ func (s *source) readPart(p []byte) (int, error) {
 	return 0, io.EOF
 }
 
-// partError is why a part cannot be read: because its body cannot, or because that is malformed.
+// partError returns why a part cannot be read: reading the body failed, or the body is malformed.
 func (s *source) partError(err error) error {
 	if s.err != nil && s.err != io.EOF {
 		return s.err
@@ -139,17 +139,17 @@ func (s *source) partError(err error) error {
 	return s.err
 }
 
-// complaint is one line about a body that is no good, or otherwise if nothing particular is known.
-func (s *source) complaint(otherwise string) string {
-	if s.err == nil || s.err == io.EOF || gone(s.err) {
+// explain returns one line for the client about a malformed body, or otherwise if there is nothing to add.
+func (s *source) explain(otherwise string) string {
+	if s.err == nil || s.err == io.EOF || fromConnection(s.err) {
 		return otherwise
 	}
 	line, _, _ := strings.Cut(s.err.Error(), "\n")
 	return "the body is malformed: " + strings.TrimPrefix(line, string(pipe.ProducerLeft)+": ")
 }
 
-// gone reports whether a body's error comes from its connection, not from what was sent on it.
-func gone(err error) bool {
+// fromConnection reports whether an error of a body comes from the connection, not from what was sent on it.
+func fromConnection(err error) bool {
 	var network net.Error
 	return errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, os.ErrDeadlineExceeded) ||
 		errors.Is(err, net.ErrClosed) || errors.Is(err, http.ErrBodyReadAfterClose) || errors.As(err, &network)

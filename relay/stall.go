@@ -7,34 +7,34 @@ import (
 	"httpipe/pipe"
 )
 
-// stallLooks is how often within the time-out a stallClock looks at the connection.
-const stallLooks = 8
+// checksPerTimeout is how often a stallClock checks the connection within the timeout.
+const checksPerTimeout = 8
 
-// A stallClock ends an exchange whose consumer has stopped reading: while bytes are ready for it, its
-// kernel acknowledges none for a whole time-out. A write deadline cannot tell: a blocked writer is woken
-// only when a good part of a buffer of megabytes is free, and meanwhile a slow consumer is alive.
+// A stallClock ends an exchange whose consumer has stopped reading: while there are bytes to send, the consumer's kernel
+// acknowledges none for the whole timeout. A write deadline cannot do this: a blocked writer is woken only when a large
+// part of a buffer of megabytes is free, and a slow consumer is alive meanwhile.
 type stallClock struct {
-	writing atomic.Bool // the relay is in Write or Flush, so bytes are ready
-	stopped atomic.Bool // the next look does nothing and is the last
+	writing atomic.Bool // the relay is in Write or Flush, so there are bytes to send
+	stopped atomic.Bool // the next check does nothing and is the last
 
 	// Set by start.
 	exchange *pipe.Exchange
 	conn     *Conn // nil if unknown
 	timeout  time.Duration
-	timer    *time.Timer // of the first look; nil: there is no limit
+	timer    *time.Timer // of the first check; nil: no limit
 
-	// Owned by look, of which one runs at a time.
-	progress int64     // what had been acknowledged at the last look
-	since    time.Time // when that was last seen to be more than before, or nothing was being written
+	// Owned by check. One check runs at a time.
+	progress int64 // bytes that had been acknowledged at the last check
+	idle     int   // checks in a row without progress. Not the time, which also passes while this process is stopped
 }
 
-// start lets the clock run until stop. A timeout of 0 is none.
+// start starts the clock, which runs until stop. A timeout of 0 means no limit.
 func (s *stallClock) start(x *pipe.Exchange, c *Conn, timeout time.Duration) {
 	if timeout <= 0 {
 		return
 	}
-	s.exchange, s.conn, s.timeout, s.since = x, c, timeout, time.Now()
-	s.timer = time.AfterFunc(timeout/stallLooks, s.look)
+	s.exchange, s.conn, s.timeout = x, c, timeout
+	s.timer = time.AfterFunc(timeout/checksPerTimeout, s.check)
 }
 
 func (s *stallClock) stop() {
@@ -44,23 +44,24 @@ func (s *stallClock) stop() {
 	}
 }
 
-func (s *stallClock) look() {
+func (s *stallClock) check() {
 	if s.stopped.Load() {
 		return
 	}
 	progress := s.acknowledged()
+	s.idle++
 	if !s.writing.Load() || progress != s.progress {
-		s.progress, s.since = progress, time.Now()
+		s.progress, s.idle = progress, 0
 	}
-	if time.Since(s.since) >= s.timeout {
+	if s.idle >= checksPerTimeout {
 		s.exchange.Cut(pipe.Stalled)
 		return
 	}
-	time.AfterFunc(s.timeout/stallLooks, s.look)
+	time.AfterFunc(s.timeout/checksPerTimeout, s.check)
 }
 
-// acknowledged is how many bytes the consumer's kernel has taken; where the system does not tell, how
-// many ours has.
+// acknowledged returns how many bytes the consumer's kernel has acknowledged, or, where this system does not know, how
+// many our kernel has accepted.
 func (s *stallClock) acknowledged() int64 {
 	if s.conn != nil {
 		if n, ok := s.conn.acknowledged(); ok {

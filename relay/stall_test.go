@@ -7,12 +7,12 @@ import (
 	"httpipe/pipe"
 )
 
-// A look that is running while the clock is stopped does not start it again.
+// A check that is running while the clock is stopped does not start it again.
 func TestStoppedStallClock(t *testing.T) {
 	var clock stallClock
 	clock.start(&pipe.Exchange{}, nil, time.Hour)
 	clock.stop()
-	clock.look()
+	clock.check()
 	if clock.timer.Stop() {
 		t.Error("it runs again")
 	}

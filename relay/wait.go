@@ -11,8 +11,8 @@ import (
 	"httpipe/reply"
 )
 
-// wait returns how long the request waits for its exchange: what the client asks for, or the server's
-// own limit, whichever is smaller.
+// wait returns how long the request may wait for its exchange: the shorter of what the client asks for and the server's
+// own limit.
 func (l *Relay) wait(r *Request) (time.Duration, *reply.Error) {
 	wait, err := queryWait(r.URL.RawQuery)
 	if err != nil {
@@ -32,7 +32,7 @@ func queryWait(rawQuery string) (time.Duration, error) {
 	if rawQuery == "" {
 		return pipe.Forever, nil
 	}
-	query, err := url.ParseQuery(rawQuery) // and not URL.Query, which drops in silence what it cannot read
+	query, err := url.ParseQuery(rawQuery) // URL.Query would silently drop what it cannot parse
 	if err != nil {
 		return 0, fmt.Errorf("the query cannot be parsed, so neither can a wait in it: %w", err)
 	}

@@ -120,8 +120,9 @@ func (c *Conn) nothing(events int16) bool {
 	return p.none
 }
 
-// A probe is what nothing needs, kept with the connection so that a match does not allocate it. No two calls run at the same
-// time: while a request waits, the broker asks, with its lock held; then the goroutine that reads the body, or writes it.
+// A probe holds the variables of Conn.nothing, kept with the connection so that a match does not allocate them. No two
+// calls run at the same time: while a request waits, the broker calls, with its lock held; later the goroutine that
+// reads or writes the body.
 type probe struct {
 	fds  [1]unix.PollFd
 	poll func(fd uintptr)

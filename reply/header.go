@@ -17,8 +17,8 @@ const (
 	HeaderConsumers = "Httpipe-Consumers"
 )
 
-// weights yields each media type, coding or the like that the fields of an Accept header or its kin name, with its
-// weight (RFC 9110 12.4.2), in the client's order.
+// weights yields each media type or coding that the fields of a header such as Accept or Accept-Encoding name, with
+// its weight (RFC 9110 12.4.2), in the client's order.
 func weights(fields []string) iter.Seq2[string, float64] {
 	return func(yield func(string, float64) bool) {
 		for _, field := range fields {
@@ -39,8 +39,8 @@ func weights(fields []string) iter.Seq2[string, float64] {
 	}
 }
 
-// Quality returns the highest weight that the fields of an Accept header or its kin give to one of the names: 0 if
-// they name none, or refuse each. A wildcard does not count, because every curl sends one.
+// Quality returns the highest weight that the fields of a header such as Accept give to one of the names: 0 if they
+// name none, or refuse each. A wildcard does not count, because every curl sends one.
 func Quality(fields []string, names ...string) (highest float64) {
 	for name, weight := range weights(fields) {
 		if slices.Contains(names, name) {
@@ -51,7 +51,7 @@ func Quality(fields []string, names ...string) (highest float64) {
 }
 
 // Negotiate returns the first of the offered media types that the fields of an Accept header name, in the client's
-// order, or otherwise if they name none.
+// order, or the media type otherwise if they name none.
 func Negotiate(accept []string, otherwise string, offered ...string) string {
 	for name, weight := range weights(accept) {
 		if weight > 0 && slices.Contains(offered, name) {

@@ -6,16 +6,16 @@ import (
 	"httpipe/pipe"
 )
 
-// errorOf says what a client is told of an outcome. An outcome that is missing is told to no client, because the
-// client has hung up, or is a success. Without a code, the code is the outcome's word.
+// errorOf says what a client is told of an outcome. An outcome without an entry is a success, or one after which no
+// client is left to be told. An entry without a code has the outcome's word as its code.
 var errorOf = map[pipe.Outcome]Error{
-	pipe.ConsumerLeft: {Status: http.StatusBadGateway, Text: "the consumer hung up before the last byte; send it again to try another"},
+	pipe.ConsumerLeft: {Status: http.StatusBadGateway, Text: "the consumer hung up before the last byte; send the body again to try another consumer"},
 	pipe.ProducerLeft: {Status: http.StatusBadRequest, Text: "the body is malformed or ended early"},
-	pipe.Stalled:      {Status: http.StatusGatewayTimeout, Text: "the consumer stopped reading before the last byte; send it again to try another"},
-	pipe.Silent:       {Status: http.StatusRequestTimeout, Text: "nothing was sent for too long while a consumer was there"},
-	pipe.TooLarge:     {Status: http.StatusRequestEntityTooLarge, Text: "the body is larger than this server takes"},
+	pipe.Stalled:      {Status: http.StatusGatewayTimeout, Text: "the consumer stopped reading before the last byte; send the body again to try another consumer"},
+	pipe.Silent:       {Status: http.StatusRequestTimeout, Text: "the producer sent nothing for too long while a consumer was there"},
+	pipe.TooLarge:     {Status: http.StatusRequestEntityTooLarge, Text: "the body is larger than this server accepts"},
 	pipe.Deleted:      {Status: http.StatusGone, Text: "the channel was deleted"},
-	pipe.TimedOut:     {Status: http.StatusRequestTimeout, Text: "nobody came in the time to wait"},
+	pipe.TimedOut:     {Status: http.StatusRequestTimeout, Text: "no partner came before the wait was over"},
 	pipe.ShutDown:     {Status: http.StatusServiceUnavailable, Text: "the server is stopping", RetryAfter: 1},
 	pipe.Refused:      {Status: http.StatusServiceUnavailable, Text: "a limit of this server is reached", RetryAfter: 5},
 	pipe.Unrecorded: {Status: http.StatusServiceUnavailable, Code: CodeAuditUnavailable, RetryAfter: 1,

@@ -13,8 +13,8 @@ type Response struct {
 	Header []Field // without Content-Length, which follows from Body
 	Body   string
 
-	// NoLength leaves Content-Length out, for a client that resumes a download: curl -C - takes any response, even an
-	// error, that is as long as the part that it has for proof that it has the whole file.
+	// NoLength leaves Content-Length out, for a client that resumes a download: if a response, even an error, is as long
+	// as the part of the file that curl -C - has, curl concludes that it has the whole file.
 	NoLength bool
 }
 

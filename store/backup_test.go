@@ -12,7 +12,7 @@ import (
 	"httpipe/store"
 )
 
-// backup makes a copy of the log, which must work, and returns its path.
+// backup makes a copy of the log and returns its path.
 func backup(t *testing.T, path string) string {
 	t.Helper()
 	target := filepath.Join(t.TempDir(), "copy.db")
@@ -21,22 +21,22 @@ func backup(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	if report.Path != target || len(report.Problems) > 0 {
-		t.Errorf("the report is %+v", report)
+		t.Errorf("report %+v", report)
 	}
 	wantAlone(t, target)
 	return target
 }
 
-// wantAlone checks that there is nothing in the directory of the file but the file.
+// wantAlone checks that the directory of the file contains nothing else.
 func wantAlone(t *testing.T, path string) {
 	t.Helper()
 	entries, err := os.ReadDir(filepath.Dir(path))
 	if err != nil || len(entries) != 1 || entries[0].Name() != filepath.Base(path) {
-		t.Errorf("in the directory of %s there are %v, %v", path, entries, err)
+		t.Errorf("the directory of %s contains %v, %v", path, entries, err)
 	}
 }
 
-// TestBackupOfStoppedLog: everything is in the copy, and nothing has happened to the log.
+// TestBackupOfStoppedLog checks that the copy is complete and that the log is not changed.
 func TestBackupOfStoppedLog(t *testing.T) {
 	path := full(t)
 	before := sum(t, path)
@@ -46,20 +46,21 @@ func TestBackupOfStoppedLog(t *testing.T) {
 	}
 	wantAlone(t, path)
 	if got, want := dump(t, copied), dump(t, path); got != want {
-		t.Errorf("the copy holds\n%s\nwant\n%s", got, want)
+		t.Errorf("the copy contains\n%s\nwant\n%s", got, want)
 	}
 	info, err := os.Stat(copied)
 	if err != nil || info.Mode() != 0o600 {
 		t.Errorf("the copy's mode is %v, %v", info.Mode(), err)
 	}
-	wantOne(t, copied, "delete", "PRAGMA journal_mode") // so a reader needs no files beside it
+	wantOne(t, copied, "delete", "PRAGMA journal_mode") // so that readers need no side files
 	again := backup(t, copied)
 	if got, want := dump(t, again), dump(t, path); got != want {
-		t.Errorf("a copy of the copy holds\n%s\nwant\n%s", got, want)
+		t.Errorf("a copy of the copy contains\n%s\nwant\n%s", got, want)
 	}
 }
 
-// TestBackupAfterCrash: what only the WAL has is in the copy, and stays in the WAL.
+// TestBackupAfterCrash checks that the copy contains the rows that only the WAL has, and that the WAL is left
+// alone.
 func TestBackupAfterCrash(t *testing.T) {
 	f := open(t)
 	for range 50 {
@@ -75,8 +76,9 @@ func TestBackupAfterCrash(t *testing.T) {
 	wantOne(t, copied, "50", "SELECT count(*) FROM exchanges WHERE outcome = 'delivered'")
 }
 
-// TestBackupWhileWriting: the copy is the log at one moment after the call, however much is written while it is made; the server
-// goes on and empties its WAL afterwards; and a server goes on from the copy.
+// TestBackupWhileWriting checks that the copy shows the log at one moment after the call, however much is
+// written meanwhile; that the server continues and empties its WAL afterwards; and that a server can start on
+// the copy.
 func TestBackupWhileWriting(t *testing.T) {
 	f := start(t, tempPath(t), store.Config{}, store.Limits{WALCheck: 1 << 10, WALReset: 64 << 10})
 	for range 500 {
@@ -95,10 +97,10 @@ func TestBackupWhileWriting(t *testing.T) {
 		t.Fatal(err)
 	}
 	if steps < 20 {
-		t.Errorf("it took %d steps", steps)
+		t.Errorf("the backup took %d steps", steps)
 	}
 	if report.Exchanges != 501 || report.Open != 1 || report.Runs != 1 || report.Schema != len(migrations.Steps()) {
-		t.Errorf("the report is %+v", report)
+		t.Errorf("report %+v", report)
 	}
 	wantOne(t, target, "500|1|0", "SELECT count(*) FILTER (WHERE outcome = 'delivered'), count(*) FILTER (WHERE outcome = 'open'), count(*) FILTER (WHERE outcome = 'consumer_left') FROM exchanges")
 	wantOne(t, f.path, "501", "SELECT count(*) FROM exchanges WHERE outcome <> 'consumer_left'")
@@ -115,11 +117,11 @@ func TestBackupWhileWriting(t *testing.T) {
 	mustClose(t, restored)
 	wantOne(t, target, "501|1|2", "SELECT count(*) FILTER (WHERE outcome = 'delivered'), count(*) FILTER (WHERE outcome = 'interrupted'), (SELECT count(*) FROM runs) FROM exchanges")
 	if report, err := store.Check(t.Context(), target); err != nil || len(report.Problems) > 0 {
-		t.Errorf("the log that went on from the copy: %+v, %v", report, err)
+		t.Errorf("the log after a start on the copy: %+v, %v", report, err)
 	}
 }
 
-// TestBackupGivesUp: in the middle of it, without a trace.
+// TestBackupGivesUp checks that a backup that fails midway leaves nothing behind.
 func TestBackupGivesUp(t *testing.T) {
 	f := open(t)
 	for range 300 {
@@ -138,22 +140,22 @@ func TestBackupGivesUp(t *testing.T) {
 		walGrowth, spare int64
 		between          func()
 	}{
-		{"MB of free space, but only ", math.MaxInt64, math.MaxInt64 / 2, func() { t.Error("it began") }},
+		{"MB of free space, but only ", math.MaxInt64, math.MaxInt64 / 2, func() { t.Error("copying began") }},
 		{"the log grew by 0 MB during the copy", 10 << 10, 0, more},
 		{"context canceled", math.MaxInt64, 0, cancel},
 	} {
 		dir := t.TempDir()
 		_, err := store.BackupWith(ctx, f.path, filepath.Join(dir, "copy.db"), test.walGrowth, test.spare, test.between)
 		if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), "copy.db") {
-			t.Errorf("error %v, want %s", err, test.want)
+			t.Errorf("error %v, want %q", err, test.want)
 		}
 		if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
-			t.Errorf("%s: it left %v, %v", test.want, entries, err)
+			t.Errorf("%s: the backup left %v, %v", test.want, entries, err)
 		}
 	}
 }
 
-// TestBackupOverwritesNothing: neither what was there, nor what has come while it copied.
+// TestBackupOverwritesNothing checks files that exist before the backup and files that appear during it.
 func TestBackupOverwritesNothing(t *testing.T) {
 	path := closedLog(t)
 	for _, suffix := range []string{"", "-wal", "-shm", "-journal"} {
@@ -167,7 +169,7 @@ func TestBackupOverwritesNothing(t *testing.T) {
 		}
 		wantAlone(t, target+suffix)
 		if content, err := os.ReadFile(target + suffix); string(content) != "theirs" {
-			t.Errorf("what was there is now %.20q, %v", content, err)
+			t.Errorf("the existing file now contains %.20q, %v", content, err)
 		}
 	}
 	target := filepath.Join(t.TempDir(), "copy.db")
@@ -181,15 +183,15 @@ func TestBackupOverwritesNothing(t *testing.T) {
 	}
 	wantAlone(t, target)
 	if content, err := os.ReadFile(target); string(content) != "theirs" {
-		t.Errorf("what has come is now %.20q, %v", content, err)
+		t.Errorf("the new file now contains %.20q, %v", content, err)
 	}
 	if _, err := store.Backup(t.Context(), path, path); err == nil || !strings.Contains(err.Error(), "already exists") {
-		t.Errorf("onto itself: %v", err)
+		t.Errorf("backup onto the log itself: %v", err)
 	}
 }
 
-// TestBackupRefuses: what cannot be copied, or has nowhere to go.
-func TestBackupRefuses(t *testing.T) {
+// TestBackupFails checks logs that cannot be copied and targets that cannot be created.
+func TestBackupFails(t *testing.T) {
 	corrupt := closedLog(t)
 	damage(t, corrupt)
 	tampered := closedLog(t)
@@ -207,7 +209,7 @@ func TestBackupRefuses(t *testing.T) {
 			t.Errorf("%s: error %v, want %s", test.name, err, test.want)
 		}
 		if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
-			t.Errorf("%s: it left %v, %v", test.name, entries, err)
+			t.Errorf("%s: the backup left %v, %v", test.name, entries, err)
 		}
 	}
 }

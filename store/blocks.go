@@ -11,7 +11,7 @@ type blocks struct {
 	size int    // exchanges in a block
 	last string // the newest id that is in a block; empty if there is none
 	due  int    // how many exchanges are missing for the next block
-	add  *sql.Stmt
+	add  *statement
 }
 
 // prepare loads the state at the beginning of a session.
@@ -20,14 +20,12 @@ func (b *blocks) prepare(conn *sql.Conn, size int) (err error) {
 	if err := conn.QueryRowContext(context.Background(), "SELECT coalesce(max(last), '') FROM block").Scan(&b.last); err != nil {
 		return err
 	}
-	b.add, err = conn.PrepareContext(context.Background(), "INSERT INTO block_entry SELECT id, ?2, ?3, ?1 FROM block WHERE last >= ?1 ORDER BY last LIMIT 1")
+	b.add, err = prepareStatement(conn, "INSERT INTO block_entry SELECT id, ?2, ?3, ?1 FROM block WHERE last >= ?1 ORDER BY last LIMIT 1")
 	return err
 }
 
 func (b *blocks) close() {
-	if b.add != nil {
-		b.add.Close()
-	}
+	b.add.close()
 }
 
 // recorded enters an exchange that was inserted in the open transaction, if its block exists already.
@@ -36,7 +34,7 @@ func (b *blocks) recorded(m *Match) error {
 	if m.ID > b.last {
 		return nil
 	}
-	return insert(b.add, m.ID, m.Namespace, m.Channel)
+	return b.add.begin().text(m.ID).text(m.Namespace).text(m.Channel).exec()
 }
 
 // step builds a block if there are enough exchanges for one, and returns true if there may be enough for

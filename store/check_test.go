@@ -13,7 +13,7 @@ import (
 	"httpipe/store"
 )
 
-// wantProblems checks a log, and that this finds one problem for each of the words, and changes nothing.
+// wantProblems checks the log and wants one problem for each of words and an unchanged log.
 func wantProblems(t *testing.T, path string, words ...string) store.Report {
 	t.Helper()
 	before := sum(t, path)
@@ -55,11 +55,11 @@ func TestCheckSound(t *testing.T) {
 	}
 
 	mustClose(t, f)
-	wantProblems(t, f.path) // the run was ended with what was open in it
+	wantProblems(t, f.path) // Close has recorded the end of what was open
 	wantAlone(t, f.path)
 }
 
-// TestCheckOlderVersions: a log that has not been migrated yet is as sound as any.
+// TestCheckOlderVersions checks logs that have not been migrated yet.
 func TestCheckOlderVersions(t *testing.T) {
 	for version := 1; version <= len(migrations.Steps()); version++ {
 		if report := wantProblems(t, emptyLog(t, version)); report.Schema != version {
@@ -68,7 +68,8 @@ func TestCheckOlderVersions(t *testing.T) {
 	}
 }
 
-// A log of version 4 may have been made before there was views.sql, by the four steps alone. Its views must be the same.
+// A log of version 4 may have been created before views.sql existed, by the four steps alone. Its views must be
+// the same.
 func TestCheckLogMadeWithoutViewsFile(t *testing.T) {
 	path := emptyLog(t, 0)
 	for _, name := range []string{"0001_audit.sql", "0002_request_ids.sql", "0003_subjects.sql", "0004_indexes.sql"} {
@@ -97,7 +98,7 @@ func TestCheckFindsChangedSchema(t *testing.T) {
 		"DROP VIEW runs",
 		"CREATE VIEW runs AS SELECT * FROM run",
 		"CREATE INDEX theirs ON exchange (channel)",
-		"ANALYZE", // SQLite's own tables are nobody's problem
+		"ANALYZE", // SQLite's own tables are ignored
 	)
 	wantProblems(t, path,
 		"schema: trigger exchange_update is missing",
@@ -106,8 +107,8 @@ func TestCheckFindsChangedSchema(t *testing.T) {
 		"schema: index theirs is not httpipe's")
 }
 
-// TestCheckFindsBadBooks: what the triggers prevent, and somebody has done without them.
-func TestCheckFindsBadBooks(t *testing.T) {
+// TestCheckFindsInconsistentRows checks rows that the triggers prevent, inserted without the triggers.
+func TestCheckFindsInconsistentRows(t *testing.T) {
 	const (
 		exchange = "INSERT INTO exchange VALUES ('%', 1<<32|1, 'v1', 'a', '', 0, 0, 0, '', '', '', '', %, '', '', '', '')"
 		life     = "INSERT INTO life VALUES (%, 'v1', 'a', 0, %)"
@@ -129,7 +130,7 @@ func TestCheckFindsBadBooks(t *testing.T) {
 		{in(life, "1<<32|9", "1, 'idle', 0, 0") + "; INSERT INTO life_end VALUES (1<<32|9, 1, 'idle', 0, 0)", "1 lives of channels have two ends, such as 4294967305"},
 		{"INSERT INTO life_end VALUES (7, 1, 'idle', 0, 0)", "1 ends of lives of channels have no beginning, such as 7"},
 		{"INSERT INTO run_end VALUES (7, 1, 0)", "1 ends of runs have no beginning, such as 7"},
-		{"INSERT INTO block_entry VALUES (1, 'v1', 'a', 'none')", "exchanges are in blocks, which have"},
+		{"INSERT INTO block_entry VALUES (1, 'v1', 'a', 'none')", "exchanges are in blocks, but the blocks have"},
 	} {
 		path := closedLog(t)
 		triggers := query(t, path, "SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND name LIKE '%\\_insert' ESCAPE '\\'")
@@ -142,7 +143,7 @@ func TestCheckFindsBadBooks(t *testing.T) {
 	}
 }
 
-func TestCheckRefuses(t *testing.T) {
+func TestCheckFails(t *testing.T) {
 	missing, empty, newer, foreign := tempPath(t), tempPath(t), closedLog(t), tempPath(t)
 	execute(t, newer, "PRAGMA user_version=99")
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
@@ -153,7 +154,7 @@ func TestCheckRefuses(t *testing.T) {
 	}
 	for path, want := range map[string]string{
 		missing:     "there is no such file",
-		empty:       "nothing is recorded in it",
+		empty:       "nothing is recorded yet",
 		newer:       "made by a newer httpipe",
 		foreign:     "not an httpipe audit log",
 		t.TempDir(): "not a regular file",
@@ -164,12 +165,12 @@ func TestCheckRefuses(t *testing.T) {
 			t.Errorf("error %v, want %s and %s", err, path, want)
 		}
 		if sum(t, path) != before {
-			t.Errorf("%s: it was changed", path)
+			t.Errorf("%s was changed", path)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := store.Check(ctx, closedLog(t)); err == nil {
-		t.Error("a check that nobody waits for goes on")
+		t.Error("Check goes on after its context was cancelled")
 	}
 }

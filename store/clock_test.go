@@ -8,10 +8,11 @@ import (
 	"httpipe/store"
 )
 
-// TestPagesAfterAClockWasSetBack: what was recorded after that is found by its time as well.
+// TestPagesAfterAClockWasSetBack checks that rows recorded after the clock was set back are found by their
+// time.
 func TestPagesAfterAClockWasSetBack(t *testing.T) {
 	f := open(t)
-	hours := []int{-200, -150, -101, -78, -100, -99, -50, -49, -26, -48, -47, -5, 1, -3, -2} // back by 22 h, twice, and by 4 h
+	hours := []int{-200, -150, -101, -78, -100, -99, -50, -49, -26, -48, -47, -5, 1, -3, -2} // set back twice by 22 h, and once by 4 h
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	for i, h := range hours {
 		at := now.Add(time.Duration(h) * time.Hour)

@@ -1,50 +1,79 @@
-// Package store is the audit log: one SQLite file that says what every run of the server did, and in particular how every
-// exchange ended. A producer's 200 is sent only after its exchange's row is on disk; this package is what it waits for.
+// Package store is the audit log: one SQLite file that records what every run of the server did, and in
+// particular how every exchange ended. A producer gets its 200 only after the row of its exchange is on disk.
 //
-// # The way of a row
+// # What the log promises
 //
-//	ExchangeEnded ──▶ queue ──▶ batch ──▶ BEGIN … COMMIT (fsync) ──▶ still our file? ──▶ Commit.Wait returns nil
-//	 any goroutine    mutex     one goroutine, the writer
+//   - A row whose [Commit] has returned nil is durable, in a file that is still at its path.
+//   - A row says what the client was told. An exchange whose Commit failed is not recorded as delivered.
+//   - Rows are in the order in which they were handed in. None is changed; none is deleted unless a
+//     retention is configured, and then the table cutoff says so.
+//   - Everything that begins ends once. What a crash left open ends as Interrupted at the next start.
 //
-// The five methods that hand in a row append it to a queue in memory and return. The writer takes the whole queue and
-// commits it as one transaction, so that all who came while the last fsync ran share the next one, and nobody is ever made
-// to linger. Rows are written in the order in which they were handed in; a beginning and its ending that meet in a batch
-// become one row.
+// The schema enforces the last two against any program that opens the file; see package migrations.
 //
-// # When the log cannot be written
+// # From an event to the disk
 //
-// A transaction that fails (disk full, read-only, locked by another process, file deleted) begins an outage. Err says why.
-// Every row that was waiting is told so at once, and stays in memory for later: up to a bound, beyond which rows are lost and
-// counted. The writer closes its connection and tries again by itself, until all that is kept is on disk. A failed COMMIT
-// may have worked nevertheless, so during an outage the writer looks for each row before it inserts it. What an fsync has
-// failed to write may be gone from the disk though everybody still reads it; so after an I/O error, and at each start, the
-// WAL is written once more before anything depends on it.
+//	ExchangeEnded (or another of the five recording methods)
+//	  │   any goroutine; never waits for the disk
+//	  ▼
+//	queue in memory (queue.go)
+//	  │   the writer, a single goroutine, takes the whole queue as a batch (writer.go)
+//	  ▼
+//	BEGIN IMMEDIATE, then take the rows, INSERT, check the files, COMMIT with fsync
+//	  │   one transaction per batch: all rows that arrive during one fsync share the next;
+//	  │   SQLite calls fsync, because session.go sets synchronous=FULL
+//	  ▼
+//	check the files again (tampering.go)
+//	  │
+//	  ▼
+//	settle: Commit.Wait returns nil (outage.go)
 //
-// An ending whose Commit has failed is written with its End.OutcomeIfFailed (`unrecorded` for `delivered`): the producer was
-// told that there is no record, and the row must not contradict that. Whether the Commit has failed and what the row says are
-// decided together under Log.mu. Only a COMMIT that was already running when its rows were given up can still write
-// `delivered`; the bytes had all been sent in that case too, and a producer without a 200 knows nothing.
+// The beginning and the ending of an exchange that meet in a batch become one row.
 //
-// A row that the database refuses for its content is a bug, here or in the caller: it is logged, counted and left out,
-// and the rest of its transaction goes on.
+// # Sessions and outages
+//
+// A session (session.go) is the writer's connection to the database, and a second one for a goroutine that
+// runs checkpoints (checkpoint.go). If a transaction fails (the disk is full, another process holds the lock, the file was
+// deleted), or a row is not on disk after 5 s, an outage begins: [Log.Err] returns the reason, and every
+// pending Commit fails at once. The rows stay in memory; beyond a limit, further rows are lost and counted. The
+// writer tries again with a new session until all rows in memory are on disk.
+//
+// A COMMIT that failed may have taken effect. So during an outage the writer looks up each row before it
+// inserts it. After a failed fsync, data may be missing on disk that still can be read. So after an I/O
+// error, and at each start, the WAL is written again before anything depends on it. After an I/O error all of it
+// is also copied into the file again (wal.go).
+//
+// An ending whose Commit has failed is written with its OutcomeIfFailed ("unrecorded" for "delivered"),
+// because the producer was told that there is no record. Log.mu guards both decisions, so they agree. The
+// one exception is a COMMIT that was already running when its rows timed out: it may still write
+// "delivered". All bytes had been sent in that case too, and a producer without a 200 knows nothing.
+//
+// A row that the database rejects because of its content is a bug, here or in the caller. It is logged,
+// counted as lost and left out, and the transaction continues.
 //
 // # The file
 //
-// The schema and its rules (append-only, one ending for each thing) are in package migrations. From Open to Close the file is
-// locked against other servers, not against readers: sqlite3 may look at any time. The file is never recreated: a log that is
-// deleted under a running server is an outage until the very file is back. One that another program has truncated or overwritten is an
-// outage until a restart, and nothing more is written to it; see same and end. Open refuses a file that lies beside the WAL of another
-// state of the log, as a backup does that was put back without removing the WAL; see ownWAL and ownRuns.
-//
-// Open closes the books of a run that crashed: what it left open has ended as `interrupted`. Old rows are removed
-// only if Config.Retention says so, and a row in cutoff says what was removed.
+// From Open to Close the file is locked against other servers (lock_unix.go), but not against readers:
+// sqlite3 can query it at any time. The file is never created again while the server runs. If it is deleted
+// or renamed, the outage lasts until the same file is back. If another program truncates or overwrites it,
+// nothing more is written to it, and the outage lasts until a restart. Open refuses a file that lies beside
+// the WAL of another state of the log, such as a backup that was restored without removing the WAL.
 //
 // # Reading
 //
-// A History answers what people ask of exchanges, requests and lives of channels, in the server and beside it. It goes through
-// the ids from the newest to the oldest by whichever index has the fewest for a filter, in steps of a few milliseconds each, and
-// stops after some of them: a filter that no index serves is answered in parts.
+// A [History] answers queries, in the server or in another process. The planner (plan.go) chooses the index
+// with the fewest ids for a filter, and a scan (scan.go) visits these ids from the newest to the oldest in
+// steps of a few milliseconds, so that it delays neither the writer nor checkpoints. After about 50 ms a
+// page ends, even if it is not full: a filter without an index is answered in parts. An index by channel on
+// each insert would be expensive, so it is built later, in blocks of exchanges (blocks.go).
 //
-// Backup and Check are for another process than the server's: they look at its log, copy it and examine it while it works, and
-// change nothing. Neither they nor a History of that process need to be able to write anything; see how.
+// [Check] and [Backup] examine and copy the log of a running server from another process. Like
+// [OpenHistory] they change nothing, and need no permission to write; see reader.chooseDSN.
+//
+// # Size
+//
+// All of this is one package because its parts share the file's rules: which descriptor may be closed and
+// when, which connection may write, and what to check before content is trusted. The reading half
+// (history.go, page.go, scan.go, plan.go, kind.go, filter.go, summary.go) meets the writing half in
+// History.with and Log.runningIDs only.
 package store

@@ -13,7 +13,7 @@ import (
 // fileError is an error that already names the file and says what to do.
 type fileError string
 
-func (r fileError) Error() string { return string(r) }
+func (e fileError) Error() string { return string(e) }
 
 func fileErrorf(format string, args ...any) fileError {
 	return fileError(fmt.Sprintf(format, args...))
@@ -42,9 +42,9 @@ func (l *logFile) wrongWAL(why string) error {
 
 // explain adds the file and a remedy to an error from SQLite.
 func (l *logFile) explain(what string, err error) error {
-	var r fileError
-	if errors.As(err, &r) {
-		return r
+	var e fileError
+	if errors.As(err, &e) {
+		return e
 	}
 	code, _ := sqliteCode(err)
 	advice := ""

@@ -7,23 +7,26 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"github.com/mattn/go-sqlite3"
 )
 
-// Limits are the limits that tests may lower; a zero field stays as it is.
+// Limits are the limits that tests may lower. A zero field keeps the standard value.
 type Limits struct {
 	Commit, Busy, PruneEvery time.Duration
 	Queued, Block            int
 	WALCheck, WALReset       int64
-	Backoff                  time.Duration // the first one
-	Inserted, Committing     func()        // called by the writer at that moment
+	Backoff                  time.Duration // between all attempts
+	Inserted, Committing     func()        // called by the writer at these points of a transaction
 }
 
-// OpenWith is Open with lower limits, and with less patience between attempts.
+// OpenWith is Open with lower limits and shorter pauses.
 func OpenWith(cfg Config, lower Limits) (*Log, error) {
 	l := standardLimits
 	l.backoffMin, l.backoffMax, l.idleInterval = 5*time.Millisecond, 20*time.Millisecond, 20*time.Millisecond
+	l.walInterval, l.walIdle = 2*time.Millisecond, 200*time.Millisecond
 	l.outageBusyTimeout = 10 * time.Millisecond
-	l.blockSize = 7 // so that each test has some
+	l.blockSize = 7 // small enough for each test to have some blocks
 	if lower.Commit != 0 {
 		l.commitTimeout = lower.Commit
 	}
@@ -43,7 +46,7 @@ func OpenWith(cfg Config, lower Limits) (*Log, error) {
 		l.walCheckpointSize = lower.WALCheck
 	}
 	if lower.WALReset != 0 {
-		l.walTruncateSize = lower.WALReset
+		l.walRestartSize = lower.WALReset
 	}
 	if lower.Backoff != 0 {
 		l.backoffMin, l.backoffMax = lower.Backoff, lower.Backoff
@@ -59,29 +62,37 @@ func OpenWith(cfg Config, lower Limits) (*Log, error) {
 	return open(cfg, l)
 }
 
-// StandardBlock is how many exchanges are in a block where no test says otherwise.
+// FailCheckpoint acts as if a checkpoint of the checkpointer had met an I/O error. It must not be called during
+// an outage.
+func (l *Log) FailCheckpoint() {
+	var err error = sqlite3.Error{Code: sqlite3.ErrIoErr}
+	l.session.ioError.Store(&err)
+}
+
+// StandardBlock is the standard number of exchanges in a block.
 var StandardBlock = standardLimits.blockSize
 
-// ApplicationID is what marks a file as an audit log.
+// ApplicationID marks a file as an audit log.
 const ApplicationID = applicationID
 
-// BackupWith is Backup that copies one page after the other, and calls between after each.
+// BackupWith is Backup with other parameters. It copies page by page, and calls between after each page but the
+// last.
 func BackupWith(ctx context.Context, path, target string, walGrowth, spare int64, between func()) (Report, error) {
 	return backup(ctx, path, target, copyParams{pages: 1, walGrowth: walGrowth, spare: spare, between: between})
 }
 
-// Slow makes the steps of a history as small as they can be, and its pages take no longer than one.
+// Slow makes the steps of a history as small as possible, and ends each page after one step.
 func (h *History) Slow() {
 	h.pace = pace{rows: 3, first: 3, last: 3, sample: 5}
 }
 
-// Steady makes the steps of a history as small as they can be, and its pages take as long as it needs.
+// Steady makes the steps of a history as small as possible, and never ends a page early.
 func (h *History) Steady() {
 	h.Slow()
 	h.pace.page = time.Hour
 }
 
-// Plans returns how SQLite goes about the statements for a filter.
+// Plans returns SQLite's query plans for a filter.
 func (h *History) Plans(ctx context.Context, k *Kind, f Filter) (plans []string, err error) {
 	err = h.with(ctx, func(ctx context.Context, conn *sql.Conn) error {
 		for _, p := range k.plans(&f, h.running) {

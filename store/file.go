@@ -61,7 +61,7 @@ type lockedFile struct {
 
 	lastSeen      fingerprint               // owned by the writer; zero before the first session
 	lastSize      atomic.Int64              // the size in lastSeen
-	checkpointing atomic.Bool               // the checkpointer is writing to the file
+	checkpointing atomic.Bool               // the checkpointer is writing to the file, or syncs it
 	run           run                       // the current run; zero until it is recorded
 	damage        atomic.Pointer[fileError] // set when another program has changed the content
 }

@@ -19,7 +19,7 @@ import (
 	"httpipe/store"
 )
 
-// TestMain lets the test binary be the server that TestKill kills.
+// TestMain runs the server that TestKill kills, if the environment asks for it.
 func TestMain(m *testing.M) {
 	if path := os.Getenv("HTTPIPE_TEST_CHILD"); path != "" {
 		runChild(path)
@@ -28,10 +28,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// noon is a time that no test runs at, with milliseconds to lose.
+// noon is a time in the past, with milliseconds.
 var noon = time.Date(2026, 2, 3, 12, 0, 0, 123e6, time.UTC)
 
-// output collects what is logged, from any goroutine.
+// output collects log output from any goroutine.
 type output struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -49,7 +49,7 @@ func (o *output) String() string {
 	return o.buf.String()
 }
 
-// fixture is an open log and what it has said.
+// fixture is an open log and its log output.
 type fixture struct {
 	*store.Log
 	path   string
@@ -60,7 +60,7 @@ func tempPath(t testing.TB) string {
 	return filepath.Join(t.TempDir(), "audit.db")
 }
 
-// start opens the log at path; it is closed with the test, unless the test does so.
+// start opens the log at path and closes it at the end of the test.
 func start(t testing.TB, path string, cfg store.Config, limits store.Limits) fixture {
 	t.Helper()
 	logged := &output{}
@@ -84,7 +84,7 @@ func open(t testing.TB) fixture {
 	return start(t, tempPath(t), store.Config{}, store.Limits{})
 }
 
-// idAt returns a new id of an exchange matched at that time.
+// idAt returns a new id for an exchange that is matched at that time.
 func idAt(at time.Time) string {
 	id := uuid.Must(uuid.NewV7()).String()
 	ms := at.UnixMilli()
@@ -93,7 +93,7 @@ func idAt(at time.Time) string {
 
 func newID() string { return idAt(time.Now()) }
 
-// match returns a beginning with all fields set.
+// match returns a Match with all fields set.
 func match(id string) store.Match {
 	return store.Match{
 		ID: id, Life: 1, Namespace: "v1", Channel: "work", ContentType: "text/plain", At: noon,
@@ -110,7 +110,7 @@ func end(id, outcome string) store.ExchangeEnd {
 	return end
 }
 
-// exchange records a whole exchange and returns what the producer would wait for.
+// exchange records a whole exchange, and returns the commit of its ending.
 func (f fixture) exchange(outcome string) (id string, commit *store.Commit) {
 	id = newID()
 	f.ExchangeMatched(match(id))
@@ -131,19 +131,19 @@ func mustClose(t testing.TB, f fixture) {
 	}
 }
 
-// eventually polls: only for what nothing can be waited on for.
+// eventually polls. It is for conditions that a test cannot wait for in another way.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for !ok() {
 		if time.Now().After(deadline) {
-			t.Fatalf("still not after 10 s: %s", what)
+			t.Fatalf("not within 30 s: %s", what)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
 }
 
-// db opens a connection of its own, as another process would have one.
+// db opens a separate connection, like that of another process.
 func db(t testing.TB, path string) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("sqlite3", "file:"+(&url.URL{Path: path}).EscapedPath()+"?mode=rw&_busy_timeout=5000")
@@ -155,7 +155,7 @@ func db(t testing.TB, path string) *sql.DB {
 	return db
 }
 
-// holdLock keeps everybody else from writing until release is called.
+// holdLock keeps all others from writing until release is called.
 func holdLock(t testing.TB, path string) (release func()) {
 	t.Helper()
 	other := db(t, path)
@@ -171,7 +171,7 @@ func holdLock(t testing.TB, path string) (release func()) {
 	}
 }
 
-// query returns the rows as lines of values with "|" between them.
+// query returns the rows as lines, with "|" between the values.
 func query(t testing.TB, path, query string, args ...any) []string {
 	t.Helper()
 	db := db(t, path)
@@ -228,12 +228,12 @@ func wantOne(t testing.TB, path, want, sql string, args ...any) {
 	}
 }
 
-// cli runs a statement in SQLite's own shell.
+// cli runs a statement in the sqlite3 shell.
 func cli(t testing.TB, path, statement string) (string, error) {
 	t.Helper()
 	shell, err := exec.LookPath("sqlite3")
 	if err != nil {
-		t.Skip("there is no sqlite3 shell on this machine")
+		t.Skip("sqlite3 is not installed")
 	}
 	out, err := exec.Command(shell, path, statement).CombinedOutput()
 	return string(out), err

@@ -13,27 +13,28 @@ import (
 	"httpipe/store"
 )
 
-// pastRows of everything are put on record, so far apart, from dawn on. What is open must not be older than a day.
-const pastRows, apart = 80, 15 * time.Minute
+// The log of record has historyRows rows of each kind, this far apart, beginning at dawn. What is open must not
+// be older than a day.
+const historyRows, apart = 80, 15 * time.Minute
 
 var (
-	dawn     = time.Now().UTC().Truncate(time.Millisecond).Add(-(pastRows + 1) * apart)
+	dawn     = time.Now().UTC().Truncate(time.Millisecond).Add(-(historyRows + 1) * apart)
 	outcomes = []string{store.Delivered, store.Delivered, store.Delivered, "stalled", "consumer_left", store.StillOpen}
 )
 
-// record fills a log with a past: every so often an exchange, a request and a life of a channel, of different channels.
+// record fills a log with exchanges, requests and lives of several channels.
 func record(t testing.TB, f fixture) {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(1, 2))
 	pick := func(words ...string) string { return words[rng.IntN(len(words))] }
-	for i := range pastRows {
+	for i := range historyRows {
 		at := dawn.Add(time.Duration(i) * apart)
 		m := match(idAt(at))
 		m.Namespace, m.Channel, m.At = pick("v1", "v1", "v1", "ci", "rare"), pick("a", "a", "b", "=c"), at
 		m.ProducerWait, m.ConsumerWait = time.Duration(rng.IntN(5000))*time.Millisecond, 0
 		f.ExchangeMatched(m)
 		if rng.IntN(2) == 0 {
-			if err := f.Sync(); err != nil { // the ending is to be a row of its own
+			if err := f.Sync(); err != nil { // so that the ending is a separate row
 				t.Fatal(err)
 			}
 		}
@@ -42,7 +43,7 @@ func record(t testing.TB, f fixture) {
 		}
 		f.RequestUnmatched(store.Request{Namespace: m.Namespace, Channel: m.Channel, Role: pick("producer", "consumer", "consumer"),
 			Outcome: pick("left", "timed_out", "refused"), Arrived: at.Add(-time.Minute), Ended: at})
-		if i == 60 { // one that is recorded late, behind younger ones, as the refusals of a minute are
+		if i == 60 { // these are recorded late, after younger ones, like the refusals of a minute
 			for range 7 {
 				f.RequestUnmatched(store.Request{Namespace: "v1", Channel: "a", Role: "producer", Outcome: "left", Arrived: at, Ended: at.Add(30 * time.Second)})
 			}
@@ -58,7 +59,7 @@ func record(t testing.TB, f fixture) {
 	}
 }
 
-// histories are the two ways to the history of a log: the server's own, and another process's.
+// histories returns the server's own history and that of another process.
 func histories(t *testing.T, f fixture) map[string]*store.History {
 	t.Helper()
 	other, err := store.OpenHistory(f.path)
@@ -69,7 +70,7 @@ func histories(t *testing.T, f fixture) map[string]*store.History {
 	return map[string]*store.History{"own": f.History(), "other": other}
 }
 
-// filters are all combinations, with times of which one is between two rows.
+// filters returns all combinations of filter values. One of the times lies between two rows.
 func filters(k *store.Kind) (all []store.Filter) {
 	or := func(column string, words ...string) []string {
 		if !slices.Contains(k.Filters, column) {
@@ -92,7 +93,7 @@ func filters(k *store.Kind) (all []store.Filter) {
 	return all
 }
 
-// naive returns what Page should find, by a plain query.
+// naive returns by a plain query what Page should return.
 func naive(t *testing.T, path string, k *store.Kind, f store.Filter) []string {
 	t.Helper()
 	when := map[*store.Kind]string{store.Exchanges: "matched_at", store.Requests: "ended_at", store.Channels: "opened_at"}[k]
@@ -114,7 +115,7 @@ func naive(t *testing.T, path string, k *store.Kind, f store.Filter) []string {
 	return query(t, path, fmt.Sprintf("SELECT id FROM %s WHERE %s ORDER BY id DESC", k.Name, strings.Join(where, " AND ")))
 }
 
-// ids returns the ids of a page's rows.
+// ids returns the ids of the rows of a page.
 func ids(p store.Page) (found []string) {
 	for i := range p.Rows {
 		found = append(found, fmt.Sprint(p.Value(i, "id")))
@@ -122,27 +123,33 @@ func ids(p store.Page) (found []string) {
 	return found
 }
 
-// TestPages: every filter finds what a plain query finds, in pages of any size, however often it stops in between.
+// TestPages checks that every filter returns the same rows as a plain query, with any page size and with any
+// number of steps.
 func TestPages(t *testing.T) {
 	f := open(t)
 	record(t, f)
-	for name, h := range histories(t, f) {
-		for _, k := range store.Kinds {
-			for _, filter := range filters(k) {
-				want := naive(t, f.path, k, filter)
-				for _, limit := range []int{7, 1000} {
-					if got := collect(t, h, k, filter, limit); !slices.Equal(got, want) {
-						t.Fatalf("%s, %s %+v by %d:\n%d %q\nwant\n%d %q", name, k.Name, filter, limit, len(got), got, len(want), want)
-					}
-				}
-			}
+	type question struct {
+		kind   *store.Kind
+		filter store.Filter
+		want   []string
+	}
+	var questions []question
+	for _, k := range store.Kinds {
+		for _, filter := range filters(k) {
+			questions = append(questions, question{k, filter, naive(t, f.path, k, filter)})
 		}
-		for _, pace := range []func(){h.Slow, h.Steady} {
-			pace()
-			for _, k := range store.Kinds {
-				for _, filter := range filters(k) {
-					if got, want := collect(t, h, k, filter, 2), naive(t, f.path, k, filter); !slices.Equal(got, want) {
-						t.Fatalf("%s, %s %+v, in small steps:\n%d %q\nwant\n%d %q", name, k.Name, filter, len(got), got, len(want), want)
+	}
+	for name, h := range histories(t, f) {
+		for _, pace := range []struct {
+			name   string
+			set    func()
+			limits []int
+		}{{"normal", func() {}, []int{7, 1000}}, {"slow", h.Slow, []int{5}}, {"steady", h.Steady, []int{5}}} {
+			pace.set()
+			for _, q := range questions {
+				for _, limit := range pace.limits {
+					if got := collect(t, h, q.kind, q.filter, limit); !slices.Equal(got, q.want) {
+						t.Fatalf("%s, %s pace, %s %+v, pages of %d:\n%d %q\nwant\n%d %q", name, pace.name, q.kind.Name, q.filter, limit, len(got), got, len(q.want), q.want)
 					}
 				}
 			}
@@ -150,7 +157,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// collect follows the cursors.
+// collect follows the cursors and returns the ids of all pages.
 func collect(t *testing.T, h *store.History, k *store.Kind, filter store.Filter, limit int) (all []string) {
 	t.Helper()
 	cursor := ""
@@ -167,7 +174,7 @@ func collect(t *testing.T, h *store.History, k *store.Kind, filter store.Filter,
 			return all
 		}
 		if page.Next == cursor {
-			t.Fatalf("%s %+v: it does not get on from %s", k.Name, filter, cursor)
+			t.Fatalf("%s %+v: the cursor stays at %s", k.Name, filter, cursor)
 		}
 		if err := k.CheckCursor(page.Next); err != nil {
 			t.Fatal(err)
@@ -176,7 +183,8 @@ func collect(t *testing.T, h *store.History, k *store.Kind, filter store.Filter,
 	}
 }
 
-// TestPageOfTheView: a page has the columns and values of the view, except that an open life is not counted.
+// TestPageOfTheView checks that a page has the columns and values of the view, apart from the counts of open
+// lives.
 func TestPageOfTheView(t *testing.T) {
 	f := open(t)
 	record(t, f)
@@ -209,7 +217,7 @@ func TestPageOfTheView(t *testing.T) {
 	}
 }
 
-// TestHistoryOfOne: one exchange, in each of its states.
+// TestHistoryOfOne checks one exchange in each of its states.
 func TestHistoryOfOne(t *testing.T) {
 	f := open(t)
 	m := match(newID())
@@ -223,23 +231,23 @@ func TestHistoryOfOne(t *testing.T) {
 		return fmt.Sprint(page.Value(0, "outcome"), " ", page.Value(0, "bytes"), " ", page.Value(0, "ended_at"))
 	}
 	if got := look(); got != "open <nil> <nil>" {
-		t.Errorf("while it runs: %s", got)
+		t.Errorf("running: %s", got)
 	}
 	f.ExchangeEnded(end(m.ID, "stalled"))
 	if err := f.Sync(); err != nil {
 		t.Fatal(err)
 	}
 	if got := look(); got != "stalled 42 2026-02-03T12:00:00.373Z" {
-		t.Errorf("at its end: %s", got)
+		t.Errorf("ended: %s", got)
 	}
 	if page, err := f.History().Exchange(t.Context(), "nobody"); err != nil || len(page.Rows) != 0 {
-		t.Errorf("an unknown one: %v, %v", page, err)
+		t.Errorf("unknown id: %v, %v", page, err)
 	}
 }
 
-// TestSyncTellsOfFailure: what could not be written is not awaited.
-func TestSyncTellsOfFailure(t *testing.T) {
-	f := start(t, tempPath(t), store.Config{}, store.Limits{Commit: 50 * time.Millisecond})
+// TestSyncReturnsFailure checks that Sync does not wait for rows that cannot be written.
+func TestSyncReturnsFailure(t *testing.T) {
+	f := start(t, tempPath(t), store.Config{}, store.Limits{Busy: time.Millisecond})
 	if err := f.Sync(); err != nil {
 		t.Fatal(err)
 	}
@@ -247,12 +255,13 @@ func TestSyncTellsOfFailure(t *testing.T) {
 	defer release()
 	f.ExchangeMatched(match(newID()))
 	if err := f.Sync(); err == nil {
-		t.Error("nothing can be written, and Sync returns nil")
+		t.Error("Sync returned nil though nothing can be written")
 	}
 }
 
-// TestHistoryKeepsNothing: between pages the WAL can be emptied, and after Close nothing is left beside the log.
-func TestHistoryKeepsNothing(t *testing.T) {
+// TestHistoryHoldsNothing checks that the WAL can be emptied between pages, and that Close leaves no side
+// files.
+func TestHistoryHoldsNothing(t *testing.T) {
 	f := open(t)
 	record(t, f)
 	h := f.History()
@@ -267,7 +276,7 @@ func TestHistoryKeepsNothing(t *testing.T) {
 			return err
 		}
 		if busy != 0 {
-			return fmt.Errorf("the WAL cannot be emptied while nothing is read")
+			return fmt.Errorf("the WAL cannot be emptied between pages")
 		}
 		return nil
 	})
@@ -276,14 +285,14 @@ func TestHistoryKeepsNothing(t *testing.T) {
 	}
 	mustClose(t, f)
 	if _, err := os.Stat(f.path + "-wal"); !os.IsNotExist(err) {
-		t.Errorf("after Close there is a WAL: %v", err)
+		t.Errorf("the WAL exists after Close: %v", err)
 	}
 	if _, err := h.Page(t.Context(), store.Exchanges, store.Filter{}, "", 1); err == nil || !strings.Contains(err.Error(), f.path) {
-		t.Errorf("after Close: %v", err)
+		t.Errorf("Page after Close: %v", err)
 	}
 }
 
-// TestEach: the limit is for all pages, and an error of the visitor ends it.
+// TestEach checks the limit for all pages together, and that an error of the callback ends Each.
 func TestEach(t *testing.T) {
 	f := open(t)
 	record(t, f)
@@ -294,11 +303,11 @@ func TestEach(t *testing.T) {
 		t.Errorf("%d rows, %v; want 17", rows, err)
 	}
 	if err := f.History().Each(t.Context(), store.Exchanges, store.Filter{}, "", 0, func(store.Page) error { return os.ErrClosed }); err != os.ErrClosed {
-		t.Errorf("the visitor's error became %v", err)
+		t.Errorf("Each returned %v, want the error of the callback", err)
 	}
 }
 
-// TestHistoryInAnOutage: a log that is not there cannot be read, and can again when it is.
+// TestHistoryInAnOutage checks that the log can be read again after it was missing.
 func TestHistoryInAnOutage(t *testing.T) {
 	f := open(t)
 	record(t, f)
@@ -306,62 +315,62 @@ func TestHistoryInAnOutage(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := f.History().Page(t.Context(), store.Exchanges, store.Filter{}, "", 1); err == nil || !strings.Contains(err.Error(), "deleted or renamed") {
-		t.Errorf("without the file: %v", err)
+		t.Errorf("file missing: %v", err)
 	}
 	if err := os.Rename(f.path+".away", f.path); err != nil {
 		t.Fatal(err)
 	}
 	if page, err := f.History().Page(t.Context(), store.Exchanges, store.Filter{}, "", 1); err != nil || len(page.Rows) != 1 {
-		t.Errorf("with the file back: %v, %v", page, err)
+		t.Errorf("file restored: %v, %v", page, err)
 	}
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := f.History().Page(gone, store.Exchanges, store.Filter{}, "", 1); err != context.Canceled {
-		t.Errorf("for somebody who has left: %v", err)
+		t.Errorf("cancelled context: %v", err)
 	}
 }
 
-// TestOpenHistoryRefuses: what is no log that this version can read.
-func TestOpenHistoryRefuses(t *testing.T) {
+// TestOpenHistoryFails checks files that this version cannot read.
+func TestOpenHistoryFails(t *testing.T) {
 	if _, err := store.OpenHistory(emptyLog(t, 1)); err == nil || !strings.Contains(err.Error(), "made by an older httpipe (schema 1") {
-		t.Errorf("an old log: %v", err)
+		t.Errorf("old log: %v", err)
 	}
 	if _, err := store.OpenHistory(tempPath(t)); err == nil || !strings.Contains(err.Error(), "no such file") {
-		t.Errorf("no log: %v", err)
+		t.Errorf("missing log: %v", err)
 	}
 }
 
-// TestCheckCursor: what is no cursor is told before it is used.
+// TestCheckCursor checks that invalid cursors are rejected.
 func TestCheckCursor(t *testing.T) {
 	for _, k := range store.Kinds {
 		for _, cursor := range []string{"", "x'", "-5x", strings.Repeat("9", 37), " "} {
 			if err := k.CheckCursor(cursor); err == nil {
-				t.Errorf("%q is a cursor among %s", cursor, k.Name)
+				t.Errorf("%q is accepted as a cursor of %s", cursor, k.Name)
 			}
 		}
 	}
 	if store.KindOf("exchanges") != store.Exchanges || store.KindOf("exchange") != nil {
-		t.Error("KindOf does not know the kinds")
+		t.Error("KindOf returned the wrong kind")
 	}
 }
 
-// TestExchangesWith: by the beginning of an id, newest first, in both histories.
-func TestExchangesWith(t *testing.T) {
+// TestExchangesByPrefix checks the order and the limit, in both histories.
+func TestExchangesByPrefix(t *testing.T) {
 	f := open(t)
 	record(t, f)
 	for name, h := range histories(t, f) {
 		all, err := h.ExchangesByPrefix(t.Context(), "0", 1000)
-		if err != nil || len(all.Rows) != pastRows {
-			t.Fatalf("%s: %d of all exchanges, %v", name, len(all.Rows), err)
+		if err != nil || len(all.Rows) != historyRows {
+			t.Fatalf("%s: %d exchanges, %v", name, len(all.Rows), err)
 		}
-		ids := make([]string, pastRows)
+		ids := make([]string, historyRows)
 		for i := range ids {
 			ids[i] = all.Value(i, "id").(string)
 		}
 		if !slices.IsSortedFunc(ids, func(a, b string) int { return strings.Compare(b, a) }) {
 			t.Errorf("%s: not newest first: %v", name, ids)
 		}
-		for _, id := range []string{ids[0], ids[40], ids[pastRows-1]} {
+		for _, id := range []string{ids[0], ids[40], ids[historyRows-1]} {
 			for n := 1; n <= len(id); n++ {
 				var want []string
 				for _, other := range ids {

@@ -13,8 +13,8 @@ import (
 	"httpipe/store"
 )
 
-// runChild is the server that TestKill kills: it records exchanges as fast as it can, and prints the id of each that was
-// acknowledged.
+// runChild is the server that TestKill kills. It records exchanges as fast as it can, and prints the id of each
+// one that is acknowledged.
 func runChild(path string) {
 	log, err := store.OpenWith(store.Config{Path: path, Version: "child"}, store.Limits{WALCheck: 64 << 10, WALReset: 256 << 10})
 	if err != nil {
@@ -32,22 +32,22 @@ func runChild(path string) {
 				m.Life = life
 				matched := log.ExchangeMatched(m)
 				if n%3 == 0 {
-					matched.Wait() // so that its ending is a row of its own
+					matched.Wait() // so that the ending is a separate row
 				}
 				log.RequestUnmatched(store.Request{Namespace: "kill", Role: "consumer", Outcome: "left"})
 				if err := log.ExchangeEnded(end(id, "delivered")).Wait(); err != nil {
 					fmt.Println("error:", err)
 					os.Exit(1)
 				}
-				os.Stdout.WriteString(id + "\n") // one write, so never half a line
+				os.Stdout.WriteString(id + "\n") // a single write, so that lines are complete
 			}
 		}()
 	}
 	select {}
 }
 
-// A server is killed at a random instant, again and again. What it had acknowledged is there, everything has exactly one
-// ending, and the file is sound.
+// TestKill kills a server at random times. Acknowledged exchanges must be in the log, every beginning must have
+// exactly one ending, and the file must be sound.
 func TestKill(t *testing.T) {
 	kills := 60
 	if testing.Short() {
@@ -63,19 +63,20 @@ func TestKill(t *testing.T) {
 		acknowledged += len(ids)
 		f := start(t, path, store.Config{}, store.Limits{})
 		mustClose(t, f)
-		checkBooks(t, path, ids)
+		checkRows(t, path, ids)
 		if t.Failed() {
 			return
 		}
 	}
 	wantOne(t, path, fmt.Sprintf("ok|%d", 0), "SELECT (SELECT * FROM pragma_integrity_check), (SELECT count(*) FROM runs WHERE clean IS NULL)")
-	t.Logf("%d kills, %d of them while it ran, %d exchanges acknowledged, of %s", kills, midway, acknowledged, one(t, path, "SELECT count(*) FROM exchange"))
+	t.Logf("%d kills, %d of them of a ready server; %d exchanges acknowledged, %s recorded", kills, midway, acknowledged, one(t, path, "SELECT count(*) FROM exchange"))
 	if midway < kills/2 || acknowledged < kills {
-		t.Error("most children were killed before they did anything; this proves little")
+		t.Error("most servers were killed before they did anything")
 	}
 }
 
-// killChild kills a server some time after it started to work, and returns what it had acknowledged.
+// killChild kills a server after it has worked for some time, and returns the exchanges that it has
+// acknowledged.
 func killChild(t *testing.T, path string, after time.Duration) (ids []string, ready bool) {
 	t.Helper()
 	child := exec.Command(os.Args[0])
@@ -88,7 +89,7 @@ func killChild(t *testing.T, path string, after time.Duration) (ids []string, re
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
-	// A tenth of them does not get as far as being ready, if all goes as planned.
+	// Kill about a tenth of the servers before they are ready.
 	if rand.IntN(10) == 0 {
 		time.AfterFunc(after, func() { child.Process.Kill() })
 	}
@@ -108,8 +109,8 @@ func killChild(t *testing.T, path string, after time.Duration) (ids []string, re
 	return ids, ready
 }
 
-// checkBooks checks the log after a crash and a restart.
-func checkBooks(t *testing.T, path string, acknowledged []string) {
+// checkRows checks the log after a crash and a restart.
+func checkRows(t *testing.T, path string, acknowledged []string) {
 	t.Helper()
 	there := make(map[string]bool)
 	for _, id := range query(t, path, "SELECT id FROM exchanges WHERE outcome = 'delivered'") {
@@ -117,7 +118,7 @@ func checkBooks(t *testing.T, path string, acknowledged []string) {
 	}
 	for _, id := range acknowledged {
 		if !there[id] {
-			t.Errorf("exchange %s was acknowledged and is not there as delivered", id)
+			t.Errorf("exchange %s was acknowledged but is not recorded as delivered", id)
 		}
 	}
 	wantOne(t, path, "0", `SELECT count(*) FROM exchange e LEFT JOIN exchange_end x ON x.id = e.id

@@ -16,8 +16,8 @@ import (
 	"httpipe/store"
 )
 
-// wantRefused opens the log at path, and checks that this fails in one line that names the file and says all of words, and that
-// the file is byte for byte what it was.
+// wantRefused opens the log at path. It checks that this fails with an error of one line that names the file
+// and contains all of words, and that the file is not changed.
 func wantRefused(t *testing.T, path string, words ...string) {
 	t.Helper()
 	before := sum(t, path)
@@ -28,7 +28,7 @@ func wantRefused(t *testing.T, path string, words ...string) {
 	}
 	for _, word := range append(words, path) {
 		if !strings.Contains(err.Error(), word) {
-			t.Errorf("the error is %q, want %q in it", err, word)
+			t.Errorf("error %q, want %q in it", err, word)
 		}
 	}
 	if strings.Contains(err.Error(), "\n") {
@@ -48,7 +48,7 @@ func sum(t *testing.T, path string) string {
 	return fmt.Sprintf("%d bytes %x", len(content), sha256.Sum256(content))
 }
 
-// closedLog returns the path of a log with a few hundred exchanges, on a few dozen pages.
+// closedLog returns the path of a log with a few hundred exchanges on a few dozen pages.
 func closedLog(t *testing.T) string {
 	t.Helper()
 	f := open(t)
@@ -80,7 +80,7 @@ func TestRefusesForeignDatabase(t *testing.T) {
 	execute(t, path, "PRAGMA application_id=7")
 	wantRefused(t, path, "not an httpipe audit log", "0x7")
 
-	// Merely opening and closing it would fold its WAL into it.
+	// Opening and closing this file would checkpoint the WAL into it.
 	execute(t, path, "PRAGMA journal_mode=WAL")
 	other := db(t, path)
 	if _, err := other.Exec("INSERT INTO theirs VALUES (2)"); err != nil {
@@ -111,12 +111,12 @@ func TestRefusesNewer(t *testing.T) {
 	wantRefused(t, path, "made by a newer httpipe", fmt.Sprintf("schema 99, this version knows %d)", len(migrations.Steps())))
 }
 
-// crashCopy returns a copy of a log and its WAL as a crash would leave them.
+// crashCopy returns a copy of a log and its WAL, as after a crash.
 func crashCopy(t *testing.T, path string) string {
 	t.Helper()
 	crashed := tempPath(t)
 	for _, suffix := range []string{"", "-wal"} {
-		// By another process, because closing a descriptor of the file in this one would drop SQLite's locks.
+		// Use another process, because closing a descriptor of the file in this process would drop SQLite's locks.
 		if out, err := exec.Command("cp", path+suffix, crashed+suffix).CombinedOutput(); err != nil {
 			t.Fatalf("cp: %s", out)
 		}
@@ -124,7 +124,7 @@ func crashCopy(t *testing.T, path string) string {
 	return crashed
 }
 
-// The version can be in the WAL only, after a crash.
+// After a crash, the newer version may be in the WAL only.
 func TestRefusesNewerInTheWAL(t *testing.T) {
 	path := closedLog(t)
 	other := db(t, path)
@@ -156,7 +156,7 @@ func TestRefusesCorrupt(t *testing.T) {
 	wantRefused(t, path, "corrupt", "restore a backup")
 }
 
-// damage changes one byte of bookkeeping on one page, which no query would stumble over.
+// damage changes one byte in the header of a page, which no query would notice.
 func damage(t *testing.T, path string) {
 	t.Helper()
 	content, err := os.ReadFile(path)
@@ -201,7 +201,7 @@ func TestRefusesBadPaths(t *testing.T) {
 
 func TestRefusesWithoutPermission(t *testing.T) {
 	if os.Geteuid() == 0 {
-		t.Skip("root may do everything")
+		t.Skip("root ignores permissions")
 	}
 	path := closedLog(t)
 	if err := os.Chmod(path, 0o400); err != nil {
@@ -218,7 +218,7 @@ func TestRefusesWithoutPermission(t *testing.T) {
 	os.Chmod(filepath.Dir(path), 0o700)
 }
 
-// Two servers on one file would each take the other's exchanges for those of a crash.
+// Two servers with the same file would record each other's exchanges as interrupted.
 func TestRefusesSecondServer(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "with #, ?, % and %41.db")
 	f := start(t, path, store.Config{}, store.Limits{})
@@ -231,7 +231,7 @@ func TestRefusesSecondServer(t *testing.T) {
 	child.Env = append(os.Environ(), "HTTPIPE_TEST_CHILD="+path)
 	out, err := child.CombinedOutput()
 	if err == nil || !strings.Contains(string(out), path+": another httpipe is using it; stop that process, or choose another file\n") {
-		t.Errorf("a second server says %q (%v), want that the file is in use", out, err)
+		t.Errorf("a second server printed %q (%v), want that the file is in use", out, err)
 	}
 	wantOne(t, path, "1", "SELECT count(*) FROM runs")
 
@@ -245,7 +245,7 @@ func TestRefusesSecondServer(t *testing.T) {
 	}
 	for _, entry := range entries {
 		if !strings.HasPrefix(entry.Name(), filepath.Base(path)) {
-			t.Errorf("the path was taken for %s", entry.Name())
+			t.Errorf("the log was created as %s", entry.Name())
 		}
 	}
 }
@@ -260,7 +260,7 @@ func TestRelativeAndLinkedPaths(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := start(t, "link.db", store.Config{}, store.Limits{})
-	t.Chdir(t.TempDir()) // what is relative was made absolute
+	t.Chdir(t.TempDir()) // the path was made absolute when the log was opened
 	_, commit := f.exchange("delivered")
 	wait(t, commit)
 	mustClose(t, f)
@@ -281,7 +281,8 @@ func TestNewFileIsPrivate(t *testing.T) {
 	wantOne(t, f.path, fmt.Sprintf("%d|%d|wal", store.ApplicationID, len(migrations.Steps())), "SELECT * FROM pragma_application_id, pragma_user_version, pragma_journal_mode")
 }
 
-// A crash leaves an exchange and a channel open. The next start closes the books, and the one after it finds nothing to do.
+// A crash leaves an exchange and a channel open. The next start records them as interrupted, and the start
+// after that does nothing.
 func TestRecovery(t *testing.T) {
 	f := open(t)
 	f.ChannelOpened(store.Life{ID: 1, Namespace: "v1", Channel: "work", At: time.Now()})
@@ -294,7 +295,7 @@ func TestRecovery(t *testing.T) {
 
 	crashed := start(t, crashCopy(t, f.path), store.Config{}, store.Limits{})
 	if !strings.Contains(crashed.logged.String(), "exchanges_interrupted=1 channels_interrupted=1") {
-		t.Error("it was not logged that the last run did not stop in order")
+		t.Error("the unclean shutdown was not logged")
 	}
 	path := crashed.path
 	wantOne(t, path, "1|0|NULL", "SELECT id, clean, stopped_at FROM runs WHERE id = 1")
@@ -304,26 +305,26 @@ func TestRecovery(t *testing.T) {
 	wantOne(t, path, "work|interrupted|2|42|"+started, "SELECT channel, reason, exchanges, bytes, closed_at FROM channels WHERE reason = 'interrupted'")
 	wantOne(t, path, "shut|3|4", "SELECT channel, exchanges, bytes FROM channels WHERE reason = 'idle'")
 
-	// Lives are numbered anew in each run.
+	// Lives are numbered from 1 in each run.
 	crashed.ChannelOpened(store.Life{ID: 1, Namespace: "v1", Channel: "work", At: time.Now()})
 	_, commit = crashed.exchange("delivered")
 	wait(t, commit)
 	again := start(t, crashCopy(t, path), store.Config{}, store.Limits{})
 	if !strings.Contains(again.logged.String(), "exchanges_interrupted=0 channels_interrupted=1") {
-		t.Error("the second crash left one channel open and no exchange, which was not logged")
+		t.Error("the log output does not mention the open channel of the second crash")
 	}
 	mustClose(t, crashed)
 	mustClose(t, again)
 }
 
-// A server that is killed while it makes the file leaves a part of it, and a journal that says how to undo that.
+// A server that is killed while it creates the file leaves a partial file and a rollback journal.
 func TestCrashDuringCreation(t *testing.T) {
 	path := tempPath(t)
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	other := db(t, path)
-	// So small a cache makes SQLite write pages before the commit, which makes the journal one to be taken seriously.
+	// With a small cache SQLite writes pages before the commit, which makes the journal valid.
 	if _, err := other.Exec("PRAGMA cache_size=1; BEGIN; CREATE TABLE a (b); INSERT INTO a SELECT randomblob(4096) FROM pragma_function_list"); err != nil {
 		t.Fatal(err)
 	}

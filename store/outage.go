@@ -15,7 +15,8 @@ func (l *Log) settle() {
 		r.commit.settleLocked(nil)
 	}
 	written := len(l.batch)
-	l.batch = nil
+	clear(l.batch)
+	l.batch = l.batch[:0]
 	wasOut := l.err != nil
 	l.err = nil
 	since, lost := l.outageSince, l.lost-l.lostBefore

@@ -9,7 +9,7 @@ import (
 	"httpipe/store"
 )
 
-// wantUnrecorded checks that a failed exchange is in the file once, and not as delivered.
+// wantUnrecorded checks that the file has the failed exchange once, and not as delivered.
 func wantUnrecorded(t *testing.T, f fixture, id string) {
 	t.Helper()
 	wantOne(t, f.path, "unrecorded", "SELECT outcome FROM exchanges WHERE id = ?", id)
@@ -18,7 +18,7 @@ func wantUnrecorded(t *testing.T, f fixture, id string) {
 func wantFailed(t *testing.T, commit *store.Commit) {
 	t.Helper()
 	if commit.Wait() == nil {
-		t.Error("a row was acknowledged that is not on disk")
+		t.Error("Wait returned nil, want an error")
 	}
 }
 
@@ -39,19 +39,19 @@ func TestLockedByAnotherProcess(t *testing.T) {
 	id, commit := f.exchange("delivered")
 	wantFailed(t, commit)
 	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("it took %v to notice", took)
+		t.Errorf("the commit failed after %v", took)
 	}
 	if err := f.Err(); err == nil || !strings.Contains(err.Error(), f.path) || !strings.Contains(err.Error(), "another process") {
 		t.Errorf("Err is %v, want one that names the file and the reason", err)
 	}
-	// What comes during the outage fails at once, whatever the outcome, and is kept.
+	// Rows that arrive during the outage fail at once, whatever their outcome, and are kept.
 	began = time.Now()
 	second, commit := f.exchange("delivered")
 	wantFailed(t, commit)
 	third, commit := f.exchange("consumer_left")
 	wantFailed(t, commit)
 	if took := time.Since(began); took > time.Second {
-		t.Errorf("it took %v to say what was known already", took)
+		t.Errorf("commits during the outage failed after %v", took)
 	}
 	release()
 	f.waitUntilWritable(t)
@@ -72,7 +72,7 @@ func TestLockedByAnotherProcess(t *testing.T) {
 	}
 }
 
-// A short lock is waited for, and nobody notices.
+// A short lock only delays the commit.
 func TestLockedForAMoment(t *testing.T) {
 	f := open(t)
 	release := holdLock(t, f.path)
@@ -85,31 +85,31 @@ func TestLockedForAMoment(t *testing.T) {
 	}
 }
 
-// Wait gives up before the writer does. What the file says later must not be what the producer was not told.
-func TestGivenUpRowIsNotDelivered(t *testing.T) {
+// Wait fails before the commit does. The row must not say later what the producer was not told.
+func TestTimedOutRowIsNotDelivered(t *testing.T) {
 	f := start(t, tempPath(t), store.Config{}, store.Limits{Commit: 50 * time.Millisecond, Busy: time.Minute})
 	release := holdLock(t, f.path)
 	id, commit := f.exchange("delivered")
 	began := time.Now()
 	err := commit.Wait()
 	if err == nil || !strings.Contains(err.Error(), "took over 50ms") {
-		t.Errorf("Wait returned %v, want that it took too long", err)
+		t.Errorf("Wait returned %v, want a timeout", err)
 	}
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("Wait took %v", took)
 	}
 	if f.Err() == nil {
-		t.Error("Err does not say that commits take too long")
+		t.Error("Err is nil though a commit has timed out")
 	}
 	release()
-	f.waitUntilWritable(t) // by the commit that was under way
+	f.waitUntilWritable(t) // ended by the commit that was blocked
 	wantUnrecorded(t, f, id)
 	if again := commit.Wait(); again != err {
 		t.Errorf("a second Wait returned %v, the first %v", again, err)
 	}
 }
 
-// once returns a function that does something the first time it is called after being armed.
+// once returns a function that calls do the first time it is called after armed is set.
 func once(do func()) (hook func(), armed *atomic.Bool) {
 	armed = new(atomic.Bool)
 	return func() {
@@ -119,8 +119,8 @@ func once(do func()) (hook func(), armed *atomic.Bool) {
 	}, armed
 }
 
-// Rows are given up after they were inserted as delivered: they are inserted again.
-func TestGivenUpBeforeCommit(t *testing.T) {
+// Rows that fail after they were inserted as delivered are inserted again.
+func TestTimeoutBeforeCommit(t *testing.T) {
 	inserting, given := make(chan struct{}), make(chan struct{})
 	hook, armed := once(func() { close(inserting); <-given })
 	f := start(t, tempPath(t), store.Config{}, store.Limits{Commit: 50 * time.Millisecond, Inserted: hook})
@@ -135,7 +135,7 @@ func TestGivenUpBeforeCommit(t *testing.T) {
 	wantUnrecorded(t, f, id)
 }
 
-// Between two attempts of an outage nobody has to wait for the next one.
+// Rows that arrive between two attempts of an outage fail at once.
 func TestOutageIsKnownAtOnce(t *testing.T) {
 	f := start(t, tempPath(t), store.Config{}, store.Limits{Commit: time.Minute, Busy: time.Millisecond, Backoff: time.Hour})
 	release := holdLock(t, f.path)
@@ -145,14 +145,14 @@ func TestOutageIsKnownAtOnce(t *testing.T) {
 	id, commit := f.exchange("delivered")
 	wantFailed(t, commit)
 	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("it took %v to say that the log is failing", took)
+		t.Errorf("the commit failed after %v", took)
 	}
 	release()
-	mustClose(t, f) // which tries once more
+	mustClose(t, f) // Close tries once more
 	wantUnrecorded(t, f, id)
 }
 
-// Without an OutcomeIfFailed a row keeps its outcome.
+// Without OutcomeIfFailed a row keeps its outcome.
 func TestFailedCommitKeepsOutcome(t *testing.T) {
 	f := start(t, tempPath(t), store.Config{}, store.Limits{Busy: time.Millisecond})
 	release := holdLock(t, f.path)
@@ -180,12 +180,12 @@ func TestMemoryIsBounded(t *testing.T) {
 		f.RequestUnmatched(store.Request{Namespace: "v1", Role: "producer", Outcome: "refused"})
 	}
 	if lost := f.Lost(); lost != 16 {
-		t.Errorf("%d requests were lost, want 16: they may have half of the room", lost)
+		t.Errorf("%d requests were lost, want 16: they may fill half of the room", lost)
 	}
 	for range 5 {
 		f.ExchangeMatched(match(newID()))
 	}
-	// There is no room for a beginning any more, and so its ending must not come in later.
+	// There is no room for this beginning, so its ending must not be recorded later.
 	dropped := newID()
 	wantFailed(t, f.ExchangeMatched(match(dropped)))
 	f.ChannelOpened(store.Life{ID: 1})
@@ -198,7 +198,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Errorf("%d rows were lost, want 20", lost)
 	}
 	if strings.Contains(f.logged.String(), "bug") {
-		t.Error("a row was refused for its content")
+		t.Error("the database rejected a row")
 	}
 	wantOne(t, f.path, "7|4", "SELECT (SELECT count(*) FROM exchanges), (SELECT count(*) FROM requests)")
 	mustClose(t, f)
@@ -206,13 +206,13 @@ func TestMemoryIsBounded(t *testing.T) {
 	wantOne(t, f.path, "20", "SELECT lost FROM runs")
 }
 
-// A row that the database refuses takes no other row with it.
-func TestRefusedRow(t *testing.T) {
+// If the database rejects a row, the other rows of the transaction are committed.
+func TestRejectedRow(t *testing.T) {
 	f := open(t)
 	first, commit := f.exchange("delivered")
 	wait(t, commit)
 
-	release := holdLock(t, f.path) // so that they all are in one transaction
+	release := holdLock(t, f.path) // so that all rows are in one transaction
 	good, goodCommit := f.exchange("delivered")
 	again := f.ExchangeEnded(end(first, "deleted"))
 	double := f.ExchangeMatched(match(good))
@@ -226,13 +226,13 @@ func TestRefusedRow(t *testing.T) {
 	wantFailed(t, double)
 	wantFailed(t, nothing)
 	if f.Err() != nil {
-		t.Errorf("Err is %v: a refused row is no outage", f.Err())
+		t.Errorf("Err is %v, want nil: a rejected row is no outage", f.Err())
 	}
 	if f.Lost() != 3 {
 		t.Errorf("Lost is %d, want 3", f.Lost())
 	}
 	if n := strings.Count(f.logged.String(), "rejected a row; this is a bug"); n != 3 {
-		t.Errorf("%d refused rows were logged, want 3", n)
+		t.Errorf("%d rejected rows were logged, want 3", n)
 	}
 	for _, id := range []string{first, good, last} {
 		wantOne(t, f.path, "delivered", "SELECT outcome FROM exchanges WHERE id = ?", id)

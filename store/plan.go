@@ -17,7 +17,7 @@ import (
 
 // A plan finds ids through one index: all ids that match the filter, and perhaps more.
 type plan struct {
-	query   string   // selects ids, and the columns in order; ?1 and ?2 are the span
+	query   string   // selects ids, and the columns that order sorts by; ?1 and ?2 are the span
 	args    []any    // from ?3 on
 	order   string   // newest first
 	columns []string // filter columns that the query covers fully

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestPlans: each statement goes through an index and gets its order from it. Without that it would read and sort all that a
-// busy namespace has.
+// TestPlans checks that each statement uses an index and gets its order from it. Otherwise it would read and
+// sort all rows of a busy namespace.
 func TestPlans(t *testing.T) {
 	f := open(t)
 	record(t, f)
@@ -25,7 +25,7 @@ func TestPlans(t *testing.T) {
 					}
 					index, rest, _ := strings.Cut(plan, "\n")
 					if index, ok := strings.CutPrefix(index, "expects "); ok && !strings.Contains(rest, "INDEX "+index) {
-						t.Errorf("%s, %s %+v goes another way than %s): %s", name, k.Name, filter, index, rest)
+						t.Errorf("%s, %s %+v does not use %s): %s", name, k.Name, filter, index, rest)
 					}
 				}
 			}
@@ -33,7 +33,7 @@ func TestPlans(t *testing.T) {
 	}
 }
 
-// TestPlainQueries: what people ask of the views by hand goes through an index as well.
+// TestPlainQueries checks that common queries on the views use an index too.
 func TestPlainQueries(t *testing.T) {
 	f := open(t)
 	for statement, want := range map[string]string{

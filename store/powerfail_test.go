@@ -8,8 +8,8 @@ import (
 	"httpipe/store"
 )
 
-// The power fails during the first commit ever, and of the pages that were to be in the file the first is missing. The
-// journal, which was on disk before any of them, says that there were none.
+// The power fails during the very first commit, when the later pages are written and the first is not. The
+// journal, which is on disk before any page, says that the file was empty.
 func TestPowerFailsDuringCreation(t *testing.T) {
 	whole, err := os.ReadFile(closedLog(t))
 	if err != nil {
@@ -20,7 +20,7 @@ func TestPowerFailsDuringCreation(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := db(t, cut)
-	// So small a cache makes SQLite write pages before the commit, and the journal before them.
+	// With a small cache SQLite writes pages before the commit, and the journal before the pages.
 	if _, err := other.Exec("PRAGMA cache_size=1; BEGIN; CREATE TABLE a (b); INSERT INTO a SELECT randomblob(4096) FROM pragma_function_list"); err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,12 @@ import (
 	"time"
 )
 
+// key identifies an exchange by its id, or a life by its number.
+type key struct {
+	exchange string
+	life     int64
+}
+
 // add queues the row, or counts it as lost.
 func (l *Log) add(r *row) *Commit {
 	r.commit.log = l
@@ -41,38 +47,37 @@ func (l *Log) add(r *row) *Commit {
 func (l *Log) admitLocked(r *row) error {
 	err := l.roomLocked(r.entry)
 	switch e := r.entry.(type) {
-	case Life:
+	case *Life:
 		if err != nil {
 			l.beginningLost[key{life: e.ID}] = true
 			return err
 		}
 		l.openLives++
-	case LifeEnd:
-		if o := (key{life: e.ID}); l.beginningLost[o] {
-			delete(l.beginningLost, o)
+	case *LifeEnd:
+		if k := (key{life: e.ID}); l.beginningLost[k] {
+			delete(l.beginningLost, k)
 			return fmt.Errorf("audit log %s: the opening of channel life %d was lost, so its closing is lost too", l.file.path, e.ID)
 		}
 		if err == nil {
 			l.openLives--
 		}
-	case Match:
+	case *Match:
 		if err != nil {
 			l.beginningLost[key{exchange: e.ID}] = true
 			return err
 		}
 		l.running[e.ID] = true
-	case ExchangeEnd:
-		if o := (key{exchange: e.ID}); l.beginningLost[o] {
-			delete(l.beginningLost, o)
+	case *ExchangeEnd:
+		if k := (key{exchange: e.ID}); l.beginningLost[k] {
+			delete(l.beginningLost, k)
 			return fmt.Errorf("audit log %s: the beginning of exchange %s was lost, so its ending is lost too", l.file.path, e.ID)
 		}
 		if err == nil {
 			delete(l.running, e.ID)
 		}
-	case numberedRequest:
+	case *numberedRequest:
 		l.requests++
 		e.number = l.requests
-		r.entry = e
 	}
 	return err
 }
@@ -84,17 +89,11 @@ func (l *Log) roomLocked(entry any) error {
 		return errClosed
 	}
 	room := l.limits.maxRows
-	if _, ok := entry.(numberedRequest); ok {
+	if _, ok := entry.(*numberedRequest); ok {
 		room /= 2
 	}
 	if len(l.batch)+len(l.queue) >= room {
 		return fmt.Errorf("audit log %s: %d rows are waiting to be written, and there is no room for more", l.file.path, len(l.batch)+len(l.queue))
 	}
 	return nil
-}
-
-// key identifies an exchange by its id, or a life by its number.
-type key struct {
-	exchange string
-	life     int64
 }

@@ -11,8 +11,8 @@ import (
 	"httpipe/store"
 )
 
-// readOnlyView returns the path of the log in a directory in which nothing can be written, whoever asks: the log's own, mounted
-// elsewhere. The log itself can still be written.
+// readOnlyView mounts the directory of the log read-only in another place, and returns the path of the log
+// there. The log itself remains writable.
 func readOnlyView(t *testing.T, path string) string {
 	t.Helper()
 	view := t.TempDir()
@@ -29,7 +29,7 @@ func readOnlyView(t *testing.T, path string) string {
 	return filepath.Join(view, filepath.Base(path))
 }
 
-// wantRead checks that all that only read can read the log, and find that many exchanges.
+// wantRead checks that all read-only operations work and find that many exchanges.
 func wantRead(t *testing.T, path string, exchanges int64) {
 	t.Helper()
 	report, err := store.Check(t.Context(), path)
@@ -48,11 +48,11 @@ func wantRead(t *testing.T, path string, exchanges int64) {
 	var found int64
 	err = h.Each(t.Context(), store.Exchanges, store.Filter{}, "", 0, func(p store.Page) error { found += int64(len(p.Rows)); return nil })
 	if err != nil || found != exchanges {
-		t.Errorf("the history has %d exchanges, %v, want %d", found, err, exchanges)
+		t.Errorf("the history has %d exchanges (%v), want %d", found, err, exchanges)
 	}
 }
 
-// wantUnreadable checks that the log cannot be read, in words that say why.
+// wantUnreadable checks that reading fails, with an error that contains all of words.
 func wantUnreadable(t *testing.T, path string, words ...string) {
 	t.Helper()
 	_, err := store.Check(t.Context(), path)
@@ -72,18 +72,18 @@ func TestReadsWhereNothingCanBeWritten(t *testing.T) {
 	wantRead(t, readOnlyView(t, path), 300)
 }
 
-// What a crash has left is read with its WAL, or not at all.
+// A log after a crash is read with its WAL, or not at all.
 func TestReadsCrashedWhereNothingCanBeWritten(t *testing.T) {
 	killed := crashed(t, closedLog(t), 20)
 	wantUnreadable(t, readOnlyView(t, killed), "the newest records are in its -wal", killed[strings.LastIndex(killed, "/"):]+"-shm", "read the copy")
-	other := db(t, killed) // which makes a wal-index
+	other := db(t, killed) // creates a wal-index
 	if _, err := other.Exec("SELECT * FROM run"); err != nil {
 		t.Fatal(err)
 	}
 	copied := crashCopy(t, killed)
 	copyOver(t, killed+"-shm", copied+"-shm")
 	other.Close()
-	// The newest run has not ended, and neither have the life of its channel.
+	// The latest run has not ended, nor has the life of its channel.
 	h, err := store.OpenHistory(readOnlyView(t, copied))
 	if err != nil {
 		t.Fatal(err)
@@ -96,8 +96,8 @@ func TestReadsCrashedWhereNothingCanBeWritten(t *testing.T) {
 	}
 }
 
-// A server writes to the log meanwhile: a reader who cannot write finds what was acknowledged before it asks, and not what was there when it
-// began.
+// A reader that cannot write sees what a running server has acknowledged before each query, and not an old
+// state.
 func TestReadsBesideServerWhereNothingCanBeWritten(t *testing.T) {
 	path := closedLog(t)
 	view := readOnlyView(t, path)
@@ -122,10 +122,10 @@ func TestReadsBesideServerWhereNothingCanBeWritten(t *testing.T) {
 	lines := bufio.NewScanner(stdout)
 	lines.Scan()
 	if lines.Text() != "ready" {
-		t.Fatalf("the server said %q", lines.Text())
+		t.Fatalf("the server printed %q", lines.Text())
 	}
 	if _, err := before.Exchange(t.Context(), newID()); err == nil || !strings.Contains(err.Error(), "a server has begun to write") {
-		t.Errorf("a history from before the server started answers with %v", err)
+		t.Errorf("a history opened before the server started returned %v", err)
 	}
 	h, err := store.OpenHistory(view)
 	if err != nil {
@@ -136,7 +136,7 @@ func TestReadsBesideServerWhereNothingCanBeWritten(t *testing.T) {
 		lines.Scan()
 		page, err := h.Exchange(t.Context(), lines.Text())
 		if err != nil || len(page.Rows) != 1 {
-			t.Fatalf("an acknowledged exchange is on record as %v, %v", page.Rows, err)
+			t.Fatalf("an acknowledged exchange is recorded as %v, %v", page.Rows, err)
 		}
 	}
 	if _, err := store.Backup(t.Context(), view, tempPath(t)); err != nil {

@@ -9,8 +9,8 @@ import (
 	"httpipe/store"
 )
 
-// aged records n exchanges, requests and lives that began at that time and ended a second later, plus one of each that
-// ended just now or has not ended.
+// aged records n exchanges, requests and lives that began at that time and ended a second later, and one of
+// each that ended just now or has not ended.
 func aged(t *testing.T, f fixture, at time.Time, n int) {
 	t.Helper()
 	var last *store.Commit
@@ -22,7 +22,7 @@ func aged(t *testing.T, f fixture, at time.Time, n int) {
 		f.ChannelOpened(store.Life{ID: life, Namespace: "v1", Channel: "work", At: at})
 		f.ExchangeMatched(m)
 		if i%2 == 0 {
-			wait(t, f.ExchangeMatched(match(idAt(time.Now())))) // so that some endings are rows of their own
+			wait(t, f.ExchangeMatched(match(idAt(time.Now())))) // so that some endings are separate rows
 		}
 		f.ExchangeEnded(store.ExchangeEnd{ID: m.ID, At: at.Add(time.Second), Outcome: "delivered"})
 		f.ChannelClosed(store.LifeEnd{ID: life, At: at.Add(time.Second), Reason: "idle"})
@@ -37,7 +37,7 @@ func TestRetention(t *testing.T) {
 	now := time.Now()
 	old, recent := now.Add(-100*24*time.Hour), now.Add(-time.Hour)
 	f := start(t, path, store.Config{}, store.Limits{})
-	// Older than anything else, and not to be removed: they ended late, or not at all.
+	// These are older than all others but must be kept, because they ended late or not at all.
 	long := match(idAt(old.Add(-time.Hour)))
 	long.At = old.Add(-time.Hour)
 	f.ExchangeMatched(long)
@@ -65,11 +65,11 @@ func TestRetention(t *testing.T) {
 		(SELECT count(*) FROM channels), (SELECT count(*) FROM cutoffs)`)
 	wantOne(t, path, "10", "SELECT count(*) FROM exchanges WHERE outcome = 'delivered'")
 	if want := "rows=150"; !strings.Contains(f.logged.String(), want) {
-		t.Errorf("want %s in the log", want)
+		t.Errorf("want %s in the log output", want)
 	}
 	mustClose(t, f)
 
-	// Nothing is left to be removed, so there is no second cutoff; nor with a longer retention.
+	// There are no more old rows, so no second cutoff is recorded, with the same or a longer retention.
 	for _, keep := range []time.Duration{90 * 24 * time.Hour, 1000 * 24 * time.Hour} {
 		f = start(t, path, store.Config{Retention: keep}, store.Limits{})
 		mustClose(t, f)
@@ -86,12 +86,12 @@ func TestRetentionInSteps(t *testing.T) {
 	}
 	mustClose(t, f)
 	f = start(t, f.path, store.Config{Retention: time.Hour}, store.Limits{})
-	eventually(t, "all is removed in one round", func() bool { return strings.Contains(f.logged.String(), "rows=2500") })
+	eventually(t, "all rows are removed in one round", func() bool { return strings.Contains(f.logged.String(), "rows=2500") })
 	wantOne(t, f.path, "0", "SELECT count(*) FROM requests")
 }
 
 // Rounds repeat.
-func TestRetentionGoesOn(t *testing.T) {
+func TestRetentionRepeats(t *testing.T) {
 	f := start(t, tempPath(t), store.Config{Retention: time.Hour}, store.Limits{PruneEvery: 10 * time.Millisecond})
 	at := time.Now().Add(-2 * time.Hour)
 	for round := range 3 {

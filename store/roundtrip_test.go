@@ -11,7 +11,7 @@ import (
 	"httpipe/store"
 )
 
-// The columns that SPEC.md promises, in its order.
+// The columns that are promised to users, in order.
 const (
 	exchangeColumns = "id, namespace, channel, outcome, bytes, content_type, matched_at, ended_at, duration_ms, producer_wait_ms, consumer_wait_ms, producer_addr, consumer_addr, producer_agent, consumer_agent"
 	requestColumns  = "namespace, channel, role, outcome, arrived_at, ended_at, wait_ms, addr, agent"
@@ -83,7 +83,7 @@ func TestSubjectsAndReason(t *testing.T) {
 	wantOne(t, f.path, "|look: expired|me", "SELECT role, reason, subject FROM requests")
 }
 
-// emptyLog returns the path of a log of that version in which nothing is recorded.
+// emptyLog returns the path of a log of that version without rows.
 func emptyLog(t *testing.T, version int) string {
 	t.Helper()
 	path := tempPath(t)
@@ -97,7 +97,7 @@ func emptyLog(t *testing.T, version int) string {
 	return path
 }
 
-// TestUpgrade: a log of every earlier version is brought up to date with all that it holds.
+// TestUpgrade checks that a log of every earlier version is migrated without loss.
 func TestUpgrade(t *testing.T) {
 	for version := 1; version < len(migrations.Steps()); version++ {
 		path := emptyLog(t, version)
@@ -122,7 +122,7 @@ func TestChannel(t *testing.T) {
 	opened := time.Now().UTC().Truncate(time.Millisecond)
 	text := opened.Format("2006-01-02T15:04:05.000Z")
 
-	// What still is open is counted from its exchanges, of which one has ended here.
+	// The counts of an open life come from its exchanges, one of which has ended.
 	f.ChannelOpened(store.Life{ID: 1, Namespace: "v1", Channel: "work", At: opened})
 	_, commit := f.exchange("delivered")
 	wait(t, commit)
@@ -131,7 +131,7 @@ func TestChannel(t *testing.T) {
 
 	f.ChannelClosed(store.LifeEnd{ID: 1, At: opened.Add(time.Second), Reason: "deleted", Exchanges: 7, Bytes: 99})
 	later := opened.Add(time.Second).Format("2006-01-02T15:04:05.000Z")
-	wait(t, f.ExchangeMatched(match(newID()))) // rows are written in order, so the closing is there too
+	wait(t, f.ExchangeMatched(match(newID()))) // rows are written in order, so the closing is in the file too
 	wantOne(t, f.path, "v1|work|"+text+"|"+later+"|deleted|7|99", "SELECT "+channelColumns+" FROM channels")
 	wantOne(t, f.path, "1", "SELECT count(*) FROM life_end")
 
@@ -150,7 +150,7 @@ func TestRuns(t *testing.T) {
 	wantOne(t, f.path, "1|NULL|NULL|v1.2.3", "SELECT started_at GLOB '20??-??-??T??:??:??.???Z', stopped_at, clean, version FROM runs")
 	mustClose(t, f)
 	wantOne(t, f.path, "1|1|v1.2.3|0", "SELECT stopped_at >= started_at, clean, version, lost FROM runs")
-	mustClose(t, f) // again
+	mustClose(t, f) // a second time
 
 	f = start(t, f.path, store.Config{}, store.Limits{})
 	mustClose(t, f)
@@ -168,17 +168,17 @@ func TestViewsHaveThePromisedColumnsFirst(t *testing.T) {
 	}
 }
 
-func TestStringsAreMadeStorable(t *testing.T) {
+func TestTextIsMadeValidAndShort(t *testing.T) {
 	f := open(t)
 	m := match(newID())
-	m.Producer.Agent = strings.Repeat("x", 255) + "é" // the cut would go through the last character
+	m.Producer.Agent = strings.Repeat("x", 255) + "é" // the limit is inside the last character
 	m.Consumer.Agent = "bad \xff byte"
 	m.ContentType = strings.Repeat("y", 10_000)
 	wait(t, f.ExchangeMatched(m))
 	wantOne(t, f.path, strings.Repeat("x", 255)+"|bad \uFFFD byte|"+strings.Repeat("y", 256), "SELECT producer_agent, consumer_agent, content_type FROM exchanges")
 }
 
-// A query for one exchange, or for the newest ones, has to stay quick however big the log is.
+// Queries for one exchange or the newest ones must be quick, however large the log is.
 func TestViewsUseThePrimaryKeys(t *testing.T) {
 	f := open(t)
 	for _, q := range []string{
@@ -191,7 +191,7 @@ func TestViewsUseThePrimaryKeys(t *testing.T) {
 		plan := strings.Join(query(t, f.path, "EXPLAIN QUERY PLAN "+q), "\n")
 		if strings.Contains(plan, "TEMP B-TREE") || strings.Contains(plan, "MATERIALIZE") || strings.Contains(plan, "AUTOMATIC") ||
 			strings.Contains(q, "WHERE") && strings.Contains(plan, "SCAN") {
-			t.Errorf("%s does not go by the primary key:\n%s", q, plan)
+			t.Errorf("%s does not use the primary key:\n%s", q, plan)
 		}
 	}
 }
@@ -201,10 +201,10 @@ func TestAfterClose(t *testing.T) {
 	mustClose(t, f)
 	_, commit := f.exchange("delivered")
 	if err := commit.Wait(); err == nil {
-		t.Error("a row was acknowledged by a closed log")
+		t.Error("Wait returned nil on a closed log")
 	}
 	if f.Err() == nil {
-		t.Error("Err says that a closed log can be written")
+		t.Error("Err is nil on a closed log")
 	}
 	if f.Lost() != 2 {
 		t.Errorf("Lost is %d, want 2", f.Lost())
@@ -212,7 +212,7 @@ func TestAfterClose(t *testing.T) {
 	wantOne(t, f.path, "0", "SELECT count(*) FROM exchanges")
 }
 
-// The ending of every beginning is in the file even if the caller forgot it.
+// Close records an ending for every beginning, even if the caller did not.
 func TestCloseLeavesNothingOpen(t *testing.T) {
 	f := open(t)
 	f.ChannelOpened(store.Life{ID: 1, Namespace: "v1", Channel: "work", At: time.Now()})

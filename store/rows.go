@@ -66,7 +66,7 @@ const maxText = 256
 
 // row is a row that was handed in and is not yet in the file.
 type row struct {
-	entry    any  // Life, LifeEnd, numberedRequest, Match or ExchangeEnd; never changed
+	entry    any  // *Life, *LifeEnd, *numberedRequest, *Match or *ExchangeEnd; never changed once it is queued
 	rejected bool // by the database, because of its content; owned by the writer
 	commit   Commit
 }
@@ -81,13 +81,13 @@ type numberedRequest struct {
 // the disk.
 func (l *Log) ChannelOpened(life Life) {
 	life.Namespace, life.Channel = validUTF8(life.Namespace), validUTF8(life.Channel)
-	l.add(&row{entry: life})
+	l.add(&row{entry: &life})
 }
 
 // ChannelClosed records that a channel has closed.
 func (l *Log) ChannelClosed(end LifeEnd) {
 	end.Reason = validUTF8(end.Reason)
-	l.add(&row{entry: end})
+	l.add(&row{entry: &end})
 }
 
 // RequestUnmatched records a request that was never matched. When rows accumulate in memory, requests are the
@@ -96,23 +96,23 @@ func (l *Log) RequestUnmatched(request Request) {
 	request.Namespace, request.Channel = validUTF8(request.Namespace), validUTF8(request.Channel)
 	request.Role, request.Outcome, request.Reason = validUTF8(request.Role), validUTF8(request.Outcome), validUTF8(request.Reason)
 	request.Client = cleanClient(request.Client)
-	l.add(&row{entry: numberedRequest{Request: request}})
+	l.add(&row{entry: &numberedRequest{Request: request}})
 }
 
 // ExchangeMatched records that an exchange has begun. The caller need not wait for the Commit.
 func (l *Log) ExchangeMatched(match Match) *Commit {
 	match.ID = validUTF8(match.ID)
 	match.Namespace, match.Channel = validUTF8(match.Namespace), validUTF8(match.Channel)
-	match.ContentType = truncateText(validUTF8(match.ContentType))
+	match.ContentType = CleanText(match.ContentType)
 	match.Producer, match.Consumer = cleanClient(match.Producer), cleanClient(match.Consumer)
-	return l.add(&row{entry: match})
+	return l.add(&row{entry: &match})
 }
 
 // ExchangeEnded records that an exchange has ended. The caller must wait for the Commit before it reports a
 // delivery, and need not wait otherwise. An exchange ends once: the database rejects a second ending.
 func (l *Log) ExchangeEnded(end ExchangeEnd) *Commit {
 	end.ID, end.Outcome, end.OutcomeIfFailed = validUTF8(end.ID), validUTF8(end.Outcome), validUTF8(end.OutcomeIfFailed)
-	return l.add(&row{entry: end})
+	return l.add(&row{entry: &end})
 }
 
 // validUTF8 replaces invalid UTF-8 in s.
@@ -120,9 +120,10 @@ func validUTF8(s string) string {
 	return strings.ToValidUTF8(s, "\uFFFD")
 }
 
-// truncateText returns the first maxText bytes of s, which must be valid UTF-8, without an incomplete character
-// at the end.
-func truncateText(s string) string {
+// CleanText returns a text that a client chose as the log keeps it: as valid UTF-8, and the first maxText bytes of it,
+// without an incomplete character at the end.
+func CleanText(s string) string {
+	s = validUTF8(s)
 	if len(s) <= maxText {
 		return s
 	}
@@ -134,5 +135,5 @@ func truncateText(s string) string {
 }
 
 func cleanClient(c Client) Client {
-	return Client{Addr: truncateText(validUTF8(c.Addr)), Agent: truncateText(validUTF8(c.Agent)), RequestID: truncateText(validUTF8(c.RequestID)), Subject: truncateText(validUTF8(c.Subject))}
+	return Client{Addr: CleanText(c.Addr), Agent: CleanText(c.Agent), RequestID: CleanText(c.RequestID), Subject: CleanText(c.Subject)}
 }

@@ -11,7 +11,7 @@ import (
 
 var tables = []string{"run", "run_end", "life", "life_end", "exchange", "exchange_end", "request", "cutoff"}
 
-// dump returns everything that the log holds.
+// dump returns the content of the log.
 func dump(t testing.TB, path string) string {
 	t.Helper()
 	var all strings.Builder
@@ -21,8 +21,8 @@ func dump(t testing.TB, path string) string {
 	return all.String()
 }
 
-// full returns a closed log with rows in every table: things that ended with and without a row of their own for it, things
-// that are open, and a cutoff long ago.
+// full returns a closed log with rows in every table: beginnings with their ending in the same row, in a
+// separate row, or missing, and a cutoff.
 func full(t testing.TB) (path string) {
 	t.Helper()
 	f := start(t, tempPath(t), store.Config{}, store.Limits{})
@@ -61,7 +61,7 @@ func full(t testing.TB) (path string) {
 	return f.path
 }
 
-// attempts returns statements that would change or remove what is recorded.
+// attempts returns statements that would change or delete rows.
 func attempts(t testing.TB, path string) []string {
 	var all []string
 	for _, table := range tables {
@@ -83,31 +83,31 @@ func attempts(t testing.TB, path string) []string {
 	}
 	now := time.Now()
 	return append(all,
-		// A second ending, and one of nothing.
+		// Second endings, and endings without a beginning.
 		"INSERT INTO exchange_end SELECT id, 'delivered', 1, 1 FROM exchange WHERE ended_at IS NOT NULL",
 		"INSERT OR REPLACE INTO exchange_end SELECT id, 'delivered', 1, 1 FROM exchange_end",
 		"INSERT INTO exchange_end VALUES ('nothing', 'delivered', 1, 1)",
 		"INSERT INTO life_end SELECT id, 1, 'idle', 1, 1 FROM life WHERE closed_at IS NOT NULL",
 		"INSERT INTO life_end VALUES (77, 1, 'idle', 1, 1)",
 		"INSERT INTO run_end VALUES (77, 1, 0)",
-		// An ending without its beginning; what is open; what is newer than the cutoff.
+		// The ending without the beginning; open rows; rows newer than the cutoff.
 		"DELETE FROM exchange_end WHERE ended_at < 1800000000000",
 		"DELETE FROM life_end WHERE closed_at < 1800000000000",
 		"DELETE FROM exchange WHERE channel = 'open'",
 		"DELETE FROM life WHERE channel = 'open'",
-		// Cutoffs that are not newer, or not yet.
+		// Cutoffs that are not newer than the last, or in the future.
 		"INSERT INTO cutoff SELECT ended_before, 1 FROM cutoff",
 		"INSERT INTO cutoff SELECT ended_before - 1, 1 FROM cutoff",
 		"INSERT OR REPLACE INTO cutoff SELECT ended_before, 1 FROM cutoff",
 		fmt.Sprintf("INSERT INTO cutoff VALUES (%d, 0)", now.Add(time.Hour).UnixMilli()),
-		// Half an ending.
+		// Incomplete endings.
 		"INSERT INTO exchange VALUES ('half', 5, '', '', '', 0, 0, 0, '', '', '', '', 'delivered', 1, NULL, '', '', '', '')",
 		"INSERT INTO life VALUES (78, '', '', 0, 1, NULL, NULL, NULL)",
 	)
 }
 
-// refused reports whether it was the schema's own rules that stopped a statement.
-func refused(err error) bool {
+// rejected reports whether the schema's rules rejected a statement.
+func rejected(err error) bool {
 	if err == nil {
 		return false
 	}
@@ -124,13 +124,13 @@ func TestAppendOnly(t *testing.T) {
 	before := dump(t, path)
 	for _, table := range tables {
 		if one(t, path, "SELECT count(*) FROM "+table) == "0" {
-			t.Fatalf("there is nothing in %s to be changed", table)
+			t.Fatalf("table %s is empty", table)
 		}
 	}
 	for _, statement := range attempts(t, path) {
 		other := db(t, path)
-		if _, err := other.Exec(statement); !refused(err) {
-			t.Errorf("%v, want a refusal by the schema: %s", err, statement)
+		if _, err := other.Exec(statement); !rejected(err) {
+			t.Errorf("error %v, want a rejection by the schema: %s", err, statement)
 		}
 		other.Close()
 	}
@@ -144,19 +144,19 @@ func TestAppendOnlyInTheShell(t *testing.T) {
 	before := dump(t, path)
 	for _, statement := range attempts(t, path) {
 		if out, err := cli(t, path, statement); err == nil {
-			t.Errorf("not refused: %s\n%s", statement, out)
+			t.Errorf("accepted: %s\n%s", statement, out)
 		}
 	}
 	out, _ := cli(t, path, "DELETE FROM exchange")
 	if want := "audit log is append-only: only what ended before the newest cutoff may be deleted"; !strings.Contains(out, want) {
-		t.Errorf("the shell says %q, want %q", out, want)
+		t.Errorf("the shell printed %q, want %q", out, want)
 	}
 	if after := dump(t, path); after != before {
 		t.Errorf("the log has changed:\n%s\nbefore:\n%s", after, before)
 	}
 }
 
-// What ended before a cutoff may go, and takes its ending with it.
+// Rows that ended before a cutoff can be deleted, and their endings with them.
 func TestDeleteBelowCutoff(t *testing.T) {
 	path := full(t)
 	other := db(t, path)
@@ -176,7 +176,7 @@ func TestDeleteBelowCutoff(t *testing.T) {
 	wantOne(t, path, "1", "SELECT count(*) FROM request")
 	for _, table := range []string{"exchange", "life", "request"} {
 		if _, err := other.Exec("DELETE FROM " + table); err == nil {
-			t.Errorf("what is newer than the cutoff was deleted from %s", table)
+			t.Errorf("rows newer than the cutoff were deleted from %s", table)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"httpipe/migrations"
@@ -29,13 +30,16 @@ type session struct {
 	statements statements
 
 	blocks          blocks
-	walSize         int64         // in bytes, when checkFiles last looked
-	walLastTry      time.Time     // when truncateWAL last tried
-	walBlockedSince time.Time     // since when that has failed; zero: the last attempt succeeded
-	walLastWarning  time.Time     // when that was last logged
-	checkpointer    *sql.DB       // used only by the checkpointer's goroutine until it has stopped
-	stop            chan struct{} // closed by stopCheckpointer, which then sets it to nil
-	stopped         chan struct{} // closed by the checkpointer's goroutine when it returns
+	walSize         int64                 // in bytes, when checkFiles last looked
+	walLastTry      time.Time             // when boundWAL last looked
+	walBlockedSince time.Time             // since when it cannot bound the WAL; zero: it can
+	walLastWarning  time.Time             // when that was last logged
+	lastCommit      time.Time             // when the last commit of rows returned
+	checkpointer    *sql.DB               // used only by the checkpointer's goroutine until it has stopped
+	behind          chan struct{}         // capacity 1; wakes the checkpointer before its next tick
+	ioError         atomic.Pointer[error] // set by the checkpointer; the writer then ends the session, see keepWAL
+	stop            chan struct{}         // closed by stopCheckpointer, which then sets it to nil
+	stopped         chan struct{}         // closed by the checkpointer's goroutine when it returns
 }
 
 // dsn returns the data source name for a file. It escapes the path, since "#", "?" and "%" have a meaning in
@@ -105,7 +109,7 @@ func openSession(f *lockedFile, limits limits, busy time.Duration, logger *slog.
 		return nil, err
 	}
 	s.checkpointer.SetMaxOpenConns(1)
-	s.stop, s.stopped = make(chan struct{}), make(chan struct{})
+	s.behind, s.stop, s.stopped = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
 	go s.runCheckpoints(limits, s.stop)
 	return s, nil
 }

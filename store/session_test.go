@@ -11,7 +11,7 @@ import (
 	"httpipe/store"
 )
 
-// The file is renamed under the running server, and later put back.
+// The file is renamed while the server runs, and later renamed back.
 func TestRenamedAndPutBack(t *testing.T) {
 	f := open(t)
 	before, commit := f.exchange("delivered")
@@ -22,12 +22,12 @@ func TestRenamedAndPutBack(t *testing.T) {
 	id, commit := f.exchange("delivered")
 	wantFailed(t, commit)
 	if err := f.Err(); err == nil || !strings.Contains(err.Error(), "deleted or renamed") {
-		t.Errorf("Err is %v, want that the file is gone", err)
+		t.Errorf("Err is %v, want that the file was deleted or renamed", err)
 	}
 	if _, err := os.Stat(f.path); err == nil {
-		t.Error("the file was created anew")
+		t.Error("the file was created again")
 	}
-	// Another file in its place is not taken for it, nor touched.
+	// Another file at the path is not used and not changed.
 	if err := os.WriteFile(f.path, []byte("other"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func TestRenamedAndPutBack(t *testing.T) {
 		return f.Err() != nil && strings.Contains(f.Err().Error(), "replaced")
 	})
 	if other, err := os.ReadFile(f.path); err != nil || string(other) != "other" {
-		t.Errorf("the other file holds %q, %v", other, err)
+		t.Errorf("the other file contains %q, %v", other, err)
 	}
 	if err := os.Rename(f.path+".away", f.path); err != nil {
 		t.Fatal(err)
@@ -47,7 +47,7 @@ func TestRenamedAndPutBack(t *testing.T) {
 	wait(t, commit)
 }
 
-// The file goes away while rows are being written to it: too late for them to be in it, so they are recorded anew.
+// The file is renamed while rows are inserted, so they must be recorded again.
 func TestRenamedBeforeCommit(t *testing.T) {
 	path := tempPath(t)
 	hook, armed := once(func() { os.Rename(path, path+".away") })
@@ -63,8 +63,8 @@ func TestRenamedBeforeCommit(t *testing.T) {
 	wantUnrecorded(t, f, id)
 }
 
-// The file goes away at the last moment: the commit works, and yet cannot be believed. The rows are there all the same, and
-// must not be written twice.
+// The file is renamed just before COMMIT. The commit succeeds but must not be acknowledged. The rows are in the
+// file and must not be inserted twice.
 func TestRenamedDuringCommit(t *testing.T) {
 	path := tempPath(t)
 	hook, armed := once(func() { os.Rename(path, path+".away") })
@@ -85,7 +85,7 @@ func TestRenamedDuringCommit(t *testing.T) {
 	release()
 	wantFailed(t, commit)
 	wantFailed(t, first)
-	// These meet their beginnings again, which are in the file already.
+	// The beginnings of these are already in the file.
 	f.ExchangeEnded(end(begun, "stalled"))
 	f.ChannelClosed(store.LifeEnd{ID: 2, At: noon, Reason: "deleted"})
 	if err := os.Rename(path+".away", path); err != nil {
@@ -101,10 +101,10 @@ func TestRenamedDuringCommit(t *testing.T) {
 	}
 }
 
-// After an outage nothing is appended to a WAL of which parts may never have reached the disk.
+// After an outage nothing is appended to a WAL that may be incomplete on disk.
 func TestOutageEmptiesWAL(t *testing.T) {
 	f := open(t)
-	other := db(t, f.path) // without it SQLite would begin a new WAL in any case
+	other := db(t, f.path) // without this connection SQLite would begin a new WAL anyway
 	if _, err := other.Exec("SELECT * FROM run"); err != nil {
 		t.Fatal(err)
 	}
@@ -138,17 +138,17 @@ func TestDeletedIsNoticedWhenIdle(t *testing.T) {
 	_, commit := f.exchange("delivered")
 	wantFailed(t, commit)
 	if err := f.Close(); err == nil || !strings.Contains(err.Error(), f.path) || !strings.Contains(err.Error(), "2 rows are lost") {
-		t.Errorf("Close returned %v, want that 2 rows of this file are lost", err)
+		t.Errorf("Close returned %v, want that 2 rows are lost", err)
 	}
 	if f.Lost() != 2 {
 		t.Errorf("Lost is %d, want 2", f.Lost())
 	}
 	if _, err := os.Stat(f.path); err == nil {
-		t.Error("the file was created anew")
+		t.Error("the file was created again")
 	}
 }
 
-// Without its WAL the file lacks what was committed last. Nobody is told that it is there until it is.
+// The WAL is deleted. No row is acknowledged until it is in the file.
 func TestDeletedWAL(t *testing.T) {
 	f := open(t)
 	_, commit := f.exchange("delivered")
@@ -157,15 +157,15 @@ func TestDeletedWAL(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, commit = f.exchange("delivered")
-	commit.Wait() // the outcome depends on who came first, this row or the look at the file
+	commit.Wait() // succeeds if the row is committed before the files are checked
 	f.waitUntilWritable(t)
-	eventually(t, "the log is used again", func() bool { _, c := f.exchange("delivered"); return c.Wait() == nil })
+	eventually(t, "commits work again", func() bool { _, c := f.exchange("delivered"); return c.Wait() == nil })
 	mustClose(t, f)
 	wantOne(t, f.path, "ok", "PRAGMA integrity_check")
 	wantOne(t, f.path, "0", "SELECT count(*) FROM exchanges WHERE outcome NOT IN ('delivered', 'unrecorded')")
 }
 
-// mount makes a small file system of its own for the test, or skips it.
+// mount mounts a small file system for the test, or skips the test.
 func mount(t *testing.T, size string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -192,12 +192,12 @@ func TestDiskFull(t *testing.T) {
 			continue
 		}
 		delivered = append(delivered, id)
-		// Emptying the WAL may have freed some space, with which the log goes on.
+		// Emptying the WAL may have freed enough space to continue.
 		if inARow > 0 || len(delivered) == 50 {
 			inARow = 0
 			ballast = append(ballast, fmt.Sprintf("%s/ballast%d", dir, len(ballast)))
 			if err := fill(ballast[len(ballast)-1]); err == nil {
-				t.Fatal("the disk cannot be filled")
+				t.Fatal("cannot fill the disk")
 			}
 		}
 	}
@@ -236,7 +236,7 @@ func fill(path string) error {
 	return nil
 }
 
-// With nothing to write, the log is not believed to work again before a commit has worked.
+// An idle log counts as failing until a test commit has succeeded.
 func TestProbe(t *testing.T) {
 	f := open(t)
 	release := holdLock(t, f.path)
@@ -251,7 +251,7 @@ func TestProbe(t *testing.T) {
 		return f.Err() == nil || strings.Contains(f.Err().Error(), "another process")
 	})
 	if f.Err() == nil {
-		t.Error("Err is nil while somebody else holds the lock")
+		t.Error("Err is nil while another connection holds the lock")
 	}
 	release()
 	f.waitUntilWritable(t)
@@ -269,46 +269,5 @@ func TestReadOnly(t *testing.T) {
 	_, err := store.Open(store.Config{Path: f.path})
 	if err == nil || !strings.Contains(err.Error(), "read-only file system") || strings.Contains(err.Error(), "\n") {
 		t.Errorf("Open returned %v, want one line that says that it is read-only", err)
-	}
-}
-
-// A query that takes long keeps the WAL from being emptied, and nothing else.
-func TestWALIsBounded(t *testing.T) {
-	const reset = 256 << 10
-	f := start(t, tempPath(t), store.Config{}, store.Limits{WALCheck: 64 << 10, WALReset: reset})
-	size := func() int64 {
-		info, err := os.Stat(f.path + "-wal")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return info.Size()
-	}
-	grow := func() {
-		for range 200 {
-			_, commit := f.exchange("delivered")
-			wait(t, commit)
-		}
-	}
-	reader := db(t, f.path)
-	if _, err := reader.Exec("BEGIN; SELECT * FROM run"); err != nil {
-		t.Fatal(err)
-	}
-	for size() < 2*reset {
-		grow()
-	}
-	eventually(t, "the reader is complained about", func() bool {
-		_, commit := f.exchange("delivered")
-		wait(t, commit)
-		return strings.Contains(f.logged.String(), "one long transaction")
-	})
-	reader.Close()
-	eventually(t, "the WAL is emptied", func() bool {
-		_, commit := f.exchange("delivered")
-		wait(t, commit)
-		return size() < reset
-	})
-	mustClose(t, f)
-	if _, err := os.Stat(f.path + "-wal"); err == nil && size() > 0 {
-		t.Errorf("the WAL has %d bytes after Close", size())
 	}
 }

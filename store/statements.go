@@ -8,10 +8,11 @@ import (
 	"github.com/mattn/go-sqlite3"
 )
 
-// statements holds the prepared statements of a session: an INSERT for each table, and queries for what the
-// file already has.
+// statements holds the prepared statements of a session: those of a transaction, an INSERT for each table, and
+// queries for what the file already has.
 type statements struct {
-	life, lifeEnd, exchange, exchangeEnd, request *sql.Stmt
+	beginTransaction, commit                      *statement
+	life, lifeEnd, exchange, exchangeEnd, request *statement
 	hasLife, hasExchange, hasRequest              *sql.Stmt
 
 	blocks *blocks // updated with each exchange
@@ -19,14 +20,27 @@ type statements struct {
 
 func (s *statements) prepare(conn *sql.Conn) error {
 	for _, p := range []struct {
-		stmt **sql.Stmt
+		stmt **statement
 		sql  string
 	}{
+		{&s.beginTransaction, "BEGIN IMMEDIATE"},
+		{&s.commit, "COMMIT"},
 		{&s.life, "INSERT INTO life VALUES (?, ?, ?, ?, ?, ?, ?, ?)"},
 		{&s.lifeEnd, "INSERT INTO life_end VALUES (?, ?, ?, ?, ?)"},
 		{&s.exchange, "INSERT INTO exchange VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
 		{&s.exchangeEnd, "INSERT INTO exchange_end VALUES (?, ?, ?, ?)"},
 		{&s.request, "INSERT INTO request VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+	} {
+		stmt, err := prepareStatement(conn, p.sql)
+		if err != nil {
+			return err
+		}
+		*p.stmt = stmt
+	}
+	for _, p := range []struct {
+		stmt **sql.Stmt
+		sql  string
+	}{
 		// Each query returns whether the thing has ended, and no row if the file does not have it.
 		{&s.hasLife, "SELECT coalesce(l.closed_at, x.closed_at) IS NOT NULL FROM life l LEFT JOIN life_end x ON x.id = l.id WHERE l.id = ?"},
 		{&s.hasExchange, "SELECT coalesce(e.ended_at, x.ended_at) IS NOT NULL FROM exchange e LEFT JOIN exchange_end x ON x.id = e.id WHERE e.id = ?"},
@@ -42,7 +56,10 @@ func (s *statements) prepare(conn *sql.Conn) error {
 }
 
 func (s *statements) close() {
-	for _, stmt := range []*sql.Stmt{s.life, s.lifeEnd, s.exchange, s.exchangeEnd, s.request, s.hasLife, s.hasExchange, s.hasRequest} {
+	for _, stmt := range []*statement{s.beginTransaction, s.commit, s.life, s.lifeEnd, s.exchange, s.exchangeEnd, s.request} {
+		stmt.close()
+	}
+	for _, stmt := range []*sql.Stmt{s.hasLife, s.hasExchange, s.hasRequest} {
 		if stmt != nil {
 			stmt.Close()
 		}
@@ -115,12 +132,13 @@ func (s *statements) writeLife(life *Life, end *LifeEnd, run int64, recheck bool
 	case life == nil && end == nil:
 		return nil
 	case life == nil:
-		return insert(s.lifeEnd, id, end.At.UnixMilli(), end.Reason, end.Exchanges, end.Bytes)
-	case end == nil:
-		return insert(s.life, id, life.Namespace, life.Channel, life.At.UnixMilli(), nil, nil, nil, nil)
-	default:
-		return insert(s.life, id, life.Namespace, life.Channel, life.At.UnixMilli(), end.At.UnixMilli(), end.Reason, end.Exchanges, end.Bytes)
+		return s.lifeEnd.begin().integer(id).integer(end.At.UnixMilli()).text(end.Reason).integer(end.Exchanges).integer(end.Bytes).exec()
 	}
+	row := s.life.begin().integer(id).text(life.Namespace).text(life.Channel).integer(life.At.UnixMilli())
+	if end == nil {
+		return row.null(4).exec()
+	}
+	return row.integer(end.At.UnixMilli()).text(end.Reason).integer(end.Exchanges).integer(end.Bytes).exec()
 }
 
 func (s *statements) writeExchange(match *Match, end *ExchangeEnd, run int64, recheck bool) error {
@@ -143,17 +161,19 @@ func (s *statements) writeExchange(match *Match, end *ExchangeEnd, run int64, re
 	case match == nil && end == nil:
 		return nil
 	case match == nil:
-		return insert(s.exchangeEnd, id, end.Outcome, end.Bytes, end.At.UnixMilli())
+		return s.exchangeEnd.begin().text(id).text(end.Outcome).integer(end.Bytes).integer(end.At.UnixMilli()).exec()
 	}
-	var outcome, bytes, ended any
-	if end != nil {
-		outcome, bytes, ended = end.Outcome, end.Bytes, end.At.UnixMilli()
+	row := s.exchange.begin().
+		text(id).integer(inRun(run, match.Life)).text(match.Namespace).text(match.Channel).text(match.ContentType).
+		integer(match.At.UnixMilli()).integer(match.ProducerWait.Milliseconds()).integer(match.ConsumerWait.Milliseconds()).
+		text(match.Producer.Addr).text(match.Consumer.Addr).text(match.Producer.Agent).text(match.Consumer.Agent)
+	if end == nil {
+		row.null(3)
+	} else {
+		row.text(end.Outcome).integer(end.Bytes).integer(end.At.UnixMilli())
 	}
-	err := insert(s.exchange, id, inRun(run, match.Life), match.Namespace, match.Channel, match.ContentType, match.At.UnixMilli(),
-		match.ProducerWait.Milliseconds(), match.ConsumerWait.Milliseconds(),
-		match.Producer.Addr, match.Consumer.Addr, match.Producer.Agent, match.Consumer.Agent,
-		outcome, bytes, ended, match.Producer.RequestID, match.Consumer.RequestID, match.Producer.Subject, match.Consumer.Subject)
-	if err != nil {
+	row.text(match.Producer.RequestID).text(match.Consumer.RequestID).text(match.Producer.Subject).text(match.Consumer.Subject)
+	if err := row.exec(); err != nil {
 		return err
 	}
 	return s.blocks.recorded(match)
@@ -166,14 +186,9 @@ func (s *statements) writeRequest(r *numberedRequest, run int64, recheck bool) e
 			return err
 		}
 	}
-	return insert(s.request, id, r.Namespace, r.Channel, r.Role, r.Outcome, r.Arrived.UnixMilli(), r.Ended.UnixMilli(),
-		r.Client.Addr, r.Client.Agent, r.Client.RequestID, max(r.Count, 1), r.Client.Subject, r.Reason)
-}
-
-// insert executes one of the INSERT statements.
-func insert(stmt *sql.Stmt, args ...any) error {
-	_, err := stmt.ExecContext(context.Background(), args...)
-	return err
+	return s.request.begin().integer(id).text(r.Namespace).text(r.Channel).text(r.Role).text(r.Outcome).
+		integer(r.Arrived.UnixMilli()).integer(r.Ended.UnixMilli()).text(r.Client.Addr).text(r.Client.Agent).
+		text(r.Client.RequestID).integer(max(r.Count, 1)).text(r.Client.Subject).text(r.Reason).exec()
 }
 
 // rejectedForContent reports whether err is caused by the content of the row, so that a retry cannot succeed.

@@ -8,7 +8,7 @@ import (
 	"httpipe/store"
 )
 
-// fileSize is that of a file, or of none.
+// fileSize returns the size of the file, or 0 if it does not exist.
 func fileSize(path string) int64 {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -23,7 +23,7 @@ func TestStatus(t *testing.T) {
 	wait(t, commit)
 	s := f.Status()
 	if s.Err != nil || s.Waiting != 0 || s.Lost != 0 {
-		t.Errorf("of a log that is well: %+v", s)
+		t.Errorf("working log: %+v", s)
 	}
 	if s.File == 0 || s.File != fileSize(f.path) || s.WAL == 0 || s.WAL != fileSize(f.path+"-wal") {
 		t.Errorf("%d and %d bytes, want %d and %d", s.File, s.WAL, fileSize(f.path), fileSize(f.path+"-wal"))
@@ -37,13 +37,13 @@ func TestStatus(t *testing.T) {
 	}
 	s = f.Status()
 	if s.Err == nil || s.Err != f.Err() || s.Waiting != 5 || s.Lost != 1 || s.Lost != f.Lost() {
-		t.Errorf("of a log that fails: %+v, want 5 rows waiting and 1 lost", s)
+		t.Errorf("failing log: %+v, want 5 rows waiting and 1 lost", s)
 	}
 	if err := os.Rename(f.path, f.path+".away"); err != nil {
 		t.Fatal(err)
 	}
 	if s := f.Status(); s.File != 0 {
-		t.Errorf("a file that is not there has %d bytes", s.File)
+		t.Errorf("a missing file has %d bytes", s.File)
 	}
 	if err := os.Rename(f.path+".away", f.path); err != nil {
 		t.Fatal(err)
@@ -51,6 +51,6 @@ func TestStatus(t *testing.T) {
 	release()
 	mustClose(t, f)
 	if s := f.Status(); s.Err == nil || s.Waiting != 0 || s.Lost != 1 {
-		t.Errorf("of a log that is closed: %+v", s)
+		t.Errorf("closed log: %+v", s)
 	}
 }

@@ -38,7 +38,9 @@ type limits struct {
 	maxRows           int           // in memory
 	blockSize         int           // exchanges per block of the index by channel
 	walCheckpointSize int64         // bytes of WAL at which the checkpointer runs a checkpoint
-	walTruncateSize   int64         // bytes of WAL at which the writer stops to truncate it
+	walRestartSize    int64         // bytes of WAL at which the writer starts it over
+	walInterval       time.Duration // how often the writer looks whether the WAL is that full
+	walIdle           time.Duration // time without commits after which the writer truncates the WAL
 
 	// hook is called by the writer at two points of each transaction, so that tests can inject faults there.
 	hook func(hookPoint)
@@ -70,7 +72,9 @@ var standardLimits = limits{
 	maxRows:           maxRows,
 	blockSize:         4096,
 	walCheckpointSize: 4 << 20,
-	walTruncateSize:   64 << 20,
+	walRestartSize:    64 << 20,
+	walInterval:       100 * time.Millisecond,
+	walIdle:           10 * time.Second,
 	hook:              func(hookPoint) {},
 }
 
@@ -93,11 +97,11 @@ type Log struct {
 
 	// Owned by the writer.
 
-	session     *session // nil during an outage
-	walSuspect  bool     // after an I/O error the WAL may be incomplete on disk; see resume
-	retention   retention
-	lastCommit  time.Time // when the last commit returned
-	lastChanges int       // how many changes it made
+	session    *session // nil during an outage
+	walSuspect bool     // after an I/O error the WAL may be incomplete on disk; see resume
+	retention  retention
+	changes    []change    // of the last batch; here so that take need not allocate it
+	began      map[key]int // the same: the index in changes of each beginning
 
 	// mu guards the fields below. It is held for short times only, and never during disk access or logging. The
 	// result of a Commit is set only with mu held; so what a producer is told and what its row says are decided
@@ -174,6 +178,7 @@ func open(cfg Config, limits limits) (_ *Log, err error) {
 		finished:      make(chan struct{}),
 		session:       session,
 		retention:     newRetention(cfg.Retention, limits.pruneEvery),
+		began:         make(map[key]int),
 		running:       make(map[string]bool),
 		beginningLost: make(map[key]bool),
 	}

@@ -10,7 +10,8 @@ import (
 	"httpipe/store"
 )
 
-// TestSummary: the counts are those of a plain query, whatever the filter, and a summary that stops says where.
+// TestSummary compares the counts for every filter with plain queries, also those of a summary that stops
+// early.
 func TestSummary(t *testing.T) {
 	f := open(t)
 	record(t, f)
@@ -28,7 +29,7 @@ func TestSummary(t *testing.T) {
 					t.Fatal(err)
 				}
 				if !s.Complete() {
-					t.Fatalf("%s %+v: without a bound it stops at %v", name, filter, s.Since)
+					t.Fatalf("%s %+v: a summary without a time limit stopped at %v", name, filter, s.Since)
 				}
 				compareSummary(t, f.path, filter, s)
 				s, err = h.Summarize(t.Context(), filter, 1)
@@ -80,7 +81,8 @@ func compareSummary(t *testing.T, path string, filter store.Filter, s *store.Sum
 	}
 }
 
-// TestTimeOfMatch: an id is made a moment before its match, perhaps in the millisecond before. What counts is the time of the match.
+// TestTimeOfMatch checks that the time of the match counts, even if the id was generated in the millisecond
+// before.
 func TestTimeOfMatch(t *testing.T) {
 	f := open(t)
 	m := match(idAt(noon))

@@ -14,7 +14,7 @@ import (
 	"github.com/mattn/go-sqlite3"
 )
 
-// SQLite does not notice when other programs change its files: it writes on into a file that was deleted, and
+// SQLite does not notice when other programs change its files: it keeps writing to a file that was deleted, and
 // copies pages into one that was truncated or overwritten. So the writer checks the files around each commit,
 // and once a second when it is idle.
 
@@ -130,14 +130,14 @@ func (f *lockedFile) remember(now fingerprint) {
 // follows reports whether checkpoints alone can have turned one state of the file into the other. A checkpoint
 // keeps the header or writes a later one. A file shrinks only by VACUUM, and then its size matches the number
 // of pages in its header.
-func (s fingerprint) follows(before fingerprint) bool {
-	return len(s.header) == headerSize && hasWALFlag(s.header) && s.id() == before.id() &&
-		int32(s.counter()-before.counter()) >= 0 && (s.size >= before.size || s.size == s.pages()*pageSize)
+func (p fingerprint) follows(before fingerprint) bool {
+	return len(p.header) == headerSize && hasWALFlag(p.header) && p.id() == before.id() &&
+		int32(p.counter()-before.counter()) >= 0 && (p.size >= before.size || p.size == p.pages()*pageSize)
 }
 
-func (s fingerprint) counter() uint32 { return binary.BigEndian.Uint32(s.header[24:]) }
-func (s fingerprint) pages() int64    { return int64(binary.BigEndian.Uint32(s.header[28:])) }
-func (s fingerprint) id() uint32      { return binary.BigEndian.Uint32(s.header[68:]) }
+func (p fingerprint) counter() uint32 { return binary.BigEndian.Uint32(p.header[24:]) }
+func (p fingerprint) pages() int64    { return int64(binary.BigEndian.Uint32(p.header[28:])) }
+func (p fingerprint) id() uint32      { return binary.BigEndian.Uint32(p.header[68:]) }
 
 // markOverwritten marks the log as damaged, because its file has the content of another, and returns the error.
 func (f *lockedFile) markOverwritten(size int64) error {
@@ -174,7 +174,7 @@ func (f *lockedFile) checkReadable() error {
 // open.
 type sideFileLost string
 
-func (w sideFileLost) Error() string { return string(w) }
+func (e sideFileLost) Error() string { return string(e) }
 
 // checkFiles returns an error unless the file and its side files are still at their paths, with the content
 // that SQLite wrote.
@@ -187,7 +187,7 @@ func (s *session) checkFiles() error {
 		return err
 	}
 	if wal.Size() < s.walSize {
-		if err := s.checkWALSize(wal.Size()); err != nil {
+		if err := s.checkShrunkWAL(wal.Size()); err != nil {
 			return err
 		}
 	}
@@ -212,24 +212,31 @@ func (s *session) checkSideFile(suffix string, was fs.FileInfo) (fs.FileInfo, er
 	return info, nil
 }
 
-// checkWALSize returns an error if the WAL has shrunk and lacks commits. A checkpoint, even by another program,
-// may empty it. The query uses the checkpointer's connection, because the writer's may be in a transaction.
-func (s *session) checkWALSize(size int64) error {
-	var busy bool
-	var frames, done int64
-	if err := s.checkpointer.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint(NOOP)").Scan(&busy, &frames, &done); err != nil {
+// checkShrunkWAL returns an error if the WAL, which has become smaller, lacks commits. A checkpoint, even by
+// another program, may truncate it. So may another program cut off old frames behind those in use. The size does
+// not tell: a commit in between would have made the file grow again, with a hole before it.
+//
+// The WAL is read before SQLite is asked how much of it is in use: a checkpoint in between leaves nothing in use.
+// The question is asked on the checkpointer's connection, because the writer's may be in a transaction.
+func (s *session) checkShrunkWAL(size int64) error {
+	whole, err := s.file.wholeFrames()
+	if err != nil {
 		return err
 	}
-	if frames > 0 && size < walHeader+frames*(walFrame+pageSize) {
+	wal, err := checkpoint(s.checkpointer, "NOOP")
+	if err != nil {
+		return err
+	}
+	if wal.frames > whole {
 		return s.file.markDamaged(fmt.Sprintf("its -wal was truncated by another program (it had %d bytes and now has %d), and its newest records are lost", s.walSize, size))
 	}
 	return nil
 }
 
-// end ends a session. It makes sure that what was committed reaches the file, unless another program has
-// changed that file. In that case nothing more is written to it, and the connections stay open, because SQLite
-// would write on closing them.
-func (s *session) end(busy time.Duration) error {
+// end ends a session, because of an error unless cause is nil. It makes sure that what was committed reaches the
+// file, unless another program has changed that file. In that case nothing more is written to it, and the
+// connections stay open, because SQLite would write on closing them.
+func (s *session) end(cause error, busy time.Duration) error {
 	var lost sideFileLost
 	switch err := s.checkFiles(); {
 	case s.file.damaged() != nil:
@@ -243,7 +250,10 @@ func (s *session) end(busy time.Duration) error {
 		s.setBusyTimeout(busy)
 		err = s.tryTruncateWAL()
 		return errors.Join(err, s.close())
-	default:
-		return s.close()
 	}
+	var err error
+	if code, _ := sqliteCode(cause); code == sqlite3.ErrIoErr {
+		err = s.keepWAL()
+	}
+	return errors.Join(err, s.close())
 }

@@ -11,8 +11,8 @@ import (
 	"httpipe/store"
 )
 
-// copyOver writes the content of one file into another, in place. Another process does it, because closing a descriptor of the log in
-// this one would drop SQLite's locks.
+// copyOver writes the content of one file into another, in place. It uses another process, because closing a
+// descriptor of the log in this process would drop SQLite's locks.
 func copyOver(t *testing.T, from, to string) {
 	t.Helper()
 	if out, err := exec.Command("cp", from, to).CombinedOutput(); err != nil {
@@ -20,7 +20,7 @@ func copyOver(t *testing.T, from, to string) {
 	}
 }
 
-// manyRuns returns the path of a closed log of several runs.
+// manyRuns returns the path of a closed log with several runs.
 func manyRuns(t *testing.T) string {
 	t.Helper()
 	path := tempPath(t)
@@ -33,8 +33,8 @@ func manyRuns(t *testing.T) string {
 	return path
 }
 
-// Another program changes the content of the log under the server. No exchange is acknowledged from then on, and nothing is written to
-// what it has made of the file.
+// Another program changes the content of the log while the server runs. From then on no exchange is
+// acknowledged and nothing is written to the file.
 func TestChangedUnderTheServer(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(t *testing.T, path, backup, earlier string)
@@ -47,7 +47,7 @@ func TestChangedUnderTheServer(t *testing.T) {
 		"BackupOfThisRun": {func(t *testing.T, path, _, _ string) {
 			backup := tempPath(t)
 			if out, err := exec.Command("sh", "-c", `cp "$0" "$1" && printf '\1\1' | dd of="$1" bs=1 seek=18 conv=notrunc`, path, backup).CombinedOutput(); err != nil {
-				t.Fatalf("cp: %s", out) // Backup itself would drop SQLite's locks
+				t.Fatalf("cp: %s", out) // not Backup, which would drop SQLite's locks
 			}
 			copyOver(t, backup, path)
 		}, "truncated or overwritten by another program"},
@@ -69,7 +69,7 @@ func TestChangedUnderTheServer(t *testing.T) {
 			f = start(t, path, store.Config{}, store.Limits{})
 			id, commit := f.exchange("delivered")
 			wait(t, commit)
-			if _, err := f.History().Exchange(t.Context(), id); err != nil { // leaves a connection
+			if _, err := f.History().Exchange(t.Context(), id); err != nil { // leaves a connection open
 				t.Fatal(err)
 			}
 			test.change(t, path, backup, earlier)
@@ -78,24 +78,24 @@ func TestChangedUnderTheServer(t *testing.T) {
 				_, commit = f.exchange("delivered")
 				wantFailed(t, commit)
 			}
-			if err := f.Err(); err == nil || !strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), "put a backup") || !strings.Contains(err.Error(), path) {
-				t.Errorf("Err is %v, want %q, and what to do", err, test.says)
+			if err := f.Err(); err == nil || !strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), "restore a backup") || !strings.Contains(err.Error(), path) {
+				t.Errorf("Err is %v, want %q and a remedy", err, test.says)
 			}
 			if _, err := f.History().Exchange(t.Context(), id); err == nil || !strings.Contains(err.Error(), test.says) {
-				t.Errorf("the history answers with %v, want %q", err, test.says)
+				t.Errorf("the history returned %v, want %q", err, test.says)
 			}
 			wal = sum(t, path+"-wal")
 			if err := f.Close(); err == nil || !strings.Contains(err.Error(), test.says) {
 				t.Errorf("Close returned %v, want %q", err, test.says)
 			}
 			if sum(t, path) != file || sum(t, path+"-wal") != wal {
-				t.Error("the file or its WAL was written to after that")
+				t.Error("the file or its WAL was written to afterwards")
 			}
 		})
 	}
 }
 
-// A copy of the file as it was earlier in the same run is put back, of as many bytes as its header says.
+// An earlier copy of the file is restored during the same run, with a size that matches its header.
 func TestEarlierCopyOfTheRun(t *testing.T) {
 	f := open(t)
 	earlier := tempPath(t)
@@ -121,14 +121,14 @@ func truncate(t *testing.T, path string, size int64) {
 	}
 }
 
-// The file is truncated while a server that does nothing has it open.
+// The file is truncated while an idle server has it open.
 func TestTruncatedIsNoticedWhenIdle(t *testing.T) {
 	f := open(t)
 	truncate(t, f.path, 0)
 	f.waitUntilFailing(t)
 }
 
-// The file is truncated at the last moment: the commit works, and yet cannot be believed.
+// The file is truncated just before COMMIT. The commit succeeds but must not be acknowledged.
 func TestTruncatedDuringCommit(t *testing.T) {
 	path := tempPath(t)
 	hook, armed := once(func() { os.Truncate(path, 0) })
@@ -139,7 +139,7 @@ func TestTruncatedDuringCommit(t *testing.T) {
 	wantFailed(t, f.ExchangeMatched(match(newID())))
 }
 
-// A link in the place of the file leads to it, but SQLite would look for the WAL beside the file.
+// The file is replaced by a symbolic link to it. SQLite would look for the WAL beside the file.
 func TestReplacedByLink(t *testing.T) {
 	f := open(t)
 	if err := os.Rename(f.path, f.path+".away"); err != nil {
@@ -158,7 +158,8 @@ func TestReplacedByLink(t *testing.T) {
 	wait(t, commit)
 }
 
-// Side files are deleted, and the server goes on with new ones. What was acknowledged is there, also if others have the log open.
+// The side files are deleted, and the server continues with new ones. Acknowledged rows are in the file, even
+// if other processes have the log open.
 func TestDeletedSideFiles(t *testing.T) {
 	for name, suffixes := range map[string][]string{"WAL": {"-wal"}, "SHM": {"-shm"}, "Both": {"-wal", "-shm"}} {
 		for _, shared := range []bool{false, true} {
@@ -166,7 +167,7 @@ func TestDeletedSideFiles(t *testing.T) {
 				f := open(t)
 				id, commit := f.exchange("delivered")
 				wait(t, commit)
-				if _, err := f.History().Exchange(t.Context(), id); err != nil { // leaves a connection
+				if _, err := f.History().Exchange(t.Context(), id); err != nil { // leaves a connection open
 					t.Fatal(err)
 				}
 				if shared {
@@ -179,10 +180,10 @@ func TestDeletedSideFiles(t *testing.T) {
 				}
 				_, commit = f.exchange("delivered")
 				wantFailed(t, commit)
-				eventually(t, "the log is used again", func() bool { _, c := f.exchange("delivered"); return c.Wait() == nil })
+				eventually(t, "commits work again", func() bool { _, c := f.exchange("delivered"); return c.Wait() == nil })
 				page, err := f.History().Exchange(t.Context(), id)
 				if err != nil || len(page.Rows) != 1 || page.Value(0, "outcome") != "delivered" {
-					t.Errorf("the acknowledged exchange is on record as %v, %v", page.Rows, err)
+					t.Errorf("the acknowledged exchange is recorded as %v, %v", page.Rows, err)
 				}
 				mustClose(t, f)
 				wantOne(t, f.path, "ok", "PRAGMA integrity_check")
@@ -192,7 +193,7 @@ func TestDeletedSideFiles(t *testing.T) {
 	}
 }
 
-// keepOpen has SQLite's own shell open the log and wait.
+// keepOpen has a sqlite3 shell open the log and wait.
 func keepOpen(t *testing.T, path string) {
 	t.Helper()
 	shell := exec.Command("sqlite3", "-readonly", path)
@@ -217,8 +218,8 @@ func keepOpen(t *testing.T, path string) {
 	}
 }
 
-// Another program may make a checkpoint, and make the file smaller in order.
-func TestTidiedByAnother(t *testing.T) {
+// Another program may run a checkpoint or VACUUM.
+func TestCheckpointByAnotherProgram(t *testing.T) {
 	f := open(t)
 	other := db(t, f.path)
 	for _, statement := range []string{

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -8,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/mattn/go-sqlite3"
 )
 
 // A WAL belongs to the file for which it was written, but does not say which that is. SQLite applies any WAL
@@ -48,15 +51,15 @@ func (l *logFile) soundWithoutWAL() bool {
 // itself before its rows are in the WAL, so such rows come from a WAL that belongs to another state of the
 // file.
 func (l *logFile) checkRuns(db *sql.DB) error {
-	var strange bool
+	var unknown bool
 	err := db.QueryRowContext(context.Background(), `SELECT max(
 		coalesce((SELECT max(id) >> 32 FROM life), 0),
 		coalesce((SELECT max(id) >> 32 FROM request), 0),
-		coalesce((SELECT max(id) FROM run_end), 0)) > coalesce((SELECT max(id) FROM run), 0)`).Scan(&strange)
+		coalesce((SELECT max(id) FROM run_end), 0)) > coalesce((SELECT max(id) FROM run), 0)`).Scan(&unknown)
 	if err != nil {
 		return l.explain("cannot be read", err)
 	}
-	if strange {
+	if unknown {
 		return l.wrongWAL("the -wal has rows of a run that the file does not know")
 	}
 	return nil
@@ -78,20 +81,65 @@ func (f *lockedFile) rewriteWAL() error {
 		return err
 	}
 	defer wal.Close()
-	part := make([]byte, 64<<10)
+	buf := make([]byte, 64<<10)
 	for offset := int64(0); ; {
-		n, err := wal.ReadAt(part, offset)
+		n, err := wal.ReadAt(buf, offset)
 		if err != nil && err != io.EOF {
 			return err
 		}
 		if n == 0 {
 			return wal.Sync()
 		}
-		if _, err := wal.WriteAt(part[:n], offset); err != nil {
+		if _, err := wal.WriteAt(buf[:n], offset); err != nil {
 			return err
 		}
 		offset += int64(n)
 	}
+}
+
+// keepWAL makes SQLite keep the WAL when it closes the session's connections. Checkpoints that do not reach the
+// end of the WAL do not sync the main file, but count as copied. If the next sync fails, what they copied may
+// be missing on disk. So after an I/O error the next session must copy the whole WAL again, which it does when no
+// connection is left that knows how much of it was copied.
+func (s *session) keepWAL() error {
+	return s.conn.Raw(func(conn any) error {
+		return conn.(*sqlite3.SQLiteConn).SetFileControlInt("main", sqlite3.SQLITE_FCNTL_PERSIST_WAL, 1)
+	})
+}
+
+// wholeFrames returns how many frames at the beginning of the WAL belong to its current round: they are complete,
+// and have the salts of the WAL's header.
+func (l *logFile) wholeFrames() (n int64, err error) {
+	wal, err := os.Open(l.path + "-wal")
+	if err != nil {
+		return 0, err
+	}
+	defer wal.Close()
+	info, err := wal.Stat()
+	if err != nil {
+		return 0, err
+	}
+	var header [walHeader]byte
+	var frame [walFrame]byte
+	if _, err := wal.ReadAt(header[:], 0); err != nil {
+		return 0, ignoreEOF(err)
+	}
+	for ; walHeader+(n+1)*frameSize <= info.Size(); n++ {
+		if _, err := wal.ReadAt(frame[:], walHeader+n*frameSize); err != nil {
+			return n, ignoreEOF(err)
+		}
+		if !bytes.Equal(frame[8:16], header[16:24]) {
+			break
+		}
+	}
+	return n, nil
+}
+
+func ignoreEOF(err error) error {
+	if err == io.EOF {
+		return nil
+	}
+	return err
 }
 
 // syncDir syncs the names of the file and its WAL. SQLite does the same, but ignores errors.

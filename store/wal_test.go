@@ -7,9 +7,9 @@ import (
 	"httpipe/store"
 )
 
-// wantStrangeWAL checks that the log at path is refused because of its WAL, by the server and by those that only read, and that the WAL is left
-// as it is.
-func wantStrangeWAL(t *testing.T, path string, words ...string) {
+// wantWrongWAL checks that servers and readers refuse the log at path because of its WAL, and leave the WAL
+// unchanged.
+func wantWrongWAL(t *testing.T, path string, words ...string) {
 	t.Helper()
 	wal := sum(t, path+"-wal")
 	wantRefused(t, path, append(words, "-wal", "nothing was changed", "move ")...)
@@ -18,7 +18,7 @@ func wantStrangeWAL(t *testing.T, path string, words ...string) {
 	}
 }
 
-// crashed returns a log and its WAL as a crash would leave them, after a run that has recorded that many exchanges.
+// crashed returns a log and its WAL as after a crash, from a run with that many exchanges.
 func crashed(t *testing.T, path string, exchanges int, before ...func(fixture)) string {
 	t.Helper()
 	f := start(t, path, store.Config{}, store.Limits{})
@@ -35,7 +35,7 @@ func crashed(t *testing.T, path string, exchanges int, before ...func(fixture)) 
 	return copied
 }
 
-// A backup is put back, and the WAL of the run that was killed stays.
+// A backup is restored, but the WAL of the killed run is left in place.
 func TestRefusesBackupBesideWAL(t *testing.T) {
 	backup := tempPath(t)
 	path := closedLog(t)
@@ -44,29 +44,29 @@ func TestRefusesBackupBesideWAL(t *testing.T) {
 	}
 	killed := crashed(t, path, 20)
 	copyOver(t, backup, killed)
-	wantStrangeWAL(t, killed, "the file is a backup")
+	wantWrongWAL(t, killed, "the file is a backup")
 	for what, read := range map[string]func() error{
 		"Check":       func() error { _, err := store.Check(t.Context(), killed); return err },
 		"Backup":      func() error { _, err := store.Backup(t.Context(), killed, tempPath(t)); return err },
 		"OpenHistory": func() error { _, err := store.OpenHistory(killed); return err },
 	} {
 		if err := read(); err == nil || !strings.Contains(err.Error(), "the file is a backup") {
-			t.Errorf("%s returned %v, want a refusal", what, err)
+			t.Errorf("%s returned %v, want an error", what, err)
 		}
 	}
 }
 
-// A copy that was made after an earlier run stopped is put back.
+// A copy from after an earlier run is restored.
 func TestRefusesEarlierCopyBesideWAL(t *testing.T) {
 	path := closedLog(t)
 	earlier := tempPath(t)
 	copyOver(t, path, earlier)
 	killed := crashed(t, path, 20)
 	copyOver(t, earlier, killed)
-	wantStrangeWAL(t, killed, "rows of a run that the file does not know")
+	wantWrongWAL(t, killed, "rows of a run that the file does not know")
 }
 
-// The same after the WAL has begun anew since: what is missing makes the mixture a corrupt one.
+// The same after the WAL has begun anew: pages are missing, so the mixture is corrupt.
 func TestRefusesMixture(t *testing.T) {
 	path := closedLog(t)
 	earlier := tempPath(t)
@@ -79,32 +79,32 @@ func TestRefusesMixture(t *testing.T) {
 		}
 	})
 	copyOver(t, earlier, killed)
-	wantStrangeWAL(t, killed, "with its -wal it is corrupt")
+	wantWrongWAL(t, killed, "with its -wal it is corrupt")
 }
 
-// A log that was truncated is no new one: SQLite would delete its WAL.
+// A truncated log does not count as new. SQLite would delete its WAL.
 func TestRefusesEmptyBesideWAL(t *testing.T) {
 	killed := crashed(t, closedLog(t), 5)
 	truncate(t, killed, 0)
-	wantStrangeWAL(t, killed, "another program has truncated it")
+	wantWrongWAL(t, killed, "another program has truncated it")
 	if _, err := store.Check(t.Context(), killed); err == nil || !strings.Contains(err.Error(), "another program has truncated it") {
 		t.Errorf("Check returned %v, want that it was truncated", err)
 	}
 }
 
-// What a crash leaves is no mixture, also with a reader that keeps the first checkpoint of the run from being made.
+// The state after a crash is accepted, even if a reader prevented the first checkpoint of the run.
 func TestAcceptsOwnWAL(t *testing.T) {
 	path := closedLog(t)
-	wantOne(t, crashedAndStarted(t, crashed(t, path, 20)), "320", "SELECT count(*) FROM exchanges WHERE outcome = 'delivered'")
+	wantOne(t, restarted(t, crashed(t, path, 20)), "320", "SELECT count(*) FROM exchanges WHERE outcome = 'delivered'")
 	other := db(t, path)
 	if _, err := other.Exec("BEGIN; SELECT * FROM run"); err != nil {
 		t.Fatal(err)
 	}
 	killed := crashed(t, path, 20, func(fixture) { other.Exec("ROLLBACK") })
-	wantOne(t, crashedAndStarted(t, killed), "340", "SELECT count(*) FROM exchanges WHERE outcome = 'delivered'")
+	wantOne(t, restarted(t, killed), "340", "SELECT count(*) FROM exchanges WHERE outcome = 'delivered'")
 }
 
-func crashedAndStarted(t *testing.T, path string) string {
+func restarted(t *testing.T, path string) string {
 	t.Helper()
 	mustClose(t, start(t, path, store.Config{}, store.Limits{}))
 	return path

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
@@ -39,7 +40,7 @@ func (l *Log) runWriter() {
 }
 
 // work does one round of the writer's work: it commits the queue or tries to end an outage, builds blocks,
-// prunes, truncates a large WAL, and checks that the files are unchanged. If it returns an error, it has ended
+// prunes, bounds the WAL, and checks that the files are unchanged. If it returns an error, it has ended
 // the session; rows that were not committed stay in memory.
 func (l *Log) work() (err error) {
 	defer func() {
@@ -47,7 +48,7 @@ func (l *Log) work() (err error) {
 			l.walSuspect = true
 		}
 		if err != nil && l.session != nil {
-			l.endSession()
+			l.endSession(err)
 		}
 	}()
 	if l.session == nil {
@@ -58,11 +59,11 @@ func (l *Log) work() (err error) {
 		if err != nil {
 			return err
 		}
-		blocking, err := l.session.blocks.step(l.session)
+		moreBlocks, err := l.session.blocks.step(l.session)
 		if err != nil {
 			return err
 		}
-		pruning, err := l.retention.step(l.session, time.Now(), l.cfg.Logger)
+		moreOld, err := l.retention.step(l.session, time.Now(), l.cfg.Logger)
 		if err != nil {
 			return err
 		}
@@ -71,22 +72,20 @@ func (l *Log) work() (err error) {
 				return err
 			}
 		}
-		if l.session.walSize >= l.limits.walTruncateSize {
-			if err := l.session.truncateWAL(l.limits, l.cfg.Logger); err != nil {
-				return err
-			}
+		if err := l.session.boundWAL(l.limits, l.cfg.Logger); err != nil {
+			return err
 		}
-		if !wrote && (!blocking && !pruning || l.isClosing()) {
+		if !wrote && (!moreBlocks && !moreOld || l.isClosing()) {
 			return nil // the next run continues with what remains
 		}
 	}
 }
 
-// endSession ends a session that has failed. It closes the history's connections too: they share the wal-index
-// with the session, and the next session may have another WAL.
-func (l *Log) endSession() {
+// endSession ends a session that has failed because of cause. It closes the history's connections too: they
+// share the wal-index with the session, and the next session may have another WAL.
+func (l *Log) endSession(cause error) {
 	l.history.pause(func() {
-		if err := l.session.end(l.limits.busyTimeout); err != nil {
+		if err := l.session.end(cause, l.limits.busyTimeout); err != nil {
 			l.cfg.Logger.Warn("the audit log could not be closed", "error", err, "file", l.file.path)
 		}
 	})
@@ -141,30 +140,12 @@ func (l *Log) resume() error {
 	return s.setBusyTimeout(l.limits.busyTimeout)
 }
 
-const (
-	gatherPerChange = 25 * time.Microsecond
-	gatherMin       = 200 * time.Microsecond
-	gatherMax       = 2 * time.Millisecond
-)
-
-// gather waits before a commit, so that rows which arrive close together share it: the commits are
-// gatherPerChange apart for each change in the last one, up to gatherMax. A commit costs hundreds of
-// microseconds of CPU time whatever its size. After a small commit there is no wait: a sleep shorter than
-// gatherMin is not worth it, and takes a millisecond when the process is otherwise idle.
-func (l *Log) gather() {
-	pause := min(time.Duration(l.lastChanges)*gatherPerChange, gatherMax) - time.Since(l.lastCommit)
-	if pause >= gatherMin {
-		time.Sleep(pause)
-	}
-}
-
 // commit writes all pending rows as one transaction and settles them. It returns false if there were none. If
 // recheck is set, some of them may already be in the file.
 func (l *Log) commit(recheck bool) (wrote bool, err error) {
 	if !l.pending() {
 		return false, nil
 	}
-	l.gather()
 	for committed := false; !committed; {
 		if committed, err = l.attempt(recheck); err != nil {
 			return false, err
@@ -175,7 +156,7 @@ func (l *Log) commit(recheck bool) (wrote bool, err error) {
 		return false, err
 	}
 	l.settle()
-	l.lastCommit = time.Now()
+	l.session.lastCommit = time.Now()
 	return true, nil
 }
 
@@ -184,11 +165,10 @@ func (l *Log) commit(recheck bool) (wrote bool, err error) {
 func (l *Log) attempt(recheck bool) (committed bool, err error) {
 	// Take the lock first and the rows after it: rows that arrive during the wait for another process still join
 	// this batch.
-	if err := l.session.exec("BEGIN IMMEDIATE"); err != nil {
+	if err := l.session.statements.beginTransaction.begin().exec(); err != nil {
 		return false, err
 	}
 	changes, failures := l.take()
-	l.lastChanges = len(changes)
 	if err := l.apply(changes, recheck); err != nil {
 		return false, err
 	}
@@ -202,7 +182,7 @@ func (l *Log) attempt(recheck bool) (committed bool, err error) {
 		return false, err
 	}
 	l.limits.hook(committing)
-	return true, l.session.exec("COMMIT")
+	return true, l.session.statements.commit.begin().exec()
 }
 
 // apply makes the changes in the open transaction, except those that the database rejects because of their
@@ -234,43 +214,47 @@ func (l *Log) pending() bool {
 func (l *Log) take() (changes []change, failures int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.batch == nil {
-		l.batch, l.queue = l.queue, nil
+	if len(l.batch) == 0 {
+		l.batch, l.queue = l.queue, l.batch // which settle has cleared
 	} else {
 		l.batch = append(l.batch, l.queue...)
 		l.queue = nil
 	}
-	changes = make([]change, 0, len(l.batch))
-	began := make(map[key]int) // index in changes of each beginning
+	changes = slices.Grow(l.changes[:0], len(l.batch))
+	began := l.began
+	clear(began)
 	for _, r := range l.batch {
 		c := change{rows: [2]*row{r, nil}}
 		switch e := r.entry.(type) {
-		case Life:
+		case *Life:
 			began[key{life: e.ID}] = len(changes)
-			c.life = &e
-		case LifeEnd:
+			c.life = e
+		case *LifeEnd:
 			if i, ok := began[key{life: e.ID}]; ok && changes[i].lifeEnd == nil {
-				changes[i].lifeEnd, changes[i].rows[1] = &e, r
+				changes[i].lifeEnd, changes[i].rows[1] = e, r
 				continue
 			}
-			c.lifeEnd = &e
-		case Match:
+			c.lifeEnd = e
+		case *Match:
 			began[key{exchange: e.ID}] = len(changes)
-			c.match = &e
-		case ExchangeEnd:
+			c.match = e
+		case *ExchangeEnd:
 			if r.commit.err != nil && e.OutcomeIfFailed != "" {
-				e.Outcome = e.OutcomeIfFailed
+				failed := *e
+				failed.Outcome = e.OutcomeIfFailed
+				e = &failed
 			}
 			if i, ok := began[key{exchange: e.ID}]; ok && changes[i].end == nil {
-				changes[i].end, changes[i].rows[1] = &e, r
+				changes[i].end, changes[i].rows[1] = e, r
 				continue
 			}
-			c.end = &e
-		case numberedRequest:
-			c.request = &e
+			c.end = e
+		case *numberedRequest:
+			c.request = e
 		}
 		changes = append(changes, c)
 	}
+	l.changes = changes
 	return changes, l.failures
 }
 
@@ -337,7 +321,7 @@ func (l *Log) finish() {
 // endRun records that the run stopped cleanly, and ends the session.
 func (l *Log) endRun() (err error) {
 	s := l.session
-	defer func() { l.session = nil; err = errors.Join(err, s.end(l.limits.busyTimeout)) }()
+	defer func() { l.session = nil; err = errors.Join(err, s.end(err, l.limits.busyTimeout)) }()
 	l.mu.Lock()
 	lost, open := l.lost, len(l.running) != 0 || l.openLives != 0
 	l.mu.Unlock()

@@ -20,7 +20,7 @@ import (
 type bench struct {
 	temp     string    // a directory for everything
 	relays   []variant // those of httpipe, in the order of the columns
-	tables   tables    // what was measured so far
+	tables   tables    // all measurements so far
 	progress io.Writer
 	effort
 }

@@ -100,7 +100,7 @@ type meter struct {
 	spent time.Duration // processor time at the last lap
 }
 
-// newMeters connects a fleet to each server. The meters are to be closed even after an error.
+// newMeters connects a fleet to each server. The caller closes the meters, also after an error.
 func newMeters(servers []*server, l load) (meters []*meter, err error) {
 	for _, s := range servers {
 		l.fixed = s.name == bare

@@ -20,7 +20,7 @@ type fleet struct {
 	load   load
 	pairs  []*pair
 	epoll  int
-	timer  int    // a timerfd, which paces the exchanges if they are to be paced
+	timer  int    // a timerfd that paces the exchanges, if a rate is given
 	buffer []byte // for one read
 	stamp  int    // of the last message
 

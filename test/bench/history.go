@@ -42,7 +42,7 @@ const (
 // namespaces are those of the channels.
 var namespaces = [...]string{"v1", "builds", "ci", "hooks", "sensors"}
 
-// failures are the outcomes of what was not delivered.
+// failures are the outcomes of exchanges that were not delivered.
 var failures = [...]pipe.Outcome{
 	pipe.ConsumerLeft, pipe.ProducerLeft, pipe.Stalled, pipe.Silent, pipe.TooLarge, pipe.Deleted, pipe.ShutDown, pipe.Unrecorded, pipe.Interrupted,
 }

@@ -11,7 +11,7 @@ import (
 	"httpipe/store"
 )
 
-// TestMakeLog: what is made is a log that the server takes for its own, and that is as it should be.
+// TestMakeLog checks that the server accepts the log, and that its content is as intended.
 func TestMakeLog(t *testing.T) {
 	const exchanges = 20_000
 	made, fresh := filepath.Join(t.TempDir(), "made.db"), filepath.Join(t.TempDir(), "fresh.db")

@@ -91,7 +91,7 @@ func (b *bench) memoryOf(v variant, side, waiters int) (float64, error) {
 	return float64(after-before) / float64(waiters), nil
 }
 
-// wait lets one side of that many pairs begin to wait. The pairs are to be closed even after an error.
+// wait lets one side of that many pairs begin to wait. The caller closes the pairs, also after an error.
 func wait(s *server, side, waiters int) (pairs []*pair, err error) {
 	for n := range waiters {
 		p := newPair(load{pairs: waiters, size: 5}, n)

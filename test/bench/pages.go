@@ -130,28 +130,28 @@ func (s *server) page(question string) (p page, err error) {
 	return p, nil
 }
 
-// ratesWhilePaging measures the relay's rate while nobody, a person and a program page through the log.
+// ratesWhilePaging measures the relay's rate while no client, a slow and a fast one page through the log.
 func (b *bench) ratesWhilePaging(s *server, w io.Writer) error {
-	const nobody, person, program = "nobody", "a person, 2 pages a second", "a program, page after page"
-	t := &table{title: "Exchanges per second while somebody pages through the log", heading: "load", columns: []string{nobody, person, program},
-		ratios: []ratio{{person, nobody}, {program, nobody}}}
+	const none, slow, fast = "no client", "2 pages a second", "page after page"
+	t := &table{title: "Exchanges per second while a client pages through the log", heading: "load", columns: []string{none, slow, fast},
+		ratios: []ratio{{slow, none}, {fast, none}}}
 	meters, err := newMeters([]*server{s}, typical)
 	defer closeMeters(meters)
 	if err != nil {
 		return err
 	}
-	whos := []pager{{nobody, 0, false}, {person, 500 * time.Millisecond, true}, {program, 0, true}}
-	err = turns(b.rounds, whos, func(round int, who pager) error {
+	pagers := []pager{{none, 0, false}, {slow, 500 * time.Millisecond, true}, {fast, 0, true}}
+	err = turns(b.rounds, pagers, func(round int, client pager) error {
 		ctx, stop := context.WithCancel(context.Background())
 		pages := make(chan error, 1)
-		go func() { pages <- who.page(ctx, s) }()
+		go func() { pages <- client.page(ctx, s) }()
 		seen, err := meters[0].fleet.run(b.turn, 0, false)
 		stop()
 		if err := <-pages; err != nil {
 			return err
 		}
 		if err == nil && round != warmUp {
-			t.add(typical.String(), who.name, seen.rate())
+			t.add(typical.String(), client.name, seen.rate())
 		}
 		return err
 	})

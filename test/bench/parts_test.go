@@ -72,7 +72,7 @@ func addrOf(t *testing.T, handler http.HandlerFunc) netip.AddrPort {
 	return s.Listener.Addr().(*net.TCPAddr).AddrPort()
 }
 
-// TestWrongAnswers: the load generator does not take everything for an exchange.
+// TestWrongAnswers checks that the load generator reports wrong messages and answers.
 func TestWrongAnswers(t *testing.T) {
 	for _, test := range []struct {
 		name, want string
@@ -109,7 +109,7 @@ func TestWrongAnswers(t *testing.T) {
 	}
 }
 
-// TestPaced: exchanges begin at the rate that was asked for, and times are those of a server that takes its time.
+// TestPaced checks that exchanges begin at the given rate, and that the times include a slow server's delay.
 func TestPaced(t *testing.T) {
 	const pause = 5 * time.Millisecond
 	relay := &naiveRelay{channels: make(map[string]chan *naiveMessage)}

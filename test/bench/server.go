@@ -96,7 +96,7 @@ func listening(log *bufio.Reader) (netip.AddrPort, error) {
 	}
 }
 
-// complaints passes on what a server says, except what is just information.
+// complaints passes on a server's log lines, except those of level INFO.
 func complaints(log *bufio.Reader) {
 	for {
 		line, err := log.ReadString('\n')

@@ -14,9 +14,9 @@ func TestAuditPageKey(t *testing.T) {
 	exchange(t, p, "v1/c", "hello")
 	key := p.AuditKey(t)
 	tab := v.open("/audit#last=7d")
-	tab.shows("#access-why", `Audit on */* takes the audit key; on the machine of the server "httpipe audit key" prints it.`)
+	tab.shows("#access-why", `Audit on */* needs the audit key; on the machine of the server "httpipe audit key" prints it.`)
 	value[bool](tab, "(location.hash = 'token=wrong&last=7d', true)")
-	tab.shows("#access-why", `This does not open the audit log. The server says: audit on */*: what came is not the audit key; on the machine of the server "httpipe audit key" prints it.`)
+	tab.shows("#access-why", `This does not open the audit log. The server says: audit on */*: the credential is not the audit key; on the machine of the server "httpipe audit key" prints it.`)
 	value[bool](tab, "(location.hash = "+quoted("last=7d&token="+key)+", true)")
 	for range 2 { // and after it was loaded again
 		tab.shows("#link", "Live")

@@ -120,7 +120,7 @@ func (s *stubbed) stream(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// show sends another view to everybody.
+// show sends another view to all streams.
 func (s *stubbed) show(v row) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -136,14 +136,14 @@ func (s *stubbed) answerWith(f func(w http.ResponseWriter, r *http.Request) bool
 	s.refuse = f
 }
 
-// queries returns what was asked for lists.
+// queries returns the queries of the requests for lists.
 func (s *stubbed) queries() []url.Values {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.asked)
 }
 
-// view is what the stream sends of those rows, with what they leave out.
+// view returns the event that the stream sends for those rows.
 func view(waiting, running []row) row {
 	roles := map[any]int{}
 	for _, w := range waiting {

@@ -25,7 +25,7 @@ func (tab *tab) has(selector string, n int) {
 	tab.wait(fmt.Sprintf("document.querySelectorAll(%q).length === %d", selector, n))
 }
 
-// Of thousands that wait, as many are shown as somebody can look through, and all are counted.
+// Of thousands of waiting requests the page counts all, and lists as many as a user can look through.
 func TestAuditPageCrowd(t *testing.T) {
 	t.Parallel()
 	s := stub(t)
@@ -52,8 +52,8 @@ func TestAuditPageCrowd(t *testing.T) {
 	tab.shows("#exchanges", "300")
 	tab.has("#waiting details", 200)
 	tab.has("#running tr", 100)
-	tab.shows("#waiting-note", "These came first; 1,301 more wait.") // busy and 199 others, of the 1,000 that are sent
-	tab.shows("#running-note", "These began first; 200 more run.")
+	tab.shows("#waiting-note", "These have waited longest; 1,301 more wait.") // busy and 199 others, of the 1,000 that are sent
+	tab.shows("#running-note", "These are the oldest; 200 more run.")
 	tab.click("#waiting summary")
 	tab.has("#waiting li", 51)
 	tab.shows("#waiting li:last-child", "and 450 more")
@@ -98,7 +98,7 @@ func TestAuditPageCut(t *testing.T) {
 	tab.shows("#waiting-note", "Nobody.")
 }
 
-// What is on record is text, whatever it says.
+// The page shows values of the log as text, even if they look like HTML.
 func TestAuditPageHostileTexts(t *testing.T) {
 	t.Parallel()
 	const evil = `<script>document.title='evil'</script><img src=x onerror="document.title='evil'">`
@@ -179,7 +179,7 @@ func TestAuditPagePages(t *testing.T) {
 	tab.do(chromedp.Evaluate[chromedp.Void]("history.back()"))
 	shown(200, 50)
 
-	// Who gets the link sees the same, and the way to the newest.
+	// The link leads another visitor to the same page, with a way to the newest.
 	other := visitAt(t, s.url).open("/audit" + value[string](tab, "location.hash"))
 	other.has("#rows tbody tr", 50)
 	other.click("#newer")
@@ -212,7 +212,7 @@ func TestAuditPageDetails(t *testing.T) {
 	other.click("#close")
 	other.wait("!document.querySelector('#details').open && location.hash === ''")
 
-	// Whoever closes it and goes on at once is not sent back.
+	// Closing it does not undo the navigation that follows at once.
 	other.click("#rows tbody tr:nth-child(2) a")
 	other.wait("document.querySelector('#details').open")
 	other.do(chromedp.Evaluate[chromedp.Void]("document.querySelector('#close').click(); document.querySelector('[data-show=requests]').click()"))
@@ -243,7 +243,7 @@ func TestAuditPageDetails(t *testing.T) {
 	}
 	reached("it is asked for", waited)
 	other.do(chromedp.KeyEvent(kb.Escape))
-	reached("it is not waited for any more", gone)
+	reached("the page no longer waits for it", gone)
 	other.click("#rows tbody tr:nth-child(1) a")
 	other.shows("#details dd:nth-of-type(2)", s.rows["exchanges"][0]["id"].(string))
 }
@@ -283,7 +283,7 @@ func TestAuditPagePlots(t *testing.T) {
 	}
 }
 
-// TestAuditPageOnAPhone: whatever the page shows, nobody has to scroll sideways.
+// TestAuditPageOnAPhone checks that the page never needs horizontal scrolling.
 func TestAuditPageOnAPhone(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 255)
@@ -329,7 +329,7 @@ func TestAuditPageToken(t *testing.T) {
 	s.rows["exchanges"] = exchanged(3)
 	s.answerWith(deny)
 	tab := visitAt(t, s.url).open("/audit#namespace=v1")
-	tab.shows("#access-why", "Audit on any channel takes a token; send one as Authorization: Bearer, or by curl -u :TOKEN.")
+	tab.shows("#access-why", "Audit on any channel needs a token; send one as Authorization: Bearer, or by curl -u :TOKEN.")
 	tab.wait("document.activeElement === document.querySelector('#token')")
 	use := func(token string) {
 		t.Helper()
@@ -337,7 +337,7 @@ func TestAuditPageToken(t *testing.T) {
 		tab.do(chromedp.KeyEvent(kb.Enter))
 	}
 	use("a blank")
-	tab.shows("#access-why", "A token has no blanks, and no characters outside of ASCII.")
+	tab.shows("#access-why", "A token contains only ASCII characters, and no spaces.")
 	use("wrong")
 	tab.shows("#access-why", "This does not open the audit log. The server says: the token is not for audit on any channel.")
 	use("right")
@@ -354,15 +354,15 @@ func TestAuditPageToken(t *testing.T) {
 			t.Errorf("the token is in %s", shown)
 		}
 	}
-	visitAt(t, s.url).open("/audit").shows("#access-why", "Audit on any channel takes a token; send one as Authorization: Bearer, or by curl -u :TOKEN.")
+	visitAt(t, s.url).open("/audit").shows("#access-why", "Audit on any channel needs a token; send one as Authorization: Bearer, or by curl -u :TOKEN.")
 }
 
-// deny answers as a server does to whom has no token, or the wrong one.
+// deny answers like a server that gets no token, or a wrong one.
 func deny(w http.ResponseWriter, r *http.Request) bool {
 	if r.Header.Get("Authorization") == "Bearer right" {
 		return false
 	}
-	status, code, why := http.StatusUnauthorized, "unauthorized", "audit on any channel takes a token; send one as Authorization: Bearer, or by curl -u :TOKEN"
+	status, code, why := http.StatusUnauthorized, "unauthorized", "audit on any channel needs a token; send one as Authorization: Bearer, or by curl -u :TOKEN"
 	if r.Header.Get("Authorization") != "" {
 		status, code, why = http.StatusForbidden, "forbidden", "the token is not for audit on any channel"
 	}

@@ -13,7 +13,7 @@ import (
 
 // The page at /audit of a real server, which real clients use.
 
-// The page shows who comes, what runs, and how far it is, as it happens.
+// The page shows arrivals, running exchanges and their progress live.
 func TestAuditPageLive(t *testing.T) {
 	t.Parallel()
 	v, p := visit(t)
@@ -113,13 +113,13 @@ func TestAuditPageHistory(t *testing.T) {
 	find("channel", "c1", "#namespace=v1&channel=c1", 65)
 	tab.shows("#totals strong", "65")
 	find("outcome", "stalled", "#namespace=v1&channel=c1&outcome=stalled", 0)
-	tab.shows("#rows-note", "Nothing like that is on record.")
+	tab.shows("#rows-note", "No records match.")
 	find("outcome", "", "#namespace=v1&channel=c1", 65)
 	find("namespace", "v2", "#namespace=v2&channel=c1", 0)
 	find("channel", "a&b=c(d)", "#namespace=v2&channel=a%26b%3Dc%28d%29", 1)
 	find("last", "1h", "#namespace=v2&channel=a%26b%3Dc%28d%29&last=1h", 1)
 
-	// The link is all that somebody else needs.
+	// The link alone leads to the same view.
 	other := v.open("/audit" + value[string](tab, "location.hash") + "&token=" + p.AuditKey(t))
 	other.shows("#rows .name", "v2/a&b=c(d)")
 	other.click("#rows tbody a")
@@ -168,13 +168,13 @@ func TestAuditPageAccess(t *testing.T) {
 	other.shows("#details dd:nth-of-type(4)", "5")
 }
 
-// Without a log the page shows what is, and says that nobody knows what was.
+// Without a log the page shows the present, and says that there is no history.
 func TestAuditPageWithoutLog(t *testing.T) {
 	t.Parallel()
 	v, p := visit(t, "--audit", "off", "--auth-secret", kit.Secret)
 	tab := v.open("/audit#token=" + kit.Secret)
 	tab.shows("#link", "Live")
-	tab.shows("#no-log", "This server keeps no log (--audit=off), so nobody knows what happened.")
+	tab.shows("#no-log", "This server keeps no audit log (--audit=off), so it has no history.")
 	if tab.text("#filter") != "" || tab.text("#list") != "" {
 		t.Error("the page offers to look into a log that there is not")
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -44,32 +43,30 @@ var chromiumOptions []chromedp.ExecAllocatorOption
 // closeChromium is called when all tests have ended.
 var closeChromium = func() {}
 
-// A person is somebody at a server's pages, whose tabs share nothing with those of other people.
-type person struct {
+// A visitor is a browser profile of its own: its tabs share no storage with those of other visitors.
+type visitor struct {
 	t         *testing.T
 	server    string // its URL
 	downloads string // where the browser saves files
 	ctx       context.Context
 }
 
-// visit starts a server, and returns somebody at its pages.
-func visit(t *testing.T, args ...string) (*person, *kit.Server) {
+// visit starts a server, and returns a visitor of its pages.
+func visit(t *testing.T, args ...string) (*visitor, *kit.Server) {
 	t.Helper()
 	p := kit.Start(t, t.TempDir(), args...)
 	return visitAt(t, p.URL), p
 }
 
-// visitAt returns somebody at the pages at a URL.
-func visitAt(t *testing.T, url string) *person {
+// visitAt returns a visitor of the pages at a URL.
+func visitAt(t *testing.T, url string) *visitor {
 	t.Helper()
-	if _, err := exec.LookPath("chromium"); err != nil {
-		t.Skip("chromium is not installed; scripts/test installs it")
-	}
+	kit.NeedTool(t, "chromium")
 	first, err := chromium()
 	if err != nil {
 		t.Fatal("chromium does not start: ", err)
 	}
-	v := &person{t: t, server: url, downloads: t.TempDir()}
+	v := &visitor{t: t, server: url, downloads: t.TempDir()}
 	ctx, cancel := chromedp.NewContext(first, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
 	v.ctx = ctx
@@ -80,7 +77,7 @@ func visitAt(t *testing.T, url string) *person {
 }
 
 // saveFiles lets the browser save files without asking.
-func (v *person) saveFiles() chromedp.Action[chromedp.Void] {
+func (v *visitor) saveFiles() chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
 		c := chromedp.FromContext(ctx)
 		_, err := cdp.Call(ctx, c.Browser, browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{
@@ -90,7 +87,7 @@ func (v *person) saveFiles() chromedp.Action[chromedp.Void] {
 }
 
 // saved waits until the browser has saved a file of this name, and returns its content.
-func (v *person) saved(name string, size int) string {
+func (v *visitor) saved(name string, size int) string {
 	v.t.Helper()
 	var content []byte
 	v.eventually("the file "+name+" is saved", func() bool {
@@ -101,25 +98,25 @@ func (v *person) saved(name string, size int) string {
 }
 
 // savedNothing requires that no file, nor part of one, was saved.
-func (v *person) savedNothing() {
+func (v *visitor) savedNothing() {
 	v.t.Helper()
 	if files, err := os.ReadDir(v.downloads); len(files) > 0 || err != nil {
 		v.t.Errorf("files were saved: %v, %v", files, err)
 	}
 }
 
-func (v *person) eventually(what string, so func() bool) {
+func (v *visitor) eventually(what string, so func() bool) {
 	v.t.Helper()
 	for deadline := time.Now().Add(kit.Patience); !so(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			v.t.Fatalf("still not: %s", what)
+			v.t.Fatalf("not within %v: %s", kit.Patience, what)
 		}
 	}
 }
 
-// A tab is a page that somebody has open.
+// A tab is a page that a visitor has open.
 type tab struct {
-	*person
+	*visitor
 	ctx context.Context
 
 	mu         sync.Mutex // guards the rest
@@ -128,9 +125,9 @@ type tab struct {
 
 // open opens a page in a new tab. At the test's end it must have worked without an error, without
 // violating its policy, and without a request to any other server.
-func (v *person) open(path string) *tab {
+func (v *visitor) open(path string) *tab {
 	v.t.Helper()
-	tab := &tab{person: v}
+	tab := &tab{visitor: v}
 	ctx, cancel := chromedp.NewContext(v.ctx, chromedp.WithListener(tab.notice))
 	tab.ctx = ctx
 	v.t.Cleanup(func() {
@@ -218,7 +215,7 @@ func quoted(text string) string {
 	return string(quoted)
 }
 
-// value evaluates a JavaScript expression in the tab; of a promise it returns what comes of it.
+// value evaluates a JavaScript expression in the tab. It waits for a promise and returns its result.
 func value[T any](tab *tab, expression string) T {
 	tab.t.Helper()
 	ctx, cancel := context.WithTimeout(tab.ctx, kit.Patience)
@@ -230,7 +227,7 @@ func value[T any](tab *tab, expression string) T {
 	return v
 }
 
-// asUser lets a script do what browsers allow to scripts only if a person has just done something.
+// asUser lets a script do what browsers allow only right after a user's action.
 func asUser(p *runtime.EvaluateParams) { p.UserGesture = new(true) }
 
 // text returns what an element shows, nothing if it is hidden. A blank is a blank, may a line break there or not.

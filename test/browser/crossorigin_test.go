@@ -14,14 +14,14 @@ import (
 
 // What pages of other origins can do with a relay, in a real Chromium.
 
-// evilName leads to this machine, as a name of anybody's can.
+// evilName is a foreign host name that resolves to this machine.
 const evilName = "evil.example"
 
-// foreignPage opens an empty page at a URL, which does with a relay what scripts say. Its origin is not the relay's.
+// foreignPage opens an empty page at a URL, in which a test runs scripts. Its origin is not the relay's.
 func foreignPage(t *testing.T, url string) *tab {
 	t.Helper()
-	tab := &tab{person: visitAt(t, url)}
-	ctx, cancel := chromedp.NewContext(tab.person.ctx)
+	tab := &tab{visitor: visitAt(t, url)}
+	ctx, cancel := chromedp.NewContext(tab.visitor.ctx)
 	tab.ctx = ctx
 	t.Cleanup(cancel)
 	if err := chromedp.Do(ctx); err != nil { // the tab lasts as long as this context
@@ -31,7 +31,7 @@ func foreignPage(t *testing.T, url string) *tab {
 	return tab
 }
 
-// emptySite serves an empty page to all who ask, and returns its URL.
+// emptySite serves an empty page, and returns its URL.
 func emptySite(t *testing.T) string {
 	t.Helper()
 	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

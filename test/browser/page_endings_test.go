@@ -19,8 +19,8 @@ import (
 
 // What the page says when a transfer does not end well.
 
-// both lets one tab send and another receive what nobody else sends or receives, and waits until both do.
-func both(t *testing.T, v *person, p *kit.Server) (sender, receiver *tab) {
+// both lets one tab send to another on a channel of their own, and waits until both are at work.
+func both(t *testing.T, v *visitor, p *kit.Server) (sender, receiver *tab) {
 	t.Helper()
 	sender, receiver = v.open("/#v1/sender"), v.open("/#v1/receiver")
 	sender.sendText("hello")
@@ -56,9 +56,9 @@ func TestPageTimedOut(t *testing.T) {
 	tab := v.open(pageAt)
 	path, _ := fileOf(t, "large", 40<<20)
 	tab.send(path) // answered before its end
-	tab.told("#send", "Not delivered", "Nobody came to receive it in the time that this server lets one wait.")
+	tab.told("#send", "Not delivered", "No receiver came within the time limit of this server.")
 	tab.click("#receive .go")
-	tab.told("#receive", "Nothing received", "Nobody sent anything in the time that this server lets one wait.")
+	tab.told("#receive", "Nothing received", "No sender came within the time limit of this server.")
 }
 
 func TestPageTooLarge(t *testing.T) {
@@ -67,7 +67,7 @@ func TestPageTooLarge(t *testing.T) {
 	tab := v.open(pageAt)
 	path, _ := fileOf(t, "large", 40<<20)
 	tab.send(path)
-	tab.told("#send", "Not delivered", "This is larger than the server takes.")
+	tab.told("#send", "Not delivered", "This is larger than the server accepts.")
 }
 
 func TestPageRefused(t *testing.T) {
@@ -75,7 +75,7 @@ func TestPageRefused(t *testing.T) {
 	v, p := visit(t, "--max-waiting", "2")
 	both(t, v, p)
 	tab := v.open(pageAt)
-	const why = "The server is at a limit and turned this away. It says: too many requests wait on this server (--max-waiting). Try again in 5 s."
+	const why = "The server has reached a limit and refused this. It says: too many requests wait on this server (--max-waiting). Try again in 5 s."
 	tab.sendText("hello")
 	tab.told("#send", "Not delivered", why)
 	tab.click("#receive .go")
@@ -91,7 +91,7 @@ func TestPageServerStops(t *testing.T) {
 	receiver.told("#receive", "Nothing received", "The server is stopping. Try again in 1 s.")
 }
 
-// Without an answer nobody knows.
+// Without an answer the page says that the outcome is unknown.
 func TestPageServerDies(t *testing.T) {
 	t.Parallel()
 	v, p := visit(t)
@@ -99,8 +99,8 @@ func TestPageServerDies(t *testing.T) {
 	sender.shows("#send .headline", "Waiting for the other side")
 	p.Process.Signal(syscall.SIGKILL)
 	sender.told("#send", "Not confirmed", "The connection broke without an answer. All of it (5 bytes) had left this browser; "+
-		"the receiver may have got all of it, some or nothing. Sent again it may arrive twice.")
-	receiver.told("#receive", "Nothing received", "The connection broke while nothing had come.")
+		"the receiver may have got all of it, some or nothing. If you send it again, it may arrive twice.")
+	receiver.told("#receive", "Nothing received", "The connection broke before anything came.")
 }
 
 func TestPageWithoutLog(t *testing.T) {
@@ -119,7 +119,7 @@ func TestPageWithoutLog(t *testing.T) {
 		resp.Body.Close()
 		status = resp.StatusCode
 	}
-	const why = "The server cannot keep its books, and relays nothing without a record. Try again in 1 s."
+	const why = "The server cannot write its audit log, and relays nothing without a record. Try again in 1 s."
 	tab.sendText("hello")
 	tab.told("#send", "Not delivered", why)
 	tab.click("#receive .go")
@@ -142,7 +142,7 @@ func TestPageBehindALiar(t *testing.T) {
 	for _, status = range []int{http.StatusOK, http.StatusNoContent, http.StatusGatewayTimeout} {
 		why := fmt.Sprintf("Something between this browser and httpipe answered %d.", status)
 		tab.sendText("hello")
-		tab.told("#send", "Not confirmed", why+" Nothing says whether it was delivered.")
+		tab.told("#send", "Not confirmed", why+" It is not known whether it was delivered.")
 		tab.click("#receive .go")
 		tab.told("#receive", "Nothing received", why)
 	}

@@ -17,7 +17,7 @@ import (
 	"httpipe/test/kit"
 )
 
-// What the page at / does, and what it says of it.
+// What the page at / does, and what it tells its user.
 
 const (
 	pageAt      = "/#v1/c"
@@ -95,7 +95,7 @@ func TestPageFromTabToTab(t *testing.T) {
 	receiver.sawProgress()
 
 	name = `häßlich; _x_ 100%.bin` // no system has all of the characters
-	receiver.shows("#receive .detail", "25.2 MB, whole. This browser was asked to save it as "+name+".")
+	receiver.shows("#receive .detail", "25.2 MB, complete. This browser was asked to save it as "+name+".")
 	if got := v.saved(name, len(content)); sha256.Sum256([]byte(got)) != sha256.Sum256(content) {
 		t.Error("the file that was saved is not the one that was sent")
 	}
@@ -210,7 +210,7 @@ func TestPageSenderCancels(t *testing.T) {
 	p.WaitFor(t, "v1/c", "", "")
 
 	path, _ := fileOf(t, "large", 40<<20)
-	const part = "of 41.9 MB had left this browser. Whoever receives that can tell that it is not the whole."
+	const part = "of 41.9 MB had left this browser. The receiver can tell that it is not complete."
 	tab.send(path)
 	running := kit.Get(t, p.URL+pageChannel)
 	if _, err := io.CopyN(io.Discard, running.Body, 1<<20); err != nil {
@@ -218,7 +218,7 @@ func TestPageSenderCancels(t *testing.T) {
 	}
 	cancelled(part)
 	if n, err := io.Copy(io.Discard, running.Body); err == nil {
-		t.Errorf("what was cancelled after %d bytes more looks whole", n)
+		t.Errorf("the cancelled body, after %d further bytes, looks complete", n)
 	}
 
 	// A large one that still waits may keep its place, but is not delivered.
@@ -241,7 +241,7 @@ func TestPageReceiverCancels(t *testing.T) {
 	tab.receive(p)
 	tab.click("#receive .cancel")
 	tab.shows("#receive .headline", "Cancelled")
-	tab.shows("#receive .detail", "Nothing had come.")
+	tab.shows("#receive .detail", "Nothing had arrived.")
 	p.WaitFor(t, "v1/c", "", "")
 
 	path, _ := fileOf(t, "large", 40<<20)
@@ -250,7 +250,7 @@ func TestPageReceiverCancels(t *testing.T) {
 	tab.wait(`/^[1-9][0-9.]*\sMB of 41.9\sMB/.test(document.querySelector('#receive .detail').textContent)`)
 	tab.click("#receive .cancel")
 	tab.shows("#receive .headline", "Cancelled")
-	if got := tab.text("#receive .detail"); !strings.HasPrefix(got, "After ") || !strings.HasSuffix(got, " MB of 41.9 MB. What had come was thrown away.") {
+	if got := tab.text("#receive .detail"); !strings.HasPrefix(got, "After ") || !strings.HasSuffix(got, " MB of 41.9 MB. The incomplete message was discarded.") {
 		t.Errorf("the receiver is told %q", got)
 	}
 	if got := <-producer; !strings.HasPrefix(got, "consumer_left: ") {
@@ -288,14 +288,14 @@ func TestPageBrokenBody(t *testing.T) {
 		so := "2.0 MB of 5.0 MB"
 		if length < 0 {
 			so = "2.0 MB"
-			tab.shows("#receive .detail", "2.0 MB so far; the sender has not said how much it will be.")
+			tab.shows("#receive .detail", "2.0 MB so far; the sender has not said how large it is.")
 		} else {
 			tab.shows("#receive .detail", "2.0 MB of 5.0 MB.")
 		}
 		feed.CloseWithError(errors.New("the producer dies"))
 		<-producer
 		tab.shows("#receive .headline", "Broken off")
-		tab.shows("#receive .detail", "The transfer ended after "+so+". What came is not the whole, and was thrown away.")
+		tab.shows("#receive .detail", "The transfer ended after "+so+". The incomplete message was discarded.")
 		if value[bool](tab, "document.querySelector('.message').checkVisibility()") {
 			t.Error("the page shows it")
 		}

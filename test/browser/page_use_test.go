@@ -19,9 +19,9 @@ import (
 	"httpipe/test/kit"
 )
 
-// How the page looks to all kinds of people, and what it does for them besides.
+// How the page looks on various screens, and its minor features.
 
-// The channel of an address is the page's, and one that is made up is nobody else's.
+// The page takes the channel of its address, or makes up a new one.
 func TestPageChannel(t *testing.T) {
 	t.Parallel()
 	v, _ := visit(t)
@@ -60,7 +60,7 @@ func TestPageChannel(t *testing.T) {
 			location.hash = %s;
 		})`, quoted(fragment)))
 		got := value[string](tab, channel)
-		if want == "" && (len(got) != len("v1/xxxx-xxxx-xxxx") || tab.text("#channel-hint") != "The link held no channel that can be. This is a new one.") || want != "" && got != want {
+		if want == "" && (len(got) != len("v1/xxxx-xxxx-xxxx") || tab.text("#channel-hint") != "The link had no valid channel name. This is a new channel.") || want != "" && got != want {
 			t.Errorf("%s: the channel is %s (%s)", fragment, got, tab.text("#channel-hint"))
 		}
 	}
@@ -84,7 +84,7 @@ func TestPageChannelStays(t *testing.T) {
 	tab.fill("#name", "not possible")
 	tab.shows("#channel-hint", "A namespace and a name are each 1 to 255 of A to Z, a to z, 0 to 9 and - . _ ~ ! $ & ' ( ) * + , ; = : @")
 	tab.click("#receive .go")
-	tab.told("#receive", "Not started", "There is no channel of this name.")
+	tab.told("#receive", "Not started", "A channel cannot have this name.")
 }
 
 // TestPageCommands runs the commands that the page gives, with all that a shell could misunderstand.
@@ -163,18 +163,18 @@ func TestPageToken(t *testing.T) {
 	}
 	path, _ := fileOf(t, "large", 40<<20)
 	tab.send(path)
-	tab.told("#send", "Not delivered", "This server asks for an access token. It says: produce on v1/c takes a token; send one as Authorization: Bearer, or by curl -u :TOKEN.")
+	tab.told("#send", "Not delivered", "This server asks for an access token. It says: produce on v1/c needs a token; send one as Authorization: Bearer, or by curl -u :TOKEN.")
 	tab.wait("document.activeElement === document.querySelector('#token')")
 	tab.click("#no-file")
 	tab.click("#receive .go")
-	tab.told("#receive", "Nothing received", "This server asks for an access token. It says: consume on v1/c takes a token; send one as Authorization: Bearer, or by curl -u :TOKEN.")
+	tab.told("#receive", "Nothing received", "This server asks for an access token. It says: consume on v1/c needs a token; send one as Authorization: Bearer, or by curl -u :TOKEN.")
 
 	tab.fill("#token", wrong)
 	tab.sendText("hello")
 	tab.told("#send", "Not delivered", "The access token does not allow this. It says: the token is not for produce on v1/c.")
 	tab.fill("#token", "a blank")
 	tab.click("#send .go")
-	tab.told("#send", "Not started", "A token has no blanks, and no characters outside of ASCII.")
+	tab.told("#send", "Not started", "A token contains only ASCII characters, and no spaces.")
 
 	tab.fill("#token", token)
 	tab.click("#send .go")
@@ -255,7 +255,7 @@ func phone(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
 	return chromedp.Void{}, err
 }
 
-// TestPageOnAPhone: whatever the page shows, nobody has to scroll sideways.
+// TestPageOnAPhone checks that the page never needs horizontal scrolling.
 func TestPageOnAPhone(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 255)
@@ -311,7 +311,7 @@ func TestPageByKeyboard(t *testing.T) {
 			t.Fatalf("the next is %q, want %q", got, want)
 		}
 		if !value[bool](tab, `(e => [e, e.nextElementSibling, e.parentElement].some(e => e && getComputedStyle(e).outlineStyle !== 'none'))(document.activeElement)`) {
-			t.Errorf("nobody sees that %s has the focus", want)
+			t.Errorf("the focus on %s is invisible", want)
 		}
 	}
 	press(kb.Enter)

@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// A drive is a model of the disk on which a server keeps its audit log: what is on it for certain, and
-// what the server has done since that may be.
+// A drive is a model of the disk on which a server keeps its audit log: what is certainly on it, and
+// later changes of the server's that may be on it.
 //
 // A write is on disk for certain once an fsync of its file, which began after the write had returned, has
 // returned without error. Until then each of its sectors may be there or not, whatever became of the
@@ -21,12 +21,12 @@ import (
 // the directory (files made and removed) with an fsync of the directory; but those happen in order, as the
 // journal of a file system has them.
 //
-// An fsync that fails leaves what it should have written in that state for ever: the kernel drops it, and
-// later fsyncs succeed without it. (It tells everyone who has the file open, once. strace makes it fail for
-// one, so only what came through that one's descriptor is dropped.)
+// After an fsync that fails, the changes that it should have written stay in that state for ever: the kernel drops
+// them, and later fsyncs succeed without them. (The kernel reports the error once through each descriptor of the file.
+// strace makes one call fail, so only changes through its descriptor are dropped.)
 //
 // The -shm file is not modelled. It is memory that processes share, and SQLite makes it anew from the
-// -wal when the first of them opens the log.
+// -wal when the first of them opens the log. The file of the audit key is not part of the log.
 type drive struct {
 	log   string // the path of the audit log; the others' begin with it
 	root  inode  // the directory
@@ -121,7 +121,7 @@ func (d *drive) concerns(e event) bool {
 	if strings.Contains(e.call, "write") || strings.Contains(e.call, "send") {
 		where = e.file() // what follows is data
 	}
-	return strings.Contains(where, d.log) && !strings.Contains(where, d.log+"-shm")
+	return strings.Contains(where, d.log) && !strings.Contains(where, d.log+"-shm") && !strings.Contains(where, d.log+".key")
 }
 
 func (d *drive) change(e event, c change) error {
@@ -145,7 +145,7 @@ func (d *drive) file(e event) (*inode, error) {
 		return &d.root, nil
 	}
 	f := d.names[path]
-	if f == nil && strings.HasPrefix(path, d.log) && !strings.Contains(e.args, "(deleted)") {
+	if f == nil && strings.HasPrefix(path, d.log) && !strings.HasPrefix(path, d.log+".key") && !strings.Contains(e.args, "(deleted)") {
 		return nil, fmt.Errorf("%s of a file that was never opened: %.200s", e.call, e.args)
 	}
 	return f, nil

@@ -17,12 +17,12 @@ import (
 	"httpipe/test/kit"
 )
 
-// A disk fails under a busy server, for a moment or for some time. No producer is told that an exchange is on
-// record that is not; the server says why it does nothing, and goes on by itself, but not before it can.
+// A disk fails under a busy server, for a moment or for some time. No producer gets 200 for an exchange that
+// is not in the log; the server says why it refuses requests, and recovers by itself when the disk works again.
 //
-// strace makes the calls fail: it comes to the running server, and leaves when the disk is to work again.
+// strace makes the calls fail: it attaches to the running server, and detaches to end the failure.
 
-// TestDiskFailsOnce: that may be a few calls, because strace counts by thread.
+// TestDiskFailsOnce makes a few calls fail: one of each thread, because strace counts by thread.
 func TestDiskFailsOnce(t *testing.T) {
 	needStrace(t)
 	for name, what := range map[string]string{
@@ -88,11 +88,11 @@ func TestFailingDisk(t *testing.T) {
 	}
 }
 
-// TestFullDisk is the same with a disk that is full in earnest.
+// TestFullDisk is the same with a file system that is really full.
 func TestFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=4m", "httpipe-test", dir).CombinedOutput(); err != nil {
-		t.Skipf("this test needs leave to mount a file system: %v %s", err, out)
+		t.Skipf("this test needs the permission to mount a file system: %v %s", err, out)
 	}
 	t.Cleanup(func() {
 		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
@@ -121,7 +121,7 @@ func TestFullDisk(t *testing.T) {
 	wantTruth(t, dir, l)
 }
 
-// wantTruth compares what is on record with what the producers were told, and returns the outcomes on record.
+// wantTruth compares the log with the answers to the producers, and returns the outcomes in the log.
 func wantTruth(t *testing.T, dir string, l *kit.Load) (outcomes map[string]string) {
 	t.Helper()
 	outcomes, err := read(dir)
@@ -130,22 +130,23 @@ func wantTruth(t *testing.T, dir string, l *kit.Load) (outcomes map[string]strin
 	}
 	for _, id := range l.Acknowledged() {
 		if outcomes[id] != store.Delivered {
-			t.Errorf("a producer got 200, and on record is %q", outcomes[id])
+			t.Errorf("a producer got 200, and the log has %q", outcomes[id])
 		}
 	}
-	// All bytes of the others went, so those are no lies whose failed commit was found whole in the WAL later.
+	// The others may be in the log as delivered: all their bytes were sent, and a commit that failed may be found complete
+	// in the WAL later.
 	found := make(map[string]int)
 	for _, id := range l.Unrecorded() {
 		found[outcomes[id]]++
 	}
-	t.Logf("%d exchanges acknowledged, %d requests refused, %d exchanges unrecorded, which are on record as %v",
+	t.Logf("%d exchanges acknowledged, %d requests refused, %d exchanges unrecorded, which the log has as %v",
 		len(l.Acknowledged()), l.Tally().Refused, len(l.Unrecorded()), found)
 	p := &kit.Server{Dir: dir}
 	if killed := p.SQLite(t, "SELECT min(clean) FROM runs") == "0"; killed {
 		return outcomes // with rows in memory
 	}
 	if found["unrecorded"]+found[store.Delivered] != len(l.Unrecorded()) {
-		t.Error("want them there as unrecorded or delivered")
+		t.Error("want them in the log as unrecorded or delivered")
 	}
 	if lost := p.SQLite(t, "SELECT sum(lost) FROM runs"); lost != "0" {
 		t.Errorf("%s rows were lost", lost)
@@ -237,7 +238,7 @@ func inject(t *testing.T, p *kit.Server, what string) *fault {
 		f.Wait()
 	}()
 	if !strings.Contains(first, "attached") {
-		t.Skipf("this test needs leave to use ptrace on a running process: %s", first)
+		t.Skipf("this test needs the permission to use ptrace on a running process: %s", first)
 	}
 	return f
 }
@@ -291,8 +292,8 @@ func health(t *testing.T, p *kit.Server) (status int, text string) {
 // waitForHealth polls until /healthz answers with that status and that word in its text.
 func waitForHealth(t *testing.T, p *kit.Server, status int, word string) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for {
+	deadline := time.Now().Add(kit.Patience)
+	for ; ; time.Sleep(kit.Pause) {
 		got, text := health(t, p)
 		if got == status && strings.Contains(text, word) {
 			return

@@ -20,32 +20,41 @@ import (
 //
 // strace records what a busy server does to its files, and when it begins to answer producers. A model of
 // the disk (drive) then goes through that again, and the power fails at many of the answers and at other
-// moments: what had not been synced by then is lost, or it is torn, which is to say that some of it is
-// there, sector by sector. SQLite, and now and then the server, opens what is left. It has to be sound, and
-// to have every exchange as delivered that was acknowledged by then.
+// moments: writes that had not been synced by then are lost, or torn: only some of their sectors are there.
+// SQLite, and sometimes the server, opens the result. It must be sound, and must have every exchange that
+// was acknowledged by then as delivered.
 //
 // The same with synchronous=NORMAL, which does not sync at each commit, has to find losses. If it did not,
 // the test would be blind.
 func TestPowerCut(t *testing.T) {
 	needStrace(t)
+	// It begins its WAL again after every few commits, so that many cuts hit a checkpoint, or find old frames behind those in use.
+	smallWAL := kit.Variant(t, "store/store.go", "walCheckpointSize: 4 << 20", "walCheckpointSize: 64 << 10",
+		"walRestartSize:    64 << 20", "walRestartSize: 256 << 10", "walInterval:       100 *", "walInterval: 10 *")
 	first := stint{least: kit.Tally{Acknowledged: 1}} // makes the log, which takes a number of calls
 	for _, test := range []struct {
 		name   string
 		stints []stint
+		rounds int // how many times the WAL begins, at least
 	}{
-		{"FULL", []stint{{least: kit.Tally{Acknowledged: 1000}}}},
+		{"FULL", []stint{{least: kit.Tally{Acknowledged: 1000}}}, 1},
+		{"SmallWAL", []stint{{program: smallWAL, least: kit.Tally{Acknowledged: 1000}}}, 5},
+		{"SmallWALOnFailingDisk", []stint{first, {program: smallWAL, fault: "fsync:error=EIO:when=20..22", least: kit.Tally{Acknowledged: 500, Unrecorded: 1}}}, 5},
 		// What is acknowledged must not depend on what an fsync has failed to write before. strace counts by
 		// thread, so there are several such times.
-		{"FailingDisk", []stint{first, {fault: "fsync:error=EIO:when=10..12", least: kit.Tally{Acknowledged: 500, Unrecorded: 20}}}},
-		{"RestartOnFailingDisk", []stint{first, {fault: "fsync:error=EIO:when=8+", least: kit.Tally{Unrecorded: 1}}, {least: kit.Tally{Acknowledged: 200}}}},
-		{"FullDisk", []stint{first, {fault: "pwrite64:error=ENOSPC:when=100+50", least: kit.Tally{Acknowledged: 200, Unrecorded: 5}}}},
+		{"FailingDisk", []stint{first, {fault: "fsync:error=EIO:when=10..12", least: kit.Tally{Acknowledged: 500, Unrecorded: 20}}}, 1},
+		{"RestartOnFailingDisk", []stint{first, {fault: "fsync:error=EIO:when=8+", least: kit.Tally{Unrecorded: 1}}, {least: kit.Tally{Acknowledged: 200}}}, 1},
+		{"FullDisk", []stint{first, {fault: "pwrite64:error=ENOSPC:when=100+50", least: kit.Tally{Acknowledged: 200, Unrecorded: 5}}}, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := record(t, test.stints...)
 			lost := r.cutPower(t, nil)
-			t.Logf("what is not synced is lost: %v", lost)
+			t.Logf("unsynced writes are lost: %v", lost)
 			torn := r.cutPower(t, rand.New(rand.NewPCG(1, 2)))
-			t.Logf("what is not synced is torn: %v", torn)
+			t.Logf("unsynced writes are torn: %v", torn)
+			if lost.rounds < test.rounds {
+				t.Errorf("the WAL began %d times, want at least %d", lost.rounds, test.rounds)
+			}
 			if lost.lossy+torn.lossy > 0 {
 				t.Error("acknowledged exchanges were lost")
 			}
@@ -54,7 +63,7 @@ func TestPowerCut(t *testing.T) {
 	t.Run("NORMAL", func(t *testing.T) {
 		program := kit.Variant(t, "store/session.go", `{"FULL"}`, `{"NORMAL"}`, `{"synchronous", "2"}`, `{"synchronous", "1"}`)
 		lost := record(t, stint{program: program, least: kit.Tally{Acknowledged: 1000}}).cutPower(t, nil)
-		t.Logf("what is not synced is lost: %v", lost)
+		t.Logf("unsynced writes are lost: %v", lost)
 		if lost.lossy < lost.images/2 {
 			t.Error("this test is blind")
 		}
@@ -94,7 +103,7 @@ func record(t *testing.T, stints ...stint) recording {
 			if s.end(t, syscall.SIGTERM); s.ExitErr != nil {
 				t.Errorf("after SIGTERM: %v", s.ExitErr)
 			}
-		} else { // it may be unable to stop in order, and is to have no time to recover
+		} else { // it may be unable to shut down cleanly, and must not have the time to recover
 			l.Abandon(t)
 			s.end(t, syscall.SIGKILL)
 		}
@@ -108,11 +117,12 @@ func record(t *testing.T, stints ...stint) recording {
 type verdict struct {
 	acknowledged, images, lossy, worst int
 	fsyncs, failedFsyncs               int
+	rounds                             int // of the WAL: how many times its header was written
 }
 
 func (v verdict) String() string {
-	return fmt.Sprintf("%d exchanges acknowledged, %d fsyncs (%d failed), %d power cuts, %d of them lost an acknowledged exchange, the worst %d",
-		v.acknowledged, v.fsyncs, v.failedFsyncs, v.images, v.lossy, v.worst)
+	return fmt.Sprintf("%d exchanges acknowledged, %d fsyncs (%d failed), %d rounds of the WAL, %d power cuts, %d of them lost an acknowledged exchange, the worst %d",
+		v.acknowledged, v.fsyncs, v.failedFsyncs, v.rounds, v.images, v.lossy, v.worst)
 }
 
 // cutPower replays the recording and cuts the power at many moments of it: at each nth answer to a producer, and
@@ -135,6 +145,9 @@ func (r recording) cutPower(t *testing.T, rng *rand.Rand) verdict {
 	for e, err := range d.replay(io.MultiReader(traces...)) {
 		if err != nil {
 			t.Fatal(err)
+		}
+		if e.ends && e.call == "pwrite64" && e.file() == r.log+"-wal" && e.number() == 0 {
+			v.rounds++
 		}
 		cut := len(d.acknowledged) > v.acknowledged && len(d.acknowledged)%eachAnswer == 0
 		v.acknowledged = len(d.acknowledged)
@@ -197,12 +210,12 @@ func read(dir string) (outcomes map[string]string, err error) {
 	if err := db.QueryRow("PRAGMA integrity_check").Scan(&verdict); err != nil || verdict != "ok" {
 		return nil, fmt.Errorf("integrity check: %s %w", verdict, err)
 	}
-	// What comes later is never there without what came before: no part of a commit without the others.
+	// No row is there without the earlier row that it refers to: a commit is complete or absent.
 	var halves int
 	if err := db.QueryRow(`SELECT (SELECT count(*) FROM exchange WHERE life NOT IN (SELECT id FROM life)) +
 		(SELECT count(*) FROM exchange_end WHERE id NOT IN (SELECT id FROM exchange)) +
 		(SELECT count(*) FROM life_end WHERE id NOT IN (SELECT id FROM life))`).Scan(&halves); err != nil || halves > 0 {
-		return nil, fmt.Errorf("%d rows are there without those that they belong to %w", halves, err)
+		return nil, fmt.Errorf("%d rows refer to rows that are missing %w", halves, err)
 	}
 	rows, err := db.Query("SELECT id, outcome FROM exchanges")
 	if err != nil {

@@ -17,10 +17,10 @@ import (
 	"httpipe/test/kit"
 )
 
-// Here strace is put to two uses: to record all that a server does to its files (TestPowerCut), and to
-// make some of it fail (TestFailingDisk, TestDiskFailsOnce).
+// strace has two uses here: it records all that a server does to its files (TestPowerCut), and it makes
+// some calls fail (TestFailingDisk, TestDiskFailsOnce).
 
-// tracing says what is wrong with strace on this machine, if anything is.
+// tracing returns an error if strace does not work on this machine.
 var tracing = sync.OnceValue(func() error {
 	out, err := exec.Command("strace", "-f", "--seccomp-bpf", "-o", "/dev/null", "true").CombinedOutput()
 	if err != nil {
@@ -31,8 +31,9 @@ var tracing = sync.OnceValue(func() error {
 
 func needStrace(t *testing.T) {
 	t.Helper()
+	kit.NeedTool(t, "strace")
 	if err := tracing(); err != nil {
-		t.Skipf("this test needs strace (Debian's package strace) and leave to use ptrace: %v", err)
+		t.Skipf("this test needs the permission to use ptrace: %v", err)
 	}
 }
 

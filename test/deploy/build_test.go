@@ -23,9 +23,7 @@ func TestStatic(t *testing.T) {
 }
 
 func TestStaticARM(t *testing.T) {
-	if _, err := exec.LookPath("aarch64-linux-gnu-gcc"); err != nil {
-		t.Skip("no compiler for arm64; scripts/test installs it")
-	}
+	kit.NeedTool(t, "aarch64-linux-gnu-gcc")
 	staticBinary(t)
 	build := exec.Command(filepath.Join(kit.Scratch, "image/src/scripts/build"), "arm64")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -52,7 +50,7 @@ func requireStatic(t *testing.T, path string, machine elf.Machine) {
 	}
 }
 
-// TestBuildRefuses: what is not a static program with SQLite does not leave scripts/build.
+// TestBuildRefuses checks that scripts/build fails unless the result is a static program with SQLite.
 func TestBuildRefuses(t *testing.T) {
 	dynamic, err := exec.LookPath("ls")
 	if err != nil {
@@ -163,7 +161,7 @@ func emptyRoot(t *testing.T) (root, data string) {
 	return root, data
 }
 
-// ordinaryUser is whom root runs a program as. The directory becomes that user's.
+// ordinaryUser makes a command of root run as an ordinary user, and gives that user the directory.
 func ordinaryUser(t *testing.T, dir string) *syscall.Credential {
 	t.Helper()
 	if err := os.Chown(dir, kit.DroppedUser, kit.DroppedGroup); err != nil {

@@ -68,7 +68,7 @@ type fakeFly struct {
 func startFly(t *testing.T) fakeFly {
 	t.Helper()
 	FlyEnvironment(t)
-	t.Setenv("HTTPIPE_DROP_TO", "") // this relay is the user's who runs the tests
+	t.Setenv("HTTPIPE_DROP_TO", "") // this relay runs as the user of the tests
 	t.Setenv("HTTPIPE_METRICS_ADDR", "")
 	t.Setenv("HTTPIPE_AUTH_SECRET", kit.Secret)
 	program := kit.Binary(t)
@@ -179,7 +179,7 @@ func TestDeployNothing(t *testing.T) {
 		cmd := exec.Command("scripts/deploy", test.args...)
 		cmd.Env = append(os.Environ(), "PATH=/usr/bin:/bin")
 		if _, err := exec.LookPath("/usr/bin/fly"); err == nil {
-			t.Skip("flyctl is where every program is")
+			t.Skip("flyctl is in a directory of system programs")
 		}
 		if out, err := cmd.CombinedOutput(); err == nil || string(out) != test.want {
 			t.Errorf("%v: %v, %q", test.args, err, out)

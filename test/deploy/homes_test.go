@@ -13,12 +13,10 @@ import (
 	"httpipe/test/kit"
 )
 
-// analyze runs systemd-analyze, and returns what it prints.
+// analyze runs systemd-analyze, and returns its output.
 func analyze(t *testing.T, args ...string) string {
 	t.Helper()
-	if _, err := exec.LookPath("systemd-analyze"); err != nil {
-		t.Skip("systemd-analyze is not installed; scripts/test installs it")
-	}
+	kit.NeedTool(t, "systemd-analyze")
 	out, err := exec.Command("systemd-analyze", args...).CombinedOutput()
 	if err != nil {
 		t.Errorf("systemd-analyze %s: %v\n%s", strings.Join(args, " "), err, out)
@@ -37,12 +35,9 @@ func TestUnit(t *testing.T) {
 	analyze(t, "security", "--offline=true", "--threshold=15", path)
 }
 
-// TestUnitFilters: the unit's restrictions leave the relay what it needs. It does its job under strace, and
-// each system call that it makes is one that the unit lets it make.
+// TestUnitFilters checks that the unit allows each system call that the relay makes while it works, as strace records them.
 func TestUnitFilters(t *testing.T) {
-	if _, err := exec.LookPath("strace"); err != nil {
-		t.Skip("strace is not installed; scripts/test installs it")
-	}
+	kit.NeedTool(t, "strace")
 	allowed := map[string]bool{}
 	for _, list := range Unit(t, "SystemCallFilter") {
 		group, removed := strings.CutPrefix(list, "~")
@@ -55,7 +50,7 @@ func TestUnitFilters(t *testing.T) {
 	trace := filepath.Join(dir, "trace")
 	cmd := exec.Command("strace", slices.Concat([]string{"-D", "-f", "-o", trace, path}, kit.OnFreePort)...)
 	cmd.Dir = dir
-	if os.Geteuid() == 0 { // for whom SQLite would do more
+	if os.Geteuid() == 0 { // as root SQLite makes further system calls
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: ordinaryUser(t, dir)}
 	}
 	p := kit.StartCommand(t, cmd)
@@ -127,9 +122,7 @@ func TestCaddyfile(t *testing.T) {
 // validateCaddy lets Caddy check its file in that environment.
 func validateCaddy(t *testing.T, environment ...string) {
 	t.Helper()
-	if _, err := exec.LookPath("caddy"); err != nil {
-		t.Skip("caddy is not installed; scripts/test installs it")
-	}
+	kit.NeedTool(t, "caddy")
 	home := t.TempDir()
 	cmd := exec.Command("caddy", "validate", "--adapter", "caddyfile", "--config", "deploy/Caddyfile")
 	cmd.Env = append(os.Environ(), append(environment, "HOME="+home, "XDG_DATA_HOME="+home, "XDG_CONFIG_HOME="+home)...)

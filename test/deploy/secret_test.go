@@ -32,8 +32,9 @@ func unitPre(t *testing.T, dir, program string) *exec.Cmd {
 	return nil
 }
 
-// oneSecret returns the line of an environment file, which must be a good secret and for its owner's eyes only.
-func oneSecret(t *testing.T, path string) string {
+// oneSecret returns the line that follows before in an environment file. The line must be the last, and set a valid secret;
+// only the file's owner may read the file.
+func oneSecret(t *testing.T, path, before string) string {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -43,9 +44,9 @@ func oneSecret(t *testing.T, path string) string {
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%s has the mode %v, %v", path, info.Mode(), err)
 	}
-	line := strings.TrimSuffix(string(text), "\n")
+	line := strings.TrimSuffix(strings.TrimPrefix(string(text), before), "\n")
 	secret, found := strings.CutPrefix(line, "HTTPIPE_AUTH_SECRET=")
-	if _, err := access.ParseSecrets(secret); !found || err != nil {
+	if _, err := access.ParseSecrets(secret); !found || err != nil || !strings.HasPrefix(string(text), before) {
 		t.Errorf("%s holds %d characters, %v", path, len(line), err)
 	}
 	return line
@@ -59,7 +60,10 @@ func TestUnitMakesSecret(t *testing.T) {
 		t.Errorf("systemd reads %q", files)
 	}
 	config := kit.WriteFile(t, filepath.Join(dir, "config"), "auth-secret "+kit.Secret+"\n")
-	for _, variable := range []string{"HTTPIPE_AUTH_SECRET=" + kit.Secret, "HTTPIPE_AUTH_SECRET=", "HTTPIPE_CONFIG=" + config} {
+	wrong := kit.WriteFile(t, filepath.Join(dir, "wrong"), "auth-secret "+kit.Secret+"\nmax-boddy 1MB\n")
+	for _, variable := range []string{
+		"HTTPIPE_AUTH_SECRET=" + kit.Secret, "HTTPIPE_AUTH_SECRET=", "HTTPIPE_CONFIG=" + config, "HTTPIPE_CONFIG=" + wrong, "HTTPIPE_CONFIG=" + dir + "/none",
+	} {
 		pre := unitPre(t, dir, program)
 		pre.Env = append(pre.Env, variable)
 		if out, err := pre.CombinedOutput(); err != nil || len(out) > 0 {
@@ -73,12 +77,12 @@ func TestUnitMakesSecret(t *testing.T) {
 	if out, err := unitPre(t, dir, program).CombinedOutput(); err != nil || string(out) != want {
 		t.Fatalf("%v, %s", err, out)
 	}
-	line := oneSecret(t, file)
+	line := oneSecret(t, file, "")
 
 	// From then on systemd gives it to the server and to the command.
 	pre := unitPre(t, dir, program)
 	pre.Env = append(pre.Env, line)
-	if out, err := pre.CombinedOutput(); err != nil || len(out) > 0 || oneSecret(t, file) != line {
+	if out, err := pre.CombinedOutput(); err != nil || len(out) > 0 || oneSecret(t, file, "") != line {
 		t.Errorf("the next time: %v, %s", err, out)
 	}
 	// The command that the unit's head shows makes a token that a server with this secret takes.
@@ -106,7 +110,7 @@ func TestUnitMakesSecret(t *testing.T) {
 // TestDockerSecret runs what docs/deploy.md has for Docker and for Compose: it makes a secret, once. README.md runs the
 // image without one, so for this machine alone.
 func TestDockerSecret(t *testing.T) {
-	const make = `[ -s deploy/.env ] || (umask 077; echo "HTTPIPE_AUTH_SECRET=$(head -c 32 /dev/urandom | base64)" >deploy/.env)` + "\n"
+	const make = `grep -qs '^HTTPIPE_AUTH_SECRET=.' deploy/.env || (umask 077; printf '\nHTTPIPE_AUTH_SECRET=%s\n' "$(head -c 32 /dev/urandom | base64)" >>deploy/.env; chmod 600 deploy/.env)` + "\n"
 	if !strings.Contains(kit.Deployed(t, "compose.yaml"), "#   "+make) {
 		t.Error("deploy/compose.yaml does not show how to make a secret")
 	}
@@ -129,21 +133,29 @@ func TestDockerSecret(t *testing.T) {
 	if runs != 2 {
 		t.Errorf("docs/deploy.md runs Docker in %d blocks", runs)
 	}
-	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, "deploy"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	var lines []string
-	for range 2 {
-		sh := exec.Command("sh", "-c", make)
-		sh.Dir = dir
-		if out, err := sh.CombinedOutput(); len(out) > 0 {
-			t.Fatalf("%v, %s", err, out)
+	for _, before := range []string{"", "DOMAIN=relay.example.com", "# HTTPIPE_AUTH_SECRET=x\nHTTPIPE_AUTH_SECRET=\n"} {
+		dir := t.TempDir()
+		if err := os.Mkdir(filepath.Join(dir, "deploy"), 0o755); err != nil {
+			t.Fatal(err)
 		}
-		lines = append(lines, oneSecret(t, filepath.Join(dir, "deploy/.env")))
-	}
-	if lines[0] != lines[1] {
-		t.Error("the second time replaces the secret")
+		file := filepath.Join(dir, "deploy/.env")
+		if before != "" {
+			if err := os.WriteFile(file, []byte(before), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var secrets []string
+		for range 2 {
+			sh := exec.Command("sh", "-c", make)
+			sh.Dir = dir
+			if out, err := sh.CombinedOutput(); len(out) > 0 {
+				t.Fatalf("%v, %s", err, out)
+			}
+			secrets = append(secrets, oneSecret(t, file, before+"\n"))
+		}
+		if secrets[0] != secrets[1] {
+			t.Errorf("after %q: the second time makes another secret", before)
+		}
 	}
 	if out, err := exec.Command("git", "check-ignore", "deploy/.env").CombinedOutput(); err != nil {
 		t.Errorf("git would take deploy/.env: %s", fmt.Sprint(err, string(out)))

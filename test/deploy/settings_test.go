@@ -48,10 +48,10 @@ func TestFlySettings(t *testing.T) {
 		t.Errorf("Fly scrapes %+v, and the metrics are at %s", fly.Metrics, c.MetricsAddr)
 	}
 	if c.MaxWaitingPerClient <= 0 || c.MaxWaitingPerClient > c.MaxWaiting/2 {
-		t.Errorf("of %d who wait, %d may be one client", c.MaxWaiting, c.MaxWaitingPerClient)
+		t.Errorf("of %d waiting requests, %d may be of one client", c.MaxWaiting, c.MaxWaitingPerClient)
 	}
 	if idle := time.Duration(service.Options.IdleTimeout) * time.Second; idle < 24*time.Hour {
-		t.Errorf("Fly cuts who waits after %v", idle)
+		t.Errorf("Fly cuts waiting requests after %v", idle)
 	}
 	if service.Options.Compress == nil || *service.Options.Compress || service.Options.H2Backend != nil {
 		t.Errorf("http_options are %+v", service.Options)
@@ -73,7 +73,7 @@ func TestFlySettings(t *testing.T) {
 	}
 	// What a waiter takes: its goroutines and connection, the read-ahead, the kernel's receive buffer.
 	if most := int64(c.MaxWaiting) * (25_000 + c.ReadAhead + 128<<10); uint64(most) > memory {
-		t.Errorf("%d who wait may take %d MB, of %s", c.MaxWaiting, most>>20, fly.VM[0].Memory)
+		t.Errorf("%d waiting requests may take %d MB, of %s", c.MaxWaiting, most>>20, fly.VM[0].Memory)
 	}
 	if goes, err := humanize.ParseBytes(fly.Env["GOMEMLIMIT"]); err != nil || goes > memory/2 {
 		t.Errorf("GOMEMLIMIT is %s of %s, %v", fly.Env["GOMEMLIMIT"], fly.VM[0].Memory, err)

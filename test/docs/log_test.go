@@ -116,8 +116,8 @@ func TestClaims(t *testing.T) {
 	text := encode([]byte(`{"typ":"JWT","alg":"HS256"}`)) + "." + encode([]byte(claims))
 	mac := hmac.New(sha256.New, []byte(kit.Secret))
 	io.WriteString(mac, text)
-	b, err := access.New(secrets, nil).Judge(text+"."+encode(mac.Sum(nil)), time.Unix(1795305600, 0))
+	b, err := access.New(secrets, nil).Authenticate(text+"."+encode(mac.Sum(nil)), time.Unix(1795305600, 0))
 	if err != nil || b.Name != "ci" || !b.May(access.Produce, "jobs", "a") || !b.May(access.Look, "logs", "ci") || b.May(access.Consume, "jobs", "a") {
-		t.Errorf("the claims are judged as %+v, %v", b, err)
+		t.Errorf("the claims: %+v, %v", b, err)
 	}
 }

@@ -26,8 +26,8 @@ var credentialPlaces = []func(r *http.Request, credential string){
 	},
 }
 
-// TestSecretsAreNowhere: whatever is asked with a secret or a token, good or bad, in whatever place, neither the server's
-// log, at its most talkative, nor the audit log, nor an answer, nor the help has any of them.
+// TestSecretsAreNowhere checks that no secret and no token, valid or not and in any place of a request, appears in the server's
+// log at level debug, in the audit log, in a response, or in the help.
 func TestSecretsAreNowhere(t *testing.T) {
 	const grants = "--name ci --allow produce,consume,delete,look --channels v1/*"
 	credentials := []string{
@@ -112,7 +112,7 @@ func ask(t *testing.T, p *kit.Server, method, path, body string, place func(*htt
 	return string(answer)
 }
 
-// files is what there is in the server's directory.
+// files returns the content of all files in the server's directory.
 func files(t *testing.T, p *kit.Server) (content string) {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(p.Dir, "*"))

@@ -22,7 +22,7 @@ func httpipe(t *testing.T, p *kit.Server, args ...string) (string, error) {
 	return string(out), err
 }
 
-// relayOne lets an exchange happen.
+// relayOne relays one message.
 func relayOne(t *testing.T, p *kit.Server, channel string) {
 	t.Helper()
 	consumer := kit.Curl(p.URL + "/channels/" + channel)
@@ -31,7 +31,7 @@ func relayOne(t *testing.T, p *kit.Server, channel string) {
 	}
 }
 
-// TestHistoryCommands: what the commands tell of a log that a server writes at the same time.
+// TestHistoryCommands runs the commands on the log of a running server.
 func TestHistoryCommands(t *testing.T) {
 	p := kit.Start(t, t.TempDir())
 	relayOne(t, p, "v1/a")
@@ -63,7 +63,7 @@ func TestHistoryCommands(t *testing.T) {
 	for args, want := range map[string]string{
 		"audit list everything":               `unknown "everything"; want one of exchanges, requests, channels`,
 		"audit list --outcome lost":           `outcome="lost": want one of`,
-		"audit list --role producer":          `"role" is no filter here`,
+		"audit list --role producer":          `"role" is not supported here`,
 		"audit show none":                     `no exchange has an id that begins with "none"`,
 		"audit export --format xml":           "want one of csv, ndjson",
 		"audit summary --audit-db nowhere.db": "there is no such file",
@@ -78,7 +78,7 @@ func TestHistoryCommands(t *testing.T) {
 	}
 }
 
-// TestAuditTail: an exchange is printed when it has ended, also one that ran already.
+// TestAuditTail checks that an exchange is printed when it ends, also one that had begun before.
 func TestAuditTail(t *testing.T) {
 	p := kit.Start(t, t.TempDir())
 	relayOne(t, p, "v1/first")

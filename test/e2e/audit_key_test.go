@@ -13,7 +13,8 @@ import (
 	"httpipe/test/kit"
 )
 
-// TestAuditKey: without a secret the audit log takes the key, which stays the same, and the log of the server does not have it.
+// TestAuditKey checks that without a secret the key opens the audit log, that it survives a restart, and that the server does
+// not log it.
 func TestAuditKey(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -37,7 +38,7 @@ func TestAuditKey(t *testing.T) {
 		}
 	}
 
-	// With a secret there is none, and an old one opens nothing.
+	// With a secret there is no key, and an old one is refused.
 	p := kit.Start(t, dir, "--auth-secret", kit.Secret)
 	for credential, want := range map[string]int{key: 401, kit.Secret: 200} {
 		if got := kit.Status(t, p.URL+"/audit/exchanges", credential); got != want {
@@ -53,7 +54,7 @@ func TestAuditKey(t *testing.T) {
 	}
 }
 
-// TestAuditKeyCommand: it prints the key of the log that is meant, or says why not.
+// TestAuditKeyCommand checks that it prints the key of the given log, or an error.
 func TestAuditKeyCommand(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -72,33 +73,31 @@ func TestAuditKeyCommand(t *testing.T) {
 	}{
 		{"", 0, key + "\n"},
 		{"--audit-db " + link, 0, key + "\n"},
-		{"--audit-db none.db", 1, "httpipe: there is no audit key " + dir + "/none.db.key yet; the server makes it"},
-		{"--auth-secret " + kit.Secret, 1, "httpipe: with --auth-secret there is no audit key; /audit opens to the secret"},
+		{"--audit-db none.db", 1, "httpipe: there is no audit key " + dir + "/none.db.key yet; the server creates it"},
+		{"--auth-secret " + kit.Secret, 1, "httpipe: with --auth-secret there is no audit key; the secret opens /audit"},
 	} {
 		code, output := kit.Execute(t, dir, append([]string{path, "audit", "key"}, strings.Fields(test.args)...)...)
 		if code != test.code || !strings.HasPrefix(output, test.want) || strings.Count(output, "\n") != 1 {
 			t.Errorf("%s: exit %d, %s\nwant %s", test.args, code, output, test.want)
 		}
 	}
-	// A file that cannot be the key's stops the start, before anybody connects.
+	// A broken key file is an error of the command and at start.
 	for _, args := range [][]string{{"audit", "key"}, {"--port", "0", "--host", "127.0.0.1"}} {
 		if err := os.WriteFile(dir+"/httpipe.db.key", nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		code, output := kit.Execute(t, dir, append([]string{path}, args...)...)
-		want := "httpipe: audit key " + dir + "/httpipe.db.key: the file is empty; remove it, and the server makes a new one when it starts\n"
+		want := "httpipe: audit key " + dir + "/httpipe.db.key: the file is empty; remove it, and the server creates a new one at its next start\n"
 		if code != 1 || !strings.HasSuffix(output, want[strings.Index(want, "httpipe.db.key"):]) {
 			t.Errorf("%q: exit %d, %s\nwant %s", args, code, output, want)
 		}
 	}
 }
 
-// TestAuditKeyOnATerminal: there the address that opens the page is shown, as the browser needs it.
+// TestAuditKeyOnATerminal checks that a terminal, and nothing else, shows the URL with the key.
 func TestAuditKeyOnATerminal(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("script"); err != nil {
-		t.Skip("script is not installed; it makes a terminal")
-	}
+	kit.NeedTool(t, "script")
 	path := kit.Binary(t)
 	for _, audit := range []string{"required", "off"} {
 		for stream, redirect := range map[string]string{"both": "", "standard output": " 2>log", "standard error": " >log"} {
@@ -123,7 +122,7 @@ func TestAuditKeyOnATerminal(t *testing.T) {
 				t.Errorf("with the address on %s: %d", stream, got)
 			}
 			if log, _ := os.ReadFile(filepath.Join(dir, "log")); strings.Contains(string(log), key) {
-				t.Errorf("what is not a terminal has the key: %s", log)
+				t.Errorf("a file has the key: %s", log)
 			}
 			fmt.Fprint(input, "\x03") // as a person stops it
 			if err := cmd.Wait(); err != nil {

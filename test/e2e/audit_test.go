@@ -11,8 +11,8 @@ import (
 	"httpipe/test/kit"
 )
 
-// TestBackupUnderLoad: a copy that is made while a server works has every exchange that was acknowledged
-// before, the server is not disturbed, and another goes on from the copy.
+// TestBackupUnderLoad checks that a backup of a busy server has every exchange that was acknowledged before, does not disturb
+// the server, and that another server can continue from it.
 func TestBackupUnderLoad(t *testing.T) {
 	p := kit.Start(t, t.TempDir())
 	l := kit.StartLoad(t, p.URL, 8)
@@ -62,7 +62,7 @@ func TestBackupUnderLoad(t *testing.T) {
 	}
 }
 
-// TestAuditCommands: what they print, and how they end.
+// TestAuditCommands checks their output and exit codes.
 func TestAuditCommands(t *testing.T) {
 	p := kit.Start(t, t.TempDir())
 	consumer := kit.Curl(p.URL + "/channels/v1/a")

@@ -13,8 +13,8 @@ import (
 	"httpipe/test/kit"
 )
 
-// TestDropTo: of a server that root has started, on a log that root has written before, everything is the
-// ordinary user's, and it does its work.
+// TestDropTo checks that a server that root starts, on a log that root has written before, works as an ordinary user, to
+// whom all its files belong.
 func TestDropTo(t *testing.T) {
 	kit.NeedRoot(t)
 	dir := kit.PublicDir(t)
@@ -40,7 +40,7 @@ func TestDropTo(t *testing.T) {
 	}
 	kit.WantOwner(t, 0, 0, filepath.Join(dir, "lost+found"))
 
-	// What root does with the log leaves it the server's.
+	// Commands that root runs on the log do not change its owner.
 	if code, output := kit.Run(t, dir, "audit", "check"); code != 0 {
 		t.Errorf("root's check: exit %d, %s", code, output)
 	}
@@ -59,7 +59,7 @@ func TestDropTo(t *testing.T) {
 	}
 }
 
-// TestDropToKeepsItsName: in the list of processes, where the user can execute it by its name.
+// TestDropToKeepsItsName checks the name in the list of processes.
 func TestDropToKeepsItsName(t *testing.T) {
 	kit.NeedRoot(t)
 	dir := kit.PublicDir(t)
@@ -73,7 +73,7 @@ func TestDropToKeepsItsName(t *testing.T) {
 	}
 }
 
-// TestDropToUnprivileged: who is no root can only stay what he is.
+// TestDropToUnprivileged checks that a user other than root can only name itself.
 func TestDropToUnprivileged(t *testing.T) {
 	kit.NeedRoot(t)
 	dir := kit.PublicDir(t)

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -15,8 +14,8 @@ import (
 	"httpipe/test/kit"
 )
 
-// TestOutOfDescriptors: with a process that may have few files, all that can wait do, and idle connections
-// hold the rest. A producer who would free a waiter still gets in, again and again, until nobody waits.
+// TestOutOfDescriptors checks a process with few descriptors, of which waiting consumers and idle connections hold all.
+// Producers still get in, one after the other, and free all consumers.
 func TestOutOfDescriptors(t *testing.T) {
 	const files, idle = 128, 120
 	p := startLimited(t, files)
@@ -52,18 +51,16 @@ func TestOutOfDescriptors(t *testing.T) {
 	}
 }
 
-// startLimited is start for a process that may have so many files.
+// startLimited starts a server that may open so many files.
 func startLimited(t *testing.T, files int) *kit.Server {
 	t.Helper()
-	if _, err := exec.LookPath("prlimit"); err != nil {
-		t.Skip("no prlimit command to limit the files with")
-	}
-	// No header time-out is to help the server here.
+	kit.NeedTool(t, "prlimit")
+	// The header timeout must not free idle connections here.
 	return kit.StartBy(t, t.TempDir(), []string{"prlimit", fmt.Sprintf("--nofile=%d:%d", files, files)}, "--header-timeout", "1h")
 }
 
-// TestFilesSuffice: a server that may have few files serves as many waiters as it says, and still those who
-// would free them; one that may have fewer than it needs says so at once.
+// TestFilesSuffice checks that a server with few descriptors serves as many waiters as --max-waiting says, and the producers
+// that free them; and that a server with too few descriptors for --max-waiting refuses to start.
 func TestFilesSuffice(t *testing.T) {
 	const files = 200
 	limited := func(n int) []string { return []string{"prlimit", fmt.Sprintf("--nofile=%d:%d", n, n)} }
@@ -94,7 +91,7 @@ func TestFilesSuffice(t *testing.T) {
 		t.Errorf("health: %v %v", resp, err)
 	}
 	if got := <-kit.Curl("-d", "hello", "-w", "%{http_code}", p.URL+"/channels/v1/0"); got != "200" {
-		t.Errorf("a producer who frees a waiter got %q", got)
+		t.Errorf("a producer that frees a waiter got %q", got)
 	}
 
 	path := kit.Binary(t)

@@ -19,20 +19,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What the public internet sends, each with what it gets. After each the relay does its job.
+// Malformed and malicious input from the public internet. After each the relay must still work.
 
-// An assault is bytes that somebody sends, and the status line's code that they get.
-type assault struct {
+// An attack is what a client sends, and the status code that it must get.
+type attack struct {
 	name, send, want string
 }
 
 const target = "/channels/v1/target"
 
-func assaults() []assault {
+func attacks() []attack {
 	post := func(headers, body string) string {
 		return "POST " + target + "?wait=0 HTTP/1.1\r\nHost: x\r\n" + headers + "\r\n" + body
 	}
-	return []assault{
+	return []attack{
 		{"garbage", "\x00\x01\x02\x03 garbage\r\n\r\n", "400"},
 		{"a scanner's CONNECT", "CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n", "404"},
 		{"HTTP/2 without being asked", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "404"},
@@ -60,7 +60,7 @@ func assaults() []assault {
 
 func TestHostileRequests(t *testing.T) {
 	p := kit.Start(t, t.TempDir(), "--header-timeout", "2s")
-	for _, a := range assaults() {
+	for _, a := range attacks() {
 		t.Run(a.name, func(t *testing.T) {
 			c := dial(t, p)
 			go io.WriteString(c, a.send)
@@ -73,7 +73,7 @@ func TestHostileRequests(t *testing.T) {
 	}
 }
 
-// TestSmuggling: a request hidden in the body of another is never taken for one of its own.
+// TestSmuggling checks that a request hidden in the body of another is never executed.
 func TestSmuggling(t *testing.T) {
 	p := kit.Start(t, t.TempDir())
 	const hidden = "GET " + target + " HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -90,18 +90,18 @@ func TestSmuggling(t *testing.T) {
 			}
 			c := dial(t, p)
 			fmt.Fprintf(c, "POST /channels/v1/outer?wait=0 HTTP/%s\r\nHost: x\r\n%s", version, outer)
-			answer, _ := io.ReadAll(c) // whatever it is: the connection ends after it
+			answer, _ := io.ReadAll(c) // the server closes the connection after it
 			if n := strings.Count(string(answer), "HTTP/1."); n > 1 {
 				t.Errorf("%d answers:\n%s", n, answer)
 			}
 			if resp, err := http.Head(p.URL + target); err != nil || resp.StatusCode != http.StatusNotFound {
-				t.Errorf("somebody waits on the hidden channel: %v %v", resp, err)
+				t.Errorf("the hidden request was executed: %v %v", resp, err)
 			}
 		})
 	}
 }
 
-// TestTLSOnThePlainPort: a client that speaks TLS is told no, and does not stay.
+// TestTLSOnThePlainPort checks that a TLS handshake is answered with an error and the connection is closed.
 func TestTLSOnThePlainPort(t *testing.T) {
 	p := kit.Start(t, t.TempDir())
 	c := tls.Client(dial(t, p), &tls.Config{ServerName: "x"})
@@ -112,14 +112,14 @@ func TestTLSOnThePlainPort(t *testing.T) {
 	works(t, p)
 }
 
-// TestManyConnections: 10,000 connections at once, some silent, some slow, some waiting, and the relay
-// does its job among them.
+// TestManyConnections checks that the relay works beside 10,000 connections, of which some are silent, some slow, and some
+// wait.
 func TestManyConnections(t *testing.T) {
 	const many = 10_000
 	const files = 13_400 // which the server wants for --max-waiting 12000
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || limit.Cur < files {
-		t.Skipf("this process may not have files enough (ulimit -n): %d, %v", limit.Cur, err)
+		t.Skipf("this process may open too few files (ulimit -n): %d, %v", limit.Cur, err)
 	}
 	p := kit.StartPlain(t, t.TempDir(), "--max-waiting", "12000", "--max-waiting-per-channel", "off")
 	conns := make([]net.Conn, many)
@@ -154,9 +154,9 @@ func TestManyConnections(t *testing.T) {
 	if peak := peakMemory(t, p); peak > 500<<20 {
 		t.Errorf("%d MB of memory at the peak", peak>>20)
 	}
-	for deadline := time.Now().Add(20 * time.Second); <-kit.Curl(p.URL+"/state") != "{}\n"; {
+	for deadline := time.Now().Add(kit.Patience); <-kit.Curl(p.URL+"/state") != "{}\n"; {
 		if time.Now().After(deadline) {
-			t.Fatal("the clients are gone, and their channels are not")
+			t.Fatal("all clients have left, but their channels still exist")
 		}
 	}
 }
@@ -168,12 +168,12 @@ func dial(t *testing.T, p *kit.Server) net.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(kit.Patience))
 	t.Cleanup(func() { c.Close() })
 	return c
 }
 
-// works has the relay do its job.
+// works checks that the relay delivers a message.
 func works(t *testing.T, p *kit.Server) {
 	t.Helper()
 	consumer := kit.Curl(p.URL + "/channels/check/works")
@@ -184,6 +184,6 @@ func works(t *testing.T, p *kit.Server) {
 		t.Errorf("the consumer got %q", got)
 	}
 	if _, err := os.Stat(fmt.Sprintf("/proc/%d", p.Process.Pid)); err != nil && os.IsNotExist(err) {
-		t.Error("the server is gone")
+		t.Error("the server has exited")
 	}
 }

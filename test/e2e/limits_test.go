@@ -12,12 +12,10 @@ import (
 	"httpipe/test/kit"
 )
 
-// TestTooFewDescriptors: a limit that cannot work is refused, with what would do.
+// TestTooFewDescriptors checks that --max-waiting is refused if the process may open too few files, and what the error suggests.
 func TestTooFewDescriptors(t *testing.T) {
 	path := kit.Binary(t)
-	if _, err := exec.LookPath("prlimit"); err != nil {
-		t.Skip("no prlimit command to limit the files with")
-	}
+	kit.NeedTool(t, "prlimit")
 	cmd := exec.Command("prlimit", "--nofile=256:256", path, "--port", "0", "--max-waiting", "500")
 	cmd.Dir = t.TempDir()
 	out, err := cmd.CombinedOutput()
@@ -26,7 +24,7 @@ func TestTooFewDescriptors(t *testing.T) {
 	}
 }
 
-// TestHeaderLimits: a head that is too large, or does not come, is refused.
+// TestHeaderLimits checks that a head that is too large or too late is refused.
 func TestHeaderLimits(t *testing.T) {
 	p := kit.Start(t, t.TempDir(), "--max-header", "4KiB", "--header-timeout", "200ms")
 	if got := <-kit.Curl("-o", "/dev/null", "-w", "%{http_code}", "-H", "X-Long: "+strings.Repeat("x", 20<<10), p.URL+"/state"); got != "431" {

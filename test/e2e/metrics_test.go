@@ -11,11 +11,9 @@ import (
 	"httpipe/test/kit"
 )
 
-// TestPromtool has Prometheus' own tool look at the names, units and explanations.
+// TestPromtool runs Prometheus' linter on the names, units and help texts.
 func TestPromtool(t *testing.T) {
-	if _, err := exec.LookPath("promtool"); err != nil {
-		t.Skip("promtool is not installed; scripts/test installs it")
-	}
+	kit.NeedTool(t, "promtool")
 	text := kit.Scrape(t, kit.Start(t, t.TempDir(), "--metrics-addr", "127.0.0.1:0"))
 	check := exec.Command("promtool", "check", "metrics")
 	check.Stdin = strings.NewReader(text)
@@ -34,7 +32,7 @@ func TestPromtool(t *testing.T) {
 	}
 }
 
-// TestMetricsAddr: metrics are where they are asked for, and nowhere else, until the server has stopped.
+// TestMetricsAddr checks that metrics are served at --metrics-addr only, until the server has stopped.
 func TestMetricsAddr(t *testing.T) {
 	p := kit.Start(t, t.TempDir(), "--metrics-addr", "127.0.0.1:0", "--audit", "off")
 	for _, test := range []struct {
@@ -62,7 +60,7 @@ func TestMetricsAddr(t *testing.T) {
 		}
 	}
 
-	// It can still be seen what a server that stops waits for.
+	// A server that drains still serves its metrics.
 	body, feed := io.Pipe()
 	go http.Post(p.URL+"/channels/v1/endless", "text/plain", body)
 	go io.WriteString(feed, "a")
@@ -87,11 +85,11 @@ func TestMetricsAddr(t *testing.T) {
 	feed.Close()
 	<-stopped
 	if code, _ := kit.Execute(t, p.Dir, "curl", "-sS", p.Metrics); code != 7 {
-		t.Errorf("after the stop curl ends with %d, want 7: nobody listens", code)
+		t.Errorf("after the stop curl ends with %d, want 7: connection refused", code)
 	}
 }
 
-// TestProcessors: the writer of the audit log has a thread of its own, unless GOMAXPROCS says how many there are.
+// TestProcessors checks that the audit log's writer gets an additional thread, unless GOMAXPROCS is set.
 func TestProcessors(t *testing.T) {
 	threads := func(args ...string) (n int) {
 		t.Helper()

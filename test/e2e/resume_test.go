@@ -46,9 +46,7 @@ type download struct {
 // startDownload starts a downloader in a directory of its own, which may hold a part of the file already.
 func startDownload(t *testing.T, command []string, url, part string) *download {
 	t.Helper()
-	if _, err := exec.LookPath(command[0]); err != nil {
-		t.Skip(command[0] + " is not installed; scripts/test installs it")
-	}
+	kit.NeedTool(t, command[0])
 	d := &download{Cmd: exec.Command(command[0], append(command[1:], url)...), done: make(chan struct{})}
 	d.Dir, d.Stdout, d.Stderr = t.TempDir(), &d.output, &d.output
 	if part != "" {
@@ -76,9 +74,9 @@ func (d *download) saved() string {
 	return string(content)
 }
 
-// wholeOrNothing waits for the end of a download from a channel on which a message waits. Either the file is
+// completeOrNothing waits for the end of a download from a channel on which a message waits. Either the file is
 // that message and the tool says so, or the tool ends with an error and the message still waits.
-func (d *download) wholeOrNothing(t *testing.T, url, message string) {
+func (d *download) completeOrNothing(t *testing.T, url, message string) {
 	t.Helper()
 	<-d.done
 	code, file := d.ProcessState.ExitCode(), d.saved()
@@ -123,7 +121,7 @@ var breakages = []breakage{
 	}},
 	{"silent", []string{"--silence-timeout", "1s"}, somePart, func(*scene) {}},
 	{"deleted", nil, somePart, func(s *scene) {
-		request, err := http.NewRequest(http.MethodDelete, s.server.URL+"/channels/torn", nil)
+		request, err := http.NewRequest(http.MethodDelete, s.server.URL+"/channels/broken", nil)
 		if err != nil {
 			s.t.Fatal(err)
 		}
@@ -163,19 +161,19 @@ func (s *scene) restart() {
 // TestNothingIsGluedToHalfABody lets a message wait behind one that breaks.
 func TestNothingIsGluedToHalfABody(t *testing.T) {
 	for _, breakage := range breakages {
-		t.Run(breakage.outcome, func(t *testing.T) { tear(t, breakage) })
+		t.Run(breakage.outcome, func(t *testing.T) { breakOff(t, breakage) })
 	}
 }
 
-func tear(t *testing.T, breakage breakage) {
+func breakOff(t *testing.T, breakage breakage) {
 	s := &scene{t: t, server: kit.Start(t, t.TempDir(), breakage.options...)}
 	names := map[*download]string{}
 	for tool, command := range downloaders {
 		for _, framing := range []string{"length", "chunked"} {
 			name := tool + "-" + framing
 			s.producers = append(s.producers, startMessage(t, s.server.URL, name, breakage.part+breakage.part/2, framing == "chunked"))
-			s.server.WaitFor(t, "torn/"+name, "1", "0")
-			d := startDownload(t, command, s.server.URL+"/channels/torn/"+name, "")
+			s.server.WaitFor(t, "broken/"+name, "1", "0")
+			d := startDownload(t, command, s.server.URL+"/channels/broken/"+name, "")
 			names[d] = name
 			s.downloads = append(s.downloads, d)
 		}
@@ -192,7 +190,7 @@ func tear(t *testing.T, breakage breakage) {
 	breakage.happen(s)
 	second := strings.Repeat("2", breakage.part+breakage.part/2)
 	for _, d := range s.downloads {
-		url := s.server.URL + "/channels/torn/" + names[d]
+		url := s.server.URL + "/channels/broken/" + names[d]
 		sent := make(chan string, 1)
 		go func() {
 			response, err := http.Post(url, "text/plain", strings.NewReader(second))
@@ -204,7 +202,7 @@ func tear(t *testing.T, breakage breakage) {
 			sent <- response.Status
 		}()
 		t.Run(names[d], func(t *testing.T) {
-			d.wholeOrNothing(t, url, second)
+			d.completeOrNothing(t, url, second)
 			if status := <-sent; status != "200 OK" {
 				t.Errorf("the producer of the second message got %s", status)
 			}
@@ -213,10 +211,10 @@ func tear(t *testing.T, breakage breakage) {
 }
 
 // TestPartialFilesAreNotContinued has downloaders meet a message with a part of another one in their file: also
-// with as many bytes as the refusal has, which curl would take for proof that it has the whole.
+// with as many bytes as the refusal has, which curl would take for a complete file.
 func TestPartialFilesAreNotContinued(t *testing.T) {
 	server := kit.Start(t, t.TempDir())
-	url := server.URL + "/channels/torn/partial"
+	url := server.URL + "/channels/broken/partial"
 	refusal := <-kit.Curl("-r", "1-", url)
 	if !strings.HasPrefix(refusal, "not_a_consumer: ") {
 		t.Fatalf("a client that resumes is told %q", refusal)
@@ -226,8 +224,8 @@ func TestPartialFilesAreNotContinued(t *testing.T) {
 		for _, size := range []int{1000, len(refusal)} {
 			t.Run(fmt.Sprint(tool, "/", size), func(t *testing.T) {
 				sent := kit.Curl("-w", "%{http_code}", "-d", message, url)
-				server.WaitFor(t, "torn/partial", "1", "0")
-				startDownload(t, downloaders[tool], url, strings.Repeat("1", size)).wholeOrNothing(t, url, message)
+				server.WaitFor(t, "broken/partial", "1", "0")
+				startDownload(t, downloaders[tool], url, strings.Repeat("1", size)).completeOrNothing(t, url, message)
 				if status := <-sent; status != "200" {
 					t.Errorf("the producer got %s", status)
 				}
@@ -254,7 +252,7 @@ func startMessage(t *testing.T, url, channel string, size int, chunked bool) *se
 	if chunked {
 		framing = "Transfer-Encoding: chunked"
 	}
-	fmt.Fprintf(conn, "POST /channels/torn/%s HTTP/1.1\r\nHost: relay\r\n%s\r\n\r\n", channel, framing)
+	fmt.Fprintf(conn, "POST /channels/broken/%s HTTP/1.1\r\nHost: relay\r\n%s\r\n\r\n", channel, framing)
 	s := &sender{conn, chunked}
 	s.send(somePart)
 	return s

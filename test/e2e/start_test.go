@@ -9,7 +9,7 @@ import (
 	"httpipe/test/kit"
 )
 
-// TestUnwritableDirectory: what is wrong, and how to mend it, in one line.
+// TestUnwritableDirectory checks that the error says in one line what is wrong and how to fix it.
 func TestUnwritableDirectory(t *testing.T) {
 	kit.NeedRoot(t)
 	dir := kit.PublicDir(t)

@@ -9,11 +9,11 @@ import (
 	"httpipe/test/kit"
 )
 
-// TestSigterm: waiters are sent away at once, a running exchange may end, and the log tells it all.
+// TestSigterm checks that waiting requests end at once, that a running exchange may finish, and that the log has both.
 func TestSigterm(t *testing.T) {
 	p := kit.Start(t, t.TempDir())
-	waiter := kit.Curl("-w", "%{http_code}", p.URL+"/channels/v1/nobody")
-	p.WaitFor(t, "v1/nobody", "0", "1")
+	waiter := kit.Curl("-w", "%{http_code}", p.URL+"/channels/v1/waiting")
+	p.WaitFor(t, "v1/waiting", "0", "1")
 	body, feed := io.Pipe()
 	produced := make(chan string, 1)
 	go func() {
@@ -68,7 +68,7 @@ func TestSigterm(t *testing.T) {
 	}
 }
 
-// TestSecondSignal: it cuts what the first one let run.
+// TestSecondSignal checks that it cuts the exchanges that the first signal let run.
 func TestSecondSignal(t *testing.T) {
 	p := kit.Start(t, t.TempDir(), "--drain-timeout", "1h")
 	body, feed := io.Pipe()

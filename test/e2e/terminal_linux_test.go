@@ -21,8 +21,8 @@ func onTerminal(t *testing.T, dir string, env []string, args ...string) *kit.Ter
 	return kit.OnTerminal(t, cmd)
 }
 
-// TestStartAtTerminal: a terminal shows the URL to open, and that the first exchange has happened. A variable that is
-// no option is warned of, without its value.
+// TestStartAtTerminal checks that a terminal shows the URL to open, and the first exchange. An unknown environment variable
+// causes a warning without its value.
 func TestStartAtTerminal(t *testing.T) {
 	screen := onTerminal(t, t.TempDir(), []string{"HTTPIPE_PROT=hunter2"}, "--port", "0", "--host", "127.0.0.1")
 	shown := screen.WaitFor("Ctrl-C stops the server.\n")
@@ -45,7 +45,7 @@ func TestStartAtTerminal(t *testing.T) {
 	}
 }
 
-// TestAuditAtTerminal: what the commands print is for people at a terminal, and exact in a pipe.
+// TestAuditAtTerminal checks that the commands format their output for people at a terminal, and print exact values in a pipe.
 func TestAuditAtTerminal(t *testing.T) {
 	p := kit.Start(t, t.TempDir())
 	relayOne(t, p, "demo/a-longer-name")
@@ -133,7 +133,7 @@ func sorted(text string) string {
 	return strings.Join(slices.Sorted(strings.SplitSeq(text, "\n")), "\n")
 }
 
-// TestShowByPrefix: the beginning of an id is enough if it is unique.
+// TestShowByPrefix checks that a unique prefix of an id is enough.
 func TestShowByPrefix(t *testing.T) {
 	p := kit.Start(t, t.TempDir())
 	relayOne(t, p, "demo/a")
@@ -159,7 +159,7 @@ func TestShowByPrefix(t *testing.T) {
 	}
 }
 
-// TestTailRequests: tail -f follows refusals.
+// TestTailRequests checks that tail -f prints refused requests.
 func TestTailRequests(t *testing.T) {
 	p := kit.Start(t, t.TempDir())
 	<-kit.Curl(p.URL + "/channels/demo/before?wait=0")
@@ -175,16 +175,14 @@ func TestTailRequests(t *testing.T) {
 	}
 }
 
-// TestCompletion: TAB in real shells.
+// TestCompletion presses TAB in real shells.
 func TestCompletion(t *testing.T) {
 	path := kit.Binary(t)
 	dir := t.TempDir()
 	kit.WriteFile(t, dir+"/unique-name.conf", "")
 	start := func(t *testing.T, shell string, args ...string) *kit.Terminal {
 		t.Helper()
-		if _, err := exec.LookPath(shell); err != nil {
-			t.Skip(err)
-		}
+		kit.NeedTool(t, shell)
 		cmd := exec.Command(shell, args...)
 		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "TERM=dumb", "PS1=$ ", "HOME="+dir, "PATH="+strings.TrimSuffix(path, "/httpipe")+":"+os.Getenv("PATH"))
@@ -213,9 +211,7 @@ func TestCompletion(t *testing.T) {
 		checkCompletion(screen, completions)
 	})
 	t.Run("fish", func(t *testing.T) {
-		if _, err := exec.LookPath("fish"); err != nil {
-			t.Skip(err)
-		}
+		kit.NeedTool(t, "fish")
 		for typed, want := range completions {
 			words := strings.Fields(want)
 			script := "httpipe completion fish | source; complete -C '" + strings.TrimSuffix(typed, "\t") + "'"
@@ -238,11 +234,9 @@ func checkCompletion(screen *kit.Terminal, completions map[string]string) {
 	}
 }
 
-// TestManual: the manual page is good roff.
+// TestManual checks that groff formats the manual page without warnings.
 func TestManual(t *testing.T) {
-	if _, err := exec.LookPath("groff"); err != nil {
-		t.Skip(err)
-	}
+	kit.NeedTool(t, "groff")
 	dir := t.TempDir()
 	code, page := kit.Run(t, dir, "man")
 	if code != 0 {

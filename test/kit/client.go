@@ -35,6 +35,9 @@ func Curl(args ...string) <-chan string {
 // Patience is how long a request may take before it counts as hanging. The longest test takes 63 s.
 const Patience = 90 * time.Second
 
+// Pause is how long a test that polls leaves the processor to what it waits for.
+const Pause = 2 * time.Millisecond
+
 // MaxTime is Patience as options of curl.
 var MaxTime = []string{"--max-time", fmt.Sprint(Patience.Seconds())}
 

@@ -5,9 +5,9 @@ import (
 	"syscall"
 )
 
-// endWithTest lets the kernel kill the command when this process ends. The go command ends a test that takes too long without
+// EndWithTest lets the kernel kill the command when this process ends. The go command ends a test that takes too long without
 // a cleanup, and a server that stays behind keeps what it has inherited, such as a lock.
-func endWithTest(cmd *exec.Cmd) {
+func EndWithTest(cmd *exec.Cmd) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = new(syscall.SysProcAttr)
 	}

@@ -34,7 +34,7 @@ type Load struct {
 // StartLoad loads the server at the URL until Stop.
 func StartLoad(t *testing.T, url string, pairs int) *Load {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*Patience)
 	l := &Load{
 		url:    url,
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2 * pairs}},
@@ -82,11 +82,11 @@ type Tally struct {
 	Refused                  int // requests
 }
 
-// Await blocks until the tally is as wanted. It fails the test after thirty seconds.
+// Await blocks until the tally is as wanted. It fails the test after Patience.
 func (l *Load) Await(t *testing.T, what string, wanted func(Tally) bool) {
 	t.Helper()
 	expired := false
-	timer := time.AfterFunc(30*time.Second, func() {
+	timer := time.AfterFunc(Patience, func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		expired = true

@@ -62,7 +62,7 @@ var OnFreePort = []string{"--port", "0", "--host", "127.0.0.1", "--log-format", 
 func StartCommand(t *testing.T, cmd *exec.Cmd) *Server {
 	t.Helper()
 	p := &Server{Cmd: cmd, Dir: cmd.Dir, Exited: make(chan struct{})}
-	endWithTest(cmd)
+	EndWithTest(cmd)
 	stderr, err := p.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -118,11 +118,11 @@ func (p *Server) Stop(t *testing.T) {
 	}
 }
 
-// WaitFor polls until so many producers and consumers wait on the channel. It fails the test after ten seconds.
+// WaitFor polls until so many producers and consumers wait on the channel. It fails the test after Patience.
 func (p *Server) WaitFor(t *testing.T, channel string, producers, consumers string) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for {
+	deadline := time.Now().Add(Patience)
+	for ; ; time.Sleep(Pause) {
 		resp, err := http.Head(p.URL + "/channels/" + channel)
 		if err != nil {
 			t.Fatal(err)
@@ -165,10 +165,10 @@ func SQLite(t *testing.T, path, query string, options ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// WaitForRow polls until the query prints something. It fails the test after ten seconds.
+// WaitForRow polls until the query prints something. It fails the test after Patience.
 func (p *Server) WaitForRow(t *testing.T, query string) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); p.SQLite(t, query) == ""; {
+	for deadline := time.Now().Add(Patience); p.SQLite(t, query) == ""; time.Sleep(5 * Pause) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the query still finds nothing: %s", query)
 		}

@@ -58,6 +58,20 @@ func WantStuck(t *testing.T, pid int) {
 	}
 }
 
+// NeedTool skips a test if a program that it runs is missing. In CI ($CI is set), where scripts/test has installed them all, it
+// fails the test.
+func NeedTool(t *testing.T, name string) {
+	t.Helper()
+	_, err := exec.LookPath(name)
+	switch {
+	case err == nil:
+	case os.Getenv("CI") != "":
+		t.Fatalf("%s is not installed: add it to scripts/test", name)
+	default:
+		t.Skipf("%s is not installed; scripts/test installs it", name)
+	}
+}
+
 // NeedRoot skips a test that only root can run.
 func NeedRoot(t *testing.T) {
 	t.Helper()

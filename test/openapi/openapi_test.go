@@ -1,4 +1,3 @@
-// Package openapi_test generates clients from the OpenAPI document of a running server, and uses them with it.
 package openapi_test
 
 import (
@@ -14,6 +13,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"httpipe/test/kit"
 )
 
 // secret is the server's, and a token with all permissions.
@@ -61,6 +62,7 @@ func startServer(t *testing.T) (url string) {
 	cmd := exec.Command(binary, "--port", "0", "--host", "127.0.0.1", "--log-format", "json", "--auth-secret", secret,
 		"--anonymous", "produce:*/* consume:*/* look:*/* delete:*/*")
 	cmd.Dir = dir
+	kit.EndWithTest(cmd)
 	log, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -8,7 +8,7 @@ import (
 	"httpipe/test/kit"
 )
 
-// testAccess: tokens get through in each of their places, and so does what those are told who have none.
+// testAccess checks that tokens get through in each of their places, and so do the answers to requests without one.
 func (r route) testAccess(t *testing.T) {
 	p := kit.Start(t, t.TempDir(), "--auth-secret", kit.Secret, "--client-ip-header", "X-Real-IP")
 	via := r.proxy.start(t, p.URL)
@@ -40,7 +40,7 @@ func (r route) testAccess(t *testing.T) {
 		}
 		h := header(printed)
 		got := fmt.Sprintf("%s %s %s", h.Get("Status"), h.Get("Httpipe-Error"), h.Get("Www-Authenticate"))
-		if got != `401 Unauthorized unauthorized Bearer realm="httpipe"` || !strings.Contains(printed, "on v1/guarded takes a token") {
+		if got != `401 Unauthorized unauthorized Bearer realm="httpipe"` || !strings.Contains(printed, "on v1/guarded needs a token") {
 			t.Errorf("curl %v without a token gets %s\n%s", args, got, printed)
 		}
 	}

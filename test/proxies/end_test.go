@@ -45,7 +45,7 @@ func (r route) testLong(t *testing.T) {
 	resp := kit.Get(t, r.via+"/channels/v1/paused")
 
 	began := time.Now()
-	if got := <-kit.Patient("-i", r.via+"/channels/v1/nobody?wait="+long); header(got).Get("Httpipe-Error") != "timed_out" || !strings.HasSuffix(got, "\r\n\r\n") {
+	if got := <-kit.Patient("-i", r.via+"/channels/v1/lonely?wait="+long); header(got).Get("Httpipe-Error") != "timed_out" || !strings.HasSuffix(got, "\r\n\r\n") {
 		t.Errorf("after %v the wait of %s ended with\n%s", time.Since(began), long, got)
 	}
 
@@ -103,7 +103,7 @@ func (r route) testTruncation(t *testing.T) {
 	r.WaitForRow(t, "select 1 where (select count(*) from exchanges where channel = 'truncated' and outcome = 'producer_left' and bytes = 4) = 2")
 }
 
-// testDeadWaiters: who dies while waiting is out of the queue, and its message is never seen whole.
+// testDeadWaiters checks that a client that dies while it waits loses its place, and that its message is never complete.
 func (r route) testDeadWaiters(t *testing.T) {
 	for _, test := range []struct {
 		name                 string
@@ -168,7 +168,7 @@ func (r route) testDeadConsumer(t *testing.T) {
 	}
 }
 
-// testDelete: DELETE through the proxy ends who waits and what runs.
+// testDelete checks that DELETE through the proxy ends waiting requests and running exchanges.
 func (r route) testDelete(t *testing.T) {
 	url := r.via + "/channels/v1/deleted"
 	body, feed := io.Pipe()

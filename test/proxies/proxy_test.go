@@ -51,7 +51,7 @@ func TestProxies(t *testing.T) {
 	}
 }
 
-// testHeaders: what a consumer gets is what it would get without the proxy, and so is what a producer gets.
+// testHeaders checks that the proxy does not change the headers of the responses.
 func (r route) testHeaders(t *testing.T) {
 	exchange := func(base string) (producer, consumer http.Header) {
 		const channel = "/channels/v1/a.!$&'()*+,;=:@~-b"
@@ -141,7 +141,7 @@ func (r route) testRefusals(t *testing.T) {
 	}
 }
 
-// testRequest: what the relay gets is what the client has sent, and who that was.
+// testRequest checks that the relay gets the request unchanged, with the client's address.
 func (r route) testRequest(t *testing.T) {
 	requests := make(chan *http.Request, 1)
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {

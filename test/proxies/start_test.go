@@ -18,7 +18,7 @@ import (
 	"httpipe/test/kit"
 )
 
-// A proxy is one that deploy/ has a configuration for, and what it cannot do.
+// A proxy is a reverse proxy that deploy/ has a configuration for, with its limitations.
 type proxy struct {
 	name string // also the program's, and that of Debian's package
 	// command makes a command that runs the proxy in the foreground as deploy/ configures it, but for
@@ -27,7 +27,7 @@ type proxy struct {
 
 	losesCut    bool // a chunked body that was cut off arrives as if it were whole
 	answersLate bool // a producer that pauses has its answer only when its body ends
-	resetsEarly bool // an answer before the body's end may be lost to who sent Expect: 100-continue
+	resetsEarly bool // a client that sent Expect: 100-continue may lose an answer before the body's end
 }
 
 // A route is a relay with a proxy in front of it.
@@ -83,7 +83,7 @@ func haproxyCommand(t *testing.T, dir, listen, relay string) *exec.Cmd {
 	return exec.Command("haproxy", "-db", "-q", "-f", kit.WriteFile(t, filepath.Join(dir, "haproxy.cfg"), config))
 }
 
-// lost reports whether curl got a reset in place of an early answer, as happens with this proxy to who sends Expect. It is no answer
+// lost reports whether curl got a reset instead of an early answer, as this proxy may do to a client that sends Expect. It is no answer
 // at all, and without Expect there must be one.
 func (x proxy) lost(args []string, printed string) bool {
 	return x.resetsEarly && slices.Contains(args, "-T") && !slices.Contains(args, "Expect:") && strings.Contains(printed, "Connection reset by peer")
@@ -92,9 +92,7 @@ func (x proxy) lost(args []string, printed string) bool {
 // start runs the proxy in front of relay (a URL) until the test's end, and returns its own URL.
 func (x proxy) start(t *testing.T, relay string) string {
 	t.Helper()
-	if _, err := exec.LookPath(x.name); err != nil {
-		t.Skipf("%s is not installed; scripts/test installs it", x.name)
-	}
+	kit.NeedTool(t, x.name)
 	listen := kit.FreeAddress(t)
 	cmd := x.command(t, t.TempDir(), listen, strings.TrimPrefix(relay, "http://"))
 	var printed bytes.Buffer
@@ -157,7 +155,7 @@ func open(t *testing.T, args ...string) (*exec.Cmd, io.Writer) {
 	return cmd, feed
 }
 
-// reading starts curl as a consumer that prints what comes when it comes.
+// reading starts curl as a consumer that prints each byte as it arrives.
 func reading(t *testing.T, url string) (*exec.Cmd, io.Reader) {
 	t.Helper()
 	cmd := exec.Command("curl", append(slices.Clone(kit.MaxTime), "-sSN", url)...)

@@ -26,20 +26,20 @@ func TestSoakFindsPlantedBugs(t *testing.T) {
 		found  []string // the invariants that may find it
 	}{
 		// Both checks are removed, the watch and the one at the match: each finds almost all that the other would.
-		{"LivenessNotChecked", "httpapi/watch_linux.go", []string{
-			"				c.hungUp()\n", "				_ = c\n", "none = err != nil || n == 0", "none = err != nil || n >= 0"}, []string{"gone"}},
+		{"LivenessNotChecked", "relay/watch_linux.go", []string{
+			"				c.noteHangUp()\n", "				_ = c\n", "none = err != nil || n == 0", "none = err != nil || n >= 0"}, []string{"gone"}},
 		{"AcknowledgedBeforeCommit", "pipe/exchange.go", []string{
 			"if err := x.ended.Wait(); err != nil {", "if err := error(nil); err != nil {"}, []string{"truth"}},
 		{"NextPairBeforeLastByteIsWritten", "pipe/channel.go", []string{
 			"for c.running == nil {", "for c.running == nil || c.running.Producer.body.handedOut() {"}, []string{"single"}},
-		{"HalfABodyLooksWhole", "httpapi/consume.go", []string{
-			"	default:\n		breakOff()\n", "	default:\n"}, []string{"whole"}},
+		{"HalfABodyLooksWhole", "relay/consume.go", []string{
+			"		}\n		Abort()\n", "		}\n"}, []string{"whole"}},
 		{"LastComeFirstServed", "pipe/queue.go", []string{
 			"r.places[q.kind].previous = q.tail\n	if q.tail == nil {\n		q.head = r\n	} else {\n		q.tail.places[q.kind].next = r\n	}\n	q.tail = r\n",
 			"r.places[q.kind].next = q.head\n	if q.head == nil {\n		q.tail = r\n	} else {\n		q.head.places[q.kind].previous = r\n	}\n	q.head = r\n"}, []string{"order"}},
 		{"TimeoutsNotRecorded", "pipe/request.go", []string{
 			"	b.recorder.RequestUnmatched(r)\n", "	if o != TimedOut {\n		b.recorder.RequestUnmatched(r)\n	}\n"}, []string{"recorded"}},
-		{"ConnectionsLeak", "httpapi/conn.go", []string{
+		{"ConnectionsLeak", "relay/conn.go", []string{
 			"	return c.TCPConn.Close()", "	if c.gone {\n		return c.CloseWrite()\n	}\n	return c.TCPConn.Close()"}, []string{"leaks"}},
 	} {
 		t.Run(bug.name, func(t *testing.T) {

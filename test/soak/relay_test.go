@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -23,6 +24,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"httpipe/test/kit"
 )
 
 // A relay is the server under test: one process after another, on the same port and the same log. It records what was done
@@ -97,6 +100,7 @@ func (r *relay) start() {
 		"--silence-timeout", silenceLimit.String(), "--drain-timeout", drainLimit.String(), "--max-body", strconv.Itoa(sizeLimit),
 		"--auth-secret", soakSecret)
 	s.cmd.Dir = r.dir
+	kit.EndWithTest(s.cmd)
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
 		r.t.Fatal(err)
@@ -124,11 +128,14 @@ func (r *relay) start() {
 	s.descriptors = s.openDescriptors()
 }
 
+// complaint matches log lines that should not be there. "--log-level debug" may be.
+var complaint = regexp.MustCompile(`\bbug\b|panic`)
+
 // listen reads the log of the process and keeps the lines that should not be there.
 func (s *serverProcess) listen(stderr io.Reader) {
 	for lines := bufio.NewScanner(stderr); lines.Scan(); {
 		line := lines.Text()
-		orderly := json.Valid([]byte(line)) && !strings.Contains(line, "bug") && !strings.Contains(line, "panic")
+		orderly := json.Valid([]byte(line)) && !complaint.MatchString(line)
 		if !orderly && len(s.complaints) < 20 {
 			s.complaints = append(s.complaints, line)
 		}
@@ -138,7 +145,7 @@ func (s *serverProcess) listen(stderr io.Reader) {
 // answers waits until the process answers.
 func (s *serverProcess) answers(addr string) error {
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	for {
+	for ; ; time.Sleep(kit.Pause) {
 		if resp, err := client.Get("http://" + addr + "/healthz"); err == nil {
 			resp.Body.Close()
 			return nil
@@ -223,7 +230,7 @@ func (r *relay) recovered(began time.Time) {
 
 // health reports whether /healthz answered with that status in the time given.
 func (r *relay) health(status int, within time.Duration) bool {
-	for deadline := time.Now().Add(within); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(kit.Pause) {
 		resp, err := http.Get("http://" + r.addr + "/healthz")
 		if err != nil {
 			continue

@@ -188,7 +188,7 @@ func (s *soakRun) delete(name string) {
 func (s *soakRun) settle() {
 	s.http.CloseIdleConnections()
 	state := ""
-	for deadline := time.Now().Add(10 * time.Second); state != "{}"; {
+	for deadline := time.Now().Add(kit.Patience); state != "{}"; {
 		if time.Now().After(deadline) {
 			s.findings.add("leaks", "all clients have left, and the server still has %s", state)
 			break

@@ -1,21 +1,21 @@
-// What the server tells of its books: answers, and what it says as things happen.
+// Requests to the audit API, and the stream of the live view.
 
-// The token is kept for as long as the tab is.
+import {authorization} from './token.js';
+import {notHttpipe} from './words.js';
+
+// The token is kept until the tab is closed.
 const place = 'httpipe-token';
 export const token = () => sessionStorage.getItem(place) ?? '';
 export const keepToken = text => text ? sessionStorage.setItem(place, text) : sessionStorage.removeItem(place);
 
-// isToken tells whether a header can hold it.
-export const isToken = text => /^[\x21-\x7e]+$/.test(text);
-
-// A Failure is an answer other than success, or that there was none (status 0).
+// A Failure is an answer other than success, or no answer (status 0).
 export class Failure extends Error {
 	constructor(status, code = '', line = '') {
 		super(line);
 		[this.status, this.code] = [status, code];
 	}
 
-	// denied tells whether another token may help.
+	// denied says whether another token may help.
 	get denied() {
 		return this.status === 401 || this.status === 403;
 	}
@@ -32,7 +32,7 @@ export class Failure extends Error {
 		case this.message !== '':
 			return `The server says: ${this.message}.`;
 		default:
-			return `Something between this browser and httpipe answered ${this.status}.`;
+			return notHttpipe(this.status);
 		}
 	}
 }
@@ -41,7 +41,7 @@ async function get(url, accept, signal) {
 	const secret = token();
 	let response;
 	try {
-		response = await fetch(url, {signal, cache: 'no-store', redirect: 'error', headers: {Accept: accept, ...secret && {Authorization: `Bearer ${secret}`}}});
+		response = await fetch(url, {signal, cache: 'no-store', redirect: 'error', headers: {Accept: accept, ...authorization(secret)}});
 	} catch (error) {
 		throw signal.aborted ? error : new Failure(0);
 	}
@@ -56,7 +56,7 @@ async function get(url, accept, signal) {
 	throw new Failure(response.status, response.headers.get('Httpipe-Error') ?? '', line);
 }
 
-// ask returns what is at a path, for parameters of which the empty ones do not count.
+// ask returns the JSON at a path. It leaves out empty parameters.
 export async function ask(path, parameters, signal) {
 	const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== ''));
 	const response = await get(`${path}?${query}`, 'application/json', signal);
@@ -67,7 +67,7 @@ export async function ask(path, parameters, signal) {
 	}
 }
 
-// silence is how long nothing comes from a connection that is dead; the server says something more often.
+// silence is the time after which a silent connection counts as dead; the server sends something more often.
 const silence = 45_000;
 
 // listen calls heard with each event of a stream, until that ends or breaks, which is a Failure as well. (An

@@ -14,8 +14,8 @@ const titles = {
 	requests: ['Ended', 'Channel', 'Outcome', 'Role', 'Waited', 'Who', 'Why'],
 };
 
-// list shows a page of what the filter asks for, and returns the cursor of the next, if there is one. It goes on for
-// as long as the page has room: the server looks for a moment at a time.
+// list shows a page of what the filter asks for, and returns the cursor of the next, if there is one. It asks again
+// until the page is full, because the server searches only for a moment each time.
 export async function list(show, filter, cursor, detailed, signal) {
 	const body = $('rows').tBodies[0];
 	const found = [];
@@ -38,7 +38,7 @@ export async function list(show, filter, cursor, detailed, signal) {
 	} finally {
 		if (!signal.aborted) { // or another list is on its way
 			$('list').ariaBusy = false;
-			write($('rows-note'), found.length ? '' : 'Nothing like that is on record.');
+			write($('rows-note'), found.length ? '' : 'No records match.');
 			$('rows').hidden = found.length === 0;
 		}
 	}

@@ -1,5 +1,5 @@
-// What happens now: who waits where, and what runs. The server sends a view whenever there is something new to
-// see; in between only the clocks move.
+// What happens now: the waiting clients and the running exchanges. The server sends a view whenever something has
+// changed; in between only the clocks move.
 
 import {Failure, listen, token} from './audit-data.js';
 import {cells, client, count, element, keep, moment, name, write} from './audit-rows.js';
@@ -7,20 +7,20 @@ import {clock, size} from './words.js';
 
 const $ = id => document.getElementById(id);
 
-// As many rows as somebody can look through; there may be thousands.
+// How many rows are shown; there may be thousands.
 const most = {channels: 200, running: 100, clients: 50};
 
-let view = null; // the last that came
-let came = 0; // when it did, by this browser's clock
+let view = null; // the last one received
+let came = 0; // when it was received, by this browser's clock
 let cut = null; // why the connection is cut, or null
 let cutAt = 0; // since when
 
 // since returns how long ago a time of the server is. Clocks differ, so it counts from the view's own time. While the
-// connection is cut, nobody knows whether it goes on.
+// connection is cut, it stands still.
 const since = text => Math.max(0, Date.parse(view.at) - Date.parse(text) + (cut ? cutAt : Date.now()) - came);
 
-// watch shows what happens for as long as the page is open. It calls failed if the server refuses, and then
-// waits for what that returns.
+// watch shows what happens for as long as the page is open. If the server refuses, it calls failed and waits for the
+// promise that failed returns.
 export async function watch(failed) {
 	setInterval(tick, 1000);
 	let pause = 1;
@@ -50,7 +50,7 @@ export async function watch(failed) {
 	}
 }
 
-// tell says whether what is shown is what is.
+// tell says whether the view is current.
 function tell() {
 	const link = $('link');
 	link.dataset.state = cut ? 'off' : 'on';
@@ -83,13 +83,13 @@ function tick() {
 
 // What runs.
 
-const titles = ['Channel', 'Bytes', 'Rate', 'Time left', 'For', 'From', 'To'];
+const titles = ['Channel', 'Bytes', 'Rate', 'Time left', 'Elapsed', 'From', 'To'];
 
 function showRunning() {
 	const rows = view.running.slice(0, most.running);
 	keep($('running'), rows, row => row.id, createRun, updateRun);
 	const more = view.exchanges - rows.length;
-	write($('running-note'), view.exchanges === 0 ? 'Nothing.' : more > 0 ? `These began first; ${count(more)} more run.` : '');
+	write($('running-note'), view.exchanges === 0 ? 'Nothing.' : more > 0 ? `These are the oldest; ${count(more)} more run.` : '');
 	$('running').closest('table').hidden = rows.length === 0;
 }
 
@@ -117,7 +117,7 @@ function updateRun(made, row) {
 	write(began, clock(since(row.matched_at)));
 }
 
-// Who waits, by channel. The one with whoever has waited longest is first.
+// The waiting clients, by channel. The channel with the longest wait is first.
 
 function showWaiting() {
 	const channels = new Map();
@@ -131,7 +131,7 @@ function showWaiting() {
 	const rows = [...channels.values()].slice(0, most.channels);
 	keep($('waiting'), rows, row => row.key, createChannel, updateChannel);
 	const more = view.producers + view.consumers - rows.reduce((sum, row) => sum + row.clients.length, 0);
-	write($('waiting-note'), view.producers + view.consumers === 0 ? 'Nobody.' : more > 0 ? `These came first; ${count(more)} more wait.` : '');
+	write($('waiting-note'), view.producers + view.consumers === 0 ? 'Nobody.' : more > 0 ? `These have waited longest; ${count(more)} more wait.` : '');
 }
 
 function createChannel(row) {
@@ -148,7 +148,7 @@ function updateChannel(made, row) {
 	showClients(made);
 }
 
-// showClients lists those who wait on a channel, if it is open.
+// showClients lists the clients that wait on a channel, if its row is open.
 function showClients(made) {
 	const list = made.lastChild;
 	const {clients} = made.row;

@@ -14,9 +14,9 @@ function svg(name, attributes, ...content) {
 	return made;
 }
 
-// plot draws into an element of the page. buckets have at (ms), bars [{className, value}] or lines [value or null],
-// and says, what is told of them, and href, what leads to them. lines are the classes of the lines; scale is linear
-// or logarithmic; unit writes a value.
+// plot draws into an element of the page. A bucket has at (ms), bars [{className, value}] or lines [value or null],
+// says (its text) and href (its link). lines are the classes of the lines; scale is linear or logarithmic; unit
+// formats a value.
 export function plot(into, {label, from, to, step, buckets, lines = [], scale, unit}) {
 	const width = Math.max(into.clientWidth, 240);
 	const values = buckets.flatMap(bucket => lines.length ? bucket.lines : [bucket.bars.reduce((sum, bar) => sum + bar.value, 0)]);
@@ -37,13 +37,13 @@ export function plot(into, {label, from, to, step, buckets, lines = [], scale, u
 			svg('line', {class: 'axis', x1: x(at), x2: x(at), y1: base, y2: base + 4}),
 			svg('text', {x: Math.min(Math.max(x(at), left + 14), width - right - 16), y: height - 4, 'text-anchor': 'middle'}, text));
 	}
-	// A bucket that is not whole, at either end, does not stick out.
+	// The first and the last bucket may be partial, and are clipped.
 	const begin = bucket => Math.max(x(bucket.at), left);
 	const end = bucket => Math.max(Math.min(x(bucket.at) + wide, width - right), begin(bucket) + 1);
 	for (const bucket of buckets) {
 		let under = base;
 		for (const {className, value} of bucket.bars ?? []) {
-			const high = value ? Math.max(y(value), 1.5) : 0; // what is there is seen
+			const high = value ? Math.max(y(value), 1.5) : 0; // a small value is visible, too
 			under -= high;
 			const gap = wide > 4 ? 1 : 0;
 			picture.append(svg('rect', {class: className, x: begin(bucket) + gap / 2, width: Math.max(end(bucket) - begin(bucket) - gap, 1), y: under, height: high}));
@@ -51,7 +51,7 @@ export function plot(into, {label, from, to, step, buckets, lines = [], scale, u
 	}
 	lines.forEach((className, i) => picture.append(svg('path', {class: `line ${className}`, d: path(buckets, i, step, bucket => (begin(bucket) + end(bucket)) / 2, value => base - y(value))})));
 	for (const bucket of buckets) {
-		// The table has the same for those who cannot point.
+		// The table has the same for users without a pointer.
 		picture.append(svg('a', {href: bucket.href, tabindex: -1},
 			svg('rect', {class: 'touch', x: begin(bucket), width: end(bucket) - begin(bucket), y: top, height: base - top}, svg('title', {}, bucket.says))));
 	}
@@ -83,7 +83,7 @@ export function linear(most, length) {
 	return {y: value => value / (2 * round) * length, ticks: round < 1 ? [0, 1] : [0, round, 2 * round]};
 }
 
-// logarithmic scales milliseconds, of which a thousand matter as much as ten.
+// logarithmic scales milliseconds: each factor of ten gets about the same height.
 export function logarithmic(most, length) {
 	const marks = [10, 100, 1000, 10_000, 60_000, 600_000, 3_600_000, 21_600_000, 86_400_000];
 	const end = marks.find(mark => mark >= most) ?? most;

@@ -1,5 +1,4 @@
-// Elements for what is listed. All that comes from the log was said by somebody: it is put in as text, never
-// as markup.
+// Elements for rows. Clients chose what is in the log, so it is put in as text, never as markup.
 
 import {outcomes, weight} from './audit-words.js';
 
@@ -13,7 +12,7 @@ export function element(name, className = '', ...content) {
 	return made;
 }
 
-// write gives an element a text, and leaves it alone if it has it already: what has not changed keeps its selection.
+// write gives an element a text. An element that has this text already is not touched, and keeps its selection.
 export function write(target, text) {
 	if (target.textContent !== text) {
 		target.textContent = text;
@@ -54,12 +53,12 @@ export function cells(titles) {
 	}));
 }
 
-// name returns a channel's name, with a place at which it may be broken.
+// name returns an element with a channel's name, which may wrap after the namespace.
 export function name({namespace, channel}) {
 	return element('span', 'mono name', element('span', 'soft', `${namespace}/`), element('wbr'), channel);
 }
 
-// client returns who somebody was: an address, and a name of a kind.
+// client returns an element with a client's address, and its agent or the name of its token.
 export function client(addr, who) {
 	const made = element('span', 'client', element('span', 'mono', addr), ' ', element('span', 'who', who));
 	made.title = who;
@@ -75,7 +74,7 @@ export function badge(outcome, show = 'exchanges') {
 
 const two = n => String(n).padStart(2, '0');
 
-// day and minute return parts of a time as it is here.
+// day and minute return parts of a time, in local time.
 export const day = at => `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
 export const minute = at => `${two(at.getHours())}:${two(at.getMinutes())}`;
 export const moment = at => `${day(at)} ${minute(at)}:${two(at.getSeconds())}`;

@@ -12,7 +12,7 @@ const weights = ['good', 'running', 'mild', 'bad', 'worst']; // from the bottom 
 
 let drawn = () => {}; // draws the newest summary
 
-// summarize counts what the filter asks for: for a moment, which is mostly enough, and if it is not, for longer.
+// summarize counts what the filter asks for: first for a moment, which is usually enough, and then for longer.
 // narrowed returns the address of the same for one outcome, or for a time.
 export async function summarize(filter, narrowed, signal) {
 	$('plots').ariaBusy = true;
@@ -31,15 +31,15 @@ export async function summarize(filter, narrowed, signal) {
 				write($('plots-note'), '');
 				return;
 			}
-			write($('plots-note'), `There is more than can be counted at once: counted is what began after ${moment(new Date(summary.since))}. ` +
-				(within ? 'Choose less time, or a channel.' : 'Counting on …'));
+			write($('plots-note'), `There is too much to count at once. The counts begin at ${moment(new Date(summary.since))}. ` +
+				(within ? 'Choose a shorter time, or a channel.' : 'Still counting …'));
 		}
 	} finally {
 		$('plots').ariaBusy = signal.aborted;
 	}
 }
 
-// What is drawn for one width is drawn again for another.
+// The plots are drawn again when their width changes.
 new ResizeObserver(() => drawn()).observe($('plots'));
 
 function showTotals(total, narrowed) {
@@ -76,7 +76,7 @@ function draw(summary, narrowed) {
 	for (const [name, column] of [['producers', 'producer_wait_ms'], ['consumers', 'consumer_wait_ms']]) {
 		plot(into(name), {...common, label: `How long ${name} had waited, over time`, scale: logarithmic, unit: span, lines: ['most', 'median'], buckets: buckets(bucket => ({
 			lines: [bucket[column].p95, bucket[column].median],
-			says: `median ${span(bucket[column].median)}\n95\u00a0% ${span(bucket[column].p95)}`,
+			says: `median ${span(bucket[column].median)}\np95 ${span(bucket[column].p95)}`,
 		}))});
 	}
 }

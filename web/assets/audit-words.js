@@ -1,34 +1,41 @@
-// What the words of the log mean.
+// The meaning of the words in the audit log.
 
-// outcomes is what can have become of an exchange, and of a request that was never matched.
+// Outcomes that an exchange and a request that was never matched can both have.
+const both = {
+	silent: 'The producer sent nothing for too long while a consumer was there.',
+	too_large: 'The body is larger than this server accepts.',
+	deleted: 'Somebody deleted the channel.',
+	shut_down: 'The server was stopping.',
+};
+
+// outcomes explains the outcomes of exchanges, and of requests that were never matched.
 export const outcomes = {
 	exchanges: {
 		delivered: 'Every byte was written to the consumer\'s connection, and the producer was told so.',
-		open: 'It runs, or has not been put down as ended yet.',
+		open: 'The exchange is running, or its end is not recorded yet.',
 		consumer_left: 'The consumer hung up before the last byte.',
-		producer_left: 'The producer hung up before its body\'s end, or the body is malformed.',
+		producer_left: 'The producer hung up before the end of its body, or the body is malformed.',
 		stalled: 'The consumer stopped reading before the last byte.',
-		silent: 'The producer sent nothing for too long.',
-		too_large: 'The body is larger than this server takes.',
-		deleted: 'Somebody deleted the channel.',
-		shut_down: 'The server was stopping.',
-		unrecorded: 'All bytes went, but the record could not be committed in time, and the producer was not told that they had.',
-		interrupted: 'The server\'s process died while it ran.',
+		silent: both.silent,
+		too_large: both.too_large,
+		deleted: both.deleted,
+		shut_down: both.shut_down,
+		unrecorded: 'All bytes were written, but the record could not be committed in time, and the producer got an error.',
+		interrupted: 'The server\'s process died during the exchange.',
 	},
 	requests: {
 		left: 'The client hung up while it waited.',
-		timed_out: 'It waited longer than it wanted to.',
-		refused: 'It was turned away by a limit, or for want of permission.',
-		deleted: 'Somebody deleted the channel.',
-		silent: 'The producer sent nothing for too long while a consumer was there.',
-		too_large: 'The body is larger than this server takes.',
+		timed_out: 'No partner came before its wait was over.',
+		refused: 'A limit was reached, or the client lacked permission.',
+		deleted: both.deleted,
+		silent: both.silent,
+		too_large: both.too_large,
 		producer_left: 'The producer\'s body is malformed.',
-		shut_down: 'The server was stopping.',
+		shut_down: both.shut_down,
 	},
 };
 
-// weight sorts outcomes into those that are as they should be, those that somebody chose, and those that are not:
-// the classes that colour them.
+// weight returns the CSS class that colours an outcome: a success, running, somebody's choice, a failure, or a serious one.
 export function weight(outcome) {
 	switch (outcome) {
 	case 'delivered':
@@ -49,7 +56,7 @@ export function weight(outcome) {
 	}
 }
 
-// columns are the names of the log's columns, for the details of an exchange.
+// columns are the titles of the log's columns in the details of an exchange.
 export const columns = {
 	id: 'Exchange',
 	outcome: 'Outcome',

@@ -2,28 +2,29 @@
 // that a view can be shared. What happens now is in audit-live.js, what happened in audit-history.js and
 // audit-summary.js.
 
-import {Failure, isToken, keepToken} from './audit-data.js';
+import {Failure, keepToken} from './audit-data.js';
 import {detail, list} from './audit-history.js';
 import {watch} from './audit-live.js';
 import {write} from './audit-rows.js';
 import {summarize} from './audit-summary.js';
 import {outcomes} from './audit-words.js';
+import {isToken} from './token.js';
 
 const $ = id => document.getElementById(id);
 const form = $('filter');
 
-// The address has all of this behind its #, in as far as it is not this.
+// The defaults of what is asked. The address has, after its #, the values that differ.
 const usual = {show: 'exchanges', namespace: '', channel: '', outcome: '', last: '24h', from: '', to: '', cursor: '', id: ''};
 
 let asked = {...usual};
 
-// address returns the one for what is asked, but for some of it.
+// address returns the address of what is asked, with some of it changed.
 function address(changes) {
 	const wanted = Object.entries({...asked, id: '', ...changes}).filter(([name, value]) => value !== usual[name]);
 	return `#${new URLSearchParams(wanted)}`;
 }
 
-// narrowed is address for a list that begins anew.
+// narrowed is address, for a list that starts at its first page.
 const narrowed = changes => address({cursor: '', ...changes});
 
 // go changes the address, and with it the view.
@@ -35,7 +36,7 @@ function go(to) {
 	}
 }
 
-// filter returns what the server is asked.
+// filter returns the parameters for the server.
 function filter() {
 	const {namespace, channel, outcome, last, from, to} = asked;
 	return {namespace, channel, outcome, ...last === 'span' ? {from, to} : {from: last}};
@@ -49,10 +50,10 @@ function read() {
 		asked.show = usual.show;
 	}
 	if (location.search) {
-		history.replaceState(history.state, '', location.pathname + location.hash); // it means nothing, and may be a token
+		history.replaceState(history.state, '', location.pathname + location.hash); // a query has no meaning here, and may be a token
 	}
 	if (wanted.has('token')) {
-		const brought = wanted.get('token').replaceAll(' ', '+'); // a + in a secret was not meant as a blank
+		const brought = wanted.get('token').replaceAll(' ', '+'); // a + in a secret does not stand for a space
 		wanted.delete('token');
 		history.replaceState(history.state, '', `${location.pathname}#${wanted}`); // before anybody copies the address
 		if (isToken(brought)) {
@@ -73,7 +74,7 @@ function read() {
 
 let listed = null; // the address of the list that is shown
 
-// fill puts what is asked into the form.
+// fill puts what is asked for into the form.
 function fill() {
 	const words = Object.entries(outcomes[asked.show]);
 	form.elements.outcome.replaceChildren(new Option('any', ''), ...words.map(([word, means]) => {
@@ -104,7 +105,7 @@ function showSpan() {
 	}
 }
 
-// local returns a time as a field has it, and universal as the address and the server have it.
+// local returns a time in the format of a field; universal, in that of the address and the server.
 function local(text) {
 	const at = new Date(text);
 	return isNaN(at) ? '' : new Date(at - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
@@ -115,7 +116,7 @@ function universal(text) {
 	return isNaN(at) ? '' : at.toISOString();
 }
 
-// What was asked of the server is not waited for any more when something else is asked.
+// A new question cancels the requests of the one before.
 let loading = new AbortController();
 
 async function load() {
@@ -177,7 +178,7 @@ async function open() {
 
 $('close').addEventListener('click', () => $('details').close());
 $('details').addEventListener('close', () => {
-	// This comes a moment after the end, when the address may be another already; and one that a token is asked for stays.
+	// The event comes a moment later, when the address may have changed. While a token is asked for, the address stays.
 	if (asked.id && asked.id === new URLSearchParams(location.hash.slice(1)).get('id') && !$('past').hidden) {
 		go(address({}));
 	}
@@ -188,7 +189,7 @@ $('details').addEventListener('click', event => event.target === $('details') &&
 
 let given = () => {}; // called with a new token
 
-// askForToken shows what asks for one: instead of everything else, but to those who have one that opens some of it.
+// askForToken shows the form for a token: instead of everything else, unless the token opens a part of the page.
 function askForToken(failure) {
 	$('details').close();
 	write($('access-why'), failure.says);
@@ -203,7 +204,7 @@ $('access').querySelector('form').addEventListener('submit', event => {
 	event.preventDefault();
 	const typed = $('token').value.trim();
 	if (!isToken(typed)) {
-		write($('access-why'), 'A token has no blanks, and no characters outside of ASCII.');
+		write($('access-why'), 'A token contains only ASCII characters, and no spaces.');
 		return;
 	}
 	$('token').value = '';
@@ -232,7 +233,7 @@ form.addEventListener('submit', event => {
 form.elements.last.addEventListener('change', showSpan);
 $('refresh').addEventListener('click', load);
 
-// Cursors lead to what is older only, so the way back is the one that was taken, if one was.
+// A cursor leads to older rows only. The state of the address keeps the cursors of the pages before.
 $('older').addEventListener('click', event => {
 	const trail = [...history.state?.trail ?? [], asked.cursor];
 	history.pushState({trail}, '', address({cursor: event.target.dataset.cursor}));

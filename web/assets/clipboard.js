@@ -7,13 +7,13 @@ export async function copy(button, text) {
 	try {
 		await navigator.clipboard.writeText(text);
 	} catch {
-		copied = copyAsOfOld(text); // without TLS there is no such clipboard
+		copied = copyBySelection(text); // without TLS, navigator has no clipboard
 	}
 	button.textContent = copied ? 'Copied' : 'Not possible';
 	setTimeout(() => button.textContent = button.dataset.label, 1500);
 }
 
-function copyAsOfOld(text) {
+function copyBySelection(text) {
 	const focused = document.activeElement;
 	const area = document.createElement('textarea');
 	area.value = text;

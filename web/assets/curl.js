@@ -5,10 +5,10 @@ export function quoted(text) {
 	return /^[A-Za-z0-9_\-.,:/@%+=]+$/.test(text) ? text : `'${text.replaceAll(`'`, `'\\''`)}'`;
 }
 
-// hasControls tells whether a terminal might make something else of text that is pasted into it.
+// hasControls reports whether text has characters that a terminal may interpret when the text is pasted.
 const hasControls = text => /[\0-\x08\x0b-\x1f\x7f-\x9f]/.test(text);
 
-const longest = 2000; // characters of text that a command should hold
+const longest = 2000; // characters of text in a command
 
 // The token itself is in no command: it would stay in the shell's history.
 const authorization = '-H "Authorization: Bearer $TOKEN" ';
@@ -20,7 +20,7 @@ export function sending(url, {text, file, token}) {
 
 function payload(text, file) {
 	if (file !== undefined) {
-		// Within curl's own quotes, as a name may hold what separates the parts of a form.
+		// In curl's own quotes, because a name may contain the characters that separate the parts of -F.
 		const name = hasControls(file) ? 'FILE' : file.replace(/["\\]/g, '\\$&');
 		return `-F ${quoted(`file=@"${name}"`)}`;
 	}

@@ -5,7 +5,7 @@ import {clock} from './words.js';
 export class End {
 	#control = null; // of what runs
 
-	// section holds the elements; start is called when the user wants it to; changed when busy has changed.
+	// section holds the elements; start is called when the user submits the form; changed, when busy has changed.
 	constructor(section, start, changed) {
 		const find = selector => section.querySelector(selector);
 		[this.go, this.cancel, this.report] = [find('.go'), find('.cancel'), find('.report')];
@@ -35,7 +35,7 @@ export class End {
 		this.detail.textContent = detail;
 	}
 
-	// refuse says why nothing was started, and leads to where that can be changed.
+	// refuse says why nothing was started, and focuses the field that the user must change.
 	refuse(headline, detail, field) {
 		this.say('bad', headline, detail);
 		this.bar.hidden = true;
@@ -43,7 +43,7 @@ export class End {
 		field.focus();
 	}
 
-	// measure sets the bar. A total of null is one that nobody knows.
+	// measure sets the bar. A total of null is unknown.
 	measure(value, total) {
 		this.bar.hidden = false;
 		if (total === null) {
@@ -83,7 +83,7 @@ export class End {
 
 	#set(control) {
 		this.#control = control;
-		// The button stays in the focus order, or whoever works by keyboard would lose their place.
+		// The button stays in the focus order, so that a keyboard user does not lose the place.
 		this.go.setAttribute('aria-disabled', this.busy);
 		if (!this.busy && document.activeElement === this.cancel) {
 			this.go.focus();

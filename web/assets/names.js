@@ -1,13 +1,13 @@
-// Names of channels, as the address holds them behind its #, and names of files.
+// Names of channels, which the address has after its #, and names of files.
 
-// What the server takes for a name (pipe/key.go).
+// What the server accepts as a name (pipe/key.go).
 const allowed = /^(?!\.{1,2}$)[A-Za-z0-9\-._~!$&'()*+,;=:@]{1,255}$/;
 
 export const rule = 'A namespace and a name are each 1 to 255 of A to Z, a to z, 0 to 9 and - . _ ~ ! $ & \' ( ) * + , ; = : @';
 
 export const isName = text => allowed.test(text);
 
-// randomName returns a name that nobody guesses: 12 characters of 5 random bits each.
+// randomName returns a name that cannot be guessed: 12 characters of 5 random bits each.
 export function randomName() {
 	const digits = '0123456789abcdefghjkmnpqrstvwxyz'; // without i, l, o and u, which are misread
 	const bytes = crypto.getRandomValues(new Uint8Array(12));
@@ -54,8 +54,8 @@ function decoded(text) {
 	}
 }
 
-// harmless returns a name without a directory, without what systems give a meaning to, and without
-// characters that nobody sees, such as those that make exe.jpg of gpj.exe.
+// harmless returns a name without a directory, without characters that have a meaning to a system, and without
+// invisible characters, such as those that make gpj.exe look like exe.jpg.
 export function harmless(name) {
 	const base = name.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '').split(/[/\\]/).pop();
 	const clean = base.replace(/[<>:"|?*]/g, '_').replace(/^[.\s]+|[.\s]+$/g, '');

@@ -1,16 +1,16 @@
-// The page: what its parts do when they are used. How transfers work is in transfer.js, what is said of them
-// in words.js.
+// The page: what its parts do when they are used. Transfers are in transfer.js, the texts about them in words.js.
 
 import {copy} from './clipboard.js';
 import {printing, saving, sending} from './curl.js';
 import {End} from './end.js';
 import {channelIn, disposition, fileName, harmless, isName, randomName, rule} from './names.js';
+import {isToken} from './token.js';
 import {receive, send} from './transfer.js';
 import {received, sent, size} from './words.js';
 
 const $ = id => document.getElementById(id);
 
-// The channel. The address holds it, behind the #, so that it can be shared; browsers do not send that part.
+// The channel. The address has it after the #, so that it can be shared; browsers do not send that part.
 
 const fields = [$('namespace'), $('name')];
 
@@ -36,12 +36,12 @@ function noteChannel(hint = '') {
 		field.size = Math.max(field.value.length, 2);
 	}
 	$('channel').classList.toggle('wrong', !channel);
-	$('channel-hint').textContent = channel ? hint || 'Whoever knows this name can receive. Open the link at the other end, or use curl.' : rule;
+	$('channel-hint').textContent = channel ? hint || 'Anyone who knows this name can receive. Open the link at the other end, or use curl.' : rule;
 	showCommands();
 }
 
-// keepChannel is called when it has been typed, and makes the address one to share: it has the channel, and
-// nothing else that may have been there, such as a token.
+// keepChannel is called when the name has been typed. It makes the address one to share: with the channel, and without
+// anything else that may have been there, such as a token.
 function keepChannel() {
 	const channel = wanted();
 	if (channel) {
@@ -53,11 +53,11 @@ function keepChannel() {
 function readAddress() {
 	const channel = channelIn(location.hash);
 	if (busy()) {
-		keepChannel(); // what runs stays where it is
+		keepChannel(); // a running transfer keeps its channel
 	} else if (channel) {
 		setChannel(channel);
 	} else {
-		setChannel({namespace: 'v1', name: randomName()}, location.hash.length > 1 ? 'The link held no channel that can be. This is a new one.' : '');
+		setChannel({namespace: 'v1', name: randomName()}, location.hash.length > 1 ? 'The link had no valid channel name. This is a new channel.' : '');
 	}
 }
 
@@ -65,7 +65,7 @@ const sender = new End($('send'), sendMessage, fixChannel);
 const receiver = new End($('receive'), receiveMessage, fixChannel);
 const busy = () => sender.busy || receiver.busy;
 
-// fixChannel keeps the channel that is shown the one on which something runs.
+// fixChannel locks the channel while a transfer runs on it.
 function fixChannel() {
 	for (const field of fields) {
 		field.readOnly = busy();
@@ -82,26 +82,26 @@ function conclude(end, ending, told) {
 	}
 }
 
-// start returns what a transfer needs, or null, and says so, if it is not there.
+// start returns what a transfer needs. If something is missing, it says so and returns null.
 function start(end) {
 	const channel = wanted();
 	const token = tokenTyped();
 	if (!channel) {
-		end.refuse('Not started', 'There is no channel of this name.', fields.find(field => !isName(field.value)));
+		end.refuse('Not started', 'A channel cannot have this name.', fields.find(field => !isName(field.value)));
 		return null;
 	}
 	if (token === null) {
-		end.refuse('Not started', 'A token has no blanks, and no characters outside of ASCII.', $('token'));
+		end.refuse('Not started', 'A token contains only ASCII characters, and no spaces.', $('token'));
 		return null;
 	}
 	keepChannel();
 	return {url: urlOf(channel), token, name: channel.name};
 }
 
-// tokenTyped returns the token, or null if no header can hold it. It is kept nowhere but in its field.
+// tokenTyped returns the token, or null if no header can hold it. The token is kept only in its field.
 function tokenTyped() {
 	const token = $('token').value.trim();
-	return /^[\x21-\x7e]*$/.test(token) ? token : null;
+	return token === '' || isToken(token) ? token : null;
 }
 
 // Sending.
@@ -159,7 +159,7 @@ $('no-file').addEventListener('click', () => {
 	$('file').focus();
 });
 
-// A file may be dropped anywhere: one that missed its place would be opened instead of this page.
+// A file may be dropped anywhere on the page: elsewhere the browser would open it instead of this page.
 const carriesFiles = event => event.dataTransfer?.types.includes('Files');
 addEventListener('dragover', event => {
 	if (carriesFiles(event)) {
@@ -206,7 +206,7 @@ async function receiveMessage() {
 			return;
 		}
 		receiver.measure(bytes, total);
-		receiver.say('moving', 'Receiving', total === null ? `${size(bytes)} so far; the sender has not said how much it will be.` : `${size(bytes)} of ${size(total)}.`);
+		receiver.say('moving', 'Receiving', total === null ? `${size(bytes)} so far; the sender has not said how large it is.` : `${size(bytes)} of ${size(total)}.`);
 	};
 	const message = await receiver.run(signal => receive(target.url, target, signal, (...numbers) => {
 		[bytes, total] = numbers;
@@ -221,7 +221,7 @@ async function receiveMessage() {
 	conclude(receiver, message, told);
 }
 
-// show shows a message as text, and only ever as text, or has it saved. It returns what is to be said of it.
+// show shows a message as text, never as markup, or has it saved. It returns a sentence about what it did.
 function show({blob, name, text}, channel) {
 	const save = $('save');
 	save.href = URL.createObjectURL(blob);
@@ -247,7 +247,7 @@ function showCommands() {
 	showCommand('curl-save', saving(url, {token}));
 }
 
-// showCommand keeps the URL, with which each command ends, on a line, if there is one that is long enough.
+// showCommand keeps the URL at the end of a command on one line, if a line is long enough.
 function showCommand(id, command) {
 	const at = command.lastIndexOf(' ') + 1;
 	const url = document.createElement('span');

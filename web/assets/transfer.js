@@ -3,13 +3,14 @@
 //	send      delivered, cancelled, unreadable (the file), lost (no answer), answered (any other status)
 //	receive   whole, broken, full (no room), cancelled, lost, answered
 //
-// A 200 without Httpipe-Exchange comes from something in between, and says nothing.
+// A 200 without Httpipe-Exchange comes from something in between, and does not count.
 
 import {fileName} from './names.js';
+import {authorization} from './token.js';
 
 // JSON, because an error of a receiver has no text otherwise.
 function headers(token) {
-	return {Accept: 'application/json', ...token && {Authorization: `Bearer ${token}`}};
+	return {Accept: 'application/json', ...authorization(token)};
 }
 
 // answered returns what a response other than success says.
@@ -56,8 +57,8 @@ export async function send(url, {blob, type, disposition, token}, signal, progre
 	return {...ending, left};
 }
 
-// readable tells whether the first byte can be read: not of a folder, nor of a file that has changed, nor of
-// what this browser had no room for.
+// readable reports whether the first byte can be read. It cannot if the blob is a folder, a file that has changed, or
+// one that this browser had no room for.
 async function readable(blob) {
 	try {
 		await blob.slice(0, 1).arrayBuffer();
@@ -68,11 +69,11 @@ async function readable(blob) {
 }
 
 // receive consumes one message, and tells progress how many bytes of how many (null: not known) have come.
-// A whole one is a blob, with its name if it is a file ('' if not), and its text if it is one (null if not).
+// A complete one is a blob, with its name if it is a file ('' if not), and its text if it is text (null if not).
 export async function receive(url, {token}, signal, progress) {
 	let response;
 	try {
-		// Chrome lets requests for the same address wait for one another, unless its cache is out of it.
+		// Chrome makes requests for the same address wait for one another, unless they bypass its cache.
 		response = await fetch(url, {headers: headers(token), signal, cache: 'no-store', redirect: 'error'});
 	} catch {
 		return {kind: signal.aborted ? 'cancelled' : 'lost'};
@@ -90,9 +91,9 @@ export async function receive(url, {token}, signal, progress) {
 	return ending;
 }
 
-// read reads a body to its end, whatever that is.
+// read reads a body to its end, and returns how it ended.
 async function read(response, signal, progress) {
-	// What the browser unpacks has another length.
+	// A body that the browser decompresses has another length than Content-Length.
 	const packed = response.headers.has('Content-Encoding');
 	const total = response.headers.has('Content-Length') && !packed ? Number(response.headers.get('Content-Length')) : null;
 	const pile = new Pile();
@@ -108,7 +109,7 @@ async function read(response, signal, progress) {
 		return end(signal.aborted ? 'cancelled' : 'broken');
 	}
 	if (total !== null && pile.bytes !== total) {
-		return end('broken'); // there are browsers that are content with less
+		return end('broken'); // some browsers accept fewer bytes than Content-Length
 	}
 	const blob = pile.blob();
 	return await readable(blob) ? {...end('whole'), blob} : end('full');
@@ -135,7 +136,7 @@ class Pile {
 		}
 	}
 
-	// blob returns all of it. Whatever it is, as this type no browser runs or shows it.
+	// blob returns all of it. No browser runs or shows content of this type.
 	blob() {
 		return new Blob([...this.#blobs, ...this.#chunks], {type: 'application/octet-stream'});
 	}

@@ -1,4 +1,4 @@
-// What people are told, in words.
+// The texts that the page shows.
 
 const units = ['kB', 'MB', 'GB', 'TB', 'PB'];
 
@@ -23,18 +23,18 @@ export function clock(milliseconds) {
 	return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }
 
-// The codes of Httpipe-Error, as either side should hear them.
+// What the codes of Httpipe-Error mean to either side.
 const both = {
 	shut_down: 'The server is stopping.',
-	refused: 'The server is at a limit and turned this away.',
-	audit_unavailable: 'The server cannot keep its books, and relays nothing without a record.',
+	refused: 'The server has reached a limit and refused this.',
+	audit_unavailable: 'The server cannot write its audit log, and relays nothing without a record.',
 	unauthorized: 'This server asks for an access token.',
 	forbidden: 'The access token does not allow this.',
-	https_required: 'This server takes https only.',
-	bad_name: 'The server does not take this channel name.',
+	https_required: 'This server accepts https only.',
+	bad_name: 'The server does not accept this channel name.',
 	bad_wait: 'The server does not understand how long to wait.',
 	bad_request: 'The server could not read the message.',
-	not_a_consumer: 'The server did not take this for a receiver.',
+	not_a_consumer: 'The server did not accept this as a request to receive.',
 	not_found: 'The server does not know this address.',
 	method: 'The server cannot do this here.',
 };
@@ -43,23 +43,26 @@ const senders = {
 	consumer_left: 'The receiver hung up before the last byte.',
 	producer_left: 'The server could not read the message to its end.',
 	stalled: 'The receiver stopped reading before the last byte.',
-	silent: 'A receiver was there, but nothing came from this browser for too long.',
-	too_large: 'This is larger than the server takes.',
+	silent: 'A receiver was there, but this browser sent nothing for too long.',
+	too_large: 'This is larger than the server accepts.',
 	deleted: 'Somebody deleted the channel.',
-	timed_out: 'Nobody came to receive it in the time that this server lets one wait.',
+	timed_out: 'No receiver came within the time limit of this server.',
 };
 const receivers = {
 	...both,
 	deleted: 'Somebody deleted the channel.',
-	timed_out: 'Nobody sent anything in the time that this server lets one wait.',
+	timed_out: 'No sender came within the time limit of this server.',
 };
 
-// Of these the server's own line says more.
+// For these codes, the page also shows the server's own line.
 const explained = ['refused', 'unauthorized', 'forbidden', 'bad_name', 'bad_request'];
 
-// why says what the answer of a server that refuses or fails means to those for whom the words are.
+// notHttpipe says that an answer is not from httpipe.
+export const notHttpipe = status => `Something between this browser and httpipe answered ${status}.`;
+
+// why returns what the answer of a server that refuses or fails means, in the words for senders or for receivers.
 function why({status, code, line, retryAfter}, words) {
-	const who = code ? `The server answered ${status} (${code}).` : `Something between this browser and httpipe answered ${status}.`;
+	const who = code ? `The server answered ${status} (${code}).` : notHttpipe(status);
 	return [
 		words[code] ?? who,
 		line && (!words[code] || explained.includes(code)) && `It says: ${line}.`,
@@ -76,38 +79,38 @@ export function sent(ending, total) {
 		return {good: true, headline: 'Delivered', detail: `The receiver's connection took all of it: ${size(total)}.`};
 	case 'cancelled':
 		return {headline: 'Cancelled', detail: `${left} had left this browser. ` +
-			(all ? 'If nobody was receiving it at that moment, nobody will.' : 'Whoever receives that can tell that it is not the whole.')};
+			(all ? 'If nobody was receiving it at that moment, nobody will.' : 'The receiver can tell that it is not complete.')};
 	case 'unreadable':
 		return {headline: 'Not sent', detail: 'This browser cannot read the file. Is it a folder, or has it been moved or changed?'};
 	case 'lost':
 		return {headline: 'Not confirmed', detail: `The connection broke without an answer. ${left} had left this browser; ` +
-			'the receiver may have got all of it, some or nothing. Sent again it may arrive twice.'};
+			'the receiver may have got all of it, some or nothing. If you send it again, it may arrive twice.'};
 	}
 	if (ending.exchange && ending.code === 'audit_unavailable') {
-		return {headline: 'Not confirmed', detail: 'All of it went to the receiver, but the server could not put that on record. Sent again it may arrive twice.'};
+		return {headline: 'Not confirmed', detail: 'All of it went to the receiver, but the server could not record that. If you send it again, it may arrive twice.'};
 	}
 	if (!(ending.code in senders)) {
-		return {headline: 'Not confirmed', detail: why(ending, senders) + ' Nothing says whether it was delivered.'};
+		return {headline: 'Not confirmed', detail: why(ending, senders) + ' It is not known whether it was delivered.'};
 	}
 	return {headline: 'Not delivered', detail: why(ending, senders)};
 }
 
-// received tells a receiver how it ended. A message that is not whole is no message.
+// received tells a receiver how it ended. An incomplete message is never shown as a message.
 export function received(ending) {
 	const some = ending.total === null ? size(ending.bytes ?? 0) : `${size(ending.bytes ?? 0)} of ${size(ending.total ?? 0)}`;
 	switch (ending.kind) {
 	case 'whole':
-		return {good: true, headline: 'Received', detail: `${size(ending.bytes)}, whole.`};
+		return {good: true, headline: 'Received', detail: `${size(ending.bytes)}, complete.`};
 	case 'broken':
-		return {headline: 'Broken off', detail: `The transfer ended after ${some}. What came is not the whole, and was thrown away.`};
+		return {headline: 'Broken off', detail: `The transfer ended after ${some}. The incomplete message was discarded.`};
 	case 'full':
 		return {headline: 'Not kept', detail: `This browser had no room for the message (${some}). curl has no such limit.`};
 	case 'cancelled':
 		return ending.begun
-			? {headline: 'Cancelled', detail: `After ${some}. What had come was thrown away.`}
-			: {headline: 'Cancelled', detail: 'Nothing had come.'};
+			? {headline: 'Cancelled', detail: `After ${some}. The incomplete message was discarded.`}
+			: {headline: 'Cancelled', detail: 'Nothing had arrived.'};
 	case 'lost':
-		return {headline: 'Nothing received', detail: 'The connection broke while nothing had come.'};
+		return {headline: 'Nothing received', detail: 'The connection broke before anything came.'};
 	}
 	return {headline: 'Nothing received', detail: why(ending, receivers)};
 }

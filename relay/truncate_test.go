@@ -1,4 +1,4 @@
-package httpapi
+package relay
 
 import (
 	"errors"
@@ -15,9 +15,9 @@ import (
 
 // cuts are the ways in which a producer's connection ends.
 var cuts = map[string]func(*client){
-	"FIN":        (*client).hangUp,
+	"FIN":        (*client).HangUp,
 	"half-close": func(c *client) { c.CloseWrite() },
-	"RST":        (*client).reset,
+	"RST":        (*client).Reset,
 }
 
 func TestProducerLeavesHalfway(t *testing.T) {
@@ -30,24 +30,11 @@ func TestProducerLeavesHalfway(t *testing.T) {
 				if rest, err := io.ReadAll(body); err == nil {
 					t.Errorf("%q looks whole", rest)
 				}
-				r.ended(pipe.ProducerLeft)
-				r.vanished()
+				r.Ended(pipe.ProducerLeft)
+				r.Vanished()
 			})
 		}
 	}
-}
-
-// halfway begins an exchange, of which 5 bytes have arrived.
-func (r *testServer) halfway(framing, get string) (producer *client, body io.Reader) {
-	r.t.Helper()
-	hello := "hello"
-	if framing == chunked {
-		hello = chunk(hello)
-	}
-	producer = r.dial().request("POST", here, framing).say(hello)
-	body = r.dial().say(get).head().Body
-	reads(r.t, body, "hello")
-	return producer, body
 }
 
 // To an HTTP/1.0 client without a length a closed connection is a whole body, so it gets a reset.
@@ -61,14 +48,14 @@ func TestProducerLeavesHalfwayHTTP10(t *testing.T) {
 			if rest, err := io.ReadAll(body); !errors.Is(err, syscall.ECONNRESET) {
 				t.Errorf("without a length: %q, %v, want a reset", rest, err)
 			}
-			r.ended(pipe.ProducerLeft)
+			r.Ended(pipe.ProducerLeft)
 
 			p, body = r.halfway(length(10), get)
 			cut(p)
 			if rest, err := io.ReadAll(body); !errors.Is(err, io.ErrUnexpectedEOF) {
 				t.Errorf("with a length: %q, %v, want an early end", rest, err)
 			}
-			r.ended(pipe.ProducerLeft)
+			r.Ended(pipe.ProducerLeft)
 		})
 	}
 }
@@ -78,27 +65,27 @@ func TestMalformedBody(t *testing.T) {
 	for _, bad := range []string{"zz\r\n", "5;" + strings.Repeat("x", 10_000) + "\r\n", "-1\r\n", "5\r\nhelloXX0\r\n\r\n"} {
 		r := start(t)
 		p, body := r.halfway(chunked, "GET "+here+" HTTP/1.1\r\nHost: relay\r\n\r\n")
-		p.say(bad)
+		p.Say(bad)
 		if rest, err := io.ReadAll(body); err == nil {
 			t.Errorf("%.20q: %q looks whole", bad, rest)
 		}
-		a := p.answer().failed(400, "producer_left")
-		if !strings.Contains(a.body, "malformed") {
-			t.Errorf("%.20q: the producer is told %q", bad, a.body)
+		a := p.Answer().Failed(400, "producer_left")
+		if !strings.Contains(a.Text, "malformed") {
+			t.Errorf("%.20q: the producer is told %q", bad, a.Text)
 		}
-		r.ended(pipe.ProducerLeft)
+		r.Ended(pipe.ProducerLeft)
 	}
 }
 
 // Before the exchange begins the consumer is not concerned.
 func TestMalformedBodyBeforeTheFirstByte(t *testing.T) {
 	r := start(t)
-	c := r.dial().get(here)
-	r.waiting(0, 1)
-	r.dial().request("POST", here, chunked).say("zz\r\n").answer().failed(400, "bad_request")
-	r.waiting(0, 1)
-	r.dial().post(here, "hello").answer().is(200)
-	c.answer().got("hello")
+	c := r.dial().Get(here)
+	r.Waiting(0, 1)
+	r.dial().Request("POST", here, chunked).Say("zz\r\n").Answer().Failed(400, "bad_request")
+	r.Waiting(0, 1)
+	r.dial().Post(here, "hello").Answer().Is(200)
+	c.Answer().Got("hello")
 }
 
 // A producer that leaves without any byte of what it announced costs the consumer nothing.
@@ -106,16 +93,16 @@ func TestProducerLeavesBeforeTheFirstByte(t *testing.T) {
 	for name, cut := range cuts {
 		t.Run(name, func(t *testing.T) {
 			r := start(t)
-			c := r.dial().get(here)
-			r.waiting(0, 1)
-			p := r.dial().request("POST", here, length(10))
-			r.waiting(1, 1)
+			c := r.dial().Get(here)
+			r.Waiting(0, 1)
+			p := r.dial().Request("POST", here, length(10))
+			r.Waiting(1, 1)
 			cut(p)
-			r.waiting(0, 1)
-			r.dial().post(here, "hello").answer().is(200)
-			c.answer().got("hello")
+			r.Waiting(0, 1)
+			r.dial().Post(here, "hello").Answer().Is(200)
+			c.Answer().Got("hello")
 			if name == "half-close" {
-				p.silence()
+				p.Silence()
 			}
 		})
 	}
@@ -128,12 +115,12 @@ func TestDeletedHalfway(t *testing.T) {
 			t.Run(name+" "+framing, func(t *testing.T) {
 				r := start(t)
 				p, body := r.halfway(framing, get)
-				r.dial().request("DELETE", here).answer().is(204)
+				r.dial().Request("DELETE", here).Answer().Is(204)
 				if rest, err := io.ReadAll(body); err == nil {
 					t.Errorf("%q looks whole", rest)
 				}
-				p.answer().failed(410, "deleted")
-				r.ended(pipe.Deleted)
+				p.Answer().Failed(410, "deleted")
+				r.Ended(pipe.Deleted)
 			})
 		}
 	}
@@ -142,10 +129,10 @@ func TestDeletedHalfway(t *testing.T) {
 // GNU wget takes the end of the connection in the middle of a chunk for the end of the body.
 func TestEndInAChunkIsAReset(t *testing.T) {
 	t.Parallel()
-	r := start(t, func(c *Config) { c.StallTimeout = 500 * time.Millisecond })
-	r.dial().request("POST", here, chunked).upload(chunk(strings.Repeat("x", 20<<20))) // more than the kernels hold
-	c := r.dial().get(here)
-	r.ended(pipe.Stalled)
+	r := start(t, func(c *settings) { c.StallTimeout = 500 * time.Millisecond })
+	r.dial().Request("POST", here, chunked).Upload(chunk(strings.Repeat("x", 20<<20))) // more than the kernels hold
+	c := r.dial().Get(here)
+	r.Ended(pipe.Stalled)
 	if n, err := io.Copy(io.Discard, c); n == 0 || !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("after %d bytes the connection ends with %v, want a reset", n, err)
 	}

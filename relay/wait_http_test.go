@@ -1,4 +1,4 @@
-package httpapi
+package relay
 
 import (
 	"strings"
@@ -13,11 +13,11 @@ import (
 func TestBadWait(t *testing.T) {
 	r := start(t)
 	for _, path := range []string{here + "?wait=soon", here + "?wait=1&wait=2", here + "?x=%zz", here + "?wait=1;x"} {
-		for _, a := range []*answer{r.dial().get(path).answer(), r.dial().post(path, "hello").answer()} {
-			a.failed(400, "bad_wait")
+		for _, a := range []*answer{r.dial().Get(path).Answer(), r.dial().Post(path, "hello").Answer()} {
+			a.Failed(400, "bad_wait")
 		}
 	}
-	r.vanished()
+	r.Vanished()
 }
 
 // The smaller of the client's and the server's limit counts, and ?wait beats Prefer.
@@ -41,19 +41,19 @@ func TestWaitsRunOut(t *testing.T) {
 		{time.Hour, here, []string{"Prefer: wait=0"}, 0},
 		{0, here + "?wait=100ms", nil, short},
 	} {
-		r := start(t, func(c *Config) { c.RequestTimeout = test.limit })
+		r := start(t, func(c *settings) { c.RequestTimeout = test.limit })
 		for _, method := range []string{"GET", "POST"} {
 			began := time.Now()
-			a := r.dial().request(method, test.path, test.headers...).answer().failed(408, "timed_out")
+			a := r.dial().Request(method, test.path, test.headers...).Answer().Failed(408, "timed_out")
 			if took := time.Since(began); took < test.want || took > test.want+noise {
 				t.Errorf("%v %s %v: it took %v, want %v", test.limit, test.path, test.headers, took, test.want)
 			}
-			want := "timed_out: nobody came in the time to wait\n"
+			want := "timed_out: no partner came before the wait was over\n"
 			if method == "GET" {
 				want = ""
 			}
-			if a.body != want {
-				t.Errorf("%s: the body is %q, want %q", method, a.body, want)
+			if a.Text != want {
+				t.Errorf("%s: the body is %q, want %q", method, a.Text, want)
 			}
 		}
 	}
@@ -62,41 +62,41 @@ func TestWaitsRunOut(t *testing.T) {
 // The limit is for the wait, never for the exchange.
 func TestAnExchangeOutlastsTheWait(t *testing.T) {
 	t.Parallel()
-	r := start(t, func(c *Config) { c.RequestTimeout = time.Second })
-	p := r.dial().request("POST", here+"?wait=900ms", chunked).say(chunk("hel"))
-	body := r.dial().get(here + "?wait=900ms").head().Body
+	r := start(t, func(c *settings) { c.RequestTimeout = time.Second })
+	p := r.dial().Request("POST", here+"?wait=900ms", chunked).Say(chunk("hel"))
+	body := r.dial().Get(here + "?wait=900ms").Head().Body
 	reads(t, body, "hel")
-	r.dial().get(here).answer().failed(408, "timed_out") // which takes a second
-	p.say(chunk("lo") + chunk(""))
+	r.dial().Get(here).Answer().Failed(408, "timed_out") // which takes a second
+	p.Say(chunk("lo") + chunk(""))
 	reads(t, body, "lo")
-	p.answer().is(200)
+	p.Answer().Is(200)
 }
 
 // Who would not wait is served if it is the next pair on arrival, and opens no channel otherwise.
 func TestWaitZero(t *testing.T) {
 	const now = here + "?wait=0"
 	r := start(t)
-	r.dial().get(now).answer().failed(408, "timed_out")
-	r.dial().post(now, "hello").answer().failed(408, "timed_out")
-	r.vanished()
+	r.dial().Get(now).Answer().Failed(408, "timed_out")
+	r.dial().Post(now, "hello").Answer().Failed(408, "timed_out")
+	r.Vanished()
 
-	p := r.dial().post(here, "hello")
-	r.waiting(1, 0)
-	r.dial().post(now, "behind").answer().failed(408, "timed_out")
-	r.dial().get(now).answer().got("hello")
-	p.answer().is(200)
+	p := r.dial().Post(here, "hello")
+	r.Waiting(1, 0)
+	r.dial().Post(now, "behind").Answer().Failed(408, "timed_out")
+	r.dial().Get(now).Answer().Got("hello")
+	p.Answer().Is(200)
 
-	c := r.dial().get(here)
-	r.waiting(0, 1)
-	r.dial().get(now).answer().failed(408, "timed_out")
-	r.dial().post(now, "hello").answer().is(200)
-	c.answer().got("hello")
+	c := r.dial().Get(here)
+	r.Waiting(0, 1)
+	r.dial().Get(now).Answer().Failed(408, "timed_out")
+	r.dial().Post(now, "hello").Answer().Is(200)
+	c.Answer().Got("hello")
 
 	r.halfway(chunked, "GET "+here+" HTTP/1.1\r\nHost: relay\r\n\r\n")
-	r.dial().get(now).answer().failed(408, "timed_out")
-	r.dial().post(here, "hello")
-	r.waiting(1, 0)
-	r.dial().get(now).answer().failed(408, "timed_out") // somebody runs
+	r.dial().Get(now).Answer().Failed(408, "timed_out")
+	r.dial().Post(here, "hello")
+	r.Waiting(1, 0)
+	r.dial().Get(now).Answer().Failed(408, "timed_out") // somebody runs
 }
 
 // A consumer prints what it gets, so what is no message has no body, unless it asks for JSON.
@@ -104,23 +104,21 @@ func TestErrorsInJSON(t *testing.T) {
 	r := start(t)
 	for _, accept := range []string{"application/json", "text/html, application/problem+json;q=0.1"} {
 		for _, c := range []*client{
-			r.dial().get(here+"?wait=0", "Accept: "+accept),
-			r.dial().post(here+"?wait=0", "", "Accept: "+accept),
+			r.dial().Get(here+"?wait=0", "Accept: "+accept),
+			r.dial().Post(here+"?wait=0", "", "Accept: "+accept),
 		} {
-			a := c.answer().failed(408, "timed_out")
-			want := `{"title":"Request Timeout","status":408,"detail":"nobody came in the time to wait","code":"timed_out"}` + "\n"
-			if kind := a.Header.Get("Content-Type"); a.body != want || kind != "application/problem+json" {
-				t.Errorf("the problem is %q (%s), want %q", a.body, kind, want)
+			a := c.Answer().Failed(408, "timed_out")
+			want := `{"title":"Request Timeout","status":408,"detail":"no partner came before the wait was over","code":"timed_out"}` + "\n"
+			if kind := a.Header.Get("Content-Type"); a.Text != want || kind != "application/problem+json" {
+				t.Errorf("the problem is %q (%s), want %q", a.Text, kind, want)
 			}
 		}
 	}
-	a := r.dial().get(here+"?wait=x", "Accept: text/plain").answer().failed(400, "bad_wait")
+	a := r.dial().Get(here+"?wait=x", "Accept: text/plain").Answer().Failed(400, "bad_wait")
 	if kind := a.Header.Get("Content-Type"); !strings.HasPrefix(kind, "text/plain") {
 		t.Errorf("the error's type is %q", kind)
 	}
 }
-
-func silentFor(d time.Duration) func(*Config) { return func(c *Config) { c.SilenceTimeout = d } }
 
 // Before the exchange begins a producer that sends nothing is sent away, and its consumer keeps its place.
 func TestSilenceBeforeTheFirstByte(t *testing.T) {
@@ -128,17 +126,17 @@ func TestSilenceBeforeTheFirstByte(t *testing.T) {
 	const limit = 200 * time.Millisecond
 	r := start(t, silentFor(limit))
 	for _, framing := range []string{length(5), chunked} {
-		p := r.dial().request("POST", here, framing)
-		r.waiting(1, 0)
+		p := r.dial().Request("POST", here, framing)
+		r.Waiting(1, 0)
 		began := time.Now()
-		c := r.dial().get(here)
-		p.answer().failed(408, "silent")
+		c := r.dial().Get(here)
+		p.Answer().Failed(408, "silent")
 		if took := time.Since(began); took < limit || took > limit+noise {
 			t.Errorf("it took %v", took)
 		}
-		r.waiting(0, 1)
-		r.dial().post(here, "hello").answer().is(200)
-		c.answer().got("hello")
+		r.Waiting(0, 1)
+		r.dial().Post(here, "hello").Answer().Is(200)
+		c.Answer().Got("hello")
 	}
 }
 
@@ -146,15 +144,15 @@ func TestSilenceHalfway(t *testing.T) {
 	t.Parallel()
 	r := start(t, silentFor(100*time.Millisecond))
 	for _, framing := range []string{length(10), chunked} {
-		p := r.dial().request("POST", here, framing)
+		p := r.dial().Request("POST", here, framing)
 		if framing == chunked {
-			p.say("5\r\n")
+			p.Say("5\r\n")
 		}
-		a := r.dial().get(here)
-		p.say("hello")
-		a.answer().truncated()
-		p.answer().failed(408, "silent")
-		r.ended(pipe.Silent)
+		a := r.dial().Get(here)
+		p.Say("hello")
+		a.Answer().Truncated()
+		p.Answer().Failed(408, "silent")
+		r.Ended(pipe.Silent)
 	}
 }
 
@@ -162,11 +160,11 @@ func TestSilenceHalfway(t *testing.T) {
 func TestSilenceIsAllowed(t *testing.T) {
 	t.Parallel()
 	r := start(t)
-	p := r.dial().request("POST", here, chunked)
-	c := r.dial().get(here)
-	r.waiting(1, 1)
-	r.dial().post(here+"?wait=200ms", "behind").answer().failed(408, "timed_out")
-	p.say(chunk("at last") + chunk(""))
-	c.answer().got("at last")
-	p.answer().is(200)
+	p := r.dial().Request("POST", here, chunked)
+	c := r.dial().Get(here)
+	r.Waiting(1, 1)
+	r.dial().Post(here+"?wait=200ms", "behind").Answer().Failed(408, "timed_out")
+	p.Say(chunk("at last") + chunk(""))
+	c.Answer().Got("at last")
+	p.Answer().Is(200)
 }

@@ -1,4 +1,4 @@
-package httpapi
+package relay
 
 import "testing"
 
@@ -29,12 +29,12 @@ func TestNavigationsDoNotPlay(t *testing.T) {
 		if test.disposition != "" {
 			headers = append(headers, "Content-Disposition: "+test.disposition)
 		}
-		r.dial().post(here, "hello", headers...)
-		r.waiting(1, 0)
-		a := r.dial().get(here, test.fetch).answer().got("hello")
+		r.dial().Post(here, "hello", headers...)
+		r.Waiting(1, 0)
+		a := r.dial().Get(here, test.fetch).Answer().Got("hello")
 		if got := a.Header.Get("Content-Disposition"); got != test.want || a.Header.Get("Content-Type") != test.contentType {
 			t.Errorf("%v: Content-Disposition %q, Content-Type %q", test, got, a.Header.Get("Content-Type"))
 		}
-		r.vanished()
+		r.Vanished()
 	}
 }

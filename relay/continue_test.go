@@ -1,4 +1,4 @@
-package httpapi
+package relay
 
 import (
 	"net/http"
@@ -13,16 +13,16 @@ func TestContinueIsRepeated(t *testing.T) {
 	r := start(t)
 	large := strings.Repeat("x", 200_000)
 	upload := func(channel, agent, framing, body string) *client {
-		return r.dial().request("POST", channel, "Expect: 100-continue", "User-Agent: "+agent, framing).upload(body)
+		return r.dial().Request("POST", channel, "Expect: 100-continue", "User-Agent: "+agent, framing).Upload(body)
 	}
 	old := upload("/channels/n/old", "Go-http-client/1.1", length(len(large)), large)
 	chunks := upload("/channels/n/chunks", "Go-http-client/2.0", chunked, chunk(large)+"0\r\n\r\n")
 	curl := upload("/channels/n/curl", "curl/8.14.1", length(len(large)), large)
-	reads(t, curl.in, strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 7)) // by now the others could have had as many
+	reads(t, curl.In, strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 7)) // by now the others could have had as many
 	for channel, c := range map[string]*client{"/channels/n/old": old, "/channels/n/chunks": chunks} {
-		r.dial().get(channel).answer().got(large)
+		r.dial().Get(channel).Answer().Got(large)
 		for n := 0; ; n++ {
-			response, err := http.ReadResponse(c.in, &http.Request{Method: "POST"})
+			response, err := http.ReadResponse(c.In, &http.Request{Method: "POST"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -36,6 +36,6 @@ func TestContinueIsRepeated(t *testing.T) {
 			break
 		}
 	}
-	r.dial().get("/channels/n/curl").answer().got(large)
-	curl.answer().is(200)
+	r.dial().Get("/channels/n/curl").Answer().Got(large)
+	curl.Answer().Is(200)
 }

@@ -1,4 +1,4 @@
-package httpapi
+package relay
 
 import (
 	"strings"
@@ -76,43 +76,25 @@ var consumers = [][]string{
 func TestWhoIsNoConsumer(t *testing.T) {
 	t.Parallel()
 	r := start(t)
-	p := r.dial().post(here, "hello")
-	r.waiting(1, 0)
+	p := r.dial().Post(here, "hello")
+	r.Waiting(1, 0)
 	for _, test := range noConsumers {
-		a := r.dial().get(here, test.headers...).answer().failed(400, "not_a_consumer")
-		if !strings.Contains(a.body, test.advice) {
-			t.Errorf("%q is told %q, want something about %q", test.headers, a.body, test.advice)
+		a := r.dial().Get(here, test.headers...).Answer().Failed(400, "not_a_consumer")
+		if !strings.Contains(a.Text, test.advice) {
+			t.Errorf("%q is told %q, want something about %q", test.headers, a.Text, test.advice)
 		}
-		r.dial().request("HEAD", here, test.headers...).answer().is(200)
+		r.dial().Request("HEAD", here, test.headers...).Answer().Is(200)
 	}
-	r.waiting(1, 0)
-	r.dial().get(here).answer().got("hello")
-	p.answer().is(200)
+	r.Waiting(1, 0)
+	r.dial().Get(here).Answer().Got("hello")
+	p.Answer().Is(200)
 	for _, headers := range consumers {
-		p := r.dial().post(here, "hello")
-		a := r.dial().get(here, headers...).answer().got("hello")
+		p := r.dial().Post(here, "hello")
+		a := r.dial().Get(here, headers...).Answer().Got("hello")
 		if a.Header.Get("Content-Range") != "" || a.Header.Get("Accept-Ranges") != "" {
 			t.Errorf("%q: %v", headers, a.Header)
 		}
-		p.answer().is(200)
+		p.Answer().Is(200)
 	}
-	r.vanished()
-}
-
-// No error is of a length that a client could take for that of its partial file.
-func TestErrorsOfUnknownLengthForPartialFiles(t *testing.T) {
-	t.Parallel()
-	r := start(t)
-	for _, test := range []struct{ path, accept string }{{here, ""}, {here, "application/json"}, {"/channels/n/%20", ""}, {here + "?wait=x", ""}} {
-		if a := r.dial().get(test.path, "Range: bytes=5-", "Accept: "+test.accept).answer().is(400); a.ContentLength != -1 || a.body == "" {
-			t.Errorf("%v: %d bytes announced of %q", test, a.ContentLength, a.body)
-		}
-		c := r.dial().say("GET " + test.path + " HTTP/1.0\r\nRange: bytes=5-\r\n\r\n")
-		if a := c.answer().is(400); a.ContentLength != -1 || a.body == "" {
-			t.Errorf("%v, HTTP/1.0: %d bytes announced of %q", test, a.ContentLength, a.body)
-		}
-	}
-	if a := r.dial().get("/channels/n/%20").answer(); a.ContentLength <= 0 {
-		t.Error("an error for others is of unknown length, too")
-	}
+	r.Vanished()
 }

@@ -1,4 +1,4 @@
-package httpapi
+package relay
 
 import (
 	"fmt"
@@ -20,32 +20,32 @@ func TestEveryByteComesBeforeTheNextIsSent(t *testing.T) {
 	const oneChunk = chunked + "\r\nX-All: in one chunk"
 	for _, framing := range []string{chunked, oneChunk, length(len(message))} {
 		r := start(t)
-		p := r.dial().request("POST", here, framing)
+		p := r.dial().Request("POST", here, framing)
 		if framing == oneChunk {
-			p.say(fmt.Sprintf("%x\r\n", len(message)))
+			p.Say(fmt.Sprintf("%x\r\n", len(message)))
 		}
-		c := r.dial().get(here)
-		r.waiting(1, 1) // no byte, no exchange
+		c := r.dial().Get(here)
+		r.Waiting(1, 1) // no byte, no exchange
 		var body io.Reader
 		for i := range len(message) {
 			b := message[i : i+1]
 			if framing == chunked {
-				p.say(chunk(b))
+				p.Say(chunk(b))
 			} else {
-				p.say(b)
+				p.Say(b)
 			}
 			if body == nil {
-				body = c.head().Body
+				body = c.Head().Body
 			}
 			reads(t, body, b)
 		}
 		switch framing {
 		case chunked:
-			p.say(chunk(""))
+			p.Say(chunk(""))
 		case oneChunk:
-			p.say("\r\n" + chunk(""))
+			p.Say("\r\n" + chunk(""))
 		}
-		p.answer().is(200)
+		p.Answer().Is(200)
 		if rest, err := io.ReadAll(body); len(rest) > 0 || err != nil {
 			t.Errorf("after the body: %q, %v", rest, err)
 		}
@@ -58,7 +58,7 @@ func TestBytesAreNotChanged(t *testing.T) {
 	message := make([]byte, 5<<20)
 	random.Read(message)
 	r := start(t)
-	p := r.dial().request("POST", here, chunked)
+	p := r.dial().Request("POST", here, chunked)
 	go func() {
 		for rest, n := message, 1; len(rest) > 0; n = n*3 + 1 {
 			n = min(n%300_000, len(rest))
@@ -67,8 +67,8 @@ func TestBytesAreNotChanged(t *testing.T) {
 		}
 		io.WriteString(p, chunk(""))
 	}()
-	r.dial().get(here).answer().got(string(message))
-	p.answer().is(200)
+	r.dial().Get(here).Answer().Got(string(message))
+	p.Answer().Is(200)
 }
 
 // ours are the headers that every message carries.
@@ -98,9 +98,9 @@ func TestHeaders(t *testing.T) {
 			map[string]string{"Content-Type": octets, "Content-Length": "5"}},
 	} {
 		r := start(t)
-		p := r.dial().post(here, "hello", test.sent...)
-		got := r.dial().get(here, "Accept-Encoding: gzip, deflate, br").answer().got("hello").Header
-		id := p.answer().is(200).Header.Get(reply.HeaderExchange)
+		p := r.dial().Post(here, "hello", test.sent...)
+		got := r.dial().Get(here, "Accept-Encoding: gzip, deflate, br").Answer().Got("hello").Header
+		id := p.Answer().Is(200).Header.Get(reply.HeaderExchange)
 		if id == "" || got.Get(reply.HeaderExchange) != id {
 			t.Errorf("the producer's exchange is %q, the consumer's %q", id, got.Get(reply.HeaderExchange))
 		}
@@ -122,12 +122,12 @@ func TestHeaders(t *testing.T) {
 
 func TestNoLengthIsInvented(t *testing.T) {
 	r := start(t)
-	p := r.dial().request("POST", here, chunked).say(chunk("hello") + chunk(""))
-	a := r.dial().get(here).answer().got("hello")
+	p := r.dial().Request("POST", here, chunked).Say(chunk("hello") + chunk(""))
+	a := r.dial().Get(here).Answer().Got("hello")
 	if a.ContentLength != -1 || !slices.Equal(a.TransferEncoding, []string{"chunked"}) {
 		t.Errorf("length %d, %q", a.ContentLength, a.TransferEncoding)
 	}
-	p.answer().is(200)
+	p.Answer().Is(200)
 }
 
 // While a producer waits the server reads no more of its body than the read-ahead; the rest stays with
@@ -137,44 +137,36 @@ func TestReadAheadIsBounded(t *testing.T) {
 	r := start(t)
 	p := r.dial()
 	p.SetWriteBuffer(64 << 10)
-	p.request("POST", here, length(size))
+	p.Request("POST", here, length(size))
 	took := 0
-	for more := p.fill(size); more > 0; more = p.fill(size - took) {
+	for more := p.Fill(size); more > 0; more = p.Fill(size - took) {
 		took += more
 	}
 	// A receive buffer begins with 128 KiB, and does not grow while nobody reads.
 	if limit := 1 << 20; took > limit || took < 64<<10 {
 		t.Errorf("the server took %d bytes of a body that nobody reads", took)
 	}
-	r.waiting(1, 0)
-	c := r.dial().get(here)
+	r.Waiting(1, 0)
+	c := r.dial().Get(here)
 	go io.Copy(p, io.LimitReader(zeros{}, size-int64(took)))
-	n, err := io.Copy(io.Discard, c.head().Body)
+	n, err := io.Copy(io.Discard, c.Head().Body)
 	if n != size || err != nil {
 		t.Errorf("%d bytes came, %v", n, err)
 	}
-	p.answer().is(200)
-}
-
-// zeros is a Reader without an end.
-type zeros struct{}
-
-func (zeros) Read(p []byte) (int, error) {
-	clear(p)
-	return len(p), nil
+	p.Answer().Is(200)
 }
 
 func TestReceipt(t *testing.T) {
 	r := start(t)
-	p := r.dial().post(here, "hello", "Accept: application/json;q=0.5, */*")
-	r.dial().get(here).answer().got("hello")
-	a := p.answer().is(200)
+	p := r.dial().Post(here, "hello", "Accept: application/json;q=0.5, */*")
+	r.dial().Get(here).Answer().Got("hello")
+	a := p.Answer().Is(200)
 	for _, want := range []string{
 		fmt.Sprintf(`{"exchange":%q,"namespace":"n","channel":"c","outcome":"delivered","bytes":5,"matched_at":"20`, a.Header.Get(reply.HeaderExchange)),
 		`Z","ended_at":"20`,
 	} {
-		if !strings.Contains(a.body, want) {
-			t.Errorf("the receipt is %s, without %s", a.body, want)
+		if !strings.Contains(a.Text, want) {
+			t.Errorf("the receipt is %s, without %s", a.Text, want)
 		}
 	}
 	if kind := a.Header.Get("Content-Type"); kind != "application/json" {
@@ -182,36 +174,36 @@ func TestReceipt(t *testing.T) {
 	}
 	// A wildcard is not a wish for JSON: every curl has one.
 	for _, accept := range []string{"Accept: */*", "Accept: application/*", "Accept: application/json;q=0", "Accept: text/html"} {
-		p := r.dial().post(here, "hello", accept)
-		r.dial().get(here).answer().got("hello")
-		p.answer().got("")
+		p := r.dial().Post(here, "hello", accept)
+		r.dial().Get(here).Answer().Got("hello")
+		p.Answer().Got("")
 	}
 }
 
 // HTTP/1.0 has no chunks: the end of a body of unknown length is the end of the connection.
 func TestHTTP10(t *testing.T) {
 	r := start(t)
-	p := r.dial().say("POST " + here + " HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello")
-	c := r.dial().say("GET " + here + " HTTP/1.0\r\n\r\n")
-	a := c.answer().got("hello")
+	p := r.dial().Say("POST " + here + " HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello")
+	c := r.dial().Say("GET " + here + " HTTP/1.0\r\n\r\n")
+	a := c.Answer().Got("hello")
 	if a.ContentLength != 5 {
 		t.Errorf("length %d, want 5", a.ContentLength)
 	}
-	p.answer().got("")
+	p.Answer().Got("")
 
-	p = r.dial().request("POST", here, chunked).say(chunk("hello") + chunk(""))
-	c = r.dial().say("GET " + here + " HTTP/1.0\r\n\r\n")
-	if a := c.answer().got("hello"); a.ContentLength != -1 || len(a.TransferEncoding) > 0 {
+	p = r.dial().Request("POST", here, chunked).Say(chunk("hello") + chunk(""))
+	c = r.dial().Say("GET " + here + " HTTP/1.0\r\n\r\n")
+	if a := c.Answer().Got("hello"); a.ContentLength != -1 || len(a.TransferEncoding) > 0 {
 		t.Errorf("length %d, %q", a.ContentLength, a.TransferEncoding)
 	}
-	p.answer().got("")
+	p.Answer().Got("")
 
 	for head, status := range map[string]int{"": http.StatusLengthRequired, "Transfer-Encoding: chunked\r\n": http.StatusBadRequest} {
-		c := r.dial().say("POST " + here + " HTTP/1.0\r\n" + head + "\r\nhello")
-		c.answer().failed(status, "bad_request")
-		if _, err := c.in.ReadByte(); err != io.EOF {
+		c := r.dial().Say("POST " + here + " HTTP/1.0\r\n" + head + "\r\nhello")
+		c.Answer().Failed(status, "bad_request")
+		if _, err := c.In.ReadByte(); err != io.EOF {
 			t.Errorf("the connection ends with %v", err)
 		}
 	}
-	r.vanished()
+	r.Vanished()
 }

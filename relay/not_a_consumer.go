@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// A GET takes a message. Clients send a GET for many other reasons, and each of those would lose the message
-// or make something wrong of it. The headers tell them apart.
+// A GET consumes a message. Clients send GETs for many other reasons, and such a GET would lose the message or misuse it.
+// The headers tell them apart.
 
 // The advice of notAConsumer, one line for each kind of client.
 const (
@@ -24,14 +24,14 @@ const (
 // client is taken for, and what to do instead.
 func notAConsumer(h http.Header) string {
 	switch {
-	case says(h, "Service-Worker", "script"):
+	case hasToken(h, "Service-Worker", "script"):
 		return adviseServiceWorker
-	case says(h, "Sec-Purpose", "prefetch", "preview"), says(h, "Purpose", "prefetch", "preview"),
-		says(h, "X-Purpose", "prefetch", "preview"), says(h, "X-Moz", "prefetch", "preview"):
+	case hasToken(h, "Sec-Purpose", "prefetch", "preview"), hasToken(h, "Purpose", "prefetch", "preview"),
+		hasToken(h, "X-Purpose", "prefetch", "preview"), hasToken(h, "X-Moz", "prefetch", "preview"):
 		return advisePrefetch
 	case wantsUpgrade(h):
 		return adviseUpgrade
-	case says(h, "Sec-Fetch-Site", "cross-site") && says(h, "Sec-Fetch-Mode", "no-cors"):
+	case hasToken(h, "Sec-Fetch-Site", "cross-site") && hasToken(h, "Sec-Fetch-Mode", "no-cors"):
 		return adviseEmbedded
 	case !fromFirstByte(h):
 		return adviseRange
@@ -39,9 +39,9 @@ func notAConsumer(h http.Header) string {
 	return ""
 }
 
-// says reports whether a header names one of these tokens, in any case, in any of its fields and lists, and
-// with any parameters.
-func says(h http.Header, name string, tokens ...string) bool {
+// hasToken reports whether a header contains one of the tokens, in any of its fields and lists. It ignores case and
+// parameters.
+func hasToken(h http.Header, name string, tokens ...string) bool {
 	for _, field := range h[name] {
 		for item := range strings.FieldsFuncSeq(strings.ToLower(field), func(r rune) bool { return strings.ContainsRune(",; \t", r) }) {
 			if slices.Contains(tokens, item) {
@@ -52,9 +52,9 @@ func says(h http.Header, name string, tokens ...string) bool {
 	return false
 }
 
-// wantsUpgrade reports whether the client wants to speak another protocol than HTTP from here on. An offer to
-// go on with HTTP/2 or TLS, which some clients make with every request, is no more than an offer. Proxies
-// remove Upgrade, but not the other headers of a WebSocket handshake.
+// wantsUpgrade reports whether the client wants to switch to a protocol other than HTTP. An offer to switch to HTTP/2 or
+// TLS, which some clients make with every request, does not count. Proxies remove Upgrade, but not the other headers of a
+// WebSocket handshake.
 func wantsUpgrade(h http.Header) bool {
 	if h["Sec-Websocket-Key"] != nil {
 		return true
@@ -72,13 +72,13 @@ func wantsUpgrade(h http.Header) bool {
 	return false
 }
 
-// wholeOrBeginning is one range of bytes that begins at the first.
+// wholeOrBeginning is one range of bytes that begins at the first byte.
 var wholeOrBeginning = regexp.MustCompile(`(?i)^bytes=[ \t,]*0+-[0-9]*[ \t,]*$`)
 
-// fromFirstByte reports whether the client, as far as its Range says, wants the body from its first byte on.
-// It then gets the whole. A client that asks for anything else has the first bytes already, and would put a
-// part of this message behind them: so also what cannot be parsed counts as that, though a server may ignore
-// it (RFC 9110 14.2). If-Range changes nothing: no response has a validator.
+// fromFirstByte reports whether Range, if it is set, asks for the body from its first byte on. Such a client gets the whole
+// body. Any other client already has some bytes, and would append a part of this message to them. A Range that cannot be
+// parsed counts as such, although a server may ignore it (RFC 9110 14.2). If-Range changes nothing: no response has a
+// validator.
 func fromFirstByte(h http.Header) bool {
 	field := strings.TrimSpace(strings.Join(h["Range"], ","))
 	return field == "" || wholeOrBeginning.MatchString(field)

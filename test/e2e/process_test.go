@@ -9,14 +9,15 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"httpipe/test/kit"
 )
 
-// These tests use the whole program as a process, as its users do.
+// Crashes, shutdown, large bodies, and the modes of --audit.
 
-// TestKilled: what ran when the process was killed is interrupted at the next start; what was
-// acknowledged is there.
+// TestKilled checks that after a kill the next start records running exchanges as interrupted, and that acknowledged ones are
+// in the log.
 func TestKilled(t *testing.T) {
 	dir := t.TempDir()
 	p := kit.Start(t, dir)
@@ -42,7 +43,7 @@ func TestKilled(t *testing.T) {
 	}
 	<-p.Exited
 	if got, err := io.ReadAll(resp.Body); err == nil {
-		t.Errorf("the consumer's body looks whole: %q", got)
+		t.Errorf("the consumer's body looks complete: %q", got)
 	}
 
 	p = kit.Start(t, dir)
@@ -60,8 +61,8 @@ func TestKilled(t *testing.T) {
 	p.Stop(t)
 }
 
-// TestSigtermUnderLoad: a server that is stopped at work ends in order, has on record all that it has
-// acknowledged, and goes on when it is started again.
+// TestSigtermUnderLoad checks that a busy server shuts down cleanly, that its log has all exchanges that it acknowledged, and
+// that it works when it is started again.
 func TestSigtermUnderLoad(t *testing.T) {
 	dir := t.TempDir()
 	p := kit.Start(t, dir)
@@ -97,7 +98,7 @@ func TestSigtermUnderLoad(t *testing.T) {
 	}
 }
 
-// TestTwoGigabytes: memory does not grow with the body.
+// TestTwoGigabytes checks that memory does not grow with the body.
 func TestTwoGigabytes(t *testing.T) {
 	const size = 2 << 30
 	p := kit.StartPlain(t, t.TempDir())
@@ -143,8 +144,8 @@ func peakMemory(t *testing.T, p *kit.Server) int64 {
 	return kilobytes << 10
 }
 
-// TestBestEffortAndOff: a relay that may run without its log, and one that has none.
-func TestBestEffortAndOff(t *testing.T) {
+// TestAuditModes checks that an exchange works in each mode of --audit, and which of them record it.
+func TestAuditModes(t *testing.T) {
 	for _, mode := range []string{"best-effort", "off", "strict", "required"} {
 		t.Run(mode, func(t *testing.T) {
 			p := kit.Start(t, t.TempDir(), "--audit", mode)
@@ -166,7 +167,7 @@ func TestBestEffortAndOff(t *testing.T) {
 	}
 }
 
-// TestLogDeleted: no record, no service, and service again when the log is back.
+// TestLogDeleted checks that requests are refused while the log is missing, and served again when it is back.
 func TestLogDeleted(t *testing.T) {
 	p := kit.Start(t, t.TempDir())
 	path := p.Dir + "/httpipe.db"
@@ -182,6 +183,7 @@ func TestLogDeleted(t *testing.T) {
 		return resp.StatusCode
 	}
 	for status() != http.StatusServiceUnavailable {
+		time.Sleep(kit.Pause)
 	}
 	if got := <-kit.Curl("-w", "%{http_code}", p.URL+"/channels/v1/a"); got != "503" {
 		t.Errorf("a consumer without a log got %q, want an empty 503", got)
@@ -193,6 +195,7 @@ func TestLogDeleted(t *testing.T) {
 		t.Fatal(err)
 	}
 	for status() != http.StatusOK {
+		time.Sleep(kit.Pause)
 	}
 	consumer := kit.Curl(p.URL + "/channels/v1/a")
 	if got := <-kit.Curl("-d", "back", p.URL+"/channels/v1/a"); got != "" {

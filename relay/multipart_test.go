@@ -1,4 +1,4 @@
-package httpapi
+package relay
 
 import (
 	"io"
@@ -35,20 +35,20 @@ func TestFirstPart(t *testing.T) {
 	} {
 		for _, framing := range []string{length(len(test.body)), chunked} {
 			r := start(t)
-			p := r.dial().request("POST", here, form, framing)
+			p := r.dial().Request("POST", here, form, framing)
 			if framing == chunked {
-				p.upload(chunk(test.body) + chunk(""))
+				p.Upload(chunk(test.body) + chunk(""))
 			} else {
-				p.upload(test.body)
+				p.Upload(test.body)
 			}
-			a := r.dial().get(here).answer().got(test.message)
+			a := r.dial().Get(here).Answer().Got(test.message)
 			if got := a.Header.Get("Content-Type"); got != test.kind {
 				t.Errorf("%.60q: the type is %q, want %q", test.body, got, test.kind)
 			}
 			if got := a.Header.Get("Content-Disposition"); got != test.disposition {
 				t.Errorf("%.60q: the disposition is %q, want %q", test.body, got, test.disposition)
 			}
-			p.answer().is(200)
+			p.Answer().Is(200)
 		}
 	}
 }
@@ -56,13 +56,13 @@ func TestFirstPart(t *testing.T) {
 // The bytes of a part come when they come; but some are held back that might be the boundary's.
 func TestAPartIsStreamed(t *testing.T) {
 	r := start(t)
-	p := r.dial().request("POST", here, form, chunked).say(chunk(part("hello")[:len(part("hello"))-2]))
-	body := r.dial().get(here).head().Body
+	p := r.dial().Request("POST", here, form, chunked).Say(chunk(part("hello")[:len(part("hello"))-2]))
+	body := r.dial().Get(here).Head().Body
 	reads(t, body, "hello")
-	p.say(chunk(", world\r\n--xyz"))
+	p.Say(chunk(", world\r\n--xyz"))
 	reads(t, body, ", world")
-	p.say(chunk("--\r\n") + chunk(""))
-	p.answer().is(200)
+	p.Say(chunk("--\r\n") + chunk(""))
+	p.Answer().Is(200)
 	if rest, err := io.ReadAll(body); len(rest) > 0 || err != nil {
 		t.Errorf("the rest is %q, %v", rest, err)
 	}
@@ -80,12 +80,12 @@ func TestBadMultipart(t *testing.T) {
 		{form, "--xyz\r\nno header\r\n\r\nhello\r\n" + lastPart, "bad_request"},
 	} {
 		r := start(t)
-		c := r.dial().get(here)
-		r.waiting(0, 1)
-		r.dial().post(here, test.body, test.header).answer().failed(400, test.code)
-		r.waiting(0, 1)
-		r.dial().post(here, "hello").answer().is(200)
-		c.answer().got("hello")
+		c := r.dial().Get(here)
+		r.Waiting(0, 1)
+		r.dial().Post(here, test.body, test.header).Answer().Failed(400, test.code)
+		r.Waiting(0, 1)
+		r.dial().Post(here, "hello").Answer().Is(200)
+		c.Answer().Got("hello")
 	}
 }
 
@@ -103,22 +103,22 @@ func TestTruncatedMultipart(t *testing.T) {
 		{len(part("fir")) - 2, len(whole), 0, "cut off in the first part"},
 	} {
 		r := start(t)
-		p := r.dial().request("POST", here, form, length(test.length))
-		c := r.dial().get(here)
-		r.waiting(1, 1)
-		p.say(whole[:test.sent-1])
-		body := c.head().Body
+		p := r.dial().Request("POST", here, form, length(test.length))
+		c := r.dial().Get(here)
+		r.Waiting(1, 1)
+		p.Say(whole[:test.sent-1])
+		body := c.Head().Body
 		reads(t, body, "f")
-		p.say(whole[test.sent-1 : test.sent])
+		p.Say(whole[test.sent-1 : test.sent])
 		if test.status == 0 {
-			p.hangUp()
+			p.HangUp()
 		} else {
-			p.answer().failed(test.status, "producer_left")
+			p.Answer().Failed(test.status, "producer_left")
 		}
 		if rest, err := io.ReadAll(body); err == nil {
 			t.Errorf("%s: %q looks whole", test.because, "f"+string(rest))
 		}
-		r.ended(pipe.ProducerLeft)
+		r.Ended(pipe.ProducerLeft)
 	}
 }
 
@@ -126,28 +126,28 @@ func TestTruncatedMultipart(t *testing.T) {
 func TestMultipartTooLarge(t *testing.T) {
 	r := start(t, maxBody(200))
 	body := part("hello") + part(strings.Repeat("x", 300)) + lastPart
-	p := r.dial().request("POST", here, form, chunked).say(chunk(body[:30]))
-	c := r.dial().get(here)
-	reads(t, c.head().Body, "hello")
-	p.say(chunk(body[30:]) + chunk(""))
-	p.answer().failed(413, "too_large")
-	r.ended(pipe.TooLarge)
+	p := r.dial().Request("POST", here, form, chunked).Say(chunk(body[:30]))
+	c := r.dial().Get(here)
+	reads(t, c.Head().Body, "hello")
+	p.Say(chunk(body[30:]) + chunk(""))
+	p.Answer().Failed(413, "too_large")
+	r.Ended(pipe.TooLarge)
 }
 
 // TestPartHeader: the header of a part is bounded as the head of a request is. It becomes the head of a response, of
 // which proxies take so much only; and it is in memory while the producer waits.
 func TestPartHeader(t *testing.T) {
 	const most = 8 << 10
-	r := start(t, func(c *Config) { c.MaxHeader = most })
+	r := start(t, func(c *settings) { c.MaxHeader = most })
 	withHeader := func(length int) string {
 		empty := part("", "Content-Disposition: ")
 		return part("hello", "Content-Disposition: "+strings.Repeat("x", length-len(strings.TrimSuffix(empty, "\r\n")))) + lastPart
 	}
-	p := r.dial().post(here, withHeader(most), form)
-	r.dial().get(here).answer().got("hello")
-	p.answer().is(200)
+	p := r.dial().Post(here, withHeader(most), form)
+	r.dial().Get(here).Answer().Got("hello")
+	p.Answer().Is(200)
 	for _, body := range []string{withHeader(most + 1), withHeader(1 << 20), strings.Repeat("preamble\r\n", most)} {
-		r.dial().request("POST", here, form, chunked).upload(chunk(body)+chunk("")).answer().failed(400, "bad_request")
+		r.dial().Request("POST", here, form, chunked).Upload(chunk(body)+chunk("")).Answer().Failed(400, "bad_request")
 	}
-	r.vanished()
+	r.Vanished()
 }

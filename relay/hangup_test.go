@@ -1,4 +1,4 @@
-package httpapi
+package relay
 
 import (
 	"fmt"
@@ -17,8 +17,8 @@ type death struct {
 }
 
 var (
-	fin = death{"FIN", (*client).hangUp, atOnce}
-	rst = death{"RST", (*client).reset, atOnce}
+	fin = death{"FIN", (*client).HangUp, atOnce}
+	rst = death{"RST", (*client).Reset, atOnce}
 )
 
 // pipelined is what may stand behind a request, unread, and hide that the connection ends there.
@@ -63,25 +63,25 @@ func TestDeadProducers(t *testing.T) {
 // deadProducer has one die that others wait behind.
 func deadProducer(t *testing.T, size int, headers []string, behind string, death death) {
 	r := start(t)
-	dead := r.dial().request("POST", here, append(headers, length(size))...)
-	r.waiting(1, 0)
+	dead := r.dial().Request("POST", here, append(headers, length(size))...)
+	r.Waiting(1, 0)
 	if len(headers) > 0 {
-		reads(t, dead.in, "HTTP/1.1 100 Continue\r\n\r\n")
+		reads(t, dead.In, "HTTP/1.1 100 Continue\r\n\r\n")
 	}
-	dead.fill(size)
-	dead.say(behind)
-	live := r.dial().post(here, "live")
-	r.waiting(2, 0)
+	dead.Fill(size)
+	dead.Say(behind)
+	live := r.dial().Post(here, "live")
+	r.Waiting(2, 0)
 	death.die(dead)
 	if death.soon > 0 {
-		r.waitingWithin(death.soon, 1, 0)
+		r.WaitingWithin(death.soon, 1, 0)
 	} else {
-		r.dial().get(here).answer().truncated()
-		r.ended("producer_left")
+		r.dial().Get(here).Answer().Truncated()
+		r.Ended("producer_left")
 	}
-	r.dial().get(here).answer().got("live")
-	live.answer().is(200)
-	r.vanished()
+	r.dial().Get(here).Answer().Got("live")
+	live.Answer().Is(200)
+	r.Vanished()
 }
 
 func TestDeadConsumers(t *testing.T) {
@@ -89,15 +89,15 @@ func TestDeadConsumers(t *testing.T) {
 		for _, death := range []death{fin, rst} {
 			t.Run(fmt.Sprintf("%s %.3q", death.name, behind), func(t *testing.T) {
 				r := start(t)
-				dead := r.dial().get(here).say(behind)
-				r.waiting(0, 1)
-				live := r.dial().get(here)
-				r.waiting(0, 2)
+				dead := r.dial().Get(here).Say(behind)
+				r.Waiting(0, 1)
+				live := r.dial().Get(here)
+				r.Waiting(0, 2)
 				death.die(dead)
-				r.waitingWithin(atOnce, 0, 1)
-				r.dial().post(here, "live").answer().is(200)
-				live.answer().got("live")
-				r.vanished()
+				r.WaitingWithin(atOnce, 0, 1)
+				r.dial().Post(here, "live").Answer().Is(200)
+				live.Answer().Got("live")
+				r.Vanished()
 			})
 		}
 	}
@@ -106,93 +106,93 @@ func TestDeadConsumers(t *testing.T) {
 // A consumer with more behind its request than the kernel takes could not be seen to hang up.
 func TestConsumerWithMuchBehind(t *testing.T) {
 	r := start(t)
-	clogged := r.dial().get(here)
-	clogged.fill(16 << 20)
-	r.waiting(0, 1)
+	clogged := r.dial().Get(here)
+	clogged.Fill(16 << 20)
+	r.Waiting(0, 1)
 	clogged.Close()
-	p := r.dial().post(here, "live")
-	r.waiting(1, 0)
-	r.dial().get(here).answer().got("live")
-	p.answer().is(200)
+	p := r.dial().Post(here, "live")
+	r.Waiting(1, 0)
+	r.dial().Get(here).Answer().Got("live")
+	p.Answer().Is(200)
 }
 
 // A consumer that dies before the first byte, though its producer is there, costs the producer nothing.
 func TestConsumerDiesBeforeTheFirstByte(t *testing.T) {
 	for _, death := range []death{fin, rst} {
 		r := start(t)
-		p := r.dial().request("POST", here, length(5))
-		dead := r.dial().get(here)
-		r.waiting(1, 1)
+		p := r.dial().Request("POST", here, length(5))
+		dead := r.dial().Get(here)
+		r.Waiting(1, 1)
 		death.die(dead)
-		r.waitingWithin(atOnce, 1, 0)
-		live := r.dial().get(here)
-		r.waiting(1, 1)
-		p.say("hello")
-		live.answer().got("hello")
-		p.answer().is(200)
+		r.WaitingWithin(atOnce, 1, 0)
+		live := r.dial().Get(here)
+		r.Waiting(1, 1)
+		p.Say("hello")
+		live.Answer().Got("hello")
+		p.Answer().Is(200)
 	}
 }
 
 // A FIN counts as hanging up: there is no 200 for whoever only half-closes, and nothing is delivered.
 func TestHalfClosed(t *testing.T) {
 	r := start(t)
-	p := r.dial().post(here, "dead")
-	r.waiting(1, 0)
+	p := r.dial().Post(here, "dead")
+	r.Waiting(1, 0)
 	p.CloseWrite()
-	r.vanished()
-	p.silence()
+	r.Vanished()
+	p.Silence()
 
-	c := r.dial().get(here)
-	r.waiting(0, 1)
+	c := r.dial().Get(here)
+	r.Waiting(0, 1)
 	c.CloseWrite()
-	r.vanished()
-	c.silence()
+	r.Vanished()
+	c.Silence()
 
 	// One whose FIN is there before its request's turn comes is dead on arrival.
 	const before = 100
 	c = r.dial()
 	for range before {
-		c.request("HEAD", here)
+		c.Request("HEAD", here)
 	}
-	c.get(here).CloseWrite()
-	c.method = "HEAD"
+	c.Get(here).CloseWrite()
+	c.Method = "HEAD"
 	for range before {
-		c.answer()
+		c.Answer()
 	}
-	c.silence()
-	r.vanished()
+	c.Silence()
+	r.Vanished()
 }
 
 // Nobody who is dead gets a message, however closely the producer follows.
 func TestMessagesAreNotLostToTheDead(t *testing.T) {
 	r := start(t)
 	for i := range 200 {
-		dead := r.dial().get(here)
-		r.waiting(0, 1)
+		dead := r.dial().Get(here)
+		r.Waiting(0, 1)
 		dead.Close()
-		p := r.dial().post(here, fmt.Sprint("message ", i))
-		r.waiting(1, 0)
-		r.dial().get(here).answer().got(fmt.Sprint("message ", i))
-		p.answer().is(200)
+		p := r.dial().Post(here, fmt.Sprint("message ", i))
+		r.Waiting(1, 0)
+		r.dial().Get(here).Answer().Got(fmt.Sprint("message ", i))
+		p.Answer().Is(200)
 	}
 }
 
 // A body that comes with a GET means nothing, and stands in nobody's way.
 func TestGetWithABody(t *testing.T) {
 	r := start(t)
-	c := r.dial().get(here, length(5)).say("hello")
-	r.waiting(0, 1)
-	p := r.dial().post(here, "message")
-	c.answer().got("message")
-	p.answer().is(200)
+	c := r.dial().Get(here, length(5)).Say("hello")
+	r.Waiting(0, 1)
+	p := r.dial().Post(here, "message")
+	c.Answer().Got("message")
+	p.Answer().Is(200)
 
-	r.dial().get(here, length(5)) // and sends none of it
-	never := r.dial().get(here, chunked)
-	p = r.dial().post(here, "message")
-	c.get(here).answer().got("message")
-	p.answer().is(200)
-	never.say("zz\r\n")
-	if rest, _ := io.ReadAll(never.in); len(rest) > 0 && string(rest[:12]) != "HTTP/1.1 400" {
+	r.dial().Get(here, length(5)) // and sends none of it
+	never := r.dial().Get(here, chunked)
+	p = r.dial().Post(here, "message")
+	c.Get(here).Answer().Got("message")
+	p.Answer().Is(200)
+	never.Say("zz\r\n")
+	if rest, _ := io.ReadAll(never.In); len(rest) > 0 && string(rest[:12]) != "HTTP/1.1 400" {
 		t.Errorf("a malformed body is answered with %q", rest)
 	}
 }
