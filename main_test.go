@@ -80,9 +80,11 @@ func TestImports(t *testing.T) {
 		"./metrics":    {"httpipe/pipe", "httpipe/store", "github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_golang/prometheus/collectors", "github.com/prometheus/client_golang/prometheus/promhttp"},
 		"./audit":      {"httpipe/pipe", "httpipe/reply", "httpipe/store"},
 		"./reply":      {"httpipe/pipe"},
-		"./relay":      {"httpipe/pipe", "httpipe/reply", unix},
+		"./relay":      {"httpipe/pipe", "httpipe/relay/http1", "httpipe/reply", unix},
 		"./web":        {},
 		"./httpapi":    {"httpipe/access", "httpipe/audit", "httpipe/metrics", "httpipe/pipe", "httpipe/relay", "httpipe/reply", "httpipe/store", "httpipe/web", uuid, "github.com/gorilla/handlers", "github.com/hashicorp/golang-lru/v2/simplelru", "golang.org/x/time/rate"},
+
+		"./relay/http1": {},
 
 		"./process": {"github.com/KimMachineGun/automemlimit/memlimit", unix},
 		"./cli":     {"httpipe/access", "httpipe/audit", "httpipe/pipe", "httpipe/process", "httpipe/store", "github.com/dustin/go-humanize", "github.com/peterbourgon/ff/v3", "github.com/peterbourgon/ff/v3/ffcli", "golang.org/x/term"},
@@ -108,7 +110,7 @@ func TestImports(t *testing.T) {
 		}
 		for _, imported := range strings.Fields(string(out)) {
 			standard := !strings.Contains(strings.Split(imported, "/")[0], ".") && !strings.HasPrefix(imported, "httpipe/")
-			if dir == "./pipe" && (strings.HasPrefix(imported, "net") || strings.HasPrefix(imported, "database")) {
+			if (dir == "./pipe" || dir == "./relay/http1") && (strings.HasPrefix(imported, "net") || strings.HasPrefix(imported, "database")) {
 				t.Errorf("%s imports %s", dir, imported)
 			}
 			known := slices.ContainsFunc(allowed, func(a string) bool {

@@ -8,10 +8,9 @@ import (
 	"testing"
 )
 
-// mostAllocations is what a small exchange may cost of them: both requests, all that net/http does for them
-// included, without a log. Most are net/http's. More of them is more garbage, so who adds some should have a
-// reason, and say it where this number is changed.
-const mostAllocations = 77
+// mostAllocations is how many a small exchange may cost, both requests included, without a log. More allocations are more
+// garbage, so a change that adds some should have a reason, and give it where this number is changed.
+const mostAllocations = 29
 
 func TestAllocationsPerExchange(t *testing.T) {
 	if underRace() {

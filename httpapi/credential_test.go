@@ -132,7 +132,7 @@ func TestCredentialsAreTakenOut(t *testing.T) {
 	token := sign(t, secret, "consume:n/*")
 	for place, with := range places {
 		path, headers := with("http://relay/channels/n/c?a=b;c&wait=1", token)
-		r := newRequest(parseRequest(t, "GET "+path+" HTTP/1.1\r\nHost: relay\r\n"+strings.Join(append(headers, "X: y"), "\r\n")+"\r\n\r\n"))
+		r := newRequest(nil, parseRequest(t, "GET "+path+" HTTP/1.1\r\nHost: relay\r\n"+strings.Join(append(headers, "X: y"), "\r\n")+"\r\n\r\n"))
 		if c := r.credentials; c.last != token || c.inURL != (place == "query") {
 			t.Errorf("as %s it is %+v", place, c)
 		}
@@ -174,7 +174,7 @@ func FuzzCredential(f *testing.F) {
 			return
 		}
 		r.RemoteAddr = "192.0.2.1:1234"
-		left := newRequest(r.Clone(t.Context()))
+		left := newRequest(nil, r.Clone(t.Context()))
 		values, _ := url.ParseQuery(left.URL.RawQuery)
 		if _, asked, _ := strings.Cut(left.RequestURI, "?"); values.Has("token") || left.Header["Authorization"] != nil || asked != left.URL.RawQuery {
 			t.Errorf("a credential stays in %v %v", left.RequestURI, left.Header)

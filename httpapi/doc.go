@@ -3,7 +3,10 @@
 //
 // # A request on its way
 //
-//	net/http ──▶ Server.ServeHTTP             server.go
+//	the engine of package relay, for a channel
+//	  │   net/http, for all else
+//	  ▼      ▼
+//	Server.ServeHTTP                          server.go
 //	               │ takeCredentials          credential.go: out of headers and URL, before anything else sees them
 //	               │ router.find              router.go, and the route table in routes.go
 //	               │ cors                     cors.go: may a page of another origin do this?
@@ -20,7 +23,7 @@
 //
 // Each of these parts is a type that holds what it needs, and a Server only connects them. A request that is refused
 // before it reaches the broker is recorded by refusals.go. All that is known of a request is in its request value; its
-// context carries only the connection, because net/http has no other place for it.
+// context carries nothing but the connection, since net/http offers no other way; the engine has no context.
 //
 // The package keeps no state of its own besides rates: what waits and what runs is in the pipe.Broker, and what happened
 // is in the store.Log.

@@ -138,7 +138,7 @@ func (l *live) show(ctx context.Context, send func([]byte) error) {
 // serve sends a viewer the waiting requests and the running exchanges, as server-sent events, until it hangs up.
 func (l *live) serve(w http.ResponseWriter, r *request) {
 	control := http.NewResponseController(w)
-	if e := r.DropBody(control, l.bodyTimeout); e != nil {
+	if e := r.DropBody(l.bodyTimeout); e != nil {
 		r.Refuse(w, e)
 		return
 	}

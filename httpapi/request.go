@@ -29,8 +29,8 @@ func (m methods) allow() string {
 }
 
 // newRequest takes the credentials out of r and returns the request.
-func newRequest(r *http.Request) *request {
-	return &request{credentials: takeCredentials(r), Request: relay.NewRequest(r)}
+func newRequest(w http.ResponseWriter, r *http.Request) *request {
+	return &request{credentials: takeCredentials(r), Request: relay.NewRequest(w, r)}
 }
 
 // role returns the role that the request would have on a channel, or "" if it has none.

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -91,6 +90,7 @@ func New(config Config) (*Server, error) {
 		MaxHeader:      config.MaxHeader,
 		Unavailable:    s.health.unavailable,
 		Logger:         config.Logger,
+		Handler:        s,
 	}, s.broker)
 	if err != nil {
 		return nil, err
@@ -139,10 +139,13 @@ func newBroker(config *Config) (*pipe.Broker, *audit.Recorder) {
 	return broker, recorder
 }
 
+// noStore is the Cache-Control of all responses but messages. They share the slice, so it must not be changed.
+var noStore = []string{"no-store"}
+
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
-	w.Header().Set("Cache-Control", "no-store")
-	r := newRequest(hr)
+	w.Header()["Cache-Control"] = noStore
+	r := newRequest(w, hr)
 	s.answer(w, r)
 	if r.ErrorCode != "" {
 		s.config.Metrics.CountError(r.ErrorCode)
@@ -185,13 +188,10 @@ func (s *Server) answer(w http.ResponseWriter, r *request) {
 		Text: r.Method + " is not possible here; " + entry.methods.allow() + " are"})
 }
 
-// Serve answers requests from ln, which it closes, until Shutdown; then it returns nil.
+// Serve answers requests from ln until Shutdown, which closes ln; then it returns nil.
 func (s *Server) Serve(ln net.Listener) error {
-	err := s.http.Serve(s.relay.Listener(ln))
-	if err == http.ErrServerClosed {
-		return nil
-	}
-	return err
+	go s.http.Serve(s.relay.Others()) // until Shutdown
+	return s.relay.Serve(ln)
 }
 
 // Shutdown refuses waiting and new requests, and blocks until the running exchanges have ended and are answered. When
@@ -199,21 +199,11 @@ func (s *Server) Serve(ln net.Listener) error {
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.live.stop()
 	s.broker.Shutdown(ctx)
-	defer s.relay.Close()
 	if s.audit != nil {
 		defer s.audit.Flush()
 	}
-	s.relay.CloseUnused()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTimeout)
 	defer cancel()
-	late := time.After(answerTimeout + time.Second)
-	if s.http.Shutdown(ctx) != nil {
-		s.http.Close() // the connections that are still not answered
-	}
-	select {
-	case <-s.relay.Answered():
-		return nil
-	case <-late:
-		return errors.New("some producers could not be answered in time")
-	}
+	go s.http.Shutdown(ctx) // closes the connections that carry no request; the relay waits for all
+	return s.relay.Shutdown(ctx)
 }

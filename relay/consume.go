@@ -10,13 +10,15 @@ import (
 
 // Consume answers r with one producer's body. The relay runs here, on the goroutine that owns the response, and
 // returns as soon as the last byte is written: a consumer does not wait for the record.
-func (l *Relay) Consume(w http.ResponseWriter, r *Request) {
+func (l *Relay) Consume(w http.ResponseWriter, r *Request) { onEngine(w, r, l.consume) }
+
+// consume is Consume on the engine.
+func (l *Relay) consume(w *response, r *Request) {
 	if advice := notAConsumer(r.Header); advice != "" {
 		r.Refuse(w, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeNotAConsumer, Text: advice})
 		return
 	}
-	control := http.NewResponseController(w)
-	if e := r.DropBody(control, l.config.HeaderTimeout); e != nil {
+	if e := r.DropBody(l.config.HeaderTimeout); e != nil {
 		r.Refuse(w, e)
 		return
 	}
@@ -25,12 +27,8 @@ func (l *Relay) Consume(w http.ResponseWriter, r *Request) {
 		r.Fail(w, e)
 		return
 	}
-	if c := r.Conn; c != nil {
-		// A client that pipelines so much that its FIN cannot be seen counts as one that has hung up. Most clients
-		// pipeline nothing, and for these one system call is enough.
-		arrival.Alive = func() bool { return c.quiet() || c.alive() && !c.clogged() }
-	}
-	arrival.Interrupt = func() { control.SetWriteDeadline(past) }
+	c := r.Conn
+	arrival.Alive, arrival.Interrupt = c.callbacks.consumerAlive, c.callbacks.interruptWrite
 	request := l.broker.Arrive(arrival)
 	defer r.OnHangUp(request.Leave)()
 	exchange := request.AwaitMatch()
@@ -42,7 +40,7 @@ func (l *Relay) Consume(w http.ResponseWriter, r *Request) {
 		return
 	}
 	endInOrder := endByReset(r, exchange)
-	sink := &sink{w: w, r: r, control: control, exchange: exchange}
+	sink := &sink{w: w, r: r, exchange: exchange}
 	sink.stall.start(exchange, r.Conn, l.config.StallTimeout)
 	outcome := exchange.Relay(sink)
 	sink.stall.stop()
@@ -50,7 +48,7 @@ func (l *Relay) Consume(w http.ResponseWriter, r *Request) {
 	case outcome == pipe.Delivered:
 		endInOrder()
 		if exchange.WasCut() {
-			control.SetWriteDeadline(time.Time{}) // the cut came too late; only the last chunk is left to write
+			c.SetWriteDeadline(time.Time{}) // the cut came too late; what is left is the final chunk
 		}
 	case outcome == pipe.Unrecorded && !sink.begun:
 		endInOrder()
@@ -70,9 +68,9 @@ func (l *Relay) Consume(w http.ResponseWriter, r *Request) {
 // fails, by the kernel when the process is killed.
 func endByReset(r *Request, x *pipe.Exchange) (endInOrder func()) {
 	c := r.Conn
-	if c == nil || x.Producer.Length >= 0 {
+	if x.Producer.Length >= 0 {
 		return func() {}
 	}
-	c.SetLinger(0)
-	return func() { c.SetLinger(-1) }
+	c.setLinger(0)
+	return func() { c.setLinger(-1) }
 }

@@ -29,8 +29,9 @@ func TestContinueIsRepeated(t *testing.T) {
 			if response.StatusCode == http.StatusContinue {
 				continue
 			}
-			if n != 5 || response.StatusCode != http.StatusOK {
-				t.Errorf("%s: %s after 100 Continue %d times, want 5", channel, response.Status, n)
+			// The first one is not sent if the body is there already.
+			if n < 4 || n > 5 || response.StatusCode != http.StatusOK {
+				t.Errorf("%s: %s after 100 Continue %d times, want 4 or 5", channel, response.Status, n)
 			}
 			break
 		}

@@ -85,6 +85,7 @@ func start(t *testing.T, changes ...func(*settings)) *testServer {
 	s.broker = pipe.New(set.broker)
 	s.Observer = rawhttp.Observer{T: t, Broker: s.broker, Key: keyHere, Journal: journal}
 	var err error
+	set.Config.Handler = s
 	if s.relay, err = New(set.Config, s.broker); err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +95,8 @@ func start(t *testing.T, changes ...func(*settings)) *testServer {
 	}
 	s.addr = ln.Addr().String()
 	s.http = &http.Server{Handler: s, ConnContext: ConnContext, ConnState: NoteState}
-	go func() { s.served <- s.http.Serve(s.relay.Listener(ln)) }()
+	go s.http.Serve(s.relay.Others())
+	go func() { s.served <- s.relay.Serve(ln) }()
 	t.Cleanup(s.stop)
 	return s
 }
@@ -102,7 +104,7 @@ func start(t *testing.T, changes ...func(*settings)) *testServer {
 // ServeHTTP implements http.Handler.
 func (s *testServer) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
-	r := NewRequest(hr)
+	r := NewRequest(w, hr)
 	path := strings.Split(r.URL.Path, "/")
 	r.Key = pipe.Key{Namespace: path[2], Channel: path[3]}
 	r.Client.Addr, r.Group = r.Conn.Addr, r.Conn.Addr
@@ -134,9 +136,10 @@ func (s *testServer) stop() {
 	cancel()
 	s.broker.Shutdown(ctx)
 	s.http.Close()
-	<-s.relay.Answered()
-	s.relay.Close()
-	if err := <-s.served; err != http.ErrServerClosed {
+	ctx, cancel = context.WithTimeout(context.Background(), noise)
+	defer cancel()
+	s.relay.Shutdown(ctx)
+	if err := <-s.served; err != nil {
 		s.t.Error("Serve: ", err)
 	}
 	for _, complaint := range s.Journal.Complaints {

@@ -1,52 +1,38 @@
 package relay
 
 import (
-	"maps"
 	"net/http"
 	"strings"
-	"time"
 
 	"httpipe/pipe"
 	"httpipe/reply"
 )
 
-// past is a deadline that is over: it makes a blocked Read or Write return at once.
-var past = time.Unix(1, 0)
-
 // Produce sends the body of r to one consumer and answers r when the exchange has ended.
-func (l *Relay) Produce(w http.ResponseWriter, r *Request) {
-	if !takesOver(r) {
-		l.send(w, r)
-		return
-	}
-	l.takenOver.Add(1) // before net/http forgets the connection, or Answered could miss it
-	defer l.takenOver.Done()
-	taken, err := takeOver(w, r)
-	if err != nil {
-		panic(err) // any HTTP/1.1 request can be taken over once
-	}
-	defer taken.close()
-	l.send(taken, r)
-	taken.FlushError()
-}
+func (l *Relay) Produce(w http.ResponseWriter, r *Request) { onEngine(w, r, l.produce) }
 
-// send is Produce for a body whose bytes can be read as soon as they arrive. The response starts only at the end of the
-// body, or when the exchange has failed: HTTP clients and proxies lose data, or hang, if it starts earlier.
-func (l *Relay) send(w http.ResponseWriter, r *Request) {
-	arrival, source, e := l.producer(w, r)
+// produce is Produce on the engine. The response starts only at the end of the body, or when the exchange has failed:
+// HTTP clients and proxies lose data, or hang, if it starts earlier.
+func (l *Relay) produce(w *response, r *Request) {
+	arrival, source, e := l.producer(r)
 	if e != nil {
 		r.Refuse(w, e)
 		return
 	}
 	request := l.broker.Arrive(arrival)
-	defer r.OnHangUp(request.Leave)()
+	if l.engine.watcher.works() {
+		defer r.OnHangUp(request.Leave)()
+	}
 	request.Fill()
+	if !l.engine.watcher.works() && request.BodyRead() {
+		defer r.OnHangUp(request.Leave)()
+	}
 	outcome, cause := request.AwaitEnd()
 
 	exchange := request.Exchange()
 	if exchange != nil {
 		l.logEnd(exchange, outcome, cause)
-		w.Header().Set(reply.HeaderExchange, exchange.ID)
+		w.set(reply.HeaderExchange, exchange.ID)
 	}
 	switch outcome {
 	case pipe.Left:
@@ -70,7 +56,7 @@ func (l *Relay) send(w http.ResponseWriter, r *Request) {
 }
 
 // producer returns the arrival of r and its body, or the error that r is answered with.
-func (l *Relay) producer(w http.ResponseWriter, r *Request) (pipe.Arrival, *source, *reply.Error) {
+func (l *Relay) producer(r *Request) (pipe.Arrival, *source, *reply.Error) {
 	arrival, f := l.arrival(r, pipe.Producer)
 	if f != nil {
 		return arrival, nil, f
@@ -87,33 +73,22 @@ func (l *Relay) producer(w http.ResponseWriter, r *Request) (pipe.Arrival, *sour
 	if f != nil {
 		return arrival, nil, f
 	}
-	control := http.NewResponseController(w)
+	arrival.Alive, arrival.Interrupt = r.Conn.callbacks.producerAlive, r.Conn.callbacks.interruptRead
 	arrival.Body = source
 	arrival.Length = source.length
 	arrival.ReadAhead = l.config.ReadAhead
 	arrival.Head = &source.head
-	if c := r.Conn; c != nil {
-		// Behind a whole body, a client that pipelines so much that its FIN cannot be seen counts as one that has hung up.
-		// Before the end of the body, what is unread may be the rest of it.
-		arrival.Alive = func() bool { return c.alive() && !(source.whole.Load() && c.clogged()) }
-	}
-	arrival.Interrupt = func() { control.SetReadDeadline(past) }
+	// Behind a whole body, a client that pipelines so much that its FIN cannot be seen counts as one that has hung up.
+	// Before the end of the body, what is unread may be the rest of it.
+	c := r.Conn
+	arrival.Alive = func() bool { return c.alive() && !(source.whole.Load() && c.clogged()) }
 	if r.ProtoAtLeast(1, 1) && r.Header.Get("Expect") != "" {
 		// A client that asked for 100 Continue takes more of them. A dead one answers with a reset, which
 		// its connection's watch sees even behind a full window.
-		arrival.Probe = func() { sendContinue(w) }
+		arrival.Probe = r.Body.(*requestBody).sendContinue
 		arrival.MaxProbes = maxContinues(r.UserAgent())
 	}
 	return arrival, source, nil
-}
-
-// sendContinue sends an interim response without the headers that are set for the final one: a client counts
-// every byte of them.
-func sendContinue(w http.ResponseWriter) {
-	final := maps.Clone(w.Header())
-	clear(w.Header())
-	w.WriteHeader(http.StatusContinue)
-	maps.Copy(w.Header(), final)
 }
 
 // maxContinues returns how often a client is sent 100 Continue again: it must not give up because of that.

@@ -4,8 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"net/http"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,59 +19,50 @@ type Config struct {
 	MaxBody        int64         // bytes
 	StallTimeout   time.Duration // of a consumer whose kernel acknowledges nothing
 	HeaderTimeout  time.Duration // for the body of a GET
-	MaxHeader      int           // bytes in the head of a form's part; must be set
+	MaxHeader      int           // bytes in the head of a request or of a form's part; must be set
 
 	// Unavailable returns why nothing may be relayed now, or nil. It must not block.
 	Unavailable func() error
 	Logger      *slog.Logger
+	// Handler answers the requests to channels. It passes those that produce or consume to the Relay, and must not keep
+	// a request or its ResponseWriter.
+	Handler http.Handler
 }
 
 // A Relay serves the requests that produce and consume. Its methods may be called from any goroutine.
 type Relay struct {
-	config  Config
-	broker  *pipe.Broker
-	watcher *watcher
+	config Config
+	broker *pipe.Broker
+	engine *engine
 
-	takenOver sync.WaitGroup // handlers of requests that were taken over from net/http
-	used      atomic.Bool    // an exchange has ended, and was logged at info
+	used atomic.Bool // an exchange has ended, and was logged at info
 }
 
 // New returns a relay for the channels of broker. Close releases it.
 func New(config Config, broker *pipe.Broker) (*Relay, error) {
-	watcher, err := newWatcher()
-	if err != nil {
-		return nil, err
-	}
-	return &Relay{config: config, broker: broker, watcher: watcher}, nil
+	l := &Relay{config: config, broker: broker}
+	var err error
+	l.engine, err = newEngine(l)
+	return l, err
 }
 
-// Listener returns a listener that accepts from ln and watches the connections.
-func (l *Relay) Listener(ln net.Listener) net.Listener {
-	return &listener{Listener: ln, watcher: l.watcher}
+// Serve accepts connections from ln until it is closed, and serves the requests to channels. After Shutdown it returns
+// nil. It does not wait for the connections.
+func (l *Relay) Serve(ln net.Listener) error { return l.engine.accept(ln) }
+
+// Others returns the listener from which an http.Server gets the connections that carry any other request. The server
+// must have ConnContext and NoteState.
+func (l *Relay) Others() net.Listener { return &l.engine.others }
+
+// Connections returns how many connections are open.
+func (l *Relay) Connections() int { return l.engine.count() }
+
+// Shutdown closes the listener, and each connection as soon as it carries no request. It blocks until there is none. When
+// ctx is done, it closes the rest and returns an error. Shut the broker down before.
+func (l *Relay) Shutdown(ctx context.Context) error {
+	defer l.engine.watcher.close()
+	return l.engine.shutdown(ctx)
 }
-
-// Connections returns how many connections are open and watched.
-func (l *Relay) Connections() int { return l.watcher.count() }
-
-// CloseUnused closes the connections that carry no request. net/http would wait for those that have not sent one yet.
-func (l *Relay) CloseUnused() {
-	for l.watcher.closeUnused(0) {
-	}
-}
-
-// Answered returns a channel that is closed when all producers that were taken over from net/http are answered. Call
-// it after the last request has arrived: http.Server.Shutdown does not wait for these producers.
-func (l *Relay) Answered() <-chan struct{} {
-	answered := make(chan struct{})
-	go func() {
-		l.takenOver.Wait()
-		close(answered)
-	}()
-	return answered
-}
-
-// Close stops watching connections.
-func (l *Relay) Close() { l.watcher.close() }
 
 // logEnd logs an exchange that has ended, in one line. The first one is logged at info, so that a person who tries
 // the server sees that it works.

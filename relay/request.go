@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"time"
 
@@ -25,10 +26,30 @@ type Request struct {
 	ErrorCode string // the code of the error that it was answered with; "": none
 }
 
-// NewRequest returns the request for r, which must come from a server with ConnContext.
-func NewRequest(r *http.Request) Request {
+// NewRequest returns the request for r, which w answers. r must come from the engine, or from a server with ConnContext.
+func NewRequest(w http.ResponseWriter, r *http.Request) Request {
+	if w, ok := w.(*response); ok {
+		return Request{Request: r, Conn: w.conn}
+	}
 	c, _ := r.Context().Value(connKey{}).(*Conn)
 	return Request{Request: r, Conn: c}
+}
+
+type connKey struct{}
+
+// ConnContext is for http.Server.ConnContext. It lets NewRequest find the connection of a request.
+func ConnContext(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, c)
+}
+
+// NoteState is for http.Server.ConnState. It notes what net/http says of a connection.
+func NoteState(c net.Conn, state http.ConnState) {
+	switch c := c.(*Conn); state {
+	case http.StateActive:
+		c.setPhase(phaseBusy)
+	case http.StateIdle:
+		c.setPhase(phaseIdle)
+	}
 }
 
 // WantsJSON reports whether the client asks for JSON.
@@ -52,25 +73,23 @@ func (r *Request) Refuse(w http.ResponseWriter, e *reply.Error) {
 	}
 	w.Header().Set("Connection", "close")
 	r.Fail(w, e)
-	if r.Conn == nil || http.NewResponseController(w).Flush() != nil {
-		return
+	if r.Conn != nil && http.NewResponseController(w).Flush() == nil {
+		r.Conn.linger()
 	}
-	r.Conn.CloseWrite()
-	r.Conn.SetReadDeadline(time.Now().Add(lingering))
-	io.Copy(io.Discard, r.Conn.TCPConn)
 }
-
-// lingering is how long a client that is still sending may take to read its answer.
-const lingering = time.Second
 
 // DropBody reads the body that a GET may have, for at most the timeout. The body means nothing, but unread it could
 // hide the client's FIN, and net/http would read it before it lets a response begin.
-func (r *Request) DropBody(control *http.ResponseController, timeout time.Duration) *reply.Error {
+func (r *Request) DropBody(timeout time.Duration) *reply.Error {
 	if r.ContentLength == 0 {
 		return nil
 	}
-	control.SetReadDeadline(time.Now().Add(timeout))
-	defer control.SetReadDeadline(time.Time{})
+	if r.Conn != nil {
+		r.Conn.setPhase(phaseBody)
+		defer r.Conn.setPhase(phaseBusy)
+		r.Conn.SetReadDeadline(time.Now().Add(timeout))
+		defer r.Conn.SetReadDeadline(time.Time{})
+	}
 	if _, err := io.Copy(io.Discard, r.Body); err != nil {
 		return &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeBadRequest,
 			Text: "a GET's body, which means nothing here, is malformed or did not come"}
@@ -78,14 +97,19 @@ func (r *Request) DropBody(control *http.ResponseController, timeout time.Durati
 	return nil
 }
 
-// OnHangUp calls f, once, if the client hangs up before stop is called. If it already has, OnHangUp calls f at once.
+// OnHangUp calls f, once, if the client hangs up before stop is called. If it already has, OnHangUp calls f at once. Where
+// connections are not watched, the body must have been read.
 func (r *Request) OnHangUp(f func()) (stop func()) {
-	if r.Conn == nil || !r.Conn.watcher.works() {
-		stop := context.AfterFunc(r.Context(), f)
-		return func() { stop() }
+	_, onEngine := r.Body.(*requestBody)
+	switch {
+	case r.Conn != nil && r.Conn.engine.watcher.works():
+		r.Conn.setOnHangUp(f)
+		return r.Conn.clearOnHangUp
+	case onEngine:
+		return r.Conn.onReadError(f)
 	}
-	r.Conn.setOnHangUp(f)
-	return r.Conn.clearOnHangUp
+	end := context.AfterFunc(r.Context(), f)
+	return func() { end() }
 }
 
 // Abort closes the connection at once. It does not return. A response that has begun is left without its end, so

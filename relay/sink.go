@@ -23,9 +23,8 @@ var relayed = http.Header{
 // A sink is a consumer's response, as pipe writes it. The response begins with the first byte of the body, or with the
 // end of an empty one. It is owned by the goroutine in Exchange.Relay.
 type sink struct {
-	w        http.ResponseWriter
+	w        *response
 	r        *Request
-	control  *http.ResponseController
 	exchange *pipe.Exchange
 	stall    stallClock
 	begun    bool
@@ -49,7 +48,7 @@ func (s *sink) Write(p []byte) (int, error) {
 func (s *sink) Flush() error {
 	s.stall.writing.Store(true)
 	defer s.stall.writing.Store(false)
-	err := s.control.Flush()
+	err := s.w.FlushError()
 	s.inChunk = s.inChunk && err != nil
 	return err
 }
@@ -58,19 +57,18 @@ func (s *sink) Flush() error {
 func (s *sink) begin() {
 	producer := s.exchange.Producer
 	head := producer.Head
-	h := s.w.Header()
-	h.Set(reply.HeaderExchange, s.exchange.ID)
-	h.Set("Content-Type", head.ContentType)
+	s.w.set(reply.HeaderExchange, s.exchange.ID)
+	s.w.set("Content-Type", head.ContentType)
 	if producer.Length >= 0 {
-		h.Set("Content-Length", strconv.FormatInt(producer.Length, 10))
+		s.w.set("Content-Length", strconv.FormatInt(producer.Length, 10))
 	}
 	for _, optional := range [...]struct{ name, value string }{
 		{"Content-Disposition", disposition(s.r, head)}, {"Content-Encoding", head.ContentEncoding}, {"Content-Language", head.ContentLanguage},
 	} {
 		if optional.value != "" {
-			h.Set(optional.name, optional.value)
+			s.w.set(optional.name, optional.value)
 		}
 	}
-	maps.Copy(h, relayed)
+	maps.Copy(s.w.header, relayed)
 	s.w.WriteHeader(http.StatusOK)
 }

@@ -27,7 +27,7 @@ func TestASlowConsumerIsNotStalled(t *testing.T) {
 		n, err := io.CopyN(io.Discard, body, min(rate/50, size-int64(total)))
 		total += int(n)
 		if err != nil {
-			t.Fatalf("cut off after %d bytes: %v", total, err)
+			t.Fatalf("cut off after %d bytes: %v; the producer gets %d", total, err, p.Answer().StatusCode)
 		}
 	}
 	if n, err := io.Copy(io.Discard, body); err != nil || total+int(n) != size {

@@ -198,9 +198,9 @@ func TestHTTP10(t *testing.T) {
 	}
 	p.Answer().Got("")
 
-	for _, head := range []string{"", "Transfer-Encoding: chunked\r\n"} {
+	for head, status := range map[string]int{"": http.StatusLengthRequired, "Transfer-Encoding: chunked\r\n": http.StatusBadRequest} {
 		c := r.dial().Say("POST " + here + " HTTP/1.0\r\n" + head + "\r\nhello")
-		c.Answer().Failed(http.StatusLengthRequired, "bad_request")
+		c.Answer().Failed(status, "bad_request")
 		if _, err := c.In.ReadByte(); err != io.EOF {
 			t.Errorf("the connection ends with %v", err)
 		}

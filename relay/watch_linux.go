@@ -8,7 +8,6 @@ import (
 	"os"
 	"sync"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -74,32 +73,6 @@ func (w *watcher) remove(c *Conn) {
 	delete(w.conns, c.token)
 }
 
-// count returns how many connections are watched.
-func (w *watcher) count() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return len(w.conns)
-}
-
-// closeUnused closes some connections that carry no request, and reports whether there were any. A connection has the
-// grace to send its first request.
-func (w *watcher) closeUnused(grace time.Duration) bool {
-	const some = 16
-	now := time.Now()
-	var unused []*Conn
-	w.mu.Lock()
-	for _, c := range w.conns {
-		if len(unused) < some && c.unused(now, grace) {
-			unused = append(unused, c)
-		}
-	}
-	w.mu.Unlock()
-	for _, c := range unused {
-		c.Close()
-	}
-	return len(unused) > 0
-}
-
 // run waits for hang-ups until close.
 func (w *watcher) run() {
 	events := make([]unix.EpollEvent, 128)
@@ -139,6 +112,9 @@ func (c *Conn) nothing(events int16) bool {
 			p.none = err != nil || n == 0
 		}
 	}
+	if c.raw == nil {
+		return true
+	}
 	p.none, p.fds[0].Events = false, events
 	c.raw.Control(p.poll)
 	return p.none
@@ -157,12 +133,18 @@ type probe struct {
 func (c *Conn) clogged() bool {
 	const much = 32 << 10 // half of the smallest receive window: a full one can hold a little less than 64 KiB
 	unread := 0
+	if c.raw == nil {
+		return false
+	}
 	c.raw.Control(func(fd uintptr) { unread, _ = unix.IoctlGetInt(int(fd), unix.SIOCINQ) })
 	return unread >= much
 }
 
 // acknowledged returns how many bytes the client's kernel has acknowledged, and whether this system knows.
 func (c *Conn) acknowledged() (n int64, ok bool) {
+	if c.raw == nil {
+		return 0, false
+	}
 	c.raw.Control(func(fd uintptr) {
 		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
 			n, ok = int64(info.Bytes_acked), true

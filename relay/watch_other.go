@@ -2,20 +2,16 @@
 
 package relay
 
-import "time"
-
 // A watcher is idle where there is no epoll. What net/http itself notices is left: a consumer that hangs
 // up, unless bytes are pipelined behind its request, and a producer whose body fits the read-ahead.
 type watcher struct{}
 
 func newWatcher() (*watcher, error) { return &watcher{}, nil }
 
-func (*watcher) close()                         {}
-func (*watcher) count() int                     { return 0 }
-func (*watcher) works() bool                    { return false }
-func (*watcher) add(*Conn) error                { return nil }
-func (*watcher) remove(*Conn)                   {}
-func (*watcher) closeUnused(time.Duration) bool { return false }
+func (*watcher) close()          {}
+func (*watcher) works() bool     { return false }
+func (*watcher) add(*Conn) error { return nil }
+func (*watcher) remove(*Conn)    {}
 
 // A probe is empty where the system cannot be asked.
 type probe struct{}

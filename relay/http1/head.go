@@ -1,0 +1,96 @@
+package http1
+
+import (
+	"iter"
+	"strings"
+)
+
+// A Field is one header field.
+type Field struct{ Name, Value string }
+
+// A Head is the head of a request. Its strings share one copy of the head, and stay valid when the Head is reused.
+type Head struct {
+	Method string // GET, POST, PUT, DELETE or HEAD
+	Target string // as it was sent: it begins with a slash
+	Path   string // of Target, up to the first question mark
+	Query  string // of Target, after the first question mark
+	Minor  int    // of the version, HTTP/1.1 or HTTP/1.0
+	Host   string // "" if the client sent none, or an empty one
+
+	// Fields are all fields in the order in which they came, names as they were sent, values without the blanks around
+	// them. The next Parse into this Head reuses the array.
+	Fields []Field
+
+	ContentLength  int64 // -1 if none is declared
+	Chunked        bool
+	Close          bool // the client expects the connection to end after the response
+	ExpectContinue bool // the client waits for 100 Continue, in HTTP/1.1 and before a body
+}
+
+// BodyLength returns the length of the body: 0 if there is none, -1 if it is chunked and its length unknown.
+func (h *Head) BodyLength() int64 {
+	if h.Chunked {
+		return -1
+	}
+	return max(h.ContentLength, 0)
+}
+
+// Get returns the value of the first field of that name, in any case, or "".
+func (h *Head) Get(name string) string {
+	value, _ := h.Lookup(name)
+	return value
+}
+
+// Lookup returns the value of the first field of that name, in any case, and whether there is one.
+func (h *Head) Lookup(name string) (value string, ok bool) {
+	for i := range h.Fields {
+		if f := &h.Fields[i]; equalFold(f.Name, name) {
+			return f.Value, true
+		}
+	}
+	return "", false
+}
+
+// Values yields the value of each field of that name, in any case and in the order in which they came.
+func (h *Head) Values(name string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i := range h.Fields {
+			if f := &h.Fields[i]; equalFold(f.Name, name) && !yield(f.Value) {
+				return
+			}
+		}
+	}
+}
+
+// fill makes h of the text of a whole head that p has checked.
+func (h *Head) fill(text string, p *progress) {
+	clear(h.Fields)
+	*h = Head{
+		Method:         text[:p.targetStart-1],
+		Target:         text[p.targetStart:p.targetEnd],
+		Minor:          p.minor,
+		Fields:         h.Fields[:0],
+		ContentLength:  -1,
+		Chunked:        p.codings > 0,
+		ExpectContinue: p.expects > 0 && p.minor == 1 && (p.codings > 0 || p.length > 0),
+		Close:          p.closes || p.minor == 0 && !p.keepsAlive,
+	}
+	if p.lengths > 0 {
+		h.ContentLength = p.length
+	}
+	h.Path, h.Query, _ = strings.Cut(h.Target, "?")
+	if cap(h.Fields) < p.fields || cap(h.Fields) > maxKept && p.fields < maxKept {
+		h.Fields = make([]Field, 0, p.fields)
+	}
+	_, text, _ = strings.Cut(text, "\n")
+	for range p.fields {
+		var line string
+		line, text, _ = strings.Cut(text, "\n")
+		name, value, _ := strings.Cut(line[:len(line)-1], ":")
+		h.Fields = append(h.Fields, Field{name, trim(value)})
+	}
+	h.Host = h.Get("Host")
+}
+
+// maxKept is how many fields a Head keeps room for when it is reused.
+const maxKept = 32

@@ -1,0 +1,185 @@
+package relay
+
+import (
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"httpipe/relay/http1"
+)
+
+// A response is an http.ResponseWriter on a connection of the engine. It is owned by the goroutine that serves the
+// request, but for the deadlines. It keeps the head and the first bytes of the body together, so that a small response
+// is sent with one write.
+type response struct {
+	conn   *Conn
+	method string
+	minor  int
+	header http.Header
+	values [6]string // of header
+	used   int       // of values
+	close  bool      // the connection ends after the response
+
+	status   int   // 0: none yet
+	chunked  bool  // the body is
+	bodiless bool  // there is no body, whatever is written
+	left     int64 // bytes of the body that are still to be written, or unknownLength
+
+	unsent []byte      // from the buffer pool; nil if there is nothing
+	pieces [3][]byte   // of vector
+	vector net.Buffers // of writeVector
+}
+
+const unknownLength = -1
+
+// Header implements http.ResponseWriter.
+func (w *response) Header() http.Header { return w.header }
+
+// set sets a header as Header().Set does, but allocates nothing for the first few. name must be canonical.
+func (w *response) set(name, value string) {
+	i := w.used
+	if i == len(w.values) {
+		w.header[name] = []string{value}
+		return
+	}
+	w.values[i] = value
+	w.header[name] = w.values[i : i+1 : i+1]
+	w.used++
+}
+
+// WriteHeader implements http.ResponseWriter, for a final status.
+func (w *response) WriteHeader(status int) {
+	if w.status != 0 {
+		return
+	}
+	w.status, w.left = status, unknownLength
+	if length := w.header["Content-Length"]; len(length) > 0 {
+		w.left, _ = strconv.ParseInt(length[0], 10, 64) // it is ours
+	}
+	noContent := status == http.StatusNoContent || status == http.StatusNotModified
+	w.bodiless = noContent || w.method == http.MethodHead
+	open := w.left == unknownLength && !w.bodiless
+	w.chunked = open && w.minor == 1
+	w.close = w.close || open && !w.chunked || slices.Contains(w.header["Connection"], "close")
+	w.unsent = w.appendHead(getBuffer()[:0])
+}
+
+// appendHead appends the head, its fields in alphabetical order.
+func (w *response) appendHead(b []byte) []byte {
+	b = http1.AppendStatus(b, w.minor, w.status)
+	var array [32]string
+	names := array[:0]
+	for name := range w.header {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if name == "Connection" {
+			continue
+		}
+		for _, value := range w.header[name] {
+			b = http1.AppendField(b, name, value)
+		}
+	}
+	switch {
+	case w.close:
+		b = append(b, "Connection: close\r\n"...)
+	case w.minor == 0:
+		b = append(b, "Connection: keep-alive\r\n"...)
+	}
+	if w.chunked {
+		b = append(b, "Transfer-Encoding: chunked\r\n"...)
+	}
+	return append(b, http1.HeadEnd...)
+}
+
+// Write implements http.ResponseWriter. It keeps a small p, and sends a large one at once, with what is unsent.
+func (w *response) Write(p []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	switch {
+	case len(p) == 0 || w.bodiless:
+		return len(p), nil
+	case w.left != unknownLength && int64(len(p)) > w.left:
+		return 0, http.ErrContentLength
+	}
+	if w.left != unknownLength {
+		w.left -= int64(len(p))
+	}
+	if w.unsent == nil {
+		w.unsent = getBuffer()[:0]
+	}
+	if w.chunked {
+		w.unsent = http1.AppendChunkHead(w.unsent, len(p))
+	}
+	const end = len(http1.ChunkEnd)
+	if len(w.unsent)+len(p)+end <= cap(w.unsent) {
+		w.unsent = append(w.unsent, p...)
+		if w.chunked {
+			w.unsent = append(w.unsent, http1.ChunkEnd...)
+		}
+		return len(p), nil
+	}
+	return w.writeVector(p)
+}
+
+var chunkEnd = []byte(http1.ChunkEnd)
+
+// writeVector sends what is unsent, p, and the end of its chunk. It returns how many bytes of p were sent.
+func (w *response) writeVector(p []byte) (int, error) {
+	head := len(w.unsent)
+	w.pieces = [3][]byte{w.unsent, p, nil}
+	w.vector = w.pieces[:2]
+	if w.chunked {
+		w.pieces[2] = chunkEnd
+		w.vector = w.pieces[:3]
+	}
+	n, err := w.vector.WriteTo(w.conn.Conn)
+	w.vector, w.pieces = nil, [3][]byte{}
+	w.drop()
+	return int(min(max(n-int64(head), 0), int64(len(p)))), err
+}
+
+// drop gives the buffer back.
+func (w *response) drop() {
+	if w.unsent != nil {
+		putBuffer(w.unsent)
+		w.unsent = nil
+	}
+}
+
+// FlushError sends what Write has kept. http.ResponseController calls it.
+func (w *response) FlushError() error {
+	w.WriteHeader(http.StatusOK)
+	if w.unsent == nil {
+		return nil
+	}
+	_, err := w.conn.Conn.Write(w.unsent)
+	w.drop()
+	return err
+}
+
+// finish sends the rest of the response, and reports whether the connection can carry another one.
+func (w *response) finish() bool {
+	if w.status == 0 && w.method != http.MethodHead {
+		w.header["Content-Length"] = zero
+	}
+	w.WriteHeader(http.StatusOK)
+	if w.chunked {
+		if w.unsent == nil {
+			w.unsent = getBuffer()[:0]
+		}
+		w.unsent = append(w.unsent, http1.LastChunk...)
+	}
+	err := w.FlushError()
+	return err == nil && !w.close && (w.left <= 0 || w.bodiless)
+}
+
+var zero = []string{"0"}
+
+// SetReadDeadline makes http.ResponseController's work. It may be called from any goroutine.
+func (w *response) SetReadDeadline(t time.Time) error { return w.conn.SetReadDeadline(t) }
+
+// SetWriteDeadline makes http.ResponseController's work. It may be called from any goroutine.
+func (w *response) SetWriteDeadline(t time.Time) error { return w.conn.SetWriteDeadline(t) }

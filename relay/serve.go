@@ -1,0 +1,274 @@
+package relay
+
+import (
+	"bytes"
+	"io"
+	"maps"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"httpipe/relay/http1"
+	"httpipe/reply"
+)
+
+// A turn is one request on a connection of the engine with its response. Turns are pooled, so a handler must not keep
+// any part of one.
+type turn struct {
+	parser   http1.Parser
+	head     http1.Head
+	request  http.Request
+	url      url.URL
+	values   []string // of request.Header
+	body     requestBody
+	response response
+}
+
+var turns = sync.Pool{New: func() any {
+	t := new(turn)
+	t.request.Header = make(http.Header)
+	t.response.header = make(http.Header)
+	return t
+}}
+
+// release returns t to the pool.
+func (t *turn) release() {
+	requestHeader, responseHeader := t.request.Header, t.response.header
+	clear(requestHeader)
+	clear(responseHeader)
+	clear(t.values)
+	t.parser = http1.Parser{} // which may be in the middle of a head
+	t.request = http.Request{Header: requestHeader}
+	t.response = response{header: responseHeader}
+	t.body = requestBody{}
+	turns.Put(t)
+}
+
+// serve serves the requests on c until it is closed or handed over.
+func (c *Conn) serve() {
+	defer func() {
+		if p := recover(); p != nil {
+			if p != http.ErrAbortHandler {
+				c.engine.logPanic(c, p, debug.Stack())
+			}
+			c.Close()
+		}
+	}()
+	for {
+		switch c.next() {
+		case handedOver:
+			return // c belongs to another goroutine now
+		case finished:
+			c.Close()
+			return
+		case served:
+			if !c.rest() {
+				c.Close()
+				return
+			}
+		}
+	}
+}
+
+// rest prepares the connection for its next request, and reports whether there may be one.
+func (c *Conn) rest() bool {
+	if c.deadline.Swap(false) {
+		c.Conn.SetDeadline(time.Time{})
+	}
+	c.setPhase(phaseIdle) // before the look at stopping, or shutdown could miss it
+	return !c.engine.stopping.Load()
+}
+
+// An afterwards is what becomes of a connection after next.
+type afterwards int
+
+const (
+	served     afterwards = iota // it can carry another request
+	finished                     // it is to be closed
+	handedOver                   // net/http has it
+)
+
+// next serves one request.
+func (c *Conn) next() afterwards {
+	if len(c.unread) == 0 && c.readIdle() != nil {
+		return finished
+	}
+	t := turns.Get().(*turn)
+	after := c.answer(t, c.readHead(t))
+	t.release()
+	return after
+}
+
+// answer answers a request whose head was read with the error err, or passes it on.
+func (c *Conn) answer(t *turn, err error) afterwards {
+	c.setPhase(phaseBusy)
+	if malformed, ok := err.(*http1.Error); ok {
+		c.refuseHead(t, malformed)
+		return finished
+	}
+	switch err {
+	case nil:
+		t.fill(c)
+		c.engine.relay.config.Handler.ServeHTTP(&t.response, &t.request)
+		if t.response.finish() && t.body.whole() {
+			return served
+		}
+	case http1.ErrNotPlain:
+		for bytes.HasPrefix(c.unread, emptyLine) { // which net/http takes behind a POST only
+			c.use(len(emptyLine))
+		}
+		if c.engine.others.give(c) {
+			return handedOver
+		}
+	}
+	return finished
+}
+
+// headSlack is how much larger than Config.MaxHeader a head may be, as with http.Server.MaxHeaderBytes.
+const headSlack = 4 << 10
+
+// readHead reads the head of a request, of which some bytes are in unread. It leaves the head there and returns
+// ErrNotPlain if the request is for net/http.
+func (c *Conn) readHead(t *turn) error {
+	t.parser.MaxHead = c.engine.relay.config.MaxHeader + headSlack
+	for {
+		n, err := t.parser.Parse(c.unread, &t.head)
+		switch {
+		case err == nil && !isOurs(&t.head):
+			return http1.ErrNotPlain
+		case err == nil:
+			c.use(n)
+			return nil
+		case err != http1.ErrIncomplete:
+			return err
+		}
+		if phase(c.phase.Load()) == phaseIdle {
+			c.setPhase(phaseHead)
+		}
+		if err := c.readMore(); err != nil {
+			return err
+		}
+	}
+}
+
+// isOurs reports whether the engine serves a request: its path is of a channel, and it has no body that nobody would
+// read. Whether the names in the path are valid is for the handler to say.
+func isOurs(h *http1.Head) bool {
+	rest, ok := strings.CutPrefix(h.Path, "/channels/")
+	if !ok || h.BodyLength() != 0 && (h.Method == http.MethodHead || h.Method == http.MethodDelete) {
+		return false
+	}
+	namespace, channel, _ := strings.Cut(rest, "/")
+	return namespace != "" && channel != ""
+}
+
+// refuseHead answers a head that is malformed or too large.
+func (c *Conn) refuseHead(t *turn, why *http1.Error) {
+	w := &t.response
+	w.conn, w.minor, w.close = c, 1, true
+	w.header.Set("Cache-Control", "no-store")
+	e := reply.Error{Status: why.Status, Code: reply.CodeBadRequest, Text: why.Reason}
+	e.Response(false).Write(w)
+	w.FlushError()
+	c.linger()
+}
+
+// linger closes the sending half, and reads what the client still sends, for a moment: if a connection is closed while
+// data is unread, the kernel sends a reset, and many clients then lose the answer.
+func (c *Conn) linger() {
+	c.CloseWrite()
+	c.SetReadDeadline(time.Now().Add(lingering))
+	io.Copy(io.Discard, struct{ io.Reader }{c})
+}
+
+// lingering is how long a client that is still sending may take to read its answer.
+const lingering = time.Second
+
+var emptyLine = []byte("\r\n")
+
+var chunkedCoding = []string{"chunked"}
+
+// fill makes the http.Request, its body and the response of the head. The body is read from c.
+func (t *turn) fill(c *Conn) {
+	h := &t.head
+	t.url = url.URL{Path: h.Path, RawQuery: h.Query}
+	t.request = http.Request{
+		Method:        h.Method,
+		URL:           &t.url,
+		Proto:         "HTTP/1.1",
+		ProtoMajor:    1,
+		ProtoMinor:    h.Minor,
+		Header:        t.request.Header,
+		ContentLength: h.BodyLength(),
+		Close:         h.Close,
+		Host:          h.Host,
+		RemoteAddr:    c.remote,
+		RequestURI:    h.Target,
+	}
+	if h.Minor == 0 {
+		t.request.Proto = "HTTP/1.0"
+	}
+	if h.Chunked {
+		t.request.TransferEncoding = chunkedCoding
+	}
+	t.fillHeader()
+	t.body = requestBody{conn: c, left: h.BodyLength(), chunked: h.Chunked, ask: h.ExpectContinue}
+	t.request.Body = &t.body
+	t.response = response{conn: c, method: h.Method, minor: h.Minor, close: h.Close, header: t.response.header}
+}
+
+// fillHeader fills request.Header as net/http does, without Host.
+func (t *turn) fillHeader() {
+	fields := t.head.Fields
+	if len(t.values) < len(fields) {
+		t.values = make([]string, max(len(fields), 16))
+	}
+	for i := range fields {
+		name := textproto.CanonicalMIMEHeaderKey(fields[i].Name)
+		if name == "Host" {
+			continue
+		}
+		if earlier, ok := t.request.Header[name]; ok {
+			t.request.Header[name] = append(earlier, fields[i].Value)
+			continue
+		}
+		t.values[i] = fields[i].Value
+		t.request.Header[name] = t.values[i : i+1 : i+1]
+	}
+}
+
+// onEngine has serve answer r on the engine. If net/http has read r, it takes the connection over, which the engine then
+// serves on.
+func onEngine(w http.ResponseWriter, r *Request, serve func(*response, *Request)) {
+	if w, ok := w.(*response); ok {
+		serve(w, r)
+		return
+	}
+	hijacked, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(err) // any request can be taken over once
+	}
+	c := hijacked.(*Conn)
+	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
+	c.unuse(early)
+	body := &requestBody{conn: c, left: max(r.ContentLength, 0), chunked: r.ContentLength < 0,
+		ask: r.ProtoAtLeast(1, 1) && r.ContentLength != 0 && r.Header.Get("Expect") != ""}
+	r.Body = body
+	own := &response{conn: c, method: r.Method, minor: r.ProtoMinor, close: r.Close, header: maps.Clone(w.Header())}
+	defer func() {
+		if p := recover(); p != nil {
+			c.Close()
+			panic(p)
+		}
+	}()
+	serve(own, r)
+	if own.finish() && body.whole() && c.rest() {
+		go c.serve()
+	} else {
+		c.Close()
+	}
+}
