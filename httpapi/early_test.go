@@ -216,6 +216,7 @@ func TestInvalidHTTP(t *testing.T) {
 		"GET /channels/n/c?wait=0 HTTP/1.1\r\nHost: x\r\nX-A: a\x01b":                             400,
 		"GET /channels/n/c?wait=0 HTTP/1.1\r\nX-A: a":                                             400,
 		"GET /channels/n/c?wait=0 HTTP/1.1\r\nHost: a\r\nHost: b":                                 400,
+		"GET /channels/n/c?wait=0 HTTP/1.1\r\nHost: x<y":                                          400,
 		"HELLO": 400,
 		"GET /channels/n/c?wait=0 HTTP/1.1\r\nHost: x\r\nX-A: " + strings.Repeat("a", 60000): 431,
 	} {
@@ -225,7 +226,7 @@ func TestInvalidHTTP(t *testing.T) {
 	}
 	for head, want := range map[string]int{
 		"POST /channels/n/c?wait=0 HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nExpect: more": 417,
-		"GET /channels/n/c?wait=0 HTTP/1.1\r\nHost: x<y":                                      400,
+		"GET /channels/n/c?wait=0 HTTP/1.1\r\nHost: x<y":                                     400,
 		"GET /channels/n/c?wait=0 HTTP/3.0\r\nHost: x":                                       505,
 	} {
 		a := r.dial().Say(head + "\r\n\r\n").Answer()
