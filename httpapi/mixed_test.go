@@ -145,3 +145,13 @@ func TestMalformedHeadIsAnsweredByUs(t *testing.T) {
 		c.Silence()
 	}
 }
+
+// TestHalfAHeadHarmsNoOther: what one client has sent of a head is not taken for a part of another's.
+func TestHalfAHeadHarmsNoOther(t *testing.T) {
+	r := start(t)
+	for range 200 {
+		r.dial().Say("GET " + here + " HTTP/1.1\r\nHost: relay\r\nX-Half: ").HangUp()
+		r.dial().Get("/healthz").Answer().Is(200)
+		r.dial().Get(here+"?wait=0").Answer().Failed(408, "timed_out")
+	}
+}

@@ -45,6 +45,7 @@ func (t *turn) release() {
 	t.request = http.Request{Header: requestHeader}
 	t.response = response{header: responseHeader}
 	t.body = requestBody{}
+	t.parser = http1.Parser{} // the head may not have come whole
 	turns.Put(t)
 }
 
