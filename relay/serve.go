@@ -41,7 +41,6 @@ func (t *turn) release() {
 	clear(requestHeader)
 	clear(responseHeader)
 	clear(t.values)
-	t.parser = http1.Parser{} // which may be in the middle of a head
 	t.request = http.Request{Header: requestHeader}
 	t.response = response{header: responseHeader}
 	t.body = requestBody{}
