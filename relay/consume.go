@@ -28,7 +28,7 @@ func (l *Relay) consume(w *response, r *Request) {
 		return
 	}
 	c := r.Conn
-	arrival.Alive, arrival.Interrupt = c.callbacks.consumerAlive, c.callbacks.interruptWrite
+	arrival.Alive, arrival.Interrupt = c.callbacks.aliveAfterRequest, c.callbacks.interruptWrite
 	request := l.broker.Arrive(arrival)
 	defer r.OnHangUp(request.Leave)()
 	exchange := request.AwaitMatch()

@@ -73,15 +73,18 @@ func (l *Relay) producer(r *Request) (pipe.Arrival, *source, *reply.Error) {
 	if f != nil {
 		return arrival, nil, f
 	}
-	arrival.Alive, arrival.Interrupt = r.Conn.callbacks.producerAlive, r.Conn.callbacks.interruptRead
+	arrival.Alive, arrival.Interrupt = r.Conn.callbacks.alive, r.Conn.callbacks.interruptRead
 	arrival.Body = source
 	arrival.Length = source.length
 	arrival.ReadAhead = l.config.ReadAhead
 	arrival.Head = &source.head
-	// Behind a whole body, a client that pipelines so much that its FIN cannot be seen counts as one that has hung up.
-	// Before the end of the body, what is unread may be the rest of it.
 	c := r.Conn
-	arrival.Alive = func() bool { return c.alive() && !(source.whole.Load() && c.clogged()) }
+	arrival.Alive = func() bool {
+		if source.whole.Load() {
+			return c.callbacks.aliveAfterRequest()
+		}
+		return c.callbacks.alive() // what is unread may be the rest of the body
+	}
 	if r.ProtoAtLeast(1, 1) && r.Header.Get("Expect") != "" {
 		// A client that asked for 100 Continue takes more of them. A dead one answers with a reset, which
 		// its connection's watch sees even behind a full window.
