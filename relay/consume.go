@@ -26,9 +26,7 @@ func (l *Relay) Consume(w http.ResponseWriter, r *Request) {
 		return
 	}
 	if c := r.Conn; c != nil {
-		// A client that pipelines so much that its FIN cannot be seen counts as one that has hung up. Most clients
-		// pipeline nothing, and for these one system call is enough.
-		arrival.Alive = func() bool { return c.quiet() || c.alive() && !c.clogged() }
+		arrival.Alive = c.aliveAfterRequest
 	}
 	arrival.Interrupt = func() { control.SetWriteDeadline(past) }
 	request := l.broker.Arrive(arrival)

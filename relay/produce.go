@@ -93,9 +93,12 @@ func (l *Relay) producer(w http.ResponseWriter, r *Request) (pipe.Arrival, *sour
 	arrival.ReadAhead = l.config.ReadAhead
 	arrival.Head = &source.head
 	if c := r.Conn; c != nil {
-		// Behind a whole body, a client that pipelines so much that its FIN cannot be seen counts as one that has hung up.
-		// Before the end of the body, what is unread may be the rest of it.
-		arrival.Alive = func() bool { return c.alive() && !(source.whole.Load() && c.clogged()) }
+		arrival.Alive = func() bool {
+			if source.whole.Load() {
+				return c.aliveAfterRequest()
+			}
+			return c.alive() // what is unread may be the rest of the body
+		}
 	}
 	arrival.Interrupt = func() { control.SetReadDeadline(past) }
 	if r.ProtoAtLeast(1, 1) && r.Header.Get("Expect") != "" {
