@@ -24,6 +24,7 @@ var (
 	errChunkSize = errors.New("malformed chunked encoding: a chunk's size is not a hexadecimal number")
 	errChunkEnd  = errors.New("malformed chunked encoding: a line does not end, or not where it should")
 	errChunkLine = errors.New("malformed chunked encoding: a line is too long")
+	errField     = errors.New("malformed chunked encoding: a line of the trailer is not a header field")
 	errTrailer   = errors.New("malformed chunked encoding: the trailer is too long")
 )
 
@@ -104,6 +105,9 @@ func (c *chunkReader) next() error {
 		}
 		if len(line) == 0 {
 			return io.EOF
+		}
+		if name, _, colon := bytes.Cut(line, []byte(":")); !colon || len(name) == 0 || bytes.ContainsAny(name, " \t") {
+			return errField
 		}
 	}
 	return errTrailer
