@@ -99,6 +99,7 @@ func TestTruncatedMultipart(t *testing.T) {
 		because string
 	}{
 		{len(part("first")) - 2, len(part("first")) - 2, 400, "no boundary ends the part"},
+		{len(part("first")) + len("--xyz"), len(part("first")) + len("--xyz"), 400, "ends within the boundary"},
 		{len(part("first")) + 10, len(whole), 0, "cut off in the second part"},
 		{len(part("fir")) - 2, len(whole), 0, "cut off in the first part"},
 	} {

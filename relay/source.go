@@ -49,6 +49,7 @@ type source struct {
 
 	parts   *multipart.Reader // of a multipart upload, else nil
 	part    *multipart.Part   // the first one; nil until it begins
+	tail    tail              // of the body of a multipart upload
 	maxHead int64             // bytes of the body in which the first part has to begin
 }
 
@@ -67,6 +68,7 @@ func newSource(r *http.Request, limit int64, maxHead int) (*source, *reply.Error
 	}
 	s.head, s.length = newHead(nil), -1
 	s.parts = multipart.NewReader(bodyReader{s}, params["boundary"])
+	s.tail.want = "--" + params["boundary"]
 	return s, nil
 }
 
@@ -89,6 +91,7 @@ func (s *source) readBody(p []byte) (int, error) {
 	}
 	n, err := s.body.Read(p)
 	s.read += int64(n)
+	s.tail.add(p[:n])
 	if over := s.read - s.limit; s.limit > 0 && over > 0 {
 		n, err = n-int(over), pipe.TooLarge
 		s.read = s.limit
@@ -133,7 +136,21 @@ func (s *source) readPart(p []byte) (int, error) {
 	if _, err := io.Copy(io.Discard, bodyReader{s}); err != nil {
 		return 0, err
 	}
+	if string(s.tail.last) == s.tail.want { // multipart.Reader takes this for the end of the part
+		return 0, s.partError(errors.New("the multipart body ends within a boundary"))
+	}
 	return 0, io.EOF
+}
+
+// A tail keeps the last bytes that were added to it, as many as want has.
+type tail struct {
+	want string
+	last []byte
+}
+
+func (t *tail) add(p []byte) {
+	t.last = append(t.last, p[max(0, len(p)-len(t.want)):]...)
+	t.last = append(t.last[:0], t.last[max(0, len(t.last)-len(t.want)):]...)
 }
 
 // partError returns why a part cannot be read: reading the body failed, or the body is malformed.
