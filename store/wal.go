@@ -116,6 +116,9 @@ func (f *lockedFile) rewriteWAL() error {
 // be missing on disk. So after an I/O error the next session must copy the whole WAL again, which it does when no
 // connection is left that knows how much of it was copied.
 func (s *session) keepWAL() error {
+	if err := s.exec("PRAGMA journal_size_limit=-1"); err != nil { // a limit would empty the WAL all the same
+		return err
+	}
 	return s.conn.Raw(func(conn any) error {
 		return conn.(*sqlite3.SQLiteConn).SetFileControlInt("main", sqlite3.SQLITE_FCNTL_PERSIST_WAL, 1)
 	})
