@@ -62,7 +62,8 @@ func TestProducerLeavesHalfwayHTTP10(t *testing.T) {
 
 // A producer that is still there is told of a body that is malformed.
 func TestMalformedBody(t *testing.T) {
-	for _, bad := range []string{"zz\r\n", "5;" + strings.Repeat("x", 10_000) + "\r\n", "-1\r\n", "5\r\nhelloXX0\r\n\r\n"} {
+	for _, bad := range []string{"zz\r\n", "5;" + strings.Repeat("x", 10_000) + "\r\n", "-1\r\n", "5\r\nhelloXX0\r\n\r\n",
+		"0\r\nX y\r\n\r\n", "0\r\na: b\r\n: c\r\n\r\n", "0\r\nX y: z\r\n\r\n"} {
 		r := start(t)
 		p, body := r.halfway(chunked, "GET "+here+" HTTP/1.1\r\nHost: relay\r\n\r\n")
 		p.Say(bad)
