@@ -40,7 +40,7 @@ func TestSoakFindsPlantedBugs(t *testing.T) {
 		{"TimeoutsNotRecorded", "pipe/request.go", []string{
 			"	b.recorder.RequestUnmatched(r)\n", "	if o != TimedOut {\n		b.recorder.RequestUnmatched(r)\n	}\n"}, []string{"recorded"}},
 		{"ConnectionsLeak", "relay/conn.go", []string{
-			"	return c.TCPConn.Close()", "	if c.gone {\n		return c.CloseWrite()\n	}\n	return c.TCPConn.Close()"}, []string{"leaks"}},
+			"	return c.Conn.Close()", "	if c.gone {\n		return c.CloseWrite()\n	}\n	return c.Conn.Close()"}, []string{"leaks"}},
 	} {
 		t.Run(bug.name, func(t *testing.T) {
 			program := kit.Variant(t, bug.source, bug.change...)
