@@ -210,7 +210,11 @@ func announce(c *cli.Config, logger *slog.Logger, addr net.Addr, key string, ter
 	case terminal != nil:
 		text := "\nTo try it, open " + url + "/\n"
 		if key != "" {
-			text += "The audit log:  " + url + "/audit#token=" + key + "\n"
+			page := "The audit log: "
+			if c.Audit == cli.AuditOff {
+				page = "The live view: "
+			}
+			text += page + " " + url + "/audit#token=" + key + "\n"
 		}
 		fmt.Fprint(terminal, text+"Ctrl-C stops the server.\n\n")
 	case key == "":

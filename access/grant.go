@@ -47,7 +47,7 @@ var patternSyntax = regexp.MustCompile(`^[-A-Za-z0-9._~!$&'()*+,;=:@]{1,255}/[-A
 // ParsePattern parses a pattern. Its error is one line.
 func ParsePattern(text string) (Pattern, error) {
 	if !patternSyntax.MatchString(text) {
-		return Pattern{}, fmt.Errorf("%q is not a pattern of channels; want namespace/channel, where * matches any part of a name, such as jobs/*; separate patterns by blanks", text)
+		return Pattern{}, fmt.Errorf("%q is not a channel pattern; want namespace/channel, where * matches any part of a name, such as jobs/*; separate several with spaces", text)
 	}
 	namespace, channel, _ := strings.Cut(text, "/")
 	for _, name := range []string{namespace, channel} {
@@ -74,7 +74,7 @@ type Grant struct {
 	Channels   Pattern
 }
 
-// ParseGrants parses grants of the form permission:pattern, separated by blanks. (Names may contain commas.)
+// ParseGrants parses grants of the form permission:pattern, separated by spaces. (Names may contain commas.)
 func ParseGrants(text string) ([]Grant, error) {
 	var grants []Grant
 	for field := range strings.FieldsSeq(text) {
@@ -93,7 +93,7 @@ func ParseGrants(text string) ([]Grant, error) {
 		grants = append(grants, Grant{p, channels})
 	}
 	if len(grants) == 0 {
-		return nil, errors.New("want permission:namespace/channel, such as produce:hooks/*; separate grants by blanks")
+		return nil, errors.New("want permission:namespace/channel, such as produce:hooks/*; separate several with spaces")
 	}
 	return grants, nil
 }

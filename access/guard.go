@@ -28,6 +28,17 @@ const (
 
 func (r Reason) Error() string { return string(r) }
 
+// A ClaimError is the Reason Malformed of a token, with what is wrong with which of its claims, or with its alg. Err
+// completes a sentence: "must have 1 to 255 bytes". Its text is what the audit log records; Claim and Err are for the
+// client.
+type ClaimError struct {
+	Claim string // "sub"
+	Err   error
+}
+
+func (e *ClaimError) Error() string     { return Malformed.Error() }
+func (e *ClaimError) Is(err error) bool { return err == Malformed }
+
 // A Bearer is the holder of a credential, or a client without one. It is immutable.
 type Bearer struct {
 	Name string // "" without a credential
@@ -99,7 +110,7 @@ func (g *Guard) Known(credential string) bool {
 	return len(credential) <= maxToken && g.cache.Contains(sha256.Sum256([]byte(credential)))
 }
 
-// Authenticate returns the bearer of the credential, or a Reason if the credential is not valid now. For a
+// Authenticate returns the bearer of the credential, or a Reason or ClaimError if the credential is not valid now. For a
 // genuine token that has expired or is not valid yet, it returns both.
 func (g *Guard) Authenticate(credential string, now time.Time) (*Bearer, error) {
 	if len(credential) > maxToken {

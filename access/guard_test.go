@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -91,7 +92,7 @@ func testAuthenticate(t *testing.T, tests []authTest) {
 			g := testGuard(t)
 			for range 2 { // the second time from the cache
 				b, err := g.Authenticate(test.credential, now)
-				if err != test.want || b != nil && b.Name != test.who || (b != nil) != (test.who != "") {
+				if !errors.Is(err, test.want) || b != nil && b.Name != test.who || (b != nil) != (test.who != "") {
 					t.Fatalf("got %+v, %v, want %q, %v", b, err, test.who, test.want)
 				}
 				if known := g.Known(test.credential); known != (test.who != "") {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -46,7 +47,7 @@ type claims struct {
 // A numericDate is a time in a token: as RFC 7519 defines it, a JSON number of any size, in seconds since 1970.
 // A number beyond float64 is positive or negative infinity. The zero value means that there is no time.
 type numericDate struct {
-	seconds float64
+	seconds float64 // NaN if the claim is not a number
 	given   bool
 }
 
@@ -58,10 +59,12 @@ func newNumericDate(t time.Time) numericDate {
 func (d numericDate) IsZero() bool                 { return !d.given }
 func (d numericDate) MarshalJSON() ([]byte, error) { return json.Marshal(d.seconds) }
 
-// UnmarshalJSON accepts numbers only: neither null nor a string with a number is a NumericDate.
+// UnmarshalJSON accepts numbers only: neither null nor a string with a number is a NumericDate. It returns no error for
+// them, because encoding/json would not say in which claim.
 func (d *numericDate) UnmarshalJSON(text []byte) error {
 	if first := text[0]; first != '-' && (first < '0' || first > '9') {
-		return fmt.Errorf("want a number of seconds since 1970, not %s", text)
+		*d = numericDate{math.NaN(), true}
+		return nil
 	}
 	seconds, err := strconv.ParseFloat(string(text), 64)
 	if err != nil && !errors.Is(err, strconv.ErrRange) {
@@ -86,6 +89,9 @@ func (s Secrets) Sign(t Token) (string, error) {
 	}
 	c.NotBefore, c.ExpiresAt = newNumericDate(t.From), newNumericDate(t.Expires)
 	if _, err := c.bearer(); err != nil {
+		if wrong, ok := errors.AsType[*ClaimError](err); ok {
+			err = wrong.Err
+		}
 		return "", err
 	}
 	signed, err := jwt.NewWithClaims(method, c).SignedString(s.keys[0])
@@ -106,6 +112,12 @@ func (s Secrets) verify(token string) (*Bearer, error) {
 	if errors.Is(err, jwt.ErrSignatureInvalid) {
 		return nil, WrongSignature
 	}
+	if parsed != nil && len(parsed.Header) > 0 && parsed.Header["alg"] != method.Alg() {
+		return nil, &ClaimError{"alg", errors.New("must be " + method.Alg())}
+	}
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && claimForms[claimOf(wrong)] != "" {
+		return nil, &ClaimError{claimOf(wrong), errors.New("must be " + claimForms[claimOf(wrong)])}
+	}
 	if err != nil {
 		return nil, Malformed
 	}
@@ -113,34 +125,49 @@ func (s Secrets) verify(token string) (*Bearer, error) {
 	if _, ok := parsed.Header["crit"]; ok {
 		return nil, Critical
 	}
-	b, err := c.bearer()
-	if err != nil {
-		return nil, Malformed
-	}
-	return b, nil
+	return c.bearer()
 }
 
-// bearer returns the bearer of a token with these claims.
+// claimForms are the forms of the claims that encoding/json checks.
+var claimForms = map[string]string{"sub": "a string", "allow": "an array of strings", "channels": "an array of strings"}
+
+// claimOf returns the claim that encoding/json could not read. Its path may begin with the name of an embedded struct.
+func claimOf(err *json.UnmarshalTypeError) string {
+	return err.Field[strings.LastIndexByte(err.Field, '.')+1:]
+}
+
+// bearer returns the bearer of a token with these claims, or a ClaimError.
 func (c *claims) bearer() (*Bearer, error) {
 	if err := checkName(c.Subject); err != nil {
-		return nil, err
+		return nil, &ClaimError{"sub", err}
 	}
 	b := newBearer(c.Subject)
+	var patterns []Pattern
+	for _, text := range c.Channels {
+		pattern, err := ParsePattern(text)
+		if err != nil {
+			return nil, &ClaimError{"channels", err}
+		}
+		patterns = append(patterns, pattern)
+	}
 	for _, name := range c.Allow {
 		p, err := ParsePermission(name)
 		if err != nil {
-			return nil, err
+			return nil, &ClaimError{"allow", err}
 		}
-		for _, text := range c.Channels {
-			pattern, err := ParsePattern(text)
-			if err != nil {
-				return nil, err
-			}
+		for _, pattern := range patterns {
 			b.grants = append(b.grants, Grant{p, pattern})
 		}
 	}
-	if len(b.grants) == 0 {
-		return nil, errors.New("a token needs at least one permission and one pattern of channels")
+	switch {
+	case len(c.Allow) == 0:
+		return nil, &ClaimError{"allow", errors.New("a token needs at least one permission")}
+	case len(patterns) == 0:
+		return nil, &ClaimError{"channels", errors.New("a token needs at least one channel pattern")}
+	case math.IsNaN(c.NotBefore.seconds):
+		return nil, &ClaimError{"nbf", errNotANumber}
+	case math.IsNaN(c.ExpiresAt.seconds):
+		return nil, &ClaimError{"exp", errNotANumber}
 	}
 	if c.NotBefore.given {
 		b.notBefore = c.NotBefore.seconds - leeway.Seconds()
@@ -150,6 +177,8 @@ func (c *claims) bearer() (*Bearer, error) {
 	}
 	return b, nil
 }
+
+var errNotANumber = errors.New("must be a number of seconds since 1970")
 
 func checkName(name string) error {
 	switch {

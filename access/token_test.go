@@ -1,6 +1,8 @@
 package access
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -78,10 +80,44 @@ func TestDates(t *testing.T) {
 		} {
 			g := testGuard(t)
 			for range 2 { // the second time from the cache
-				if _, err := g.Authenticate(tokenWithClaim(t, claim, value), now); err != verdicts[want] {
+				if _, err := g.Authenticate(tokenWithClaim(t, claim, value), now); !errors.Is(err, verdicts[want]) {
 					t.Errorf("%s %.40s: %v, want %v", claim, value, err, verdicts[want])
 				}
 			}
+		}
+	}
+}
+
+// TestClaimErrors checks that a malformed token's error names the claim.
+func TestClaimErrors(t *testing.T) {
+	t.Parallel()
+	const payload = `{"sub":%s,"allow":%s,"channels":%s,"exp":%s,"nbf":%s}`
+	for _, test := range []struct{ header, sub, allow, channels, exp, nbf, want string }{
+		{want: "<nil>"},
+		{exp: `"2030"`, want: "exp: must be a number of seconds since 1970"},
+		{exp: `null`, want: "exp: must be a number of seconds since 1970"},
+		{nbf: `"2030"`, want: "nbf: must be a number of seconds since 1970"},
+		{sub: `null`, want: "sub: a token's name must have 1 to 255 bytes"},
+		{sub: `5`, want: "sub: must be a string"},
+		{allow: `"consume"`, want: "allow: must be an array of strings"},
+		{allow: `["consume", 5]`, want: "allow: must be an array of strings"},
+		{allow: `["read"]`, want: `allow: "read" is not a permission; the permissions are produce, consume, delete, look, audit`},
+		{allow: `[]`, want: "allow: a token needs at least one permission"},
+		{channels: `"a/b"`, want: "channels: must be an array of strings"},
+		{channels: `["jobs"]`, want: `channels: "jobs" is not a channel pattern; want namespace/channel, where * matches any part of a name, such as jobs/*; separate several with spaces`},
+		{channels: `null`, want: "channels: a token needs at least one channel pattern"},
+		{header: `{"alg":"RS256"}`, want: "alg: must be HS256"},
+		{header: `{"alg":"none"}`, want: "alg: must be HS256"},
+		{header: `{}`, want: "malformed"},
+	} {
+		claims := fmt.Sprintf(payload, cmp.Or(test.sub, `"ci"`), cmp.Or(test.allow, `["consume"]`), cmp.Or(test.channels, `["jobs/*"]`), cmp.Or(test.exp, "4102444800"), cmp.Or(test.nbf, "0"))
+		_, err := testGuard(t).Authenticate(signedWith(t, cmp.Or(test.header, `{"alg":"HS256"}`), secret, claims), now)
+		got := fmt.Sprint(err)
+		if wrong, ok := errors.AsType[*ClaimError](err); ok {
+			got = wrong.Claim + ": " + wrong.Err.Error()
+		}
+		if got != test.want || err != nil && (!errors.Is(err, Malformed) || err.Error() != "malformed") {
+			t.Errorf("%s with %+v: %s", claims, test, got)
 		}
 	}
 }

@@ -48,7 +48,7 @@ func auditCheck(c *Config) command {
 			}
 			printReport(stdout, report)
 			for _, problem := range report.Problems {
-				fmt.Fprintln(stdout, problem)
+				fmt.Fprintln(stdout, escape(problem))
 			}
 			if n := len(report.Problems); n > 0 {
 				return fmt.Errorf("audit log %s: not sound (problems: %d)", report.Path, n)

@@ -76,7 +76,7 @@ func TestCommands(t *testing.T) {
 		{"box open f --config " + file, `file.db 0 you false ["f"]`},
 		{"box open --config " + wrong + " f", `!!unknown option "name" (file`},
 		{"box open --loud=much f", `!invalid value "much" for --loud (command line): want true or false`},
-		{"box open f --audit-db=", `!invalid value "" for --audit-db (command line): want a file name`},
+		{"box open f --audit-db=", `!invalid value "" for --audit-db (command line): must not be empty`},
 		{"box open f --config /nope", "!--config (command line): open /nope"},
 		{"box open f --audit-db", "!option --audit-db needs a value; see httpipe box open -h"},
 		{"box open f -n", "!option -n needs a value"},

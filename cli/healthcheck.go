@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -24,18 +25,37 @@ func healthcheck(c *Config) command {
 	return command{
 		name: "healthcheck", args: "[URL]", options: picked,
 		help: "ask a server for its health; exit with 0 if it is healthy",
-		more: "URL is the address of the server's /healthz. Without it, the options say where the server is.",
+		more: "URL is the address of the server or of its /healthz. Without it, the options say where it is.",
 		run: func(ctx context.Context, args []string, _, _ io.Writer) error {
-			url, err := c.healthURL()
+			address, err := c.healthURL()
 			if len(args) > 0 {
-				url, err = args[0], nil
+				address, err = healthAddress(args[0])
 			}
 			if err != nil {
 				return err
 			}
-			return askHealth(ctx, url, healthTimeout)
+			return askHealth(ctx, address, healthTimeout)
 		},
 	}
+}
+
+// healthAddress returns the address of /healthz for the URL that the user gave: of a server, or of /healthz. Any other
+// path would have 200 for its answer without being about health.
+func healthAddress(text string) (string, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		if host, _, err := net.SplitHostPort(text); err == nil && host != "" {
+			return "", usageErrorf("%q is not a URL; write http://%s", text, text)
+		}
+		return "", usageErrorf("%q is not a URL; write the address of /healthz, such as http://localhost:3000/healthz", text)
+	}
+	if u.Path == "" || u.Path == "/" {
+		u.Path = "/healthz"
+	}
+	if !strings.HasSuffix(u.Path, "/healthz") {
+		return "", usageErrorf("%s is not the address of /healthz; write %s://%s/healthz", text, u.Scheme, u.Host)
+	}
+	return u.String(), nil
 }
 
 // healthURL returns the address of /healthz of a server that has these options and runs on this machine.

@@ -17,9 +17,9 @@ func TestHealthcheck(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/healthz":
-		case "/moved":
+		case "/moved/healthz":
 			http.Redirect(w, r, "/healthz", http.StatusFound)
-		case "/ill":
+		case "/ill/healthz":
 			http.Error(w, "audit_unavailable: disk full\nmore", http.StatusServiceUnavailable)
 		default:
 			w.WriteHeader(http.StatusNoContent)
@@ -45,13 +45,18 @@ func TestHealthcheck(t *testing.T) {
 		{"--port 0", "does not say which port"},
 		{server.URL + "/healthz", ""},
 		{"--port 0 " + server.URL + "/healthz", ""},
-		{server.URL + "/moved", server.URL + "/moved: 302 Found: "},
-		{server.URL + "/ill", server.URL + "/ill: 503 Service Unavailable: audit_unavailable: disk full"},
-		{server.URL + "/empty", server.URL + "/empty: 204 No Content"},
-		{elsewhere.URL, elsewhere.URL + ": 404 Not Found: 404 page not found"},
+		{server.URL + "/moved/healthz", server.URL + "/moved/healthz: 302 Found: "},
+		{server.URL + "/ill/healthz", server.URL + "/ill/healthz: 503 Service Unavailable: audit_unavailable: disk full"},
+		{server.URL + "/empty/healthz", server.URL + "/empty/healthz: 204 No Content"},
+		{server.URL, ""},
+		{server.URL + "/", ""},
+		{server.URL + "/other", "/other is not the address of /healthz; write " + server.URL + "/healthz"},
+		{elsewhere.URL, elsewhere.URL + "/healthz: 404 Not Found: 404 page not found"},
 		{"http://" + gone.Addr().String(), "connection refused"},
-		{"localhost:" + port, "unsupported protocol scheme"},
-		{"::", "missing protocol scheme"},
+		{"localhost:" + port, `"localhost:` + port + `" is not a URL; write http://localhost:` + port},
+		{"localhost", `"localhost" is not a URL; write the address of /healthz`},
+		{"127.0.0.1:" + port + "/healthz", `is not a URL; write http://127.0.0.1:` + port + "/healthz"},
+		{"::", `"::" is not a URL; write the address of /healthz, such as http://localhost:3000/healthz`},
 	} {
 		stdout, err := runWith(t, "healthcheck "+test.args)
 		got := ""

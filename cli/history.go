@@ -61,7 +61,7 @@ func (q *question) exchangeFilters() []option {
 }
 
 func (q *question) limitFlag(def string) option {
-	return option{name: "limit", arg: "N", def: def, help: "print at most this many; 0 prints all", set: into(&q.limit, orOff(parseCount))}
+	return option{name: "limit", arg: "N", def: def, help: "print at most this many; 0 prints all", set: into(&q.limit, orOff("all", parseCount))}
 }
 
 func (q *question) jsonFlag() option {
@@ -77,11 +77,27 @@ func (q *question) kind(args []string) (*store.Kind, store.Filter, error) {
 	if len(args) > 0 {
 		k = store.KindOf(args[0])
 	}
+	for name := range q.query {
+		if kinds := kindsWith(name); !slices.Contains(kinds, k.Name) {
+			return k, store.Filter{}, usageErrorf("--%s applies only to %s: httpipe audit list %s --%s %s",
+				name, strings.Join(kinds, " and "), kinds[0], name, q.query.Get(name))
+		}
+	}
 	f, err := audit.ParseFilter(k, q.query, time.Now())
 	if err != nil {
 		err = usageError{err}
 	}
 	return k, f, err
+}
+
+// kindsWith returns the kinds of rows that have a filter.
+func kindsWith(filter string) (kinds []string) {
+	for _, word := range kindWords {
+		if filter == "from" || filter == "to" || slices.Contains(store.KindOf(word).Filters, filter) {
+			kinds = append(kinds, word)
+		}
+	}
+	return kinds
 }
 
 // withHistory calls f with the history of the log. SIGINT and SIGTERM cancel f's context, and are not an error.
@@ -153,7 +169,7 @@ func auditExport(c *Config) command {
 			if err != nil {
 				return err
 			}
-			out := bufio.NewWriter(stdout)
+			out := bufio.NewWriter(forTerminal(stdout))
 			lines := audit.NewRows(out, audit.CSV)
 			if q.format == "ndjson" {
 				lines = audit.NewRows(out, audit.NDJSON)
@@ -182,7 +198,7 @@ func auditShow(c *Config) command {
 					return err
 				}
 				if q.json {
-					return audit.NewRows(stdout, audit.NDJSON).Page(page)
+					return audit.NewRows(forTerminal(stdout), audit.NDJSON).Page(page)
 				}
 				s, t := styleOf(stdout), table{w: stdout}
 				for _, column := range page.Columns {
@@ -300,7 +316,7 @@ var listed = map[*store.Kind][]column{
 // comes with the first rows.
 func (q *question) printer(w io.Writer, k *store.Kind) func(store.Page) error {
 	if q.json {
-		return audit.NewRows(w, audit.NDJSON).Page
+		return audit.NewRows(forTerminal(w), audit.NDJSON).Page
 	}
 	s, t, headed := styleOf(w), table{w: w}, false
 	return func(page store.Page) error {

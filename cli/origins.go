@@ -13,6 +13,7 @@ import (
 // origin in one way only; one that is spelled otherwise would never match, and nobody would notice.
 func parseOrigins(text string) (string, error) {
 	origins := strings.Split(text, ",")
+	seen := map[string]bool{}
 	for i, origin := range origins {
 		origin = strings.ToLower(strings.TrimSpace(origin))
 		if origin != "*" {
@@ -24,6 +25,10 @@ func parseOrigins(text string) (string, error) {
 				return "", err
 			}
 		}
+		if seen[origin] {
+			return "", fmt.Errorf("%s is given twice", origin)
+		}
+		seen[origin] = true
 		origins[i] = origin
 	}
 	return strings.Join(origins, ","), nil
@@ -49,10 +54,12 @@ func checkOrigin(origin string) error {
 		if origin == "null" {
 			return errors.New("null is the origin of every local file and sandboxed page, relayed messages among them; want * or origins such as https://example.com")
 		}
-		return errors.New("want * or origins such as https://example.com, separated by commas")
+		return errors.New("want * or origins such as https://example.com; separate origins with commas")
 	}
 	scheme, authority, rest := parts[1], parts[2], parts[3]
 	switch {
+	case strings.Contains(authority+rest, "://"):
+		return errors.New("separate origins with commas")
 	case rest != "":
 		return fmt.Errorf("an origin has no path: leave out %q", rest)
 	case strings.Contains(authority, "@"):

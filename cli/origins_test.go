@@ -53,7 +53,11 @@ func TestOrigins(t *testing.T) {
 		{"a.example", "want * or origins"},
 		{"https://", "want * or origins"},
 		{"https://a.example,", "want * or origins"},
-		{"https://a.example https://b.example", "separated by commas"},
+		{"https://a.example https://b.example", "separate origins with commas"},
+		{"https://a.example;https://b.example", "separate origins with commas"},
+		{"https://a.example/,https://b.example", `leave out "/"`},
+		{"*,*", "* is given twice"},
+		{"https://a.example,https://A.example", "https://a.example is given twice"},
 	} {
 		if got, err := parseOrigins(test.text); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %q, %v; want an error with %q", test.text, got, err, test.want)

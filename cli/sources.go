@@ -164,6 +164,11 @@ func (s *sources) readEnvironment() {
 	}
 }
 
+// asInFile returns the name of an option, or of its variable, as a config file has it: HTTPIPE_AUTH_SECRET is auth-secret.
+func asInFile(name string) string {
+	return strings.ReplaceAll(strings.TrimPrefix(strings.ToLower(name), "httpipe_"), "_", "-")
+}
+
 // fromKubernetes reports whether a variable is not meant for httpipe: in each pod Kubernetes describes a service that
 // is called httpipe by HTTPIPE_PORT=tcp://… and the variables of kubernetesName.
 func fromKubernetes(name, text string) bool {
@@ -198,7 +203,8 @@ func (s *sources) parseFile(r io.Reader, set func(name, value string) error) err
 	scanner := bufio.NewScanner(r)
 	for line := 1; scanner.Scan(); line++ {
 		s.reading = fmt.Sprintf("%s, line %d", file, line)
-		text := strings.TrimSpace(strings.ReplaceAll(scanner.Text(), "\t", " "))
+		text := strings.TrimPrefix(scanner.Text(), "\ufeff") // a byte order mark, which some editors write
+		text = strings.TrimSpace(strings.ReplaceAll(text, "\t", " "))
 		text, _, _ = strings.Cut(" "+text, " #")
 		word, value, _ := strings.Cut(strings.TrimSpace(text), " ")
 		if word == "" {
@@ -212,10 +218,14 @@ func (s *sources) parseFile(r io.Reader, set func(name, value string) error) err
 			return fmt.Errorf("option %q is given twice (%s, lines %d and %d)", o.name, file, first, line)
 		}
 		lines[o.name] = line
+		value = strings.TrimSpace(value)
+		if err := s.checkValue(o.name, value); err != nil {
+			return err
+		}
 		if s.flags.Lookup(o.name) == nil {
 			continue // an option of other commands
 		}
-		if err := set(o.name, strings.TrimSpace(value)); err != nil {
+		if err := set(o.name, value); err != nil {
 			return err
 		}
 	}
@@ -225,16 +235,35 @@ func (s *sources) parseFile(r io.Reader, set func(name, value string) error) err
 	return nil
 }
 
-// fileOption returns the option that a config file calls by that word. Its error does not show what follows a "=",
-// which may be a secret.
+// checkValue returns an error for a value that looks as if the file had the format of another program. PlainParser would
+// take the quotes, or the "=", for part of the value. The error does not show the value, which may be a secret.
+func (s *sources) checkValue(name, value string) error {
+	switch {
+	case strings.HasPrefix(value, `"`), strings.HasPrefix(value, "'"):
+		return fmt.Errorf("%s: write the value of %s without quotes, which would be part of it", s.reading, name)
+	case strings.HasPrefix(value, "="):
+		return s.separatorError(name, "=")
+	}
+	return nil
+}
+
+func (s *sources) separatorError(name, separator string) error {
+	return fmt.Errorf(`%s: write a space, not %q, between an option and its value: "%s VALUE"`, s.reading, separator, name)
+}
+
+// fileOption returns the option that a config file calls by that word. Its error does not show what follows a "="
+// or ":", which may be a secret.
 func (s *sources) fileOption(word string) (option, error) {
-	word, _, hasValue := strings.Cut(word, "=")
+	separator := ""
+	if i := strings.IndexAny(word, "=:"); i >= 0 {
+		word, separator = word[:i], word[i:i+1]
+	}
 	name, known := s.names[word]
 	switch {
 	case !known:
-		return option{}, fmt.Errorf("unknown option %q (%s)%s", word, s.reading, suggest(word, "", optionNames()))
-	case hasValue:
-		return option{}, fmt.Errorf(`%s: write a space, not "=", between an option and its value: "%s VALUE"`, s.reading, word)
+		return option{}, fmt.Errorf("unknown option %q (%s)%s", word, s.reading, suggest(asInFile(word), "", optionNames()))
+	case separator != "":
+		return option{}, s.separatorError(word, separator)
 	case name == "config":
 		return option{}, fmt.Errorf("--config cannot be given in a config file (%s)", s.reading)
 	}

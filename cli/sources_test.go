@@ -7,7 +7,7 @@ import (
 
 func TestConfigFile(t *testing.T) {
 	noEnvironment(t)
-	path := writeFile(t, "# all of the format\r\n\n  --read-ahead 32KiB # a comment\n\tp\t8081\t# another\n"+
+	path := writeFile(t, "\ufeff# all of the format\r\n\n  --read-ahead 32KiB # a comment\n\tp\t8081\t# another\n"+
 		"audit-db a b#c.db\n   # indented\nhost ::1")
 	want := defaults()
 	want.Port, want.AuditDB, want.Host, want.ConfigFile, want.ReadAhead = 8081, "a b#c.db", "::1", path, 32<<10

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/dustin/go-humanize"
@@ -33,7 +34,7 @@ func styleOf(w io.Writer) style {
 	return style{human: human, color: human && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
 }
 
-// cell returns the value of a column as text without control characters: clients choose some of the texts.
+// cell returns the value of a column as text that no terminal obeys: clients choose some of the texts.
 func (s style) cell(page store.Page, i int, column string) string {
 	value := page.Value(i, column)
 	if value == nil {
@@ -51,12 +52,61 @@ func (s style) cell(page store.Page, i int, column string) string {
 			return s.time(at)
 		}
 	}
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
+	return escape(fmt.Sprint(value))
+}
+
+// escape writes characters that a terminal may obey instead of showing, such as control characters and those that
+// change the direction of text, as JSON does: \u202e. A byte that is not UTF-8 becomes \x9b.
+func escape(text string) string {
+	var b strings.Builder
+	for len(text) > 0 {
+		r, size := utf8.DecodeRuneInString(text)
+		switch {
+		case r == utf8.RuneError && size == 1:
+			fmt.Fprintf(&b, `\x%02x`, text[0])
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
+		default:
+			for _, unit := range utf16.Encode([]rune{r}) {
+				fmt.Fprintf(&b, `\u%04x`, unit)
+			}
 		}
-		return unicode.ReplacementChar
-	}, fmt.Sprint(value))
+		text = text[size:]
+	}
+	return b.String()
+}
+
+// forTerminal returns w or, if it is a terminal, a writer that escapes all but the ends of lines.
+func forTerminal(w io.Writer) io.Writer {
+	if IsTerminal(w) {
+		return &escaper{w: w}
+	}
+	return w
+}
+
+// An escaper writes text with escape, except for the ends of lines. The text must end with one.
+type escaper struct {
+	w    io.Writer
+	part []byte // the beginning of a character, the rest of which comes with the next Write
+}
+
+func (e *escaper) Write(p []byte) (int, error) {
+	text := append(e.part, p...)
+	end := len(text)
+	for i := max(0, end-utf8.UTFMax+1); i < end; i++ {
+		if utf8.RuneStart(text[i]) && !utf8.FullRune(text[i:]) {
+			end = i
+		}
+	}
+	e.part = slices.Clone(text[end:])
+	lines := strings.Split(string(text[:end]), "\n")
+	for i := range lines {
+		lines[i] = escape(lines[i])
+	}
+	if _, err := io.WriteString(e.w, strings.Join(lines, "\n")); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // size writes a number of bytes.

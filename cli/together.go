@@ -17,7 +17,7 @@ func (c *Config) checkTogether(given map[string]*setting) error {
 		return s, s != nil && s.source != "default"
 	}
 	if s := given["audit-db"]; s != nil && c.AuditDB == "" && c.Audit != AuditOff {
-		return invalid("audit-db", s, errors.New("want a file name, unless --audit is off"))
+		return invalid("audit-db", s, errors.New("must not be empty"))
 	}
 	if s, ok := explicit("audit-retention"); ok && c.AuditRetention > 0 && c.Audit == AuditOff {
 		return invalid("audit-retention", s, errors.New("there is no log to remove rows from while --audit is off"))

@@ -77,7 +77,7 @@ func TestTokenErrors(t *testing.T) {
 		"--auth-secret " + aSecret + " --name secret --allow produce --channels a/b":          `cannot be named "secret"`,
 		"--auth-secret " + aSecret + " --name ci --allow write --channels a/b":                `"write" is not a permission`,
 		"--auth-secret " + aSecret + " --name ci --allow , --channels a/b":                    "want permissions",
-		"--auth-secret " + aSecret + " --name ci --allow produce --channels a/b,c/d":          "separate patterns by blanks",
+		"--auth-secret " + aSecret + " --name ci --allow produce --channels a/b,c/d":          "separate several with spaces",
 		"--auth-secret " + aSecret + rest + " --expires 30":                                   "want a time with its unit",
 		"--auth-secret " + aSecret + rest + " --expires 0":                                    "must be more than 0; for a token that never expires, write none",
 		"--auth-secret " + aSecret + rest + " --expires 0s":                                   "must be more than 0",
@@ -164,6 +164,9 @@ func TestWrongSecretIsNotShown(t *testing.T) {
 		"file":     {file: "auth-secret " + wrong},
 		"odd file": {file: "auth-secret=" + aSecret + wrong},
 		"odd name": {file: "AUTH-SECRET: " + wrong},
+		"colon":    {file: "auth-secret:" + wrong},
+		"quotes":   {file: "auth-secret '" + aSecret + wrong + "'"},
+		"equals":   {file: "auth-secret = " + aSecret + wrong},
 		"odd flag": {args: []string{"--auth-secrets=" + wrong}},
 	} {
 		_, err := parseWith(t, test.env, test.file, test.args)

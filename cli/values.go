@@ -33,26 +33,35 @@ func into[T any](field *T, parse func(string) (T, error)) func(string) error {
 	}
 }
 
-// orOff returns a parser that also accepts "0", "off" and "none", for the zero value.
-func orOff[T any](parse func(string) (T, error)) func(string) (T, error) {
+// orOff returns a parser that also accepts "0", "off" and "none", for the zero value. Its error says what 0 is for, such
+// as "no limit".
+func orOff[T any](zeroIs string, parse func(string) (T, error)) func(string) (T, error) {
 	return func(text string) (T, error) {
+		var zero T
 		switch text {
 		case "0", "off", "none":
-			var zero T
 			return zero, nil
 		}
-		return parse(text)
+		value, err := parse(text)
+		if err != nil {
+			return zero, fmt.Errorf("%w, or 0 for %s", err, zeroIs)
+		}
+		return value, nil
 	}
 }
 
 // orWord returns a parser that also accepts a word, for the zero value.
 func orWord[T any](word string, parse func(string) (T, error)) func(string) (T, error) {
 	return func(text string) (T, error) {
+		var zero T
 		if text == word {
-			var zero T
 			return zero, nil
 		}
-		return parse(text)
+		value, err := parse(text)
+		if err != nil {
+			return zero, fmt.Errorf("%w, or %s", err, word)
+		}
+		return value, nil
 	}
 }
 
@@ -61,7 +70,7 @@ func positive[T int64 | time.Duration](parse func(string) (T, error)) func(strin
 	return func(text string) (T, error) {
 		value, err := parse(text)
 		if err == nil && value == 0 {
-			err = errors.New("want more than 0")
+			err = errors.New("must be more than 0")
 		}
 		return value, err
 	}
@@ -85,7 +94,7 @@ func anyText(text string) (string, error) { return text, nil }
 
 func parseFileName(text string) (string, error) {
 	if text == "" {
-		return "", errors.New("want a file name")
+		return "", errors.New("must not be empty")
 	}
 	return text, nil
 }
@@ -120,8 +129,13 @@ func parseHeaderName(text string) (string, error) {
 	if !headerName.MatchString(text) {
 		return "", errors.New("want the name of a header, such as X-Real-IP")
 	}
-	if why := noAddressIn[http.CanonicalHeaderKey(text)]; why != "" {
-		return "", errors.New(why + "; want a header that holds an address, such as X-Real-IP")
+	name := http.CanonicalHeaderKey(text)
+	why := noAddressIn[name]
+	if clientHeader.MatchString(name) {
+		why = "clients choose what " + name + " holds"
+	}
+	if why != "" {
+		return "", errors.New(why + "; want a header in which a proxy sends the client's address, such as X-Real-IP")
 	}
 	return text, nil
 }
@@ -135,6 +149,11 @@ var noAddressIn = map[string]string{
 	"X-Forwarded-Port":  "X-Forwarded-Port holds the server's port",
 	"X-Forwarded-Proto": "X-Forwarded-Proto holds the scheme",
 }
+
+// clientHeader matches standard headers in which clients describe themselves, their request or their connection. A proxy
+// passes them on as they are, or not at all.
+var clientHeader = regexp.MustCompile(`^(Accept|Access-Control-|Content-|Httpipe-|If-|Proxy-|Sec-|(Cache-Control|Connection|Cookie|Date|` +
+	`Expect|From|Keep-Alive|Origin|Pragma|Prefer|Range|Referer|Te|Trailer|Transfer-Encoding|Upgrade|User-Agent|Via)$)`)
 
 var headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
 
@@ -164,7 +183,15 @@ func parseAddr(text string) (string, error) {
 	return text, nil
 }
 
+// quoted reports whether a text is in quotes. A shell removes them; a config file, and docker run --env-file, do not.
+func quoted(text string) bool {
+	return len(text) > 1 && (text[0] == '"' || text[0] == '\'') && text[len(text)-1] == text[0]
+}
+
 func parseSecret(text string) (string, error) {
+	if quoted(text) {
+		return text, errors.New("the secret is in quotes, which would be part of it; leave them out")
+	}
 	_, err := access.ParseSecrets(text)
 	if newer, older, two := strings.Cut(text, ","); err == nil && two && strings.TrimSpace(newer) == strings.TrimSpace(older) {
 		err = errors.New("the two secrets are the same")
@@ -206,11 +233,14 @@ func parseAge(text string) (time.Duration, error) {
 	return parseDuration(text)
 }
 
-// parseSize reads a number of bytes, which may have a unit (KB, KiB, …). It rejects humanize's thousands separator, which
-// makes "1,5MB" fifteen megabytes.
+// partOfByte matches a fraction in bytes, such as 1.5 or 1.5B: its unit was probably forgotten.
+var partOfByte = regexp.MustCompile(`\.[0-9]* *[bB]?$`)
+
+// parseSize reads a number of bytes, which may have a unit (KB, KiB, …). It rejects what humanize accepts: a thousands
+// separator, which makes "1,5MB" fifteen megabytes, and parts of a byte, which it drops.
 func parseSize(text string) (int64, error) {
 	n, err := humanize.ParseBytes(text)
-	if err != nil || n < 1 || n > math.MaxInt64 || strings.Contains(text, ",") {
+	if err != nil || n < 1 || n > math.MaxInt64 || strings.Contains(text, ",") || partOfByte.MatchString(text) {
 		return 0, errors.New("want a number of bytes, such as 65536, 64KiB or 10MB")
 	}
 	return int64(n), nil
@@ -220,11 +250,8 @@ func parseSize(text string) (int64, error) {
 func sizeBetween(low, high int64, limits string) func(string) (int64, error) {
 	return func(text string) (int64, error) {
 		n, err := parseSize(text)
-		if err != nil {
-			return 0, err
-		}
-		if n < low || n > high {
-			return 0, fmt.Errorf("want %s", limits)
+		if err != nil || n < low || n > high {
+			return 0, fmt.Errorf("want a number of bytes from %s, such as 64KiB", limits)
 		}
 		return n, nil
 	}

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -82,7 +83,7 @@ func (g *gate) identify(r *request) (err error) {
 		return access.TooManyWrong
 	}
 	c.bearer, err = g.guard.Authenticate(c.last, now)
-	if err == access.Malformed || err == access.WrongSignature || err == access.Critical {
+	if errors.Is(err, access.Malformed) || err == access.WrongSignature || err == access.Critical {
 		g.failures.count(client, now)
 	}
 	return err
@@ -150,6 +151,10 @@ func (g *gate) denial(why error, p access.Permission, key pipe.Key) *reply.Error
 		e = reply.Error{Status: http.StatusTooManyRequests, Code: string(pipe.Refused), RetryAfter: 60 / failuresPerMinute,
 			Text: fmt.Sprintf("more than %d wrong tokens a minute came from your address", failuresPerMinute)}
 	default:
+		if wrong, ok := errors.AsType[*access.ClaimError](why); ok {
+			e.Text = fmt.Sprintf("%s: the token's %s is not valid: %v", what, wrong.Claim, wrong.Err)
+			break
+		}
 		e.Text = what + ": the credential is not a token: it is empty, truncated or something else"
 	}
 	return e.To(roleOf(p))

@@ -48,6 +48,26 @@ func (c *cors) allow(w http.ResponseWriter, r *request, entry *route) bool {
 	return true
 }
 
+// forbids reports whether a browser sends r for a page whose origin may do nothing. Without CORS such a page cannot read
+// the response, but it would send or take a message all the same. forbids goes by headers that browsers set and pages cannot
+// change, as net/http.CrossOriginProtection does, which allows every GET. Other clients send no such headers. A link is
+// not forbidden, because its visitor sees the message.
+func (c *cors) forbids(r *request) bool {
+	h := r.Header
+	origin := h.Get("Origin")
+	if slices.Contains(c.origins, "*") || origin != "" && slices.Contains(c.origins, origin) {
+		return false
+	}
+	switch h.Get("Sec-Fetch-Site") {
+	case "same-origin", "none":
+		return false
+	case "": // plain HTTP or an old browser. Behind a proxy with TLS only the schemes differ.
+		_, host, _ := strings.Cut(origin, "://")
+		return origin != "" && !strings.EqualFold(host, r.Host)
+	}
+	return r.Method != http.MethodGet || h.Get("Sec-Fetch-Mode") != "navigate" || h.Get("Sec-Fetch-Dest") != "document"
+}
+
 // preflightMethod returns the method that a page asks for, or "" if r is not a preflight.
 func preflightMethod(r *request) string {
 	if r.Method != http.MethodOptions {

@@ -79,6 +79,12 @@ func TestWhatPagesMayDo(t *testing.T) {
 			}
 		}
 		from := "Origin: " + test.from
+		if test.any == "" {
+			real(r.dial().Post(here, "hello", from).Answer().Failed(403, "forbidden"), "")
+			real(r.dial().Get(here, from).Answer().Failed(403, "forbidden"), "")
+			r.Vanished()
+			continue
+		}
 		p, c := r.dial().Post(here, "hello", from), r.dial().Get(here, from)
 		real(c.Answer().Got("hello"), test.any)
 		real(p.Answer().Is(200), test.any)
@@ -94,6 +100,62 @@ func TestWhatPagesMayDo(t *testing.T) {
 		}
 		r.Vanished()
 	}
+}
+
+// TestForeignPages: without the star, a page of another origin neither sends nor takes a message, whatever its request looks
+// like to CORS. Its own pages, those of the named origins, links, and clients that are no browsers are let in.
+func TestForeignPages(t *testing.T) {
+	const site, mode, dest = "Sec-Fetch-Site: ", "Sec-Fetch-Mode: ", "Sec-Fetch-Dest: "
+	const named, foreign = "Origin: https://app.example", "Origin: https://evil.example"
+	r := start(t, func(c *Config) { c.CORSOrigins = []string{"https://other.example", "https://app.example"} })
+	p := r.dial().Post("/channels/n/taken", "kept")
+	waiting := r.dial().Get(here)
+	r.Waiting(0, 1)
+	for _, headers := range [][]string{
+		{foreign},
+		{"Origin: null"},
+		{"Origin: https://relay:8443"}, // Host is relay
+		{"Origin: https://app.example.evil.example"},
+		{site + "cross-site"},
+		{site + "cross-site", foreign, mode + "no-cors", dest + "empty"},
+		{site + "cross-site", foreign, mode + "cors", dest + "empty"},
+		{site + "cross-site", "Origin: null", mode + "navigate", dest + "iframe"},
+		{site + "cross-site", mode + "navigate", dest + "iframe"},
+		{site + "cross-site", mode + "navigate", dest + "object"},
+		{site + "cross-site", mode + "no-cors", dest + "image"},
+		{site + "same-site", mode + "no-cors", dest + "image"},
+		{site + "same-site", mode + "navigate", dest + "iframe"},
+		{site + "same-site", "Origin: https://relay", mode + "cors"},
+		{site + "same-site", mode + "cors", dest + "document"},
+	} {
+		r.dial().Post(here, "evil job", headers...).Answer().Failed(403, "forbidden")
+		r.dial().Request("PUT", here, append(headers, length(0))...).Answer().Failed(403, "forbidden")
+		r.dial().Get("/channels/n/taken", headers...).Answer().Failed(403, "forbidden")
+		r.dial().Request("HEAD", here, headers...).Answer().Is(403)
+		r.dial().Request("DELETE", here, headers...).Answer().Failed(403, "forbidden")
+	}
+	link := []string{site + "cross-site", mode + "navigate", dest + "document"}
+	r.dial().Post(here, "a form of another page", append(link, foreign)...).Answer().Failed(403, "forbidden")
+	r.dial().Get("/channels/n/taken", link...).Answer().Got("kept")
+	p.Answer().Is(200)
+	r.dial().Get("/", site+"cross-site", mode+"navigate", dest+"document").Answer().Is(200)
+
+	r.dial().Post(here, "right").Answer().Is(200) // no browser
+	waiting.Answer().Got("right")
+	for _, headers := range [][]string{
+		{named},
+		{named, site + "cross-site", mode + "cors"},
+		{"Origin: https://relay"}, // behind a proxy with TLS
+		{"Origin: http://RELAY"},
+		{"Origin: https://relay", site + "same-origin", mode + "cors"},
+		{"Origin: https://public.example", site + "same-origin"}, // the proxy changes Host
+		{site + "none", mode + "navigate", dest + "document"},
+	} {
+		p := r.dial().Post(here, "right", headers...)
+		r.dial().Get(here, headers...).Answer().Got("right")
+		p.Answer().Is(200)
+	}
+	r.Vanished()
 }
 
 // TestPreflightHeaders: a page may send the headers that it asks for, but cookies and what is for one connection.

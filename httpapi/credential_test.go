@@ -20,6 +20,7 @@ import (
 func TestOddCredentials(t *testing.T) {
 	t.Parallel()
 	token := sign(t, secret, "consume:n/*")
+	raw := func(part string) string { return base64.RawURLEncoding.EncodeToString([]byte(part)) }
 	const several, malformed, fine = "several tokens", "not a token", ""
 	for _, test := range []struct {
 		query   string
@@ -43,6 +44,8 @@ func TestOddCredentials(t *testing.T) {
 		{"", []string{"Authorization: Token " + token}, malformed},
 		{"", []string{bearer(token + ", Bearer " + token)}, malformed},
 		{"", []string{bearer("\x80\xff")}, malformed},
+		{"", []string{bearer(raw(`{"alg":"HS256"}`) + "." + raw(`{"allow":"consume"}`) + ".x")}, "consume on n/c: the token's allow is not valid: must be an array of strings"},
+		{"", []string{bearer(raw(`{"alg":"RS256"}`) + "." + raw(`{}`) + ".x")}, "the token's alg is not valid: must be HS256"},
 		{"", []string{bearer(token), bearer(token)}, several},
 		{"", []string{bearer(token), "authorization: Basic x"}, several},
 		{"&token=" + token, []string{bearer(token)}, several},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"httpipe/pipe"
+	"httpipe/reply"
 )
 
 // Answers to producers that are still uploading: they come at once, and the client receives them.
@@ -200,5 +201,29 @@ func TestDeniedUpload(t *testing.T) {
 	a := r.dial().Post(here, "x", "Accept: application/json").Answer().Failed(401, "unauthorized")
 	if a.Header.Get("Content-Type") != "application/problem+json" || !strings.Contains(a.Text, `"code":"unauthorized"`) {
 		t.Errorf("%s %q", a.Header.Get("Content-Type"), a.Text)
+	}
+}
+
+// TestInvalidHTTP checks that net/http itself answers requests that are not valid HTTP, as docs/http.md says. If a case fails because the answer has
+// our headers, net/http has learned to let a server answer: change the document.
+func TestInvalidHTTP(t *testing.T) {
+	t.Parallel()
+	r := start(t, guarded(t))
+	for head, want := range map[string]int{
+		"POST /channels/n/c?wait=0 HTTP/1.1\r\nHost: x\r\nContent-Length: abc":                    400,
+		"POST /channels/n/c?wait=0 HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2": 400,
+		"GET /channels/n/c?wait=0 HTTP/1.1\r\nHost: x\r\nX-A: a\x01b":                             400,
+		"GET /channels/n/c?wait=0 HTTP/1.1\r\nX-A: a":                                             400,
+		"GET /channels/n/c?wait=0 HTTP/1.1\r\nHost: a\r\nHost: b":                                 400,
+		"HELLO": 400,
+		"POST /channels/n/c?wait=0 HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nExpect: more": 417,
+		"GET /channels/n/c?wait=0 HTTP/1.1\r\nHost: x\r\nX-A: " + strings.Repeat("a", 60000): 431,
+		"POST /channels/n/c?wait=0 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip":           501,
+		"GET /channels/n/c?wait=0 HTTP/3.0\r\nHost: x":                                       505,
+	} {
+		a := r.dial().Say(head + "\r\n\r\n").Answer()
+		if a.StatusCode != want || a.Header.Get(reply.HeaderError) != "" || a.Header.Get("Cache-Control") != "" || !a.Close {
+			t.Errorf("%.90q: %d %v, want %d", head, a.StatusCode, a.Header, want)
+		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 type limits struct {
 	rates        *rates // nil: no limit
 	requireHTTPS bool
+	cors         *cors
 	clients      *clients
 	refusals     *refusals
 }
@@ -46,6 +47,18 @@ func (l *limits) overPlainHTTP(r *request) *reply.Error {
 	return l.refuse(r, "require-https", reply.Error{
 		Status: http.StatusForbidden, Code: reply.CodeHTTPSRequired,
 		Text: "this server accepts https only: write https:// in the URL (it does not redirect, which would turn a POST into a GET)",
+	})
+}
+
+// fromPage returns the refusal of a request to a channel that a browser sends for a page of an origin that --cors-origin
+// does not name, and nil for any other.
+func (l *limits) fromPage(r *request) *reply.Error {
+	if r.Key.Channel == "" || !l.cors.forbids(r) {
+		return nil
+	}
+	return l.refuse(r, "cors-origin", reply.Error{
+		Status: http.StatusForbidden, Code: reply.CodeForbidden,
+		Text: "this request comes from a page of another origin, and --cors-origin does not name that origin",
 	})
 }
 

@@ -97,8 +97,8 @@ func New(config Config) (*Server, error) {
 	}
 	refusals := &refusals{audit: s.audit, metrics: config.Metrics, clients: s.clients}
 	s.gate = &gate{guard: config.Guard, failures: newRates(failuresPerMinute), clients: s.clients, refusals: refusals}
-	s.limits = &limits{rates: newRates(config.RatePerClient), requireHTTPS: config.RequireHTTPS, clients: s.clients, refusals: refusals}
 	s.cors = &cors{origins: config.CORSOrigins}
+	s.limits = &limits{rates: newRates(config.RatePerClient), requireHTTPS: config.RequireHTTPS, cors: s.cors, clients: s.clients, refusals: refusals}
 	s.channels = &channels{broker: s.broker, gate: s.gate}
 	s.history = &history{log: config.Log, gate: s.gate, stopping: s.broker.Stopping, logger: config.Logger}
 	s.live = newLive(s.broker.Snapshot)
@@ -168,6 +168,9 @@ func (s *Server) answer(w http.ResponseWriter, r *request) {
 	if handle, ok := entry.methods[r.Method]; ok {
 		if !entry.health {
 			e = s.limits.overRate(r)
+		}
+		if e == nil {
+			e = s.limits.fromPage(r)
 		}
 		if e != nil {
 			r.Refuse(w, e)

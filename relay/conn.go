@@ -63,13 +63,12 @@ type Conn struct {
 
 // callbacks are what a connection gives to pipe with each request, made once so that a request does not allocate them.
 type callbacks struct {
-	producerAlive, consumerAlive  func() bool
+	consumerAlive                 func() bool
 	interruptRead, interruptWrite func()
 }
 
 func (c *Conn) newCallbacks() callbacks {
 	return callbacks{
-		producerAlive: c.alive,
 		// A client that pipelines so much that its FIN cannot be seen counts as one that has hung up. Most clients pipeline
 		// nothing, and for these one system call is enough.
 		consumerAlive:  func() bool { return c.quiet() || c.alive() && !c.clogged() },

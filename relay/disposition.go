@@ -30,7 +30,7 @@ func disposition(r *Request, head *pipe.Head) string {
 // only over TLS and to the same machine; otherwise Accept has to tell.
 func navigates(r *Request) bool {
 	if dest := r.Header["Sec-Fetch-Dest"]; len(dest) > 0 {
-		return hasToken(r.Header, "Sec-Fetch-Dest", "document", "iframe", "frame", "fencedframe", "embed", "object")
+		return hasToken(r.Header, "Sec-Fetch-Dest", "document") || hasToken(r.Header, "Sec-Fetch-Dest", frames...)
 	}
 	return reply.WantsHTML(r.Header["Accept"])
 }

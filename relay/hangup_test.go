@@ -3,6 +3,7 @@ package relay
 import (
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 	"time"
 )
@@ -114,6 +115,44 @@ func TestConsumerWithMuchBehind(t *testing.T) {
 	r.Waiting(1, 0)
 	r.dial().Get(here).Answer().Got("live")
 	p.Answer().Is(200)
+}
+
+// TestProducerWithMuchBehind: a producer with so much behind its body that its FIN cannot be seen is never delivered,
+// whether its body was read before its exchange began or not.
+func TestProducerWithMuchBehind(t *testing.T) {
+	const behind = 16 << 20
+	for _, size := range []int{0, 5, 60_000, 150_000} {
+		for _, framing := range []string{length(size), chunked} {
+			for _, death := range []death{fin, {name: "half-close", die: func(c *client) { c.CloseWrite() }}} {
+				t.Run(fmt.Sprintf("%d %s %s", size, framing, death.name), func(t *testing.T) {
+					r := start(t)
+					dead := r.dial().Request("POST", here, framing)
+					if framing != chunked {
+						dead.Fill(size)
+					} else {
+						if size > 0 {
+							dead.Say(chunk(strings.Repeat("x", size)))
+						}
+						dead.Say("0\r\n\r\n")
+					}
+					dead.Fill(behind)
+					r.Waiting(1, 0)
+					death.die(dead)
+					live := r.dial().Post(here, "live")
+					r.Waiting(2, 0)
+					a := r.dial().Get(here).Answer()
+					if size > 64<<10 { // more than the read-ahead, so only the exchange finds out
+						a.Truncated()
+						r.Ended("producer_left")
+						a = r.dial().Get(here).Answer()
+					}
+					a.Got("live")
+					live.Answer().Is(200)
+					r.Vanished()
+				})
+			}
+		}
+	}
 }
 
 // A consumer that dies before the first byte, though its producer is there, costs the producer nothing.

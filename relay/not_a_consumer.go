@@ -15,7 +15,7 @@ const (
 	adviseServiceWorker = "the browser asks for a service worker's script, which a message is not; register the script at another address"
 	advisePrefetch      = "the client only prefetches or previews this address, and would lose the message; open the address itself to receive"
 	adviseUpgrade       = "the client asks for another protocol, such as WebSocket, which channels do not speak; send a plain GET"
-	adviseEmbedded      = "a page of another site embeds this address as an image, a script or the like; link to it, or use fetch with CORS"
+	adviseEmbedded      = "a page of another site embeds this address as an image, a script, a frame or the like; link to it, or use fetch with CORS"
 	adviseRange         = "the client asks for a part (Range), or resumes a transfer, but the next message is never the rest of the last one; " +
 		"remove the partial file and send the GET without Range (no curl -C, no wget -c)"
 )
@@ -31,13 +31,24 @@ func notAConsumer(h http.Header) string {
 		return advisePrefetch
 	case wantsUpgrade(h):
 		return adviseUpgrade
-	case hasToken(h, "Sec-Fetch-Site", "cross-site") && hasToken(h, "Sec-Fetch-Mode", "no-cors"):
+	case embedded(h):
 		return adviseEmbedded
 	case !fromFirstByte(h):
 		return adviseRange
 	}
 	return ""
 }
+
+// embedded reports whether a page of another origin embeds the address. A page of the same site, such as another port of
+// localhost, may show it in a frame.
+func embedded(h http.Header) bool {
+	unread := hasToken(h, "Sec-Fetch-Mode", "no-cors") // the page cannot read what it loads
+	return hasToken(h, "Sec-Fetch-Site", "cross-site") && (unread || hasToken(h, "Sec-Fetch-Dest", frames...)) ||
+		hasToken(h, "Sec-Fetch-Site", "same-site") && unread
+}
+
+// frames are the values of Sec-Fetch-Dest for what a page shows in a part of its window.
+var frames = []string{"iframe", "frame", "fencedframe", "embed", "object"}
 
 // hasToken reports whether a header contains one of the tokens, in any of its fields and lists. It ignores case and
 // parameters.

@@ -73,11 +73,15 @@ func (l *Relay) producer(r *Request) (pipe.Arrival, *source, *reply.Error) {
 	if f != nil {
 		return arrival, nil, f
 	}
-	arrival.Alive, arrival.Interrupt = r.Conn.callbacks.producerAlive, r.Conn.callbacks.interruptRead
 	arrival.Body = source
 	arrival.Length = source.length
 	arrival.ReadAhead = l.config.ReadAhead
 	arrival.Head = &source.head
+	c := r.Conn
+	// Behind a whole body, a client that pipelines so much that its FIN cannot be seen counts as one that has hung up.
+	// Before the end of the body, what is unread may be the rest of it.
+	arrival.Alive = func() bool { return c.alive() && !(source.whole.Load() && c.clogged()) }
+	arrival.Interrupt = c.callbacks.interruptRead
 	if r.ProtoAtLeast(1, 1) && r.Header.Get("Expect") != "" {
 		// A client that asked for 100 Continue takes more of them. A dead one answers with a reset, which
 		// its connection's watch sees even behind a full window.

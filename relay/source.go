@@ -11,6 +11,7 @@ import (
 	"net/textproto"
 	"os"
 	"strings"
+	"sync/atomic"
 
 	"httpipe/pipe"
 	"httpipe/reply"
@@ -43,6 +44,9 @@ type source struct {
 	read  int64     // bytes of body so far
 	err   error     // that ended body; io.EOF after all of it
 
+	// whole is set before Read returns io.EOF: the whole body is in hand. Any goroutine may load it.
+	whole atomic.Bool
+
 	parts   *multipart.Reader // of a multipart upload, else nil
 	part    *multipart.Part   // the first one; nil until it begins
 	maxHead int64             // bytes of the body in which the first part has to begin
@@ -66,11 +70,16 @@ func newSource(r *http.Request, limit int64, maxHead int) (*source, *reply.Error
 	return s, nil
 }
 
-func (s *source) Read(p []byte) (int, error) {
+func (s *source) Read(p []byte) (n int, err error) {
 	if s.parts == nil {
-		return s.readBody(p)
+		n, err = s.readBody(p)
+	} else {
+		n, err = s.readPart(p)
 	}
-	return s.readPart(p)
+	if err == io.EOF {
+		s.whole.Store(true)
+	}
+	return n, err
 }
 
 // readBody reads the request's body.

@@ -45,7 +45,7 @@ func queryWait(rawQuery string) (time.Duration, error) {
 	}
 	wait, err := pipe.ParseWait(values[0])
 	if err != nil {
-		return 0, fmt.Errorf("wait=%q is not a time to wait: it takes 0 to 24h, as in 25s, 1m30s or 25 (seconds)", values[0])
+		return 0, fmt.Errorf("wait=%q must be a time between 0 and 24h, such as 25s, 1m30s or 25 (seconds)", values[0])
 	}
 	return wait, nil
 }

@@ -131,7 +131,7 @@ type probe struct {
 
 // clogged reports whether so much waits to be read that a FIN behind it might not get through.
 func (c *Conn) clogged() bool {
-	const much = 64 << 10 // well below the smallest receive window
+	const much = 32 << 10 // half of the smallest receive window: a full one can hold a little less than 64 KiB
 	unread := 0
 	if c.raw == nil {
 		return false

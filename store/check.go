@@ -83,12 +83,14 @@ func (r *reader) examine(ctx context.Context) (Report, error) {
 		}
 		return report, nil // further checks make no sense on a damaged file
 	}
-	report.Problems, err = r.compareSchema(ctx, report.Schema)
-	return report, err
+	if report.Problems, err = compareSchema(ctx, r.conn, report.Schema); err != nil {
+		return report, r.explain("cannot be read", err)
+	}
+	return report, nil
 }
 
-// compareSchema returns how the schema differs from the one that the migrations up to that version create.
-func (r *reader) compareSchema(ctx context.Context, version int) ([]string, error) {
+// compareSchema returns how the schema of a database differs from the one that the migrations up to that version create.
+func compareSchema(ctx context.Context, db *sql.Conn, version int) ([]string, error) {
 	reference, err := sql.Open("sqlite3", ":memory:")
 	if err != nil {
 		return nil, err
@@ -109,9 +111,9 @@ func (r *reader) compareSchema(ctx context.Context, version int) ([]string, erro
 	if err != nil {
 		return nil, err
 	}
-	got, err := schema(ctx, r.conn)
+	got, err := schema(ctx, db)
 	if err != nil {
-		return nil, r.explain("cannot be read", err)
+		return nil, err
 	}
 	var problems []string
 	for _, object := range slices.Sorted(maps.Keys(want)) {

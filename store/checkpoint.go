@@ -15,8 +15,8 @@ import (
 // SQLite writes the WAL from its beginning again once a checkpoint has copied all of it into the main file. The
 // file keeps its size then, with frames of earlier rounds behind the valid ones: overwriting costs half as much
 // as growing, which changes the file's size at each fsync. So the writer starts the WAL over when it has become
-// large, and truncates it only when a reader has made it grow far beyond that, when the log is idle, and at the
-// end of a session.
+// large. It shrinks only after a reader has made it grow far beyond that, when the log is idle, and at the end of
+// a session.
 
 // frameSize is the size of a frame in the WAL: its header and a page.
 const frameSize = walFrame + pageSize
@@ -98,9 +98,15 @@ func (s *session) boundWAL(limits limits, logger *slog.Logger) error {
 		default: // it is awake
 		}
 		err = errReaderActive // or the checkpointer is slow; the warning is for a state that lasts
-	case idle || s.walSize >= 2*limits.walRestartSize:
+	case idle:
 		err = s.checkpointNow("TRUNCATE", limits)
 	default:
+		// SQLite cuts off what is beyond this limit when it starts the WAL over. Cut a large WAL in steps: to truncate
+		// hundreds of megabytes at once takes as many milliseconds.
+		limit := max(limits.walRestartSize*3/2, s.walSize-limits.walRestartSize/2)
+		if err := s.exec(fmt.Sprintf("PRAGMA journal_size_limit=%d", limit)); err != nil {
+			return err
+		}
 		err = s.checkpointNow("RESTART", limits)
 	}
 	switch {

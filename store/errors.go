@@ -29,7 +29,7 @@ func (l *logFile) newer(version int) error {
 }
 
 func (l *logFile) corrupt(detail string) error {
-	return fileErrorf("audit log %s: the file is corrupt (%s); nothing was changed; move it and its -wal away, or restore a backup", l.path, detail)
+	return fileErrorf("audit log %s: the file is corrupt (%s); nothing was changed; move it, its -wal, -shm and -journal away, then restore a backup", l.path, detail)
 }
 
 // wrongWAL returns the error for a file that lies beside the WAL of another file.

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 
 	"github.com/mattn/go-sqlite3"
@@ -71,6 +72,12 @@ func openLocked(path string) (_ *lockedFile, err error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("audit log %s: %w", path, err)
+	}
+	if last := path[strings.LastIndexByte(path, filepath.Separator)+1:]; last == "" || last == "." {
+		return nil, fmt.Errorf("audit log %s: the path names a directory; give the path of a file in it", path) // Abs drops the end
+	}
+	if err := (&logFile{path: abs}).checkNotDeleted(); err != nil {
+		return nil, err
 	}
 	file, err := os.OpenFile(abs, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -140,6 +147,9 @@ func (f *lockedFile) release() {
 // does not change the file, and lets SQLite open it only if its header is that of an audit log.
 func (f *lockedFile) checkBeforeOpen(logger *slog.Logger) error {
 	header, err := f.readHeader(f.file)
+	if err == nil {
+		err = f.checkJournal(header)
+	}
 	switch {
 	case err != nil:
 		return err

@@ -199,6 +199,33 @@ func TestRefusesBadPaths(t *testing.T) {
 	wantRefused(t, filepath.Join(file, "audit.db"), "not a directory")
 }
 
+// TestRefusesDirectoryNames: a path that names a directory creates no file of that name.
+func TestRefusesDirectoryNames(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, path := range []string{"new/", "new//", "new/.", "."} {
+		wantRefused(t, path, "names a directory", "give the path of a file in it")
+	}
+	if entries, err := os.ReadDir("."); err != nil || len(entries) > 0 {
+		t.Errorf("there is %v (%v), want nothing", entries, err)
+	}
+}
+
+// TestRefusesDeleted: no new log begins beside the WAL of one that was deleted, also if that is empty.
+func TestRefusesDeleted(t *testing.T) {
+	for _, wal := range []string{"", "frames"} {
+		path := tempPath(t)
+		if err := os.WriteFile(path+"-wal", []byte(wal), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		wantRefused(t, path, "the file is missing but has a -wal", "nothing was changed", "-wal and "+filepath.Base(path)+"-shm away to begin a new log")
+		if _, err := os.Stat(path); err == nil {
+			t.Error("the file was created")
+		}
+		os.Remove(path + "-wal")
+		mustClose(t, start(t, path, store.Config{}, store.Limits{}))
+	}
+}
+
 func TestRefusesWithoutPermission(t *testing.T) {
 	if os.Geteuid() == 0 {
 		t.Skip("root ignores permissions")
@@ -315,34 +342,4 @@ func TestRecovery(t *testing.T) {
 	}
 	mustClose(t, crashed)
 	mustClose(t, again)
-}
-
-// A server that is killed while it creates the file leaves a partial file and a rollback journal.
-func TestCrashDuringCreation(t *testing.T) {
-	path := tempPath(t)
-	if err := os.WriteFile(path, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	other := db(t, path)
-	// With a small cache SQLite writes pages before the commit, which makes the journal valid.
-	if _, err := other.Exec("PRAGMA cache_size=1; BEGIN; CREATE TABLE a (b); INSERT INTO a SELECT randomblob(4096) FROM pragma_function_list"); err != nil {
-		t.Fatal(err)
-	}
-	crashed := tempPath(t)
-	if out, err := exec.Command("cp", path+"-journal", crashed+"-journal").CombinedOutput(); err != nil {
-		t.Fatalf("cp: %s", out)
-	}
-	other.Close()
-	whole, err := os.ReadFile(closedLog(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(crashed, whole[:5*4096], 0o600); err != nil {
-		t.Fatal(err)
-	}
-	f := start(t, crashed, store.Config{}, store.Limits{})
-	wantOne(t, crashed, "0", "SELECT count(*) FROM exchange")
-	_, commit := f.exchange("delivered")
-	wait(t, commit)
-	mustClose(t, f)
 }

@@ -144,13 +144,17 @@ func (r *reader) locate(path string) error {
 	if err != nil {
 		return err
 	}
+	if err := r.checkJournal(header); err != nil {
+		return err
+	}
 	if len(header) == 0 {
 		if err := r.checkNeverUsed(); err != nil {
 			return err
 		}
+		return fmt.Errorf("audit log %s: the file is empty, and nothing is recorded yet; start the server", r.path)
 	}
-	if len(header) == 0 || r.hasJournal() {
-		return fmt.Errorf("audit log %s: the first start was interrupted, and nothing is recorded yet; start the server", r.path)
+	if r.hasJournal() {
+		return fmt.Errorf("audit log %s: a start of the server was interrupted, and its -journal must be rolled back; start the server", r.path)
 	}
 	if err := r.checkHeader(header); err != nil {
 		return err

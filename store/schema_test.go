@@ -180,3 +180,26 @@ func TestDeleteBelowCutoff(t *testing.T) {
 		}
 	}
 }
+
+// TestWarnsOfSchema: a start says which objects of the schema another program has dropped, changed or added, and goes on.
+func TestWarnsOfSchema(t *testing.T) {
+	const warning = "another program has changed the schema"
+	for statement, problem := range map[string]string{
+		"SELECT 1":                                          "",
+		"DROP VIEW channels":                                "schema: view channels is missing",
+		"DROP TRIGGER request_update":                       "schema: trigger request_update is missing",
+		"CREATE INDEX mine ON run (started_at)":             "schema: index mine is not httpipe's",
+		"DROP VIEW runs; CREATE VIEW runs AS SELECT 1 AS a": "schema: view runs differs from httpipe's",
+	} {
+		path := closedLog(t)
+		execute(t, path, statement)
+		f := start(t, path, store.Config{}, store.Limits{})
+		_, commit := f.exchange("delivered")
+		wait(t, commit)
+		mustClose(t, f)
+		logged := f.logged.String()
+		if strings.Contains(logged, warning) != (problem != "") || !strings.Contains(logged, problem) {
+			t.Errorf("after %q the start logs %q, want %q", statement, logged, problem)
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -134,6 +135,17 @@ func (s *session) configure() error {
 		}
 	}
 	return nil
+}
+
+// warnOfSchema logs how the schema differs from httpipe's: without a trigger rows can be changed, and without a view queries
+// fail. The server can record all the same, so the start goes on.
+func (s *session) warnOfSchema(logger *slog.Logger) error {
+	problems, err := compareSchema(context.Background(), s.conn, len(migrations.Steps()))
+	if err == nil && len(problems) > 0 {
+		logger.Warn("another program has changed the schema of the audit log; restore a backup, or move the log away to begin a new one",
+			"file", s.file.path, "problems", strings.Join(problems, "; "))
+	}
+	return err
 }
 
 // migrate runs the steps that the file has not had yet, each in its own transaction.

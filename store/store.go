@@ -163,6 +163,10 @@ func open(cfg Config, limits limits) (_ *Log, err error) {
 	if err != nil {
 		return nil, file.explain("cannot be opened", err)
 	}
+	if err := session.warnOfSchema(cfg.Logger); err != nil {
+		session.close()
+		return nil, file.explain("cannot be read", err)
+	}
 	file.run, err = session.startRun(cfg.Version, time.Now(), cfg.Logger)
 	if err != nil {
 		session.close()

@@ -27,8 +27,8 @@ const (
 )
 
 var (
-	errDeleted  = errors.New("the file was deleted or renamed; put it back, or restart to begin a new log")
-	errReplaced = errors.New("the file was replaced by another; put it back, or restart to use the other one")
+	errDeleted  = errors.New("the file was deleted or renamed; put it back; or stop the server, move the -wal and -shm away, and start again to begin a new log")
+	errReplaced = errors.New("the file was replaced by another; put it back; or stop the server, move the -wal and -shm away, and start again to use the other one")
 )
 
 // fingerprint is the state of the file when the writer last looked at it.

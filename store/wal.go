@@ -36,6 +36,20 @@ func (l *logFile) checkNeverUsed() error {
 		"move %s, %s-wal and %s-shm away, then restore a backup, or start without one to begin a new log", l.path, base, base, base)
 }
 
+// checkNotDeleted returns an error if the file does not exist but has a WAL, before it is created: a new log must not begin
+// beside the WAL of an old one.
+func (l *logFile) checkNotDeleted() error {
+	if _, err := os.Stat(l.path); !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if _, err := os.Lstat(l.path + "-wal"); err != nil {
+		return nil
+	}
+	base := filepath.Base(l.path)
+	return fileErrorf("audit log %s: the file is missing but has a -wal: the file was deleted or renamed; nothing was changed; "+
+		"put it back, or move %s-wal and %s-shm away to begin a new log", l.path, base, base)
+}
+
 // soundWithoutWAL reports whether the file is sound if its WAL is ignored.
 func (l *logFile) soundWithoutWAL() bool {
 	db, err := sql.Open("sqlite3", dsn(l.path, "ro", 0)+"&immutable=1")
@@ -102,6 +116,9 @@ func (f *lockedFile) rewriteWAL() error {
 // be missing on disk. So after an I/O error the next session must copy the whole WAL again, which it does when no
 // connection is left that knows how much of it was copied.
 func (s *session) keepWAL() error {
+	if err := s.exec("PRAGMA journal_size_limit=-1"); err != nil { // a limit would empty the WAL all the same
+		return err
+	}
 	return s.conn.Raw(func(conn any) error {
 		return conn.(*sqlite3.SQLiteConn).SetFileControlInt("main", sqlite3.SQLITE_FCNTL_PERSIST_WAL, 1)
 	})
@@ -163,9 +180,3 @@ func (l *logFile) walSize() int64 {
 
 // hasWALFlag reports whether the header says that the file has a WAL.
 func hasWALFlag(header []byte) bool { return header[18] == 2 && header[19] == 2 }
-
-// hasJournal reports whether there is a rollback journal: it means that the first commit was interrupted.
-func (l *logFile) hasJournal() bool {
-	_, err := os.Stat(l.path + "-journal")
-	return err == nil
-}

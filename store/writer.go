@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
 
@@ -146,6 +147,9 @@ func (l *Log) commit(recheck bool) (wrote bool, err error) {
 	if !l.pending() {
 		return false, nil
 	}
+	// Let the goroutines run first that the last commit has woken: their rows, if they have some by then, share this
+	// commit. When the processors are idle this takes no time.
+	runtime.Gosched()
 	for committed := false; !committed; {
 		if committed, err = l.attempt(recheck); err != nil {
 			return false, err

@@ -114,6 +114,48 @@ func TestPagesOfOtherOrigins(t *testing.T) {
 	}
 }
 
+// TestForeignPages: unless it is named or "*" is, a page of another site sends and takes nothing, by no kind of request.
+// Frames and images take nothing anywhere.
+func TestForeignPages(t *testing.T) {
+	t.Parallel()
+	page := foreignPage(t, strings.Replace(emptySite(t), "127.0.0.1", evilName, 1))
+	for _, origins := range []string{"https://app.example", "*"} {
+		p := kit.Start(t, t.TempDir(), "--cors-origin", origins)
+		channel := p.URL + "/channels/v1/jobs"
+		producer := kit.Curl("-d", "kept", channel)
+		p.WaitFor(t, "v1/jobs", "1", "0")
+		for _, element := range []string{"iframe.src", "img.src", "object.data", "embed.src", "script.src"} {
+			name, attribute, _ := strings.Cut(element, ".")
+			value[bool](page, fmt.Sprintf(`new Promise(done => {
+				const e = document.createElement(%q);
+				e.onload = e.onerror = () => done(true);
+				setTimeout(done, 2000, true); // not every element says that it has failed
+				e.%s = %q;
+				document.body.append(e);
+			})`, name, attribute, channel))
+		}
+		if origins != "*" {
+			page.fetched(channel, `{mode: 'no-cors'}`)
+			page.fetched(channel, `{}`)
+		}
+		p.WaitFor(t, "v1/jobs", "1", "0")
+		if got := <-kit.Curl(channel); got != "kept" {
+			t.Errorf("--cors-origin %s: a page of another site has taken the message; then came %q", origins, got)
+		}
+		<-producer
+		if origins == "*" {
+			continue
+		}
+		consumer := kit.Curl(channel)
+		p.WaitFor(t, "v1/jobs", "0", "1")
+		page.fetched(channel, `{method: 'POST', mode: 'no-cors', body: 'evil job'}`)
+		<-kit.Curl("-d", "right", channel)
+		if got := <-consumer; got != "right" {
+			t.Errorf("a page of another site has sent %q", got)
+		}
+	}
+}
+
 // TestNameThatLeadsHere: a page on a name that leads to this machine reads nothing of the audit log of a relay here, neither
 // under that relay's own address nor under the name, where it has the relay's origin.
 func TestNameThatLeadsHere(t *testing.T) {

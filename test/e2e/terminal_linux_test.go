@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"httpipe/test/kit"
 )
@@ -43,6 +44,17 @@ func TestStartAtTerminal(t *testing.T) {
 	if shown = screen.All(); strings.Count(shown, `level=INFO msg="exchange ended"`) != 1 {
 		t.Errorf("of two exchanges the screen shows\n%s", shown)
 	}
+}
+
+// TestStartWithoutLogAtTerminal checks that without an audit log the terminal shows the URL of the live view.
+func TestStartWithoutLogAtTerminal(t *testing.T) {
+	screen := onTerminal(t, t.TempDir(), nil, "--port", "0", "--host", "127.0.0.1", "--audit", "off")
+	shown := screen.WaitFor("Ctrl-C stops the server.\n")
+	if !strings.Contains(shown, "\nThe live view:  http://127.0.0.1:") || strings.Contains(shown, "The audit log:") {
+		t.Errorf("it shows\n%s", shown)
+	}
+	screen.Type("\x03")
+	screen.All()
 }
 
 // TestAuditAtTerminal checks that the commands format their output for people at a terminal, and print exact values in a pipe.
@@ -108,6 +120,45 @@ func TestAuditAtTerminal(t *testing.T) {
 	}
 	if _, tail := kit.Run(t, p.Dir, "audit", "tail"); sorted(tail) != sorted(piped) {
 		t.Errorf("in a pipe audit tail prints\n%s\nand audit list\n%s", tail, piped)
+	}
+}
+
+// TestTextsAtTerminal checks that no audit command sends control characters that a client chose to a terminal.
+func TestTextsAtTerminal(t *testing.T) {
+	p := kit.Start(t, t.TempDir())
+	consumer := kit.Curl("-A", "a\u009b31m\u202eb", p.URL+"/channels/demo/a")
+	if got := <-kit.Curl("-A", "c\u2066d", "-d", "hello", p.URL+"/channels/demo/a") + <-consumer; got != "hello" {
+		t.Fatalf("the two got %q", got)
+	}
+	<-kit.Curl("-A", "\u0085e", p.URL+"/channels/demo/late?wait=0")
+	p.WaitForRow(t, "select 1 from requests")
+	id := p.SQLite(t, "select id from exchanges")
+	p.Stop(t)
+	for command, want := range map[string]string{
+		"export":                 `,a\u009b31m\u202eb`,
+		"export --format ndjson": `"c\u2066d"`,
+		"export requests":        `\u0085e`,
+		"list --json":            `"a\u009b31m\u202eb"`,
+		"list":                   " delivered ",
+		"list requests --json":   `"\u0085e"`,
+		"tail --json":            `"a\u009b31m\u202eb"`,
+		"tail requests --json":   `"\u0085e"`,
+		"show " + id:             ` a\u009b31m\u202eb` + "\n",
+		"show --json " + id:      `"c\u2066d"`,
+		"summary":                "exchanges 1",
+		"check":                  "sound",
+	} {
+		shown := onTerminal(t, p.Dir, []string{"NO_COLOR=1"}, append([]string{"audit"}, strings.Fields(command)...)...).All()
+		odd := strings.ContainsFunc(shown, func(c rune) bool { return !unicode.IsPrint(c) && c != '\n' })
+		if odd || !strings.Contains(shown, want) {
+			t.Errorf("audit %s shows %q, want %q", command, shown, want)
+		}
+	}
+	// A pipe gets the bytes.
+	for _, command := range []string{"export", "list --json"} {
+		if _, output := kit.Run(t, p.Dir, append([]string{"audit"}, strings.Fields(command)...)...); !strings.Contains(output, "a\u009b31m\u202eb") {
+			t.Errorf("in a pipe audit %s prints %q", command, output)
+		}
 	}
 }
 

@@ -48,3 +48,28 @@ func (r route) testAccess(t *testing.T) {
 		t.Errorf("on record: %s", got)
 	}
 }
+
+// testOrigins: with --cors-origin, pages of the proxy's public name are let in, although the relay's own address differs, and
+// other pages are not.
+func (r route) testOrigins(t *testing.T) {
+	p := kit.Start(t, t.TempDir(), "--cors-origin", "https://app.example")
+	channel := r.proxy.start(t, p.URL) + "/channels/v1/origins?wait=0"
+	for _, test := range []struct {
+		origin, site string
+		status       string
+	}{
+		{"https://relay.example.com", "", "408"},
+		{"https://relay.example.com", "same-origin", "408"},
+		{"https://app.example", "cross-site", "408"},
+		{"https://evil.example", "", "403"},
+		{"https://evil.example", "cross-site", "403"},
+		{"", "cross-site", "403"},
+	} {
+		// curl leaves out a header without a value.
+		got := <-kit.Patient("-o", "/dev/null", "-w", "%{http_code}", "-H", "Host: relay.example.com",
+			"-H", "Origin: "+test.origin, "-H", "Sec-Fetch-Site: "+test.site, "-d", "a", channel)
+		if got != test.status {
+			t.Errorf("a page of %q, %q, gets %s, want %s", test.origin, test.site, got, test.status)
+		}
+	}
+}

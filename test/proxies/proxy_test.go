@@ -27,6 +27,7 @@ func TestProxies(t *testing.T) {
 			r := route{p, x, x.start(t, p.URL)}
 			for name, test := range map[string]func(*testing.T){
 				"access":              r.testAccess,
+				"origins":             r.testOrigins,
 				"headers":             r.testHeaders,
 				"large headers":       r.testLargeHeaders,
 				"packed":              r.testPacked,
