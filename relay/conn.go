@@ -69,10 +69,8 @@ type callbacks struct {
 
 func (c *Conn) newCallbacks() callbacks {
 	return callbacks{
-		alive: c.alive,
-		// A client that pipelines so much that its FIN cannot be seen counts as one that has hung up. Most clients pipeline
-		// nothing, and for these one system call is enough.
-		aliveAfterRequest: func() bool { return c.quiet() || c.alive() && !c.clogged() },
+		alive:             c.alive,
+		aliveAfterRequest: c.aliveAfterRequest,
 		interruptRead:     func() { c.SetReadDeadline(past) },
 		interruptWrite:    func() { c.SetWriteDeadline(past) },
 	}
