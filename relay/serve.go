@@ -258,7 +258,7 @@ func onEngine(w http.ResponseWriter, r *Request, serve func(*response, *Request)
 	body := &requestBody{conn: c, left: max(r.ContentLength, 0), chunked: r.ContentLength < 0,
 		ask: r.ProtoAtLeast(1, 1) && r.ContentLength != 0 && r.Header.Get("Expect") != ""}
 	r.Body = body
-	own := &response{conn: c, method: r.Method, minor: r.ProtoMinor, close: r.Close, header: maps.Clone(w.Header())}
+	own := &response{conn: c, method: r.Method, minor: min(r.ProtoMinor, 1), close: r.Close, header: maps.Clone(w.Header())}
 	defer func() {
 		if p := recover(); p != nil {
 			c.Close()

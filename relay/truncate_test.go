@@ -138,3 +138,18 @@ func TestEndInAChunkIsAReset(t *testing.T) {
 		t.Errorf("after %d bytes the connection ends with %v, want a reset", n, err)
 	}
 }
+
+// A version that net/http takes and the engine does not is answered as HTTP/1.1.
+func TestProducerLeavesHalfwayLaterVersion(t *testing.T) {
+	for name, cut := range cuts {
+		t.Run(name, func(t *testing.T) {
+			r := start(t)
+			p, body := r.halfway(chunked, "GET "+here+" HTTP/1.2\r\nHost: relay\r\n\r\n")
+			cut(p)
+			if rest, err := io.ReadAll(body); err == nil {
+				t.Errorf("%q looks whole", rest)
+			}
+			r.Ended(pipe.ProducerLeft)
+		})
+	}
+}
