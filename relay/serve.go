@@ -182,7 +182,7 @@ func (c *Conn) refuseHead(t *turn, why *http1.Error) {
 func (c *Conn) linger() {
 	c.CloseWrite()
 	c.SetReadDeadline(time.Now().Add(lingering))
-	io.Copy(io.Discard, struct{ io.Reader }{c})
+	io.Copy(io.Discard, struct{ io.Reader }{c.Conn}) // not c: net/http may be reading that, and what is in unread resets nothing
 }
 
 // lingering is how long a client that is still sending may take to read its answer.
