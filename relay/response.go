@@ -137,6 +137,7 @@ func (w *response) writeVector(p []byte) (int, error) {
 	}
 	n, err := w.vector.WriteTo(w.conn.Conn)
 	w.vector, w.pieces = nil, [3][]byte{}
+	w.close = w.close || err != nil
 	w.drop()
 	return int(min(max(n-int64(head), 0), int64(len(p)))), err
 }
@@ -156,6 +157,7 @@ func (w *response) FlushError() error {
 		return nil
 	}
 	_, err := w.conn.Conn.Write(w.unsent)
+	w.close = w.close || err != nil
 	w.drop()
 	return err
 }
