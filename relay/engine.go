@@ -142,10 +142,14 @@ func (e *engine) closeWhere(most int, where func(*Conn) bool) int {
 		}
 	}
 	e.mu.Unlock()
+	closed := 0
 	for _, c := range found {
-		c.Close()
+		if where(c) { // still: a request may have come meanwhile
+			c.Close()
+			closed++
+		}
 	}
-	return len(found)
+	return closed
 }
 
 // sweepEvery is how often the engine looks for connections that have been idle, or sending a head, for too long.
