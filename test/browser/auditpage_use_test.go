@@ -24,7 +24,7 @@ func TestAuditPageLive(t *testing.T) {
 	const channel = "a!$&'()*+,;=:@"
 	consumer := kit.Curl("--globoff", "-A", "taker <b>1</b>", p.URL+"/channels/v1/"+channel)
 	tab.shows("#consumers", "1")
-	tab.shows("#consumers + span", "consumer waits")
+	tab.shows("#consumers + span", "consumer waiting")
 	tab.shows("#waiting .name", "v1/"+channel)
 	tab.shows("#waiting .roles", "1 consumer")
 	tab.wait("document.querySelector('#waiting .clock').textContent >= '0:02'") // it is no dead picture

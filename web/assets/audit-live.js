@@ -66,7 +66,7 @@ function tell() {
 
 function show() {
 	tell();
-	for (const [id, one, more] of [['producers', 'producer waits', 'producers wait'], ['exchanges', 'runs', 'run'], ['consumers', 'consumer waits', 'consumers wait']]) {
+	for (const [id, one, more] of [['producers', 'producer waiting', 'producers waiting'], ['exchanges', 'running', 'running'], ['consumers', 'consumer waiting', 'consumers waiting']]) {
 		write($(id), count(view[id]));
 		write($(id).nextElementSibling, view[id] === 1 ? one : more);
 	}

@@ -46,7 +46,7 @@ function showTotals(total, narrowed) {
 	$('totals').replaceChildren(
 		element('strong', '', count(total.exchanges)), ` exchange${total.exchanges === 1 ? '' : 's'}, `,
 		element('strong', '', size(total.bytes)),
-		...total.exchanges ? [`; half of the producers had waited no more than ${span(total.producer_wait_ms.median)}, of the consumers ${span(total.consumer_wait_ms.median)}`] : []);
+		...total.exchanges ? [`; median wait: producers ${span(total.producer_wait_ms.median)}, consumers ${span(total.consumer_wait_ms.median)}`] : []);
 	const known = Object.keys(outcomes.exchanges).filter(outcome => total.outcomes[outcome]);
 	$('outcomes').replaceChildren(...known.map(outcome => {
 		const link = element('a', '', badge(outcome), ` ${count(total.outcomes[outcome])}`);
@@ -74,7 +74,7 @@ function draw(summary, narrowed) {
 		bars: [{className: 'good', value: bucket.bytes}], says: size(bucket.bytes),
 	}))});
 	for (const [name, column] of [['producers', 'producer_wait_ms'], ['consumers', 'consumer_wait_ms']]) {
-		plot(into(name), {...common, label: `How long ${name} had waited, over time`, scale: logarithmic, unit: span, lines: ['most', 'median'], buckets: buckets(bucket => ({
+		plot(into(name), {...common, label: `Wait of the ${name}, over time`, scale: logarithmic, unit: span, lines: ['most', 'median'], buckets: buckets(bucket => ({
 			lines: [bucket[column].p95, bucket[column].median],
 			says: `median ${span(bucket[column].median)}\np95 ${span(bucket[column].p95)}`,
 		}))});
