@@ -38,7 +38,7 @@ type Relay struct {
 	used atomic.Bool // an exchange has ended, and was logged at info
 }
 
-// New returns a relay for the channels of broker. Close releases it.
+// New returns a relay for the channels of broker. Shutdown releases it.
 func New(config Config, broker *pipe.Broker) (*Relay, error) {
 	l := &Relay{config: config, broker: broker}
 	var err error
