@@ -81,10 +81,7 @@ func (e *engine) start(accepted net.Conn) {
 	remote := accepted.RemoteAddr().String()
 	c := &Conn{Conn: accepted, Addr: AddrOf(remote), remote: remote, engine: e}
 	c.callbacks = c.newCallbacks()
-	if tcp, ok := accepted.(*net.TCPConn); ok {
-		c.tcp = tcp
-		c.raw, _ = tcp.SyscallConn() // fails only if the connection is closed already
-	}
+	c.findSocket()
 	c.setPhase(phaseNew)
 	e.mu.Lock()
 	stopping := e.stopping.Load()
@@ -96,10 +93,10 @@ func (e *engine) start(accepted net.Conn) {
 		accepted.Close()
 		return
 	}
-	if c.raw != nil {
+	if c.socket != nil {
 		if err := e.watcher.add(c); err != nil {
 			e.relay.config.Logger.Warn("a connection cannot be watched, and was closed", "error", err)
-			c.Close()
+			c.breakOff()
 			return
 		}
 	}
@@ -145,7 +142,7 @@ func (e *engine) closeWhere(most int, where func(*Conn) bool) int {
 	closed := 0
 	for _, c := range found {
 		if where(c) { // still: a request may have come meanwhile
-			c.Close()
+			c.breakOff()
 			closed++
 		}
 	}

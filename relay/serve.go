@@ -55,9 +55,13 @@ func (c *Conn) serve() {
 			if p != http.ErrAbortHandler {
 				c.engine.logPanic(c, p, debug.Stack())
 			}
-			c.Close()
+			c.breakOff()
 		}
 	}()
+	if !c.handshake() {
+		c.breakOff()
+		return
+	}
 	for {
 		switch c.next() {
 		case handedOver:
@@ -168,10 +172,13 @@ func isOurs(h *http1.Head) bool {
 
 // refuseHead answers a head that is malformed or too large.
 func (c *Conn) refuseHead(t *turn, why *http1.Error) {
-	w := &t.response
+	c.refuse(&t.response, &reply.Error{Status: why.Status, Code: reply.CodeBadRequest, Text: why.Reason})
+}
+
+// refuse answers with e what cannot be served as a request, and reads what the client still sends for a moment.
+func (c *Conn) refuse(w *response, e *reply.Error) {
 	w.conn, w.minor, w.close = c, 1, true
 	w.header.Set("Cache-Control", "no-store")
-	e := reply.Error{Status: why.Status, Code: reply.CodeBadRequest, Text: why.Reason}
 	e.Response(false).Write(w)
 	w.FlushError()
 	c.linger()
@@ -182,7 +189,11 @@ func (c *Conn) refuseHead(t *turn, why *http1.Error) {
 func (c *Conn) linger() {
 	c.CloseWrite()
 	c.SetReadDeadline(time.Now().Add(lingering))
-	io.Copy(io.Discard, struct{ io.Reader }{c.Conn}) // not c: net/http may be reading that, and what is in unread resets nothing
+	from := c.Conn // not c: net/http may be reading that, and what is in unread resets nothing
+	if c.tls != nil {
+		from = c.tls.NetConn()
+	}
+	io.Copy(io.Discard, struct{ io.Reader }{from})
 }
 
 // lingering is how long a client that is still sending may take to read its answer.
@@ -261,7 +272,7 @@ func onEngine(w http.ResponseWriter, r *Request, serve func(*response, *Request)
 	own := &response{conn: c, method: r.Method, minor: min(r.ProtoMinor, 1), close: r.Close, header: maps.Clone(w.Header())}
 	defer func() {
 		if p := recover(); p != nil {
-			c.Close()
+			c.breakOff()
 			panic(p)
 		}
 	}()

@@ -58,7 +58,7 @@ func (w *watcher) add(c *Conn) error {
 	event := unix.EpollEvent{Events: unix.EPOLLRDHUP | unix.EPOLLET, Fd: int32(c.token), Pad: int32(c.token >> 32)}
 	var failed error
 	err := w.raw.Control(func(epoll uintptr) {
-		err := c.raw.Control(func(fd uintptr) {
+		err := c.socket.Control(func(fd uintptr) {
 			failed = unix.EpollCtl(int(epoll), unix.EPOLL_CTL_ADD, int(fd), &event)
 		})
 		failed = cmp.Or(failed, err)
@@ -112,11 +112,11 @@ func (c *Conn) nothing(events int16) bool {
 			p.none = err != nil || n == 0
 		}
 	}
-	if c.raw == nil {
+	if c.socket == nil {
 		return true
 	}
 	p.none, p.fds[0].Events = false, events
-	c.raw.Control(p.poll)
+	c.socket.Control(p.poll)
 	return p.none
 }
 
@@ -133,19 +133,19 @@ type probe struct {
 func (c *Conn) clogged() bool {
 	const much = 32 << 10 // half of the smallest receive window: a full one can hold a little less than 64 KiB
 	unread := 0
-	if c.raw == nil {
+	if c.socket == nil {
 		return false
 	}
-	c.raw.Control(func(fd uintptr) { unread, _ = unix.IoctlGetInt(int(fd), unix.SIOCINQ) })
+	c.socket.Control(func(fd uintptr) { unread, _ = unix.IoctlGetInt(int(fd), unix.SIOCINQ) })
 	return unread >= much
 }
 
 // acknowledged returns how many bytes the client's kernel has acknowledged, and whether this system knows.
 func (c *Conn) acknowledged() (n int64, ok bool) {
-	if c.raw == nil {
+	if c.socket == nil {
 		return 0, false
 	}
-	c.raw.Control(func(fd uintptr) {
+	c.socket.Control(func(fd uintptr) {
 		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
 			n, ok = int64(info.Bytes_acked), true
 		}
