@@ -106,7 +106,7 @@ func New(config Config) (*Server, error) {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	s.http = &http.Server{
-		Handler:           s,
+		Handler:           relay.BreakOff(s),
 		Protocols:         protocols,
 		ReadHeaderTimeout: config.HeaderTimeout,
 		IdleTimeout:       idleTimeout,

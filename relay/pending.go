@@ -181,7 +181,7 @@ func (p *Pending) Abort() {
 	}
 	c.mu.Unlock()
 	if mine {
-		c.Close()
+		c.breakOff()
 	}
 }
 
@@ -291,5 +291,5 @@ func (c *Conn) drop() {
 		p.owner.HungUp()
 		p.Abort()
 	}
-	c.Close()
+	c.breakOff()
 }

@@ -113,7 +113,22 @@ func (r *Request) OnHangUp(f func()) (stop func()) {
 	return func() { end() }
 }
 
-// Abort closes the connection of a request that is not pending at once. It does not return. A response that has begun is left without its end, so
+// BreakOff returns a handler for the http.Server that serves Others. If h panics, as after Abort, it closes the connection at
+// once: net/http would close it in order, and end a TLS response that is not whole with a close_notify.
+func BreakOff(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if p := recover(); p != nil {
+				r.Context().Value(connKey{}).(*Conn).breakOff()
+				panic(p)
+			}
+		}()
+		h.ServeHTTP(w, r)
+	})
+}
+
+// Abort closes the connection of a request that is not pending at once. It does not return. A response that has begun is left
+// without its end, so
 // no client takes it for whole; one that has not is not sent at all, and a client that only closed its sending half
 // does not take it for a success.
 func Abort() { panic(http.ErrAbortHandler) }
