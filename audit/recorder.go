@@ -105,6 +105,9 @@ func (r *Recorder) ExchangeEnded(x *pipe.Exchange) pipe.Commit {
 // writes the right one.
 func (r *Recorder) OutcomeDecided(*pipe.Exchange, pipe.Outcome) {}
 
+// CallEnded implements pipe.Recorder.
+func (r *Recorder) CallEnded(*pipe.Call) {}
+
 func (r *Recorder) commit(c *store.Commit) pipe.Commit {
 	if r.bestEffort {
 		return ignoreFailure{c}

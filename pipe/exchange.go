@@ -17,6 +17,9 @@ type Exchange struct {
 	channel            *channel
 	matched            Commit // of the record of the match
 
+	Call    *Call     // whose request this is; nil for any other
+	ReplyTo *Exchange // the request that this answers; nil for any other
+
 	written atomic.Int64 // bytes of the body written to the consumer
 
 	cause Outcome // why it is being cut, "" if it is not; guarded by Broker.mu
@@ -45,7 +48,12 @@ type Sink interface {
 // caller must make sure that the consumer does not take the body for complete.
 func (x *Exchange) Relay(sink Sink) (o Outcome) {
 	b := x.channel.broker
-	defer func() { o = b.endExchange(x, o) }()
+	defer func() {
+		o = b.endExchange(x, o)
+		if x.Call != nil && o == Delivered {
+			x.decideDelivery()
+		}
+	}()
 
 	if b.config.Strict && x.matched.Wait() != nil {
 		return Unrecorded
@@ -138,13 +146,30 @@ func (b *Broker) endExchange(x *Exchange, o Outcome) Outcome {
 	close(x.Producer.wake)
 	c.running = nil
 	b.running.remove(x.Producer)
-	if c.Reason == notClosed {
+	switch {
+	case x.Call != nil:
+		x.Call.requestEndedLocked(o)
+	case c.call != nil:
+		c.call.answerEndedLocked(o)
+	case c.Reason == notClosed:
 		c.advanceLocked()
-	} else {
+	default:
 		b.recorder.ChannelClosed(&c.Life)
 	}
 	b.closeIfIdleLocked()
 	return o
+}
+
+// decideDelivery decides the outcome of a request to a service that was delivered. Nobody is told of it, so nobody waits for
+// its record.
+func (x *Exchange) decideDelivery() {
+	x.ended.Then(func(err error) {
+		o := Delivered
+		if err != nil {
+			o = o.WithoutRecord()
+		}
+		x.channel.broker.recorder.OutcomeDecided(x, o)
+	})
 }
 
 // awaitRecord returns the outcome to tell the producer of an exchange that has ended and, if that is Unrecorded,

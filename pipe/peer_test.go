@@ -17,6 +17,7 @@ type peer struct {
 	request *Request
 	src     *source // a producer's body
 	sink    *sink   // a consumer's connection
+	replyID string  // of an answer
 	hungUp  atomic.Bool
 
 	answered atomic.Bool // the fields below are set
@@ -46,7 +47,9 @@ func newPeer(w *world, name string, role Role) *peer {
 // serve does what an HTTP handler does.
 func (p *peer) serve() {
 	r := p.request
-	if r.Role == Producer {
+	if r.Role == Producer && r.Shape == Service && p.replyID == "" {
+		p.outcome = p.call()
+	} else if r.Role == Producer {
 		p.fill()
 		p.outcome, p.err = r.AwaitEnd()
 	} else if x := r.AwaitMatch(); x != nil {

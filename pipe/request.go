@@ -23,6 +23,7 @@ type Request struct {
 	places    [queueKinds]place
 	timer     *time.Timer // limits the wait; nil without a limit
 	exchange  *Exchange   // nil until it begins
+	call      *Call       // that this is the Reply of; nil for any other
 	outcome   Outcome     // of a request that ended unmatched
 	refusedBy Limit
 	endedAt   time.Time // of a request that ended unmatched
@@ -153,15 +154,18 @@ func (b *Broker) endWait(r *Request, o Outcome) {
 func (b *Broker) leave(r *Request) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch r.state {
-	case waiting:
+	b.leaveLocked(r)
+}
+
+func (b *Broker) leaveLocked(r *Request) {
+	switch {
+	case r.state == waiting:
 		r.channel.dismissLocked(r, Left)
 		r.channel.advanceLocked()
-	case running:
-		if r.Role == Consumer && !r.exchange.Producer.body.handedOut() {
-			r.exchange.cutLocked(ConsumerLeft)
-		}
-	case ended:
+	case r.exchange != nil && r.exchange.Call != nil && r.Role == Producer:
+		r.exchange.Call.leaveLocked()
+	case r.state == running && r.Role == Consumer && !r.exchange.Producer.body.handedOut():
+		r.exchange.cutLocked(ConsumerLeft)
 	}
 }
 
@@ -172,6 +176,14 @@ func (b *Broker) endUnmatchedLocked(r *Request, o Outcome) {
 	if r.Role == Producer {
 		r.stopBody(o)
 	}
-	b.recorder.RequestUnmatched(r)
+	if r.call == nil {
+		b.recorder.RequestUnmatched(r)
+		close(r.wake)
+		return
+	}
+	if o == TimedOut {
+		r.outcome = Unanswered
+	}
 	close(r.wake)
+	r.call.endLocked(r.outcome)
 }
