@@ -116,7 +116,7 @@ func (r *Recorder) OutcomeDecided(*pipe.Exchange, pipe.Outcome) {}
 func (r *Recorder) CallEnded(call *pipe.Call) {
 	end := store.CallEnd{ID: call.Request.ID, At: call.EndedAt, Outcome: string(call.Outcome)}
 	if call.Answer != nil {
-		end.Status, end.AnsweredAt = call.Answer.Producer.Head.Status, call.Answer.MatchedAt
+		end.Status, end.AnsweredAt = call.Answer.Producer.Head.Answer.Status, call.Answer.MatchedAt
 	}
 	r.log.CallEnded(end)
 }

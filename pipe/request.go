@@ -76,6 +76,15 @@ func (r *Request) AwaitEnd() (Outcome, error) {
 	return r.exchange.awaitRecord()
 }
 
+// AwaitCall blocks until a caller's request has ended and returns its call, or nil if it ended unmatched, and the outcome.
+func (r *Request) AwaitCall() (*Call, Outcome) {
+	<-r.wake
+	if r.exchange == nil {
+		return nil, r.outcome
+	}
+	return r.exchange.Call, r.exchange.Outcome
+}
+
 // Leave tells the broker that the client has hung up. A waiting request ends (Left). A running consumer's
 // exchange is cut (ConsumerLeft), unless Relay has already been handed the end of the body: then the last
 // write decides. A running producer is left alone: reading its body shows that it has gone. Leave does not

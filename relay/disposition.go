@@ -20,7 +20,7 @@ func disposition(r *Request, head *pipe.Head) string {
 	switch {
 	case r.TokenInURL && (err != nil || kind != "attachment"):
 		return "attachment" // a page can pass its own URL on, and here a token is in it
-	case kind == "" && navigates(r) && needsPlayer(head.ContentType):
+	case kind == "" && r.Target == "" && navigates(r) && needsPlayer(head.ContentType):
 		return "attachment"
 	}
 	return head.ContentDisposition

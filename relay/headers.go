@@ -23,6 +23,7 @@ func (r *Request) head() pipe.RequestHead {
 	return pipe.RequestHead{
 		Method:        r.Method,
 		Query:         withoutParameter(r.URL.RawQuery, "wait"),
+		Target:        r.Target,
 		Fields:        r.fieldLines(),
 		Authorization: r.ForeignAuthorization,
 	}
@@ -42,24 +43,27 @@ func (r *Request) fieldLines() string {
 	return string(b)
 }
 
-// addRequest adds the head of a producer's request to that of the response, in at most room bytes. proxyHeader is another
-// header that a proxy in front sets.
-func (w *response) addRequest(h *pipe.RequestHead, room int, proxyHeader string) {
-	var names []string
+// requestFields returns the head of a producer's request as fields of the response, in at most room bytes. proxyHeader is
+// another header that a proxy in front sets.
+func requestFields(h *pipe.RequestHead, room int, proxyHeader string) (fields []reply.Field) {
 	omitted := 0
+	must := func(name, value string) {
+		room -= len(name) + len(": ") + len(value) + len("\r\n")
+		fields = append(fields, reply.Field{Name: name, Value: value})
+	}
 	add := func(name, value string) {
-		size := len(name) + len(": ") + len(value) + len("\r\n")
-		if len(names) == maxFields || size > room {
+		if len(fields) == maxFields || len(name)+len(": ")+len(value)+len("\r\n") > room {
 			omitted++
 			return
 		}
-		room -= size
-		names = append(names, name)
-		w.header.Add(name, value)
+		must(name, value)
 	}
-	add(reply.HeaderMethod, h.Method)
-	if h.Query != "" {
-		add(reply.HeaderQuery, h.Query)
+	must(reply.HeaderMethod, h.Method)
+	switch {
+	case h.Target != "":
+		must(reply.HeaderTarget, h.Target)
+	case h.Query != "":
+		must(reply.HeaderQuery, h.Query)
 	}
 	hidden := append(connectionOptions(h.Fields), strings.ToLower(proxyHeader))
 	for f := range http1.EachField(h.Fields) {
@@ -71,10 +75,21 @@ func (w *response) addRequest(h *pipe.RequestHead, room int, proxyHeader string)
 		add(reply.HeaderPrefix+"Authorization", value)
 	}
 	if omitted > 0 {
-		w.header.Set(reply.HeaderOmitted, strconv.Itoa(omitted))
+		fields = append(fields, reply.Field{Name: reply.HeaderOmitted, Value: strconv.Itoa(omitted)})
+	}
+	return fields
+}
+
+// addFields adds fields to the head of the response, and lets a page of another origin read them, if it may read the response.
+func (w *response) addFields(fields []reply.Field) {
+	for _, f := range fields {
+		w.header.Add(f.Name, f.Value)
 	}
 	if exposed := w.header.Get("Access-Control-Expose-Headers"); exposed != "" {
-		w.header.Set("Access-Control-Expose-Headers", exposed+", "+strings.Join(names, ", "))
+		for _, f := range fields {
+			exposed += ", " + f.Name
+		}
+		w.header.Set("Access-Control-Expose-Headers", exposed)
 	}
 }
 

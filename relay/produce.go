@@ -19,7 +19,12 @@ func (l *Relay) produce(w *response, r *Request) {
 		r.Refuse(w, e)
 		return
 	}
-	request := l.broker.Arrive(arrival)
+	var request *pipe.Request
+	if r.ReplyID != "" {
+		request = l.broker.Answer(r.ReplyID, arrival)
+	} else {
+		request = l.broker.Arrive(arrival)
+	}
 	if l.engine.watcher.works() {
 		defer r.OnHangUp(request.Leave)()
 	}
@@ -41,7 +46,7 @@ func (l *Relay) produce(w *response, r *Request) {
 		reply.Delivered(exchange, r.WantsJSON()).Write(w)
 		return
 	}
-	e = reply.ForRequest(request, outcome)
+	e = r.explain(reply.ForRequest(request, outcome), outcome)
 	if outcome == pipe.ProducerLeft {
 		e.Text = source.explain(e.Text)
 		if exchange == nil {
@@ -68,7 +73,7 @@ func (l *Relay) producer(r *Request) (pipe.Arrival, *source, *reply.Error) {
 		if f := r.DropBody(l.config.HeaderTimeout); f != nil {
 			return arrival, nil, f
 		}
-	} else if !r.ProtoAtLeast(1, 1) && r.Header.Get("Content-Length") == "" {
+	} else if !r.ProtoAtLeast(1, 1) && r.Header.Get("Content-Length") == "" && (r.Target == "" || hasBody(r.Method)) {
 		return arrival, nil, &reply.Error{Status: http.StatusLengthRequired, Code: reply.CodeBadRequest,
 			Text: "an HTTP/1.0 request must say Content-Length: without it the end of the body cannot be told from a broken connection"}
 	}
@@ -81,6 +86,11 @@ func (l *Relay) producer(r *Request) (pipe.Arrival, *source, *reply.Error) {
 		return arrival, nil, reply.ForOutcome(pipe.TooLarge, pipe.Producer)
 	}
 	source.head.Request = r.head()
+	if r.ReplyID != "" {
+		if source.head.Answer, f = newAnswerHead(r.fieldLines()); f != nil {
+			return arrival, nil, f
+		}
+	}
 	arrival.Alive, arrival.Interrupt = r.Conn.callbacks.alive, r.Conn.callbacks.interruptRead
 	arrival.Body = source
 	arrival.Length = source.length

@@ -40,6 +40,9 @@ func (s *sink) Write(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	if s.bodiless() {
+		return 0, nil // of an answer that has a body all the same
+	}
 	s.inChunk = true
 	s.stall.writing.Store(true)
 	defer s.stall.writing.Store(false)
@@ -54,13 +57,22 @@ func (s *sink) Flush() error {
 	return err
 }
 
+// bodiless reports whether the response has no body: an answer to HEAD, or one whose status has none.
+func (s *sink) bodiless() bool {
+	if s.exchange.ReplyTo == nil {
+		return false
+	}
+	status := s.exchange.Producer.Head.Answer.Status
+	return s.r.Method == http.MethodHead || status == http.StatusNoContent || status == http.StatusNotModified
+}
+
 // begin writes the head of the response.
 func (s *sink) begin() {
 	producer := s.exchange.Producer
 	head := producer.Head
 	s.w.set(reply.HeaderExchange, s.exchange.ID)
 	s.w.set("Content-Type", head.ContentType)
-	if producer.Length >= 0 {
+	if n := producer.Length; n >= 0 && !s.bodiless() || n > 0 && head.Answer.Status != http.StatusNoContent {
 		s.w.set("Content-Length", strconv.FormatInt(producer.Length, 10))
 	}
 	for _, optional := range [...]struct{ name, value string }{
@@ -70,10 +82,21 @@ func (s *sink) begin() {
 			s.w.set(optional.name, optional.value)
 		}
 	}
-	if hasParameter(s.r.URL.RawQuery, "headers") {
+	status := http.StatusOK
+	if call := s.exchange.Call; call != nil {
+		s.w.addFields(requestFields(&head.Request, s.config.MaxHeader, s.config.ClientIPHeader))
+		s.w.Header().Set(reply.HeaderReply, "/work/"+s.exchange.Key.String()+"/"+call.ReplyID)
+	} else if s.exchange.ReplyTo != nil {
+		status = head.Answer.Status
+		fields := make([]reply.Field, len(head.Answer.Fields))
+		for i, f := range head.Answer.Fields {
+			fields[i] = reply.Field(f)
+		}
+		s.w.addFields(fields)
+	} else if hasParameter(s.r.URL.RawQuery, "headers") {
 		own := len(head.ContentType) + len(head.ContentDisposition) + len(head.ContentEncoding) + len(head.ContentLanguage)
-		s.w.addRequest(&head.Request, s.config.MaxHeader-own, s.config.ClientIPHeader)
+		s.w.addFields(requestFields(&head.Request, s.config.MaxHeader-own, s.config.ClientIPHeader))
 	}
 	maps.Copy(s.w.header, relayed)
-	s.w.WriteHeader(http.StatusOK)
+	s.w.WriteHeader(status)
 }

@@ -60,6 +60,10 @@ func (l *Relay) newSource(r *Request) (*source, *reply.Error) {
 	if r.Posts {
 		return s, s.setPosted(r)
 	}
+	if r.Target != "" { // a worker gets the request as it is
+		s.head, s.length = newHead(textproto.MIMEHeader(r.Header)), r.ContentLength
+		return s, nil
+	}
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if kind != "multipart/form-data" {
 		s.head, s.length = newHead(textproto.MIMEHeader(r.Header)), r.ContentLength
