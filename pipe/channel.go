@@ -138,6 +138,9 @@ func (c *channel) admitLocked(r *Request) {
 	if r.Wait > 0 {
 		r.timer = time.AfterFunc(r.Wait, func() { c.broker.endWait(r, TimedOut) })
 	}
+	if r.body != nil && r.body.end != nil && !r.whole {
+		c.dismissLocked(r, bodyOutcome(r.body.end, Left))
+	}
 	c.advanceLocked()
 }
 
@@ -207,9 +210,9 @@ func (c *channel) matchLocked() {
 		switch {
 		case p == nil || q == nil || !p.ready:
 			return
-		case !p.alive():
+		case !p.Source.Alive():
 			c.dismissLocked(p, Left)
-		case !q.alive():
+		case !q.Sink.Alive():
 			c.dismissLocked(q, Left)
 		default:
 			c.beginLocked(p, q)
@@ -226,6 +229,8 @@ func (c *channel) beginLocked(producer, consumer *Request) {
 		Consumer:  consumer,
 		MatchedAt: time.Now(),
 		channel:   c,
+		whole:     producer.whole,
+		carrier:   producer,
 	}
 	for _, r := range []*Request{producer, consumer} {
 		c.dequeueLocked(r)
@@ -241,9 +246,12 @@ func (c *channel) beginLocked(producer, consumer *Request) {
 		c.running, c.call.Answer, x.ReplyTo = x, x, c.call.Request
 	}
 	c.broker.running.push(producer)
-	producer.body.begin()
 	x.matched = c.broker.recorder.ExchangeMatched(x)
-	close(consumer.wake)
+	if x.whole && c.broker.current == consumer {
+		x.carrier = consumer // it has just arrived, so no goroutine need be woken
+		return
+	}
+	producer.wakeLocked()
 }
 
 // dismissLocked ends the wait of r, which must be in one of the queues.

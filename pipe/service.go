@@ -55,10 +55,11 @@ func newServices() services {
 // that comes before its request has been delivered waits until it has.
 func (b *Broker) Answer(replyID string, a Arrival) *Request {
 	a.Shape, a.Role = Service, Producer
-	r := &Request{Arrival: a, broker: b, wake: make(chan struct{})}
-	r.body = newBody(&r.Arrival)
+	r := b.newRequest(&a)
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.current = r
+	defer func() { b.current = nil }()
 	r.ArrivedAt = time.Now()
 	call := b.services.calls[replyID]
 	switch {
@@ -97,11 +98,11 @@ func (c *channel) beginCallLocked(x *Exchange) {
 	call := &Call{ReplyID: b.config.NewReplyID(), Request: x, service: c}
 	call.answers = &channel{Life: Life{Key: c.Key}, shape: Service, broker: b, call: call}
 	reply := caller.Arrival
-	reply.Role, reply.Wait, reply.Interrupt = Consumer, b.config.ReplyTimeout, caller.InterruptReply
+	reply.Role, reply.Wait = Consumer, b.config.ReplyTimeout
 	if reply.Wait <= 0 {
 		reply.Wait = Forever
 	}
-	call.Reply = &Request{Arrival: reply, broker: b, wake: make(chan struct{}), call: call}
+	call.Reply = &Request{Arrival: reply, broker: b, call: call}
 	x.Call = call
 	c.calls[call] = struct{}{}
 	b.services.calls[call.ReplyID] = call

@@ -15,7 +15,22 @@ func (w *world) call(name string, options ...option) *peer {
 // callWith begins a call with a request of which nothing has come.
 func (w *world) callWith(name string, options ...option) *peer {
 	w.t.Helper()
-	return w.produce(name, append([]option{ofService, func(p *peer) { p.arrival.InterruptReply = p.sink.interrupt }}, options...)...)
+	toBeAnswered := func(p *peer) {
+		p.arrival.Sink = p.sink
+		told := p.src.answer
+		p.src.answer = func(x *Exchange, o Outcome, cause error) {
+			if x.Outcome != Delivered { // otherwise the answer tells
+				told(x, o, cause)
+			}
+		}
+		p.sink.over = func(o Outcome) {
+			if o == Delivered {
+				o = Answered
+			}
+			p.gets(o)
+		}
+	}
+	return w.produce(name, append([]option{ofService, toBeAnswered}, options...)...)
 }
 
 func (w *world) work(name string, options ...option) *peer {
@@ -38,32 +53,16 @@ func (w *world) answerTo(replyID, name string, options ...option) *peer {
 	}
 	w.peers = append(w.peers, p)
 	p.request = w.broker.Answer(replyID, p.arrival)
+	p.line.request = p.request
 	go p.serve()
 	w.settle()
 	return p
 }
 
-// call does what the handler of a caller does, and returns how its call ended, as the caller sees it.
-func (p *peer) call() Outcome {
-	r := p.request
-	p.fill()
-	<-r.wake
-	if r.exchange == nil {
-		return r.outcome
-	}
-	reply := r.exchange.Call.Reply
-	x := reply.AwaitMatch()
-	switch {
-	case x != nil:
-		p.relay(x)
-		if p.outcome == Delivered {
-			return Answered
-		}
-		return p.outcome
-	case r.exchange.Outcome != Delivered:
-		return r.exchange.Outcome
-	}
-	return reply.outcome
+// lostCall reports whether the request of p was delivered, and no answer will come.
+func (p *peer) lostCall() bool {
+	call := p.request.Call()
+	return call != nil && call.Reply.Unmatched() && call.Request.Outcome == Delivered
 }
 
 // looksService checks what LookService returns for home.

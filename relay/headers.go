@@ -80,16 +80,14 @@ func requestFields(h *pipe.RequestHead, room int, proxyHeader string) (fields []
 	return fields
 }
 
-// addFields adds fields to the head of the response, and lets a page of another origin read them, if it may read the response.
-func (w *response) addFields(fields []reply.Field) {
-	for _, f := range fields {
-		w.header.Add(f.Name, f.Value)
-	}
-	if exposed := w.header.Get("Access-Control-Expose-Headers"); exposed != "" {
-		for _, f := range fields {
-			exposed += ", " + f.Name
+// expose lets a page of another origin read the fields, if it may read the response.
+func (p *Pending) expose(fields []reply.Field) {
+	for i := range p.fields {
+		if f := &p.fields[i]; f.Name == "Access-Control-Expose-Headers" {
+			for _, exposed := range fields {
+				f.Value += ", " + exposed.Name
+			}
 		}
-		w.header.Set("Access-Control-Expose-Headers", exposed)
 	}
 }
 

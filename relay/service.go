@@ -2,85 +2,72 @@ package relay
 
 import (
 	"net/http"
-	"time"
 
 	"httpipe/pipe"
 	"httpipe/reply"
 )
 
+// A caller is a pending call: the pipe.Source of its request and the pipe.Sink of its answer. Its request is read as that of
+// any producer, and its answer is written as to any consumer.
+type caller struct {
+	consumer
+	producer producer
+}
+
 // Call sends r to a worker of a service and answers it with the worker's answer.
-func (l *Relay) Call(w http.ResponseWriter, r *Request) { onEngine(w, r, l.call) }
+func (l *Relay) Call(w http.ResponseWriter, r *Request) { OnEngine(w, r, l.call) }
 
 // Work answers r with one caller's request.
-func (l *Relay) Work(w http.ResponseWriter, r *Request) { onEngine(w, r, l.consume) }
+func (l *Relay) Work(w http.ResponseWriter, r *Request) { l.Consume(w, r) }
 
-// Answer sends the body of r to the caller whose request has the reply id r.ReplyID, and answers r when that has ended.
-func (l *Relay) Answer(w http.ResponseWriter, r *Request) { onEngine(w, r, l.produce) }
+// Answer sends the body of r to the caller whose call has the reply id r.ReplyID, and answers r when that has ended.
+func (l *Relay) Answer(w http.ResponseWriter, r *Request) { l.Produce(w, r) }
 
-const adviseServiceWorkerCall = "the browser asks for a service worker's script, which no service may give; register the script at another address"
+const adviseNoWorkerScript = "the browser asks for a service worker's script, which no service may give; register the script at another address"
 
-func (l *Relay) call(w *response, r *Request) {
+// call is Call on the engine.
+func (l *Relay) call(w *Response, r *Request) {
 	if hasToken(r.Header, "Service-Worker", "script") {
-		r.Refuse(w, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeNotAConsumer, Text: adviseServiceWorkerCall})
+		r.Refuse(w, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeNotAConsumer, Text: adviseNoWorkerScript})
 		return
 	}
-	arrival, source, e := l.producer(r)
+	c := &caller{consumer: consumer{relay: l, tokenInURL: r.TokenInURL, head: r.Method == http.MethodHead}}
+	p := &c.producer
+	*p = producer{Pending: &c.Pending, relay: l, body: *r.Body.(*requestBody), texts: callTexts}
+	arrival, e := l.producer(r, p)
 	if e != nil {
+		*r.Body.(*requestBody) = p.body
 		r.Refuse(w, e)
 		return
 	}
-	c := r.Conn
-	arrival.InterruptReply = c.callbacks.interruptWrite
-	request := l.broker.Arrive(arrival)
-	if l.engine.watcher.works() {
-		defer r.OnHangUp(request.Leave)()
+	arrival.Sink = &c.consumer
+	p.body.owner = p
+	w.Park(r, &c.Pending, c)
+	p.request = l.broker.Arrive(arrival)
+	p.fill()
+	c.Resume()
+}
+
+// HungUp implements Owner.
+func (c *caller) HungUp() { c.producer.HungUp() }
+
+// Resume implements Owner. The answer is carried out by the goroutine that reads it.
+func (c *caller) Resume() {
+	c.producer.Resume()
+	call := c.producer.request.Call()
+	if call == nil || !call.Reply.Unmatched() || call.Request.Outcome != pipe.Delivered {
+		return // a request that was not delivered has been answered
 	}
-	request.Fill()
-	call, outcome := request.AwaitCall()
-	if call == nil || outcome != pipe.Delivered {
-		if outcome == pipe.Left {
-			Abort()
-		}
-		e = r.explain(reply.ForRequest(request, outcome), outcome)
-		if outcome == pipe.ProducerLeft {
-			e.Text = source.explain(e.Text)
-		}
-		if request.BodyRead() {
-			r.Fail(w, e)
-		} else {
-			r.Refuse(w, e)
-		}
+	outcome := call.Reply.Outcome()
+	if outcome == pipe.Left {
+		c.Abort()
 		return
 	}
-	exchange := call.Reply.AwaitMatch()
-	if exchange == nil {
-		outcome := call.Reply.Outcome()
-		if outcome == pipe.Left {
-			Abort()
-		}
-		r.Fail(w, r.explain(reply.ForOutcome(outcome, pipe.Producer), outcome))
-		return
+	e := reply.ForOutcome(outcome, pipe.Producer)
+	if text := callTexts[outcome]; text != "" {
+		e.Text = text
 	}
-	endInOrder := endByReset(r, exchange)
-	sink := &sink{w: w, r: r, exchange: exchange, config: &l.config}
-	sink.stall.start(exchange, r.Conn, l.config.StallTimeout)
-	outcome = exchange.Relay(sink)
-	sink.stall.stop()
-	switch {
-	case outcome == pipe.Delivered:
-		endInOrder()
-		if exchange.WasCut() {
-			c.SetWriteDeadline(time.Time{})
-		}
-	case outcome == pipe.Unrecorded && !sink.begun:
-		endInOrder()
-		r.Fail(w, reply.ForOutcome(outcome, pipe.Producer))
-	default:
-		if r.ProtoAtLeast(1, 1) && !sink.inChunk {
-			endInOrder()
-		}
-		Abort()
-	}
+	c.Fail(e)
 }
 
 // hasBody reports whether requests with this method have a body unless they say otherwise.
@@ -105,18 +92,3 @@ var (
 		pipe.TimedOut:     "the caller's request was not delivered before the wait was over",
 	}
 )
-
-// explain replaces the text of an error that speaks of channels, if r is a call or an answer.
-func (r *Request) explain(e *reply.Error, o pipe.Outcome) *reply.Error {
-	texts := callTexts
-	switch {
-	case r.ReplyID != "":
-		texts = answerTexts
-	case r.Target == "":
-		return e
-	}
-	if text := texts[o]; text != "" {
-		e.Text = text
-	}
-	return e
-}
