@@ -96,6 +96,7 @@ func TestImports(t *testing.T) {
 		"./test/kit":     {unix},
 		"./test/rawhttp": {"httpipe/pipe", "httpipe/reply"},
 		"./test/e2e":     {kit, unix, "httpipe/process"},
+		"./test/tls":     {kit},
 		"./test/docs":    {kit, "httpipe/access"},
 		"./test/proxies": {kit},
 		"./test/browser": {kit, "github.com/chromedp/"},

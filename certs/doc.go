@@ -9,7 +9,7 @@ func config(get func(*tls.ClientHelloInfo) (*tls.Certificate, error), protocols 
 	return &tls.Config{
 		GetCertificate: get,
 		MinVersion:     tls.VersionTLS12,
-		NextProtos:     append([]string{"http/1.1"}, protocols...),
+		NextProtos:     append([]string{"http/1.1", "http/1.0"}, protocols...), // curl --http1.0 offers only that
 
 		// A record is as large as a write: small ones would cost a system call for each kilobyte of a short message.
 		DynamicRecordSizingDisabled: true,

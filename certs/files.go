@@ -23,6 +23,7 @@ type Files struct {
 	current *tls.Certificate
 	seen    [2]fs.FileInfo // of the files when they were read last, whether they could be used or not
 	looked  time.Time      // when the files were looked at last
+	failed  string         // why the files could not be used, as it was logged last; "": they could
 }
 
 // OpenFiles reads a certificate, followed by those of its issuers, and its key from two PEM files. Its error is one line.
@@ -64,10 +65,13 @@ func (f *Files) certificate() *tls.Certificate {
 		changed, err = f.read()
 	}
 	if err != nil {
-		f.logger.Warn("the TLS certificate has changed and cannot be used; the last one stays in use", "error", err)
+		if err.Error() != f.failed {
+			f.logger.Warn("the TLS certificate has changed and cannot be used; the last one stays in use", "error", err)
+		}
+		f.failed = err.Error()
 		return f.current
 	}
-	f.current = changed
+	f.current, f.failed = changed, ""
 	f.logger.Info("the TLS certificate has changed", "expires", changed.Leaf.NotAfter)
 	f.warnIfExpired()
 	return f.current

@@ -48,7 +48,7 @@ func (c *Conn) handshake() bool {
 	}
 	// A certificate authority that checks the name by TLS-ALPN-01 has seen what it wants.
 	protocol := c.tls.ConnectionState().NegotiatedProtocol
-	return protocol == "" || protocol == "http/1.1"
+	return protocol == "" || strings.HasPrefix(protocol, "http/1.")
 }
 
 // isHTTP reports whether the first bytes of a connection are those of a plain HTTP request.
