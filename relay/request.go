@@ -16,8 +16,9 @@ import (
 // handles the request.
 type Request struct {
 	*http.Request
-	Conn *Conn    // nil if the connection is not watched
-	Key  pipe.Key // what the path names
+	Conn  *Conn      // nil if the connection is not watched
+	Key   pipe.Key   // what the path names
+	Shape pipe.Shape // of what the path names
 
 	// Set before Produce or Consume.
 	Client     pipe.Client
@@ -26,6 +27,10 @@ type Request struct {
 	// ForeignAuthorization has the values of Authorization if they are not credentials of this server, so that a consumer
 	// may see them.
 	ForeignAuthorization []string
+
+	// Of a request to a service.
+	Target  string // of a call: the path below the service, with the query, as it was sent, without our credentials
+	ReplyID string // of an answer: the last part of its path
 
 	Posts bool   // a GET that produces the text in its URL: see posted.go
 	lines string // the header lines as they were sent; "" if net/http has read them

@@ -149,15 +149,21 @@ func (c *Conn) readHead(t *turn) error {
 	}
 }
 
-// isOurs reports whether the engine serves a request: its path is of a channel, and it has no body that nobody would
-// read. Whether the names in the path are valid is for the handler to say.
+// isOurs reports whether the engine serves a request: its path is of a channel or a service, and it has no body that nobody
+// would read. Whether the names in the path are valid is for the handler to say.
 func isOurs(h *http1.Head) bool {
-	rest, ok := strings.CutPrefix(h.Path, "/channels/")
-	if !ok || h.BodyLength() != 0 && (h.Method == http.MethodHead || h.Method == http.MethodDelete) {
+	kind, rest, _ := strings.Cut(strings.TrimPrefix(h.Path, "/"), "/")
+	switch kind {
+	case "services":
+	case "channels", "work":
+		if h.BodyLength() != 0 && (h.Method == http.MethodHead || h.Method == http.MethodDelete) {
+			return false
+		}
+	default:
 		return false
 	}
-	namespace, channel, _ := strings.Cut(rest, "/")
-	return namespace != "" && channel != ""
+	namespace, name, _ := strings.Cut(rest, "/")
+	return namespace != "" && name != ""
 }
 
 // refuseHead answers a head that is malformed or too large.
