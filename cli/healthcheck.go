@@ -27,7 +27,7 @@ func healthcheck(c *Config) command {
 	picked[3].help = "name of the server, which therefore speaks TLS"
 	return command{
 		name: "healthcheck", args: "[URL]", options: picked,
-		help: "ask a server for its health; exit with 0 if it is healthy",
+		help: "ask a server for its health; exit with 0 if healthy",
 		more: "URL is the address of the server or of its /healthz. Without it, the options say where it is.\nA certificate is verified only if a URL is given.",
 		run: func(ctx context.Context, args []string, _, _ io.Writer) error {
 			address, err := c.healthURL()

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"slices"
 
 	"httpipe/access"
 	"httpipe/pipe"
@@ -17,7 +18,7 @@ func (s *Server) routes() []route {
 		{pattern: "/channels/{namespace}/{channel...}", anyPage: []string{"POST", "PUT", "GET"}, methods: methods{
 			"POST":   may(access.Produce, s.relayed(s.relay.Produce)),
 			"PUT":    may(access.Produce, s.relayed(s.relay.Produce)),
-			"GET":    may(access.Consume, s.relayed(s.relay.Consume)),
+			"GET":    posting(may(access.Produce, s.relayed(s.relay.Produce)), may(access.Consume, s.relayed(s.relay.Consume))),
 			"HEAD":   may(access.Look, s.channels.look),
 			"DELETE": may(access.Delete, s.channels.delete),
 		}},
@@ -26,6 +27,16 @@ func (s *Server) routes() []route {
 		// This shadows the list of a namespace that is called namespaces, and nothing else of it.
 		{pattern: "/channels/namespaces", methods: withDelete(ofNamespace("namespaces", may(access.Delete, s.channels.deleteNamespace)),
 			get(may(access.Look, compressed(s.channels.namespaces))))},
+		{pattern: "/services/{namespace}/{service}/{target...}", shape: pipe.Service, any: s.gate.calls(s.relayed(s.relay.Call))},
+		{pattern: "/work/{namespace}/{service}", shape: pipe.Service, anyPage: []string{"GET"}, methods: methods{
+			"GET":    may(access.Consume, s.relayed(s.relay.Work)),
+			"HEAD":   may(access.Look, s.services.look),
+			"DELETE": may(access.Delete, s.services.delete),
+		}},
+		{pattern: "/work/{namespace}/{service}/{id}", shape: pipe.Service, anyPage: []string{"POST", "PUT"}, methods: methods{
+			"POST": may(access.Consume, s.relayed(s.relay.Answer)),
+			"PUT":  may(access.Consume, s.relayed(s.relay.Answer)),
+		}},
 		{pattern: "/state", methods: get(may(access.Look, compressed(s.channels.state)))},
 
 		{pattern: "/exchanges/{id}", anyPage: []string{"GET"}, methods: get(s.history.showReceipt)},
@@ -64,12 +75,27 @@ func ofNamespace(name string, h handler) handler {
 	}
 }
 
+// posting returns a handler that passes a GET that produces on to produce, and any other to consume.
+func posting(produce, consume handler) handler {
+	return func(w http.ResponseWriter, r *request) {
+		if r.Posts {
+			produce(w, r)
+			return
+		}
+		consume(w, r)
+	}
+}
+
 // relayed returns a handler that passes requests on to the relay, with what it must know of them.
 func (s *Server) relayed(h func(w http.ResponseWriter, r *relay.Request)) handler {
 	return func(w http.ResponseWriter, r *request) {
 		r.Client = s.clients.of(r)
 		r.Group = group(r.Client.Addr)
 		r.TokenInURL = r.credentials.inURL
+		r.ReplyID = r.parameter
+		if r.Shape == pipe.Channel && s.gate.foreign(r) {
+			r.ForeignAuthorization = slices.Clone(r.credentials.authorization)
+		}
 		h(w, &r.Request)
 	}
 }

@@ -2,6 +2,7 @@ package pipe
 
 import (
 	"context"
+	"io"
 	"maps"
 	"slices"
 	"sync"
@@ -21,6 +22,12 @@ type Config struct {
 	SilenceTimeout time.Duration
 	// Limits bound how many requests may wait.
 	Limits Limits
+
+	// NewReplyID returns 128 random bits as text. Like NewID it is called with the lock held. It must be set if there are
+	// services.
+	NewReplyID func() string
+	// ReplyTimeout limits how long a caller whose request has been delivered waits until its answer begins. 0: no limit.
+	ReplyTimeout time.Duration
 }
 
 // A Broker matches requests, channel by channel. Make one with New. All methods may be called from any
@@ -39,8 +46,12 @@ type Broker struct {
 	groups       map[string]int // how many of them have each Arrival.Group; empty without Limits.PerClient
 	running      queue          // the producers of running exchanges, those on deleted channels included
 	bytesRelayed int64          // by exchanges that have ended
+	current      *Request       // the request whose goroutine holds mu, in Arrive or Fill; nil in all other calls
 	stopping     bool           // Shutdown was called
-	idle         chan struct{}  // closed once stopping and no exchange runs
+	idle         chan struct{}  // closed once stopping and no exchange or call runs
+	isIdle       bool           // idle is closed
+
+	services services
 }
 
 // New returns a broker without channels.
@@ -53,6 +64,7 @@ func New(config Config) *Broker {
 		groups:     make(map[string]int),
 		running:    queue{kind: brokerQueue},
 		idle:       make(chan struct{}),
+		services:   newServices(),
 	}
 	if b.recorder == nil {
 		b.recorder = Discard{}
@@ -62,16 +74,16 @@ func New(config Config) *Broker {
 
 // Arrive admits a request to its channel, or ends it unmatched: as TimedOut if it does not want to wait and
 // would have to, as Refused if it exceeds a limit, as ShutDown if the broker is stopping. It does not block.
-// Call AwaitMatch next for a consumer, Fill and AwaitEnd for a producer.
+// The goroutine that serves r calls Fill next if r is a producer that has not its body in hand. Then it looks at r with
+// Begun and Unmatched, and again after each Wake.
 func (b *Broker) Arrive(a Arrival) *Request {
-	r := &Request{Arrival: a, broker: b, wake: make(chan struct{})}
-	if a.Role == Producer {
-		r.body = newBody(&r.Arrival)
-	}
+	r := b.newRequest(&a)
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.current = r
+	defer func() { b.current = nil }()
 	r.ArrivedAt = time.Now() // with the lock held, so that the times have the order of arrival
-	c := b.namespaces[a.Key.Namespace][a.Key.Channel]
+	c := b.findLocked(a.Shape, a.Key)
 	switch {
 	case b.stopping:
 		b.endUnmatchedLocked(r, ShutDown)
@@ -85,13 +97,30 @@ func (b *Broker) Arrive(a Arrival) *Request {
 		return r
 	}
 	if c == nil {
-		c = b.openLocked(a.Key)
+		c = b.openLocked(a.Shape, a.Key)
 	}
-	c.enqueueLocked(r)
-	if a.Wait > 0 {
-		r.timer = time.AfterFunc(a.Wait, func() { b.endWait(r, TimedOut) })
+	c.admitLocked(r)
+	return r
+}
+
+// newRequest returns the request of a, with what is in hand of its body.
+func (b *Broker) newRequest(a *Arrival) *Request {
+	if a.Role == Consumer {
+		return &Request{Arrival: *a, broker: b}
 	}
-	c.advanceLocked()
+	p := new(struct { // one allocation for both
+		Request
+		body body
+	})
+	r := &p.Request
+	r.Arrival, r.broker, r.body = *a, b, &p.body
+	r.body.init(a)
+	if a.InHand {
+		for r.body.count < r.body.limit && r.body.readAhead() {
+		}
+		r.whole = r.body.end == io.EOF
+		r.ready = r.whole || r.body.count > 0 && r.body.end == nil
+	}
 	return r
 }
 
@@ -109,12 +138,7 @@ func (b *Broker) RecordUnmatched(a Arrival, o Outcome) {
 func (b *Broker) Delete(k Key) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	c := b.namespaces[k.Namespace][k.Channel]
-	if c == nil {
-		return false
-	}
-	b.deleteLocked(c)
-	return true
+	return b.deleteKeyLocked(Channel, k)
 }
 
 // DeleteNamespace deletes every channel of a namespace, as Delete does. It reports whether there was any.
@@ -133,11 +157,7 @@ func (b *Broker) DeleteNamespace(namespace string) bool {
 func (b *Broker) Look(k Key) (producers, consumers int, exists bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	c := b.namespaces[k.Namespace][k.Channel]
-	if c == nil {
-		return 0, 0, false
-	}
-	return c.producers.length, c.consumers.length, true
+	return b.lookLocked(Channel, k)
 }
 
 // State returns the names of all channels by namespace, each list sorted. The caller owns the map.
@@ -196,7 +216,10 @@ func (b *Broker) Shutdown(ctx context.Context) {
 	}
 	b.mu.Lock()
 	for c := range b.channelsLocked() {
-		c.running.cutLocked(ShutDown)
+		c.cutLocked(ShutDown)
+	}
+	for _, call := range b.services.calls {
+		call.cutLocked(ShutDown) // also of services that have been deleted
 	}
 	b.mu.Unlock()
 	<-b.idle
@@ -211,10 +234,11 @@ func (b *Broker) stopLocked() {
 	b.closeIfIdleLocked()
 }
 
-// closeIfIdleLocked closes idle if the broker is stopping and no exchange runs. It is called when the broker
-// stops and after every end of an exchange; none begins in between, so idle is closed once.
+// closeIfIdleLocked closes idle if the broker is stopping and no exchange or call runs. It is called when the broker
+// stops, and whenever one of these ends.
 func (b *Broker) closeIfIdleLocked() {
-	if b.stopping && b.running.length == 0 {
+	if b.stopping && !b.isIdle && b.running.length == 0 && len(b.services.calls) == 0 {
+		b.isIdle = true
 		close(b.idle)
 	}
 }

@@ -20,6 +20,10 @@ type Recorder interface {
 	// that is after the Commit of ExchangeEnded, and the call comes without the broker's lock, from AwaitEnd.
 	// For any other outcome the call follows ExchangeEnded at once.
 	OutcomeDecided(*Exchange, Outcome)
+
+	// CallEnded reports that a call has ended, after the ends of its exchanges. It began with its request, an exchange that has
+	// a Call.
+	CallEnded(*Call)
 }
 
 // A Commit is a record that is being written.
@@ -27,6 +31,11 @@ type Commit interface {
 	// Wait blocks until the record is safe and returns nil, or returns why it is not. The time for which it
 	// blocks is bounded.
 	Wait() error
+	// Then calls f exactly once, with what Wait returns: before it returns if that is known already, otherwise on
+	// the goroutine that makes records safe, without any lock of the Recorder. All other records wait until f
+	// returns, so it must not block. It may call the Recorder and the broker. Calls of f come in the order of the
+	// records.
+	Then(f func(error))
 }
 
 // A Life is the time from a channel's opening to its closing.
@@ -62,9 +71,13 @@ func (Discard) RequestUnmatched(*Request)         {}
 func (Discard) ExchangeMatched(*Exchange) Commit  { return Committed{} }
 func (Discard) ExchangeEnded(*Exchange) Commit    { return Committed{} }
 func (Discard) OutcomeDecided(*Exchange, Outcome) {}
+func (Discard) CallEnded(*Call)                   {}
 
 // Committed is the Commit of a record that nothing has to wait for.
 type Committed struct{}
 
 // Wait returns nil at once.
 func (Committed) Wait() error { return nil }
+
+// Then calls f with nil at once.
+func (Committed) Then(f func(error)) { f(nil) }

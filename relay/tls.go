@@ -65,5 +65,5 @@ func isHTTP(start [5]byte) bool {
 // refusePlain answers a plain HTTP request on a TLS connection, whose handshake has failed. The answer is not encrypted.
 func (c *Conn) refusePlain() {
 	plain := &Conn{Conn: c.tls.NetConn(), tcp: c.tcp, engine: c.engine}
-	plain.refuse(&response{header: make(http.Header)}, reply.HTTPSRequired())
+	plain.refuse(&Response{header: make(http.Header)}, reply.HTTPSRequired())
 }

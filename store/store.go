@@ -100,8 +100,9 @@ type Log struct {
 	session    *session // nil during an outage
 	walSuspect bool     // after an I/O error the WAL may be incomplete on disk; see resume
 	retention  retention
-	changes    []change    // of the last batch; here so that take need not allocate it
-	began      map[key]int // the same: the index in changes of each beginning
+	changes    []change      // of the last batch; here so that take need not allocate it
+	began      map[key]int   // the same: the index in changes of each beginning
+	callbacks  []func(error) // the same, for settle
 
 	// mu guards the fields below. It is held for short times only, and never during disk access or logging. The
 	// result of a Commit is set only with mu held; so what a producer is told and what its row says are decided
@@ -119,6 +120,7 @@ type Log struct {
 	requests      int64           // handed in so far; numbers them for their ids
 	running       map[string]bool // ids of the exchanges recorded as matched and not yet as ended
 	openLives     int64           // lives recorded as opened and not yet as closed
+	openCalls     int64           // calls recorded as begun and not yet as ended
 	beginningLost map[key]bool    // things whose beginning was lost; their ending must be lost too
 	closeErr      error           // set before finished is closed
 }
