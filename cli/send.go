@@ -47,7 +47,8 @@ func (p Program) send() command {
 		flags: append(s.messageFlags(), s.flags("consumer")...),
 		help:  "send files, or standard input, to a channel",
 		more: `It sends standard input if there is no FILE, or for -. Each file is one message, and they follow one
-another; the first that fails is the last. ` + repeatHelp + "\n\n" + transferHelp,
+another; the first that fails is the last.
+` + repeatHelp + "\n\n" + transferHelp,
 		run: func(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 			s.stdout, s.stderr = stdout, stderr
 			return s.run(ctx, p.Version, args)
@@ -65,7 +66,8 @@ func (p Program) publish() command {
 			s.flags("subscriber")...),
 		help: "publish files, or standard input, to a topic",
 		more: `It succeeds if each client that was subscribed has taken the message, was cut or has left, also if
-there was none. ` + repeatHelp + "\n\n" + transferHelp,
+there was none.
+` + repeatHelp + "\n\n" + transferHelp,
 		run: func(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 			s.stdout, s.stderr = stdout, stderr
 			return s.run(ctx, p.Version, args)

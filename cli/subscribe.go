@@ -33,7 +33,7 @@ type eventLine struct {
 // subscribe receives the messages of a topic.
 func (p Program) subscribe() command {
 	var s subscribing
-	flags := []option{{name: "after", arg: "ID", help: "id of the last publication that you have, to learn what was missed since", set: into(&s.after, anyText)}}
+	flags := []option{{name: "after", arg: "ID", help: "id of a publication, to learn how many were missed since", set: into(&s.after, anyText)}}
 	for _, o := range s.flags("") {
 		if o.name != "wait" { // a subscription waits for ever
 			flags = append(flags, o)
@@ -41,11 +41,11 @@ func (p Program) subscribe() command {
 	}
 	return command{
 		name: "subscribe", args: "URL [COMMAND]...", options: []option{s.tokenOption()}, flags: flags,
-		help: "print the messages of a topic, or run a command for each",
+		help: "print a topic's messages, or run a command for each",
 		more: `Each message is printed as it came, and a line break after it unless it ends with one. When the
 connection breaks, the command subscribes again and says how many messages it has missed.
 
-Write -- before COMMAND. It gets a message on its standard input, and HTTPIPE_PUBLICATION with its id.
+Write -- before COMMAND. It gets a message on its standard input, and its id in HTTPIPE_PUBLICATION.
 The next message waits until the command has ended; a subscriber that falls behind is cut.
 
 ` + transferHelp,

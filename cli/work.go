@@ -46,7 +46,7 @@ func (p Program) work() command {
 	}
 	return command{
 		name: "work", args: "URL [COMMAND]...", options: []option{w.tokenOption()}, flags: flags,
-		help: "answer a service's requests by a command or web server",
+		help: "answer requests by a command or a web server",
 		more: `Write -- before COMMAND. It runs once for each request, which it gets on its standard input when the
 request has arrived whole; its output is the answer, with the status 200, or 500 if it fails. The
 variables are those of receive, and HTTPIPE_METHOD and HTTPIPE_TARGET (the path below the service).
@@ -200,7 +200,13 @@ func (w *working) forward(ctx context.Context, m *client.Incoming) error {
 		return w.refuse(ctx, m, http.StatusBadGateway, err)
 	}
 	defer resp.Body.Close()
-	return w.client.Answer(ctx, w.service, m, client.Answer{Status: resp.StatusCode, Header: resp.Header, Length: lengthOf(m, resp), Body: resp.Body})
+	err = w.client.Answer(ctx, w.service, m, client.Answer{Status: resp.StatusCode, Header: resp.Header, Length: lengthOf(m, resp), Body: resp.Body})
+	if _, ok := errors.AsType[*client.Failure](err); err == nil || ok {
+		return err
+	}
+	// The response broke. If nothing of it has reached the caller, the call still waits for an answer.
+	_ = w.refuse(ctx, m, http.StatusBadGateway, err)
+	return err
 }
 
 // lengthOf returns the length of the answer that a response makes. An answer to HEAD has none, whatever its header says.
@@ -214,7 +220,7 @@ func lengthOf(m *client.Incoming, resp *http.Response) int64 {
 // refuse answers a request that the web server did not answer, and returns why.
 func (w *working) refuse(ctx context.Context, m *client.Incoming, status int, why error) error {
 	io.Copy(io.Discard, m.Body) // an answer waits until the request has arrived
-	text := http.StatusText(status) + ": the worker cannot reach its web server\n"
+	text := http.StatusText(status) + ": the worker's web server does not answer\n"
 	return cmp.Or(w.client.Answer(ctx, w.service, m, client.Answer{
 		Status: status,
 		Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}},
