@@ -5,10 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
-	"os/signal"
-	"syscall"
 	"unicode/utf8"
 
 	"httpipe/client"
@@ -65,11 +62,11 @@ The next message waits until the command has ended; a subscriber that falls behi
 			if err != nil {
 				return err
 			}
-			ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+			running, subscribed, _, stop := interruptible(ctx)
 			defer stop()
-			err = c.Subscribe(ctx, topic, s.after, func(e client.Event) error { return s.take(ctx, e) })
-			if ctx.Err() != nil {
-				return nil
+			err = c.Subscribe(subscribed, topic, s.after, func(e client.Event) error { return s.take(running, e) })
+			if subscribed.Err() != nil && running.Err() == nil {
+				return nil // a command that ran has ended
 			}
 			return err
 		},
