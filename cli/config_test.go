@@ -42,6 +42,7 @@ func defaults() Config {
 		ACMEAddr:     ":80",
 		ReadAhead:    64 << 10,
 		StallTimeout: time.Minute,
+		ReplyTimeout: time.Minute,
 		DrainTimeout: 30 * time.Second,
 
 		MaxWaitingPerChannel: 1000,
@@ -117,6 +118,7 @@ var examples = map[string]struct {
 	"max-body":                {"10MB", func(c *Config) { c.MaxBody = 10_000_000 }},
 	"stall-timeout":           {"off", func(c *Config) { c.StallTimeout = 0 }},
 	"silence-timeout":         {"5m", func(c *Config) { c.SilenceTimeout = 5 * time.Minute }},
+	"reply-timeout":           {"0", func(c *Config) { c.ReplyTimeout = 0 }},
 	"drain-timeout":           {"0", func(c *Config) { c.DrainTimeout = 0 }},
 	"auth-secret":             {aSecret, func(c *Config) { c.AuthSecret = aSecret }},
 	"anonymous":               {"produce:hooks/* look:a/b", func(c *Config) { c.Anonymous = "produce:hooks/* look:a/b" }},
