@@ -66,7 +66,6 @@ type Server struct {
 	limits   *limits
 	cors     *cors
 	channels *channels
-	services *services
 	health   *health
 	history  *history
 	live     *live
@@ -100,7 +99,6 @@ func New(config Config) (*Server, error) {
 	s.cors = &cors{origins: config.CORSOrigins}
 	s.limits = &limits{rates: newRates(config.RatePerClient), requireHTTPS: config.RequireHTTPS, cors: s.cors, clients: s.clients, refusals: refusals}
 	s.channels = &channels{broker: s.broker, gate: s.gate}
-	s.services = &services{broker: s.broker, gate: s.gate}
 	s.history = &history{log: config.Log, gate: s.gate, stopping: s.broker.Stopping, logger: config.Logger}
 	s.live = newLive(s.broker.Snapshot)
 	s.live.bodyTimeout = config.HeaderTimeout
