@@ -13,6 +13,18 @@ const (
 	Consumer Role = "consumer"
 )
 
+// Shape says of which kind the thing is that a Key names. A channel, a topic and a service of one name are unrelated.
+type Shape int
+
+const (
+	Channel Shape = iota
+	Topic
+	Service
+)
+
+// String returns the word that the audit log uses.
+func (s Shape) String() string { return [...]string{"channel", "topic", "service"}[s] }
+
 // Forever is the Wait of a request that sets no limit.
 const Forever time.Duration = -1
 
@@ -27,6 +39,7 @@ type Client struct {
 // An Arrival is what the broker needs to know about a request. The broker calls the functions with its lock
 // held unless their comments say otherwise: they must return at once and must not call the broker.
 type Arrival struct {
+	Shape  Shape
 	Key    Key
 	Role   Role
 	Client Client

@@ -36,13 +36,15 @@ const (
 	// Unrecorded: all bytes were written, but the record of the exchange could not be committed. Or, with
 	// Config.Strict, nothing was written because the record of the match could not be committed.
 	Unrecorded Outcome = "unrecorded"
+	// Published: every connection that was subscribed has taken the message, has been cut, or its client has left.
+	Published Outcome = "published"
 	// Interrupted: the process died. Only the next start can record this.
 	Interrupted Outcome = "interrupted"
 )
 
 // Outcomes lists all outcomes, in the order of the documentation.
 var Outcomes = []Outcome{Delivered, ConsumerLeft, ProducerLeft, Stalled, Silent, TooLarge, Deleted,
-	TimedOut, ShutDown, Left, Refused, Unrecorded, Interrupted}
+	TimedOut, ShutDown, Left, Refused, Unrecorded, Published, Interrupted}
 
 func (o Outcome) Error() string { return string(o) }
 

@@ -20,6 +20,14 @@ type Recorder interface {
 	// that is after the Commit of ExchangeEnded, and the call comes without the broker's lock, from AwaitEnd.
 	// For any other outcome the call follows ExchangeEnded at once.
 	OutcomeDecided(*Exchange, Outcome)
+
+	SubscriptionOpened(*Subscription)
+	SubscriptionEnded(*Subscription) Commit
+	// PublicationAccepted reports that a message will be sent. With Config.Strict no byte is sent before the Commit is safe.
+	PublicationAccepted(*Publication) Commit
+	// PublicationEnded reports that a message has been sent to all subscribers. If the Commit fails, the record must say
+	// Unrecorded instead of Published.
+	PublicationEnded(*Publication) Commit
 }
 
 // A Commit is a record that is being written.
@@ -62,6 +70,11 @@ func (Discard) RequestUnmatched(*Request)         {}
 func (Discard) ExchangeMatched(*Exchange) Commit  { return Committed{} }
 func (Discard) ExchangeEnded(*Exchange) Commit    { return Committed{} }
 func (Discard) OutcomeDecided(*Exchange, Outcome) {}
+
+func (Discard) SubscriptionOpened(*Subscription)        {}
+func (Discard) SubscriptionEnded(*Subscription) Commit  { return Committed{} }
+func (Discard) PublicationAccepted(*Publication) Commit { return Committed{} }
+func (Discard) PublicationEnded(*Publication) Commit    { return Committed{} }
 
 // Committed is the Commit of a record that nothing has to wait for.
 type Committed struct{}

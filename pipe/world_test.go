@@ -151,6 +151,7 @@ func (w *world) told(want ...string) {
 
 // A journal is a Recorder that keeps one line for each event. Broker.mu guards its fields, up to mu.
 type journal struct {
+	Discard
 	lines   []string
 	lives   []int64 // the life that each line belongs to, 0 for none
 	matched Commit  // the Commit that ExchangeMatched returns; nil: Committed
