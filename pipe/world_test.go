@@ -219,7 +219,11 @@ type commit chan error
 
 func (c commit) Wait() error { return <-c }
 
+func (c commit) Then(f func(error)) { go func() { f(<-c) }() }
+
 // A failedCommit is a Commit that has failed.
 type failedCommit struct{ error }
 
 func (c failedCommit) Wait() error { return c.error }
+
+func (c failedCommit) Then(f func(error)) { f(c.error) }
