@@ -88,6 +88,7 @@ func New(config Config) (*Server, error) {
 		StallTimeout:   config.StallTimeout,
 		HeaderTimeout:  config.HeaderTimeout,
 		MaxHeader:      config.MaxHeader,
+		ClientIPHeader: config.ClientIPHeader,
 		Unavailable:    s.health.unavailable,
 		Logger:         config.Logger,
 		Handler:        s,

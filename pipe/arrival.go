@@ -86,6 +86,17 @@ type Head struct {
 	ContentDisposition string
 	ContentEncoding    string
 	ContentLanguage    string
+
+	// Request is the rest of the head of the producer's request, for a consumer that asks for it.
+	Request RequestHead
+}
+
+// A RequestHead is the head of a producer's request.
+type RequestHead struct {
+	Method        string
+	Query         string   // as it was sent, without credentials
+	Fields        string   // the header lines as they were sent, each with its CRLF
+	Authorization []string // the values of that header if they are not credentials of this server; Fields may hold others
 }
 
 func (a *Arrival) alive() bool { return a.Alive == nil || a.Alive() }

@@ -40,7 +40,7 @@ func (l *Relay) consume(w *response, r *Request) {
 		return
 	}
 	endInOrder := endByReset(r, exchange)
-	sink := &sink{w: w, r: r, exchange: exchange}
+	sink := &sink{w: w, r: r, exchange: exchange, config: &l.config}
 	sink.stall.start(exchange, r.Conn, l.config.StallTimeout)
 	outcome := exchange.Relay(sink)
 	sink.stall.stop()

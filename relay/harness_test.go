@@ -113,6 +113,10 @@ func (s *testServer) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	case http.MethodPost, http.MethodPut:
 		s.relay.Produce(w, &r)
 	case http.MethodGet:
+		if r.Posts {
+			s.relay.Produce(w, &r)
+			return
+		}
 		s.relay.Consume(w, &r)
 	case http.MethodHead:
 		producers, consumers, ok := s.broker.Look(r.Key)

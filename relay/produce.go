@@ -61,18 +61,26 @@ func (l *Relay) producer(r *Request) (pipe.Arrival, *source, *reply.Error) {
 	if f != nil {
 		return arrival, nil, f
 	}
-	if !r.ProtoAtLeast(1, 1) && r.Header.Get("Content-Length") == "" {
+	if r.Posts {
+		if notAConsumer(r.Header) != "" {
+			return arrival, nil, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeNotAConsumer, Text: advisePosted}
+		}
+		if f := r.DropBody(l.config.HeaderTimeout); f != nil {
+			return arrival, nil, f
+		}
+	} else if !r.ProtoAtLeast(1, 1) && r.Header.Get("Content-Length") == "" {
 		return arrival, nil, &reply.Error{Status: http.StatusLengthRequired, Code: reply.CodeBadRequest,
 			Text: "an HTTP/1.0 request must say Content-Length: without it the end of the body cannot be told from a broken connection"}
 	}
-	if limit := l.config.MaxBody; limit > 0 && r.ContentLength > limit {
-		l.broker.RecordUnmatched(arrival, pipe.TooLarge)
-		return arrival, nil, reply.ForOutcome(pipe.TooLarge, pipe.Producer)
-	}
-	source, f := newSource(r.Request, l.config.MaxBody, l.config.MaxHeader)
+	source, f := l.newSource(r)
 	if f != nil {
 		return arrival, nil, f
 	}
+	if limit := l.config.MaxBody; limit > 0 && max(r.ContentLength, source.length) > limit {
+		l.broker.RecordUnmatched(arrival, pipe.TooLarge)
+		return arrival, nil, reply.ForOutcome(pipe.TooLarge, pipe.Producer)
+	}
+	source.head.Request = r.head()
 	arrival.Alive, arrival.Interrupt = r.Conn.callbacks.alive, r.Conn.callbacks.interruptRead
 	arrival.Body = source
 	arrival.Length = source.length

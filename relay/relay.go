@@ -20,6 +20,7 @@ type Config struct {
 	StallTimeout   time.Duration // of a consumer whose kernel acknowledges nothing
 	HeaderTimeout  time.Duration // for the body of a GET
 	MaxHeader      int           // bytes in the head of a request or of a form's part; must be set
+	ClientIPHeader string        // set by a proxy in front; consumers do not see it
 
 	// Unavailable returns why nothing may be relayed now, or nil. It must not block.
 	Unavailable func() error

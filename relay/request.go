@@ -22,17 +22,25 @@ type Request struct {
 	Client     pipe.Client
 	Group      string // pipe.Arrival.Group
 	TokenInURL bool   // the URL holds a token
+	// ForeignAuthorization has the values of Authorization if they are not credentials of this server, so that a consumer
+	// may see them.
+	ForeignAuthorization []string
+
+	Posts bool   // a GET that produces the text in its URL: see posted.go
+	lines string // the header lines as they were sent; "" if net/http has read them
 
 	ErrorCode string // the code of the error that it was answered with; "": none
 }
 
 // NewRequest returns the request for r, which w answers. r must come from the engine, or from a server with ConnContext.
 func NewRequest(w http.ResponseWriter, r *http.Request) Request {
+	request := Request{Request: r, Posts: r.Method == http.MethodGet && hasParameter(r.URL.RawQuery, "method")}
 	if w, ok := w.(*response); ok {
-		return Request{Request: r, Conn: w.conn}
+		request.Conn, request.lines = w.conn, w.lines
+	} else {
+		request.Conn, _ = r.Context().Value(connKey{}).(*Conn)
 	}
-	c, _ := r.Context().Value(connKey{}).(*Conn)
-	return Request{Request: r, Conn: c}
+	return request
 }
 
 type connKey struct{}

@@ -21,6 +21,7 @@ type response struct {
 	values [6]string // of header
 	used   int       // of values
 	close  bool      // the connection ends after the response
+	lines  string    // the header lines of the request
 
 	status   int   // 0: none yet
 	chunked  bool  // the body is

@@ -218,7 +218,7 @@ func (t *turn) fill(c *Conn) {
 	t.fillHeader()
 	t.body = requestBody{conn: c, left: h.BodyLength(), chunked: h.Chunked, ask: h.ExpectContinue}
 	t.request.Body = &t.body
-	t.response = response{conn: c, method: h.Method, minor: h.Minor, close: h.Close, header: t.response.header}
+	t.response = response{conn: c, method: h.Method, minor: h.Minor, close: h.Close, lines: h.Lines, header: t.response.header}
 }
 
 // fillHeader fills request.Header as net/http does, without Host.

@@ -26,6 +26,7 @@ type sink struct {
 	w        *response
 	r        *Request
 	exchange *pipe.Exchange
+	config   *Config
 	stall    stallClock
 	begun    bool
 	inChunk  bool // a write has begun, and has not been flushed
@@ -68,6 +69,10 @@ func (s *sink) begin() {
 		if optional.value != "" {
 			s.w.set(optional.name, optional.value)
 		}
+	}
+	if hasParameter(s.r.URL.RawQuery, "headers") {
+		own := len(head.ContentType) + len(head.ContentDisposition) + len(head.ContentEncoding) + len(head.ContentLanguage)
+		s.w.addRequest(&head.Request, s.config.MaxHeader-own, s.config.ClientIPHeader)
 	}
 	maps.Copy(s.w.header, relayed)
 	s.w.WriteHeader(http.StatusOK)

@@ -53,10 +53,13 @@ type source struct {
 	maxHead int64             // bytes of the body in which the first part has to begin
 }
 
-// newSource returns the source of r's body, or the error that r is answered with. The head of a part may have maxHead
-// bytes, like the head of a request: it becomes the head of a response, and proxies limit the size of that.
-func newSource(r *http.Request, limit int64, maxHead int) (*source, *reply.Error) {
-	s := &source{body: r.Body, limit: limit, maxHead: int64(maxHead)}
+// newSource returns the source of r's body, or the error that r is answered with. The head of a part may be as large as
+// the head of a request: it becomes the head of a response, and proxies limit the size of that.
+func (l *Relay) newSource(r *Request) (*source, *reply.Error) {
+	s := &source{body: r.Body, limit: l.config.MaxBody, maxHead: int64(l.config.MaxHeader)}
+	if r.Posts {
+		return s, s.setPosted(r)
+	}
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if kind != "multipart/form-data" {
 		s.head, s.length = newHead(textproto.MIMEHeader(r.Header)), r.ContentLength
@@ -124,7 +127,9 @@ func (s *source) readPart(p []byte) (int, error) {
 		if err != nil {
 			return 0, s.partError(err)
 		}
+		request := s.head.Request
 		s.part, s.head = part, newHead(part.Header)
+		s.head.Request = request
 	}
 	n, err := s.part.Read(p)
 	if err == nil || n > 0 {
