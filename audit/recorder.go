@@ -11,6 +11,8 @@ import (
 // A Recorder is the pipe.Recorder that writes to an audit log. Its methods only queue rows, so the broker never
 // holds its lock while the disk works. They may be called from any goroutine.
 type Recorder struct {
+	pipe.Discard // topics are not in the log yet
+
 	log        *store.Log
 	refusals   refusals
 	bestEffort bool

@@ -42,9 +42,15 @@ const (
 	Interrupted Outcome = "interrupted"
 )
 
-// Outcomes lists all outcomes, in the order of the documentation.
+// Outcomes lists the outcomes of requests and exchanges, in the order of the documentation.
 var Outcomes = []Outcome{Delivered, ConsumerLeft, ProducerLeft, Stalled, Silent, TooLarge, Deleted,
-	TimedOut, ShutDown, Left, Refused, Unrecorded, Published, Interrupted}
+	TimedOut, ShutDown, Left, Refused, Unrecorded, Interrupted}
+
+// The outcomes that a publication which was accepted, and a subscription, can have.
+var (
+	PublicationOutcomes  = []Outcome{Published, Unrecorded, Interrupted}
+	SubscriptionOutcomes = []Outcome{Delivered, Left, Stalled, Deleted, ShutDown, TimedOut, Interrupted}
+)
 
 func (o Outcome) Error() string { return string(o) }
 
