@@ -11,8 +11,6 @@ import (
 // A Recorder is the pipe.Recorder that writes to an audit log. Its methods only queue rows, so the broker never
 // holds its lock while the disk works. They may be called from any goroutine.
 type Recorder struct {
-	pipe.Discard // topics are not in the log yet
-
 	log        *store.Log
 	refusals   refusals
 	bestEffort bool
@@ -45,6 +43,7 @@ func (r *Recorder) RequestUnmatched(q *pipe.Request) {
 		Role:      string(q.Role),
 		Outcome:   string(q.Outcome()),
 		Reason:    reply.LimitOption(q.RefusedBy()),
+		Shape:     q.Shape.String(),
 		Arrived:   q.ArrivedAt,
 		Ended:     q.EndedAt(),
 		Client:    store.Client(q.Client),

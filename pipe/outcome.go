@@ -54,10 +54,10 @@ var (
 
 func (o Outcome) Error() string { return string(o) }
 
-// WithoutRecord returns what o becomes if the record of it could not be committed. A delivery without a record
-// is Unrecorded; every other outcome stays the same.
+// WithoutRecord returns what o becomes if the record of it could not be committed. A delivery, or a publication, without a
+// record is Unrecorded; every other outcome stays the same.
 func (o Outcome) WithoutRecord() Outcome {
-	if o == Delivered {
+	if o == Delivered || o == Published {
 		return Unrecorded
 	}
 	return o

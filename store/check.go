@@ -27,6 +27,9 @@ type Report struct {
 	Requests  int64 // unmatched; a row may stand for many requests
 	Channels  int64 // lives of channels
 
+	Publications, Subscriptions int64
+	OpenOnTopics                int64 // publications and subscriptions that the latest run has begun and not ended
+
 	Problems []string // one line each; empty if the log is sound
 }
 
@@ -153,8 +156,11 @@ func schema(ctx context.Context, conn *sql.Conn) (map[string]string, error) {
 // currentRun is the id of the run in progress: the latest, if it has no end; otherwise NULL.
 const currentRun = "(SELECT r.id FROM run r WHERE r.id = (SELECT max(id) FROM run) AND NOT EXISTS (SELECT 1 FROM run_end x WHERE x.id = r.id))"
 
+// A rule finds inconsistent rows.
+type rule struct{ problem, find string }
+
 // consistencyRules are queries for inconsistent rows. Each returns their number and an example.
-var consistencyRules = []struct{ problem, find string }{
+var consistencyRules = []rule{
 	{"exchanges have no end although their run is over", `
 		SELECT count(*), min(e.id) FROM exchange e LEFT JOIN exchange_end x ON x.id = e.id
 		WHERE e.ended_at IS NULL AND x.id IS NULL AND e.life >> 32 IS NOT ` + currentRun},
@@ -194,12 +200,16 @@ func (r *reader) count(ctx context.Context, report *Report) error {
 	if r.inUse {
 		report.Unclean -= going
 	}
-	return nil
+	return r.countTopics(ctx, report)
 }
 
 // checkConsistency adds the inconsistencies between rows to the report.
 func (r *reader) checkConsistency(ctx context.Context, report *Report) error {
-	for _, rule := range consistencyRules {
+	rules := consistencyRules
+	if report.Schema >= topicsSince {
+		rules = slices.Concat(rules, topicRules)
+	}
+	for _, rule := range rules {
 		var count int64
 		var example sql.NullString
 		if err := r.queryRow(ctx, rule.find, &count, &example); err != nil {
@@ -217,6 +227,10 @@ func (r *reader) checkConsistency(ctx context.Context, report *Report) error {
 	if report.Open > 0 && !r.inUse {
 		report.Problems = append(report.Problems, fmt.Sprintf("rows: %d exchanges have no end, and no server has the log open: "+
 			"it crashed, or this is a copy of its log; the next server that opens it records them as %s", report.Open, Interrupted))
+	}
+	if report.OpenOnTopics > 0 && !r.inUse {
+		report.Problems = append(report.Problems, fmt.Sprintf("rows: %d publications and subscriptions have no end, and no server has the log open: "+
+			"it crashed, or this is a copy of its log; the next server that opens it records them as %s", report.OpenOnTopics, Interrupted))
 	}
 	return nil
 }
