@@ -84,11 +84,8 @@ func start(t *testing.T, changes ...func(*settings)) *testServer {
 	}
 	s.broker = pipe.New(set.broker)
 	s.Observer = rawhttp.Observer{T: t, Broker: s.broker, Key: keyHere, Journal: journal}
-	var err error
 	set.Config.Handler = s
-	if s.relay, err = New(set.Config, s.broker); err != nil {
-		t.Fatal(err)
-	}
+	s.relay = New(set.Config, s.broker)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

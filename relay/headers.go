@@ -42,20 +42,18 @@ func (r *Request) fieldLines() string {
 	return string(b)
 }
 
-// addRequest adds the head of a producer's request to that of the response, in at most room bytes. proxyHeader is another
-// header that a proxy in front sets.
-func (w *response) addRequest(h *pipe.RequestHead, room int, proxyHeader string) {
-	var names []string
+// requestFields returns the head of a producer's request as fields of the response, in at most room bytes. proxyHeader is
+// another header that a proxy in front sets.
+func requestFields(h *pipe.RequestHead, room int, proxyHeader string) (fields []reply.Field) {
 	omitted := 0
 	add := func(name, value string) {
 		size := len(name) + len(": ") + len(value) + len("\r\n")
-		if len(names) == maxFields || size > room {
+		if len(fields) == maxFields || size > room {
 			omitted++
 			return
 		}
 		room -= size
-		names = append(names, name)
-		w.header.Add(name, value)
+		fields = append(fields, reply.Field{Name: name, Value: value})
 	}
 	add(reply.HeaderMethod, h.Method)
 	if h.Query != "" {
@@ -71,10 +69,19 @@ func (w *response) addRequest(h *pipe.RequestHead, room int, proxyHeader string)
 		add(reply.HeaderPrefix+"Authorization", value)
 	}
 	if omitted > 0 {
-		w.header.Set(reply.HeaderOmitted, strconv.Itoa(omitted))
+		fields = append(fields, reply.Field{Name: reply.HeaderOmitted, Value: strconv.Itoa(omitted)})
 	}
-	if exposed := w.header.Get("Access-Control-Expose-Headers"); exposed != "" {
-		w.header.Set("Access-Control-Expose-Headers", exposed+", "+strings.Join(names, ", "))
+	return fields
+}
+
+// expose lets a page of another origin read the fields, if it may read the response.
+func (p *Pending) expose(fields []reply.Field) {
+	for i := range p.fields {
+		if f := &p.fields[i]; f.Name == "Access-Control-Expose-Headers" {
+			for _, exposed := range fields {
+				f.Value += ", " + exposed.Name
+			}
+		}
 	}
 }
 
