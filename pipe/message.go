@@ -39,7 +39,7 @@ func (p *Publication) read() Outcome {
 		if len(p.Body) == cap(p.Body) && !p.grow() {
 			return Refused
 		}
-		n, err := p.Arrival.Body.Read(p.Body[len(p.Body):cap(p.Body)])
+		n, err := p.source.Read(p.Body[len(p.Body):cap(p.Body)])
 		p.Body = p.Body[:len(p.Body)+n]
 		switch {
 		case limit > 0 && int64(len(p.Body)) > limit:

@@ -1,6 +1,7 @@
 package pipe
 
 import (
+	"io"
 	"slices"
 	"time"
 )
@@ -12,6 +13,7 @@ type Publication struct {
 	ArrivedAt time.Time
 	Body      []byte // after Read; constant
 	broker    *Broker
+	source    io.Reader
 	held      int64     // bytes of memory that are counted for it; see message.go
 	bodyRead  bool      // Body is whole
 	encoded   []encoded // owned by the goroutine in Publish
@@ -37,11 +39,12 @@ type Publication struct {
 	ended     Commit
 }
 
-// NewPublication returns a publication for an arrival in the role of a producer. Call Read, Publish and Release, in this
+// NewPublication returns a publication of the message that source returns. An error of its Read that wraps an Outcome ends
+// the publication with that outcome; any other error but io.EOF means that the client has left. Call Read, Publish and Release, in this
 // order, on one goroutine.
-func (b *Broker) NewPublication(a Arrival, enough int) *Publication {
+func (b *Broker) NewPublication(a Arrival, source io.Reader, enough int) *Publication {
 	a.Shape, a.Role = Topic, Producer
-	return &Publication{Arrival: a, Enough: enough, ArrivedAt: time.Now(), broker: b, state: waiting}
+	return &Publication{Arrival: a, source: source, Enough: enough, ArrivedAt: time.Now(), broker: b, state: waiting}
 }
 
 // Publish sends the message, whose body has been read, to all that are subscribed now, or as soon as there are Enough. It

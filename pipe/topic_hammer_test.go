@@ -68,7 +68,7 @@ func (h *topicHammer) PublicationEnded(p *Publication) Commit {
 func (h *topicHammer) key(rng *rand.Rand) Key { return Key{"hammer", fmt.Sprint(rng.IntN(2))} }
 
 func (h *topicHammer) publisher(t *testing.T, rng *rand.Rand) {
-	p := h.broker.NewPublication(Arrival{Key: h.key(rng), Body: strings.NewReader("message"), Length: 7, Wait: time.Millisecond}, rng.IntN(3)*rng.IntN(9))
+	p := h.broker.NewPublication(Arrival{Key: h.key(rng), Length: 7, Wait: time.Millisecond}, strings.NewReader("message"), rng.IntN(3)*rng.IntN(9))
 	defer p.Release()
 	if err := p.Read(); err != nil {
 		t.Error(err)

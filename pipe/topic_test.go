@@ -299,7 +299,7 @@ func TestMessageSize(t *testing.T) {
 // The forms of a message are made once, and count as memory.
 func TestForms(t *testing.T) {
 	inTopicWorld(t, Config{}, func(w *topicWorld) {
-		p := w.broker.NewPublication(Arrival{Body: strings.NewReader("body"), Length: 4}, 0)
+		p := w.broker.NewPublication(Arrival{Length: 4}, strings.NewReader("body"), 0)
 		if err := p.Read(); err != nil {
 			t.Fatal(err)
 		}
@@ -326,7 +326,7 @@ func (u *upper) Encode(p *Publication) []byte {
 func TestMessageFails(t *testing.T) {
 	inTopicWorld(t, Config{}, func(w *topicWorld) {
 		broken := func(err error) func(*Publication) {
-			return func(p *Publication) { p.Arrival.Body = io.MultiReader(strings.NewReader("x"), errReader{err}) }
+			return func(p *Publication) { p.source = io.MultiReader(strings.NewReader("x"), errReader{err}) }
 		}
 		w.publish("", broken(io.ErrUnexpectedEOF)).is(w, ProducerLeft, 0, 0)
 		w.publish("", broken(fmt.Errorf("%w", TooLarge))).is(w, TooLarge, 0, 0)

@@ -217,7 +217,7 @@ func atMost(d time.Duration) func(*Publication) { return func(p *Publication) { 
 
 func (w *topicWorld) publish(body string, change ...func(*Publication)) *publisher {
 	w.t.Helper()
-	p := &publisher{p: w.broker.NewPublication(Arrival{Key: home, Body: strings.NewReader(body), Length: int64(len(body)), Wait: Forever}, 0)}
+	p := &publisher{p: w.broker.NewPublication(Arrival{Key: home, Length: int64(len(body)), Wait: Forever}, strings.NewReader(body), 0)}
 	for _, f := range change {
 		f(p.p)
 	}
