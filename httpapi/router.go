@@ -11,7 +11,7 @@ import (
 // A route is an entry of the route table: a path and what can be done with it.
 type route struct {
 	// pattern is the path. It may end with parameters, such as {id}, which stand for one segment of a path; {name...}
-	// stands for all that is left. {namespace} and {channel} are the names of the request's Key.
+	// stands for all that is left. {namespace} and {channel} or {topic} are the names of the request's Key.
 	pattern string
 	methods methods
 	anyPage []string // the methods that a page of any origin may use if --cors-origin is "*"
@@ -71,7 +71,7 @@ func (t *router) find(r *request) (*route, *reply.Error) {
 		}
 	}
 	return nil, &reply.Error{Status: http.StatusNotFound, Code: reply.CodeNotFound,
-		Text: "nothing is here; channels are at /channels/{namespace}/{channel}, and a manual is at /"}
+		Text: "nothing is here; channels are at /channels/{namespace}/{channel}, topics at /topics/{namespace}/{topic}, and a manual is at /"}
 }
 
 // match returns the parameters of a path, and whether it has the form of the pattern.
@@ -98,6 +98,9 @@ func (d *dynamicRoute) set(r *request, values [maxParameters]string) *reply.Erro
 		case "namespace":
 			r.Key.Namespace, err = values[i], pipe.CheckName(name, values[i])
 		case "channel":
+			r.Key.Channel, err = values[i], pipe.CheckName(name, values[i])
+		case "topic":
+			r.Shape = pipe.Topic
 			r.Key.Channel, err = values[i], pipe.CheckName(name, values[i])
 		default:
 			r.parameter = values[i]

@@ -40,6 +40,10 @@ type Config struct {
 	StallTimeout   time.Duration // for a consumer whose kernel acknowledges nothing
 	SilenceTimeout time.Duration // for a producer that sends nothing
 
+	MaxMessage       int64         // bytes of one message to a topic
+	MaxMessageMemory int64         // bytes that all messages may take
+	MessageTimeout   time.Duration // for a subscriber whose kernel acknowledges nothing of a message
+
 	Limits         pipe.Limits   // of waiting requests
 	RatePerClient  int           // requests a minute
 	ClientIPHeader string        // where a trusted proxy puts the client's address; "" trusts none
@@ -65,6 +69,7 @@ type Server struct {
 	limits   *limits
 	cors     *cors
 	channels *channels
+	topics   *topics
 	health   *health
 	history  *history
 	live     *live
@@ -91,6 +96,7 @@ func New(config Config) (*Server, error) {
 		Unavailable:    s.health.unavailable,
 		Logger:         config.Logger,
 		CountError:     config.Metrics.CountError,
+		Missed:         missedIn(config.Log),
 		Handler:        s,
 	}, s.broker)
 	refusals := &refusals{audit: s.audit, metrics: config.Metrics, clients: s.clients}
@@ -98,6 +104,7 @@ func New(config Config) (*Server, error) {
 	s.cors = &cors{origins: config.CORSOrigins}
 	s.limits = &limits{rates: newRates(config.RatePerClient), requireHTTPS: config.RequireHTTPS, cors: s.cors, clients: s.clients, refusals: refusals}
 	s.channels = &channels{broker: s.broker, gate: s.gate}
+	s.topics = &topics{broker: s.broker}
 	s.history = &history{log: config.Log, gate: s.gate, stopping: s.broker.Stopping, logger: config.Logger}
 	s.live = newLive(s.broker.Snapshot)
 	s.live.bodyTimeout = config.HeaderTimeout
@@ -125,6 +132,10 @@ func newBroker(config *Config) (*pipe.Broker, *audit.Recorder) {
 		Strict:         config.Strict,
 		SilenceTimeout: config.SilenceTimeout,
 		Limits:         config.Limits,
+
+		MaxMessage:       config.MaxMessage,
+		MaxMessageMemory: config.MaxMessageMemory,
+		MessageTimeout:   config.MessageTimeout,
 	}
 	var recorder *audit.Recorder
 	if config.Log != nil {

@@ -261,11 +261,11 @@ func TestTopicLimits(t *testing.T) {
 		if r := w.subscribe("d", fromGroup("i")); r.s.RefusedBy() != LimitPerChannel {
 			t.Errorf("%s, %s", r.s.Outcome, r.s.RefusedBy())
 		}
-		w.broker.Arrive(Arrival{Key: home, Role: Consumer, Wait: Forever})
+		w.broker.Arrive(Arrival{Key: home, Role: Consumer, Wait: Forever, Sink: waitingSink{}})
 		if r := w.subscribe("e", func(r *reader) { r.s.Key.Channel = "other" }); r.s.RefusedBy() != LimitWaiting {
 			t.Errorf("%s, %s", r.s.Outcome, r.s.RefusedBy())
 		}
-		if r := w.broker.Arrive(Arrival{Key: home, Role: Consumer, Wait: Forever}); r.RefusedBy() != LimitWaiting {
+		if r := w.broker.Arrive(Arrival{Key: home, Role: Consumer, Wait: Forever, Sink: waitingSink{}}); r.RefusedBy() != LimitWaiting {
 			t.Errorf("a consumer of a channel: %s", r.RefusedBy())
 		}
 		w.publish("y").is(w, Published, 2, 2) // one that does not wait is not limited
@@ -463,3 +463,8 @@ func (r leavingReader) Offer(p *Publication) (bool, error) {
 	r.s.Leave()
 	return r.reader.Offer(p)
 }
+
+// A waitingSink is the connection of a consumer that waits.
+type waitingSink struct{ Sink }
+
+func (waitingSink) Wake() {}

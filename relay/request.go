@@ -19,6 +19,8 @@ type Request struct {
 	Conn *Conn    // nil if the connection is not watched
 	Key  pipe.Key // what the path names
 
+	Shape pipe.Shape // of what Key names
+
 	// Set before Produce or Consume.
 	Client     pipe.Client
 	Group      string // pipe.Arrival.Group
@@ -67,6 +69,10 @@ func (r *Request) WantsJSON() bool { return reply.WantsJSON(r.Header["Accept"]) 
 // Fail answers with e.
 func (r *Request) Fail(w http.ResponseWriter, e *reply.Error) {
 	r.ErrorCode = e.Code
+	if retry, ok := reply.RetryStream(e); ok && r.Key.Channel != "" && r.Shape == pipe.Topic && r.Method == http.MethodGet && kindOf(r.Request) == eventStream {
+		retry.Write(w)
+		return
+	}
 	response := e.Response(r.WantsJSON())
 	response.NoLength = r.Method == http.MethodGet && !fromFirstByte(r.Header)
 	response.Write(w)

@@ -145,10 +145,13 @@ func (c *Conn) readHead(t *turn) error {
 	}
 }
 
-// isOurs reports whether the engine serves a request: its path is of a channel, and it has no body that nobody would
+// isOurs reports whether the engine serves a request: its path is of a channel or a topic, and it has no body that nobody would
 // read. Whether the names in the path are valid is for the handler to say.
 func isOurs(h *http1.Head) bool {
 	rest, ok := strings.CutPrefix(h.Path, "/channels/")
+	if !ok {
+		rest, ok = strings.CutPrefix(h.Path, "/topics/")
+	}
 	if !ok || h.BodyLength() != 0 && (h.Method == http.MethodHead || h.Method == http.MethodDelete) {
 		return false
 	}

@@ -38,20 +38,26 @@ func ForOutcome(o pipe.Outcome, role pipe.Role) *Error {
 // ForRequest is ForOutcome for the client of a request. A refusal names the limit that was reached.
 func ForRequest(request *pipe.Request, o pipe.Outcome) *Error {
 	e := ForOutcome(o, request.Role)
-	limit := request.RefusedBy()
+	if limit := request.RefusedBy(); limit != pipe.NoLimit {
+		e.setLimit(limit)
+	}
+	return e
+}
+
+// setLimit makes e the refusal for a limit.
+func (e *Error) setLimit(limit pipe.Limit) {
 	switch limit {
-	case pipe.NoLimit:
-		return e
 	case pipe.LimitWaiting:
 		e.Text = "too many requests wait on this server"
 	case pipe.LimitPerChannel:
-		e.Text = "too many requests wait on this channel"
+		e.Text = "too many requests wait on this channel or topic"
 	case pipe.LimitPerClient:
 		e.Status = http.StatusTooManyRequests
 		e.Text = "too many of your requests wait on this server"
+	case pipe.LimitMessageMemory:
+		e.Text = "the messages on this server take too much memory"
 	}
 	e.Text += " (--" + LimitOption(limit) + ")"
-	return e
 }
 
 // LimitOption returns the name of the option that sets a limit of pipe.Limits, or "" for NoLimit. It is in errors,
@@ -64,6 +70,8 @@ func LimitOption(l pipe.Limit) string {
 		return "max-waiting-per-channel"
 	case pipe.LimitPerClient:
 		return "max-waiting-per-client"
+	case pipe.LimitMessageMemory:
+		return "max-message-memory"
 	}
 	return ""
 }
