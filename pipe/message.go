@@ -59,6 +59,9 @@ func (p *Publication) grow() bool {
 	if p.Length >= 0 && int64(len(p.Body)) <= p.Length {
 		size = min(size, int(p.Length)+1)
 	}
+	if limit := p.broker.config.MaxMessage; limit > 0 {
+		size = min(size, int(limit)+1)
+	}
 	if !p.hold(int64(size - cap(p.Body))) {
 		return false
 	}
