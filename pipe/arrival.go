@@ -49,7 +49,7 @@ type Arrival struct {
 	// admitted only if it is part of the next pair on arrival. Forever, or any negative value: no limit.
 	Wait time.Duration
 
-	// Sink is the connection of a consumer.
+	// Sink is the connection of a consumer, and of a caller, for its answer.
 	Sink Sink
 
 	// Only a producer sets the fields below.
@@ -77,12 +77,25 @@ type Head struct {
 
 	// Request is the rest of the head of the producer's request, for a consumer that asks for it.
 	Request RequestHead
+
+	// Answer is what an answer says about the caller's response; nil for any other body.
+	Answer *AnswerHead
 }
+
+// An AnswerHead is the head of the response to a caller, besides what Head holds.
+type AnswerHead struct {
+	Status int
+	Fields []Field
+}
+
+// A Field is a header field.
+type Field struct{ Name, Value string }
 
 // A RequestHead is the head of a producer's request.
 type RequestHead struct {
 	Method        string
-	Query         string   // as it was sent, without credentials
+	Query         string   // as it was sent, without credentials; "" of a call
+	Target        string   // of a call: the path below the service and the query, likewise
 	Fields        string   // the header lines as they were sent, each with its CRLF
 	Authorization []string // the values of that header if they are not credentials of this server; Fields may hold others
 }

@@ -18,6 +18,7 @@ const (
 	LimitPerChannel          // Limits.PerChannel
 	LimitPerClient           // Limits.PerClient
 	LimitMessageMemory       // Config.MaxMessageMemory
+	NoCall                   // not a limit: there is no such call, or it has an answer
 )
 
 func (l Limit) String() string {
@@ -32,6 +33,8 @@ func (l Limit) String() string {
 		return "limit per client"
 	case LimitMessageMemory:
 		return "limit of memory for messages"
+	case NoCall:
+		return "no such call"
 	}
 	panic("pipe: no such limit")
 }

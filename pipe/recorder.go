@@ -21,6 +21,10 @@ type Recorder interface {
 	// For any other outcome the call follows ExchangeEnded at once.
 	OutcomeDecided(*Exchange, Outcome)
 
+	// CallEnded reports that a call has ended, after the ends of its exchanges. It began with its request, an exchange that has
+	// a Call.
+	CallEnded(*Call)
+
 	SubscriptionOpened(*Subscription)
 	SubscriptionEnded(*Subscription) Commit
 	// PublicationAccepted reports that a message will be sent. With Config.Strict no byte is sent before the Commit is safe.
@@ -75,6 +79,7 @@ func (Discard) RequestUnmatched(*Request)         {}
 func (Discard) ExchangeMatched(*Exchange) Commit  { return Committed{} }
 func (Discard) ExchangeEnded(*Exchange) Commit    { return Committed{} }
 func (Discard) OutcomeDecided(*Exchange, Outcome) {}
+func (Discard) CallEnded(*Call)                   {}
 
 func (Discard) SubscriptionOpened(*Subscription)        {}
 func (Discard) SubscriptionEnded(*Subscription) Commit  { return Committed{} }

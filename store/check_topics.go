@@ -6,10 +6,10 @@ import (
 )
 
 // topicsSince is the schema version that introduced topics.
-const topicsSince = 5
+const topicsSince = 6
 
 // topicRules are the consistencyRules for topics.
-var topicRules = []rule{
+var topicRules = []consistencyRule{
 	{"publications have no end although their run is over", withoutEnd("publication")},
 	{"publications have two ends", withTwoEnds("publication")},
 	{"ends of publications have no beginning", endWithoutBeginning("publication")},

@@ -14,7 +14,8 @@ import (
 type statements struct {
 	beginTransaction, commit                      *statement
 	life, lifeEnd, exchange, exchangeEnd, request *statement
-	hasLife, hasExchange, hasRequest              *sql.Stmt
+	call                                          *statement
+	hasLife, hasExchange, hasRequest, hasCall     *sql.Stmt
 
 	publication, publicationEnd, subscription, subscriptionEnd *statement
 	hasPublication, hasSubscription                            *sql.Stmt
@@ -31,8 +32,9 @@ func (s *statements) prepare(conn *sql.Conn) error {
 		{&s.commit, "COMMIT"},
 		{&s.life, "INSERT INTO life VALUES (?, ?, ?, ?, ?, ?, ?, ?)"},
 		{&s.lifeEnd, "INSERT INTO life_end VALUES (?, ?, ?, ?, ?)"},
-		{&s.exchange, "INSERT INTO exchange VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+		{&s.exchange, "INSERT INTO exchange VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
 		{&s.exchangeEnd, "INSERT INTO exchange_end VALUES (?, ?, ?, ?)"},
+		{&s.call, "INSERT INTO call VALUES (?, ?, ?, ?, ?)"},
 		{&s.request, "INSERT INTO request VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
 		{&s.publication, "INSERT INTO publication VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
 		{&s.publicationEnd, "INSERT INTO publication_end VALUES (?, ?, ?, ?)"},
@@ -55,6 +57,7 @@ func (s *statements) prepare(conn *sql.Conn) error {
 		{&s.hasRequest, "SELECT 1 FROM request WHERE id = ?"},
 		{&s.hasPublication, "SELECT coalesce(p.ended_at, x.ended_at) IS NOT NULL FROM publication p LEFT JOIN publication_end x ON x.id = p.id WHERE p.id = ?"},
 		{&s.hasSubscription, "SELECT coalesce(s.ended_at, x.ended_at) IS NOT NULL FROM subscription s LEFT JOIN subscription_end x ON x.id = s.id WHERE s.id = ?"},
+		{&s.hasCall, "SELECT 1 FROM call WHERE id = ?"},
 	} {
 		stmt, err := conn.PrepareContext(context.Background(), p.sql)
 		if err != nil {
@@ -66,11 +69,11 @@ func (s *statements) prepare(conn *sql.Conn) error {
 }
 
 func (s *statements) close() {
-	for _, stmt := range []*statement{s.beginTransaction, s.commit, s.life, s.lifeEnd, s.exchange, s.exchangeEnd, s.request,
+	for _, stmt := range []*statement{s.beginTransaction, s.commit, s.life, s.lifeEnd, s.exchange, s.exchangeEnd, s.call, s.request,
 		s.publication, s.publicationEnd, s.subscription, s.subscriptionEnd} {
 		stmt.close()
 	}
-	for _, stmt := range []*sql.Stmt{s.hasLife, s.hasExchange, s.hasRequest, s.hasPublication, s.hasSubscription} {
+	for _, stmt := range []*sql.Stmt{s.hasLife, s.hasExchange, s.hasRequest, s.hasCall, s.hasPublication, s.hasSubscription} {
 		if stmt != nil {
 			stmt.Close()
 		}
@@ -108,6 +111,7 @@ type change struct {
 	lifeEnd *LifeEnd
 	match   *Match
 	end     *ExchangeEnd
+	callEnd *CallEnd
 	request *numberedRequest
 	topic   [2]topicRow // if the first begins, the second may be its end; otherwise nil
 }
@@ -119,6 +123,8 @@ func (s *statements) write(c *change, run int64, recheck bool) error {
 		return c.topic[0].write(s, c.topic[1], run, recheck)
 	case c.request != nil:
 		return s.writeRequest(c.request, run, recheck)
+	case c.callEnd != nil:
+		return s.writeCallEnd(c.callEnd, recheck)
 	case c.life != nil || c.lifeEnd != nil:
 		return s.writeLife(c.life, c.lifeEnd, run, recheck)
 	default:
@@ -187,10 +193,26 @@ func (s *statements) writeExchange(match *Match, end *ExchangeEnd, run int64, re
 		row.text(end.Outcome).integer(end.Bytes).integer(end.At.UnixMilli())
 	}
 	row.text(match.Producer.RequestID).text(match.Consumer.RequestID).text(match.Producer.Subject).text(match.Consumer.Subject)
+	row.textOrNull(match.Method).textOrNull(match.ReplyTo)
 	if err := row.exec(); err != nil {
 		return err
 	}
 	return s.blocks.recorded(match)
+}
+
+func (s *statements) writeCallEnd(end *CallEnd, recheck bool) error {
+	if recheck {
+		if has, err := lookUp(s.hasCall, end.ID); err != nil || has != absent {
+			return err
+		}
+	}
+	row := s.call.begin().text(end.ID).text(end.Outcome)
+	if end.Status == 0 {
+		row.null(2)
+	} else {
+		row.integer(int64(end.Status)).integer(end.AnsweredAt.UnixMilli())
+	}
+	return row.integer(end.At.UnixMilli()).exec()
 }
 
 func (s *statements) writeRequest(r *numberedRequest, run int64, recheck bool) error {

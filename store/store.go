@@ -121,6 +121,7 @@ type Log struct {
 	running       map[string]bool // ids of the exchanges recorded as matched and not yet as ended
 	openLives     int64           // lives recorded as opened and not yet as closed
 	openTopicRows int64           // publications and subscriptions recorded as begun and not yet as ended
+	openCalls     int64           // calls recorded as begun and not yet as ended
 	beginningLost map[key]bool    // things whose beginning was lost; their ending must be lost too
 	closeErr      error           // set before finished is closed
 }
