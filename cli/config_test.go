@@ -41,7 +41,7 @@ func defaults() Config {
 		ACMEURL:      "https://acme-v02.api.letsencrypt.org/directory",
 		ACMEAddr:     ":80",
 		ReadAhead:    64 << 10,
-		StallTimeout: time.Minute,
+		StallTimeout: time.Minute, ReplyTimeout: time.Minute, MaxMessage: 1 << 20, MaxMessageMemory: 64 << 20, MessageTimeout: 10 * time.Second,
 		DrainTimeout: 30 * time.Second,
 
 		MaxWaitingPerChannel: 1000,
