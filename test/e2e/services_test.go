@@ -70,13 +70,13 @@ func TestServiceClaims(t *testing.T) {
 		}
 	}
 	for query, want := range map[string]string{
-		"select count(*) from calls where outcome = 'open' or ended_at is null":                                           "0",
-		"select count(*) from exchanges where outcome = 'open'":                                                           "0",
-		"select count(*) from (select 1 from exchanges where reply_to is not null group by reply_to having count(*) > 1)": "0",
+		"select count(*) from calls where outcome = 'open' or ended_at is null":                                                                             "0",
+		"select count(*) from exchanges where outcome = 'open'":                                                                                             "0",
+		"select count(*) from (select 1 from exchanges where reply_to is not null group by reply_to having count(*) > 1)":                                   "0",
 		"select count(*) from calls c left join exchanges e on e.reply_to = c.id where (c.outcome = 'answered') <> (coalesce(e.outcome, '') = 'delivered')": "0",
 		"select count(*) from calls c join exchanges e on e.id = c.id where e.outcome <> 'delivered' and c.outcome in ('answered', 'unanswered')":           "0",
 		"select min(n) > 0 from (select count(*) n from calls where outcome in ('answered', 'unanswered', 'left', 'consumer_left') group by outcome)":       "1",
-		"select count(distinct outcome) > 3 from calls": "1",
+		"select count(distinct outcome) > 3 from calls":                                                                                                     "1",
 	} {
 		if got := p.SQLite(t, query); got != want {
 			t.Errorf("%s: %q, want %q; %s", query, got, want, p.SQLite(t, "select outcome, count(*) from calls group by 1"))
