@@ -3,7 +3,6 @@ package relay
 import (
 	"errors"
 	"io"
-	"net"
 	"os"
 
 	"httpipe/pipe"
@@ -21,7 +20,7 @@ func (p *producer) Available(to pipe.Sink) int64 {
 	if b.chunked || length <= 0 || p.source.parts != nil || len(p.conn.unread) > 0 {
 		return 0
 	}
-	if c, ok := to.(*consumer); !ok || !c.conn.isPlain() || !p.conn.isPlain() {
+	if c, ok := to.(*consumer); !ok || c.conn.raw == nil || p.conn.raw == nil || c.bodiless() {
 		return 0
 	}
 	return min(p.conn.available(), length)
@@ -40,10 +39,4 @@ func (p *producer) Splice(to pipe.Sink, n int64) (int64, error) {
 		err = nil // the producer was woken: Read looks why
 	}
 	return n, err
-}
-
-// isPlain reports whether the client gets the bytes that are written to the TCP connection.
-func (c *Conn) isPlain() bool {
-	_, plain := c.Conn.(*net.TCPConn)
-	return plain
 }

@@ -100,12 +100,13 @@ func splicer(t *testing.T, left int64) (p *producer, from net.Conn, c *consumer,
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { far.Close(); accepted.Close() })
-		near = &Conn{Conn: accepted, tcp: accepted.(*net.TCPConn)}
-		near.raw, _ = near.tcp.SyscallConn()
+		near = &Conn{Conn: accepted}
+		near.findSocket()
 		accepted.SetReadDeadline(time.Now().Add(patience))
 		return near, far
 	}
-	p, c = &producer{}, &consumer{relay: &Relay{}}
+	p, c = &producer{Pending: new(Pending)}, &consumer{relay: &Relay{}}
+	c.exchange = &pipe.Exchange{Producer: &pipe.Request{Arrival: pipe.Arrival{Head: &pipe.Head{Answer: new(pipe.AnswerHead)}}}}
 	p.conn, from = pair()
 	c.conn, to = pair()
 	p.body = requestBody{conn: p.conn, left: left}
@@ -130,8 +131,9 @@ func TestAvailable(t *testing.T) {
 		"chunked":           {readLast + 10, func(p *producer, _ *consumer) { p.body.chunked = true }, hello, 0},
 		"a form":            {readLast + 10, func(p *producer, _ *consumer) { p.source.parts = new(multipart.Reader) }, hello, 0},
 		"read already":      {readLast + 10, func(p *producer, _ *consumer) { p.conn.unread = []byte("x") }, hello, 0},
-		"not TCP from":      {readLast + 10, func(p *producer, _ *consumer) { p.conn.Conn = struct{ net.Conn }{p.conn.Conn} }, hello, 0},
-		"not TCP to":        {readLast + 10, func(_ *producer, c *consumer) { c.conn.Conn = struct{ net.Conn }{c.conn.Conn} }, hello, 0},
+		"from TLS":          {readLast + 10, func(p *producer, _ *consumer) { p.conn.raw = nil }, hello, 0},
+		"to TLS":            {readLast + 10, func(_ *producer, c *consumer) { c.conn.raw = nil }, hello, 0},
+		"to HEAD":           {readLast + 10, func(_ *producer, c *consumer) { c.head, c.exchange.ReplyTo = true, new(pipe.Exchange) }, hello, 0},
 		"woken":             {readLast + 10, func(p *producer, _ *consumer) { p.conn.Conn.SetReadDeadline(past) }, hello, 0},
 	} {
 		p, from, c, to := splicer(t, test.left)
