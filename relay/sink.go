@@ -9,15 +9,13 @@ import (
 	"httpipe/reply"
 )
 
-// relayed are the headers of every relayed body: no proxy stores it, changes it or holds it back, no client guesses
+// relayed are the header lines of every relayed body: no proxy stores it, changes it or holds it back, no client guesses
 // its type, and a page runs in an origin of its own, from where it cannot reach this server.
-var relayed = []reply.Field{
-	{Name: "Cache-Control", Value: "no-store, no-transform"},
-	{Name: "Content-Security-Policy", Value: "sandbox allow-downloads allow-forms allow-modals allow-popups allow-scripts"},
-	{Name: "X-Accel-Buffering", Value: "no"},
-	{Name: "X-Content-Type-Options", Value: "nosniff"},
-	{Name: "X-Robots-Tag", Value: "none"},
-}
+const relayed = "Cache-Control: no-store, no-transform\r\n" +
+	"Content-Security-Policy: sandbox allow-downloads allow-forms allow-modals allow-popups allow-scripts\r\n" +
+	"X-Accel-Buffering: no\r\n" +
+	"X-Content-Type-Options: nosniff\r\n" +
+	"X-Robots-Tag: none\r\n"
 
 // A sink is the state of a consumer's response, as pipe writes it. The response begins with the first byte of the body, or
 // with the end of an empty one. It is owned by the goroutine that carries out the exchange.
@@ -64,7 +62,7 @@ func (c *consumer) Write(p []byte, last bool) (n int, err error) {
 	b := buffer[:0]
 	if !c.begun {
 		c.begun = true
-		b = c.appendHead(b)
+		b = c.appendMessageHead(b)
 	}
 	end := ""
 	if c.bodiless() {
@@ -144,8 +142,8 @@ func (c *consumer) mayBlock() {
 	c.stream.stall.writing.Store(true)
 }
 
-// appendHead appends the head of the response.
-func (c *consumer) appendHead(b []byte) []byte {
+// appendMessageHead appends the head of the response.
+func (c *consumer) appendMessageHead(b []byte) []byte {
 	producer := c.exchange.Producer
 	head := producer.Head
 	var array [16]reply.Field
@@ -159,7 +157,6 @@ func (c *consumer) appendHead(b []byte) []byte {
 			fields = append(fields, optional)
 		}
 	}
-	fields = append(fields, relayed...)
 	status, length := http.StatusOK, producer.Length
 	switch {
 	case c.exchange.Call != nil:
@@ -181,7 +178,7 @@ func (c *consumer) appendHead(b []byte) []byte {
 		c.expose(more)
 		fields = append(fields, more...)
 	}
-	return c.AppendHead(b, status, length, fields...)
+	return c.appendHead(b, status, length, relayed, fields, nil)
 }
 
 // bodiless reports whether the response has no body: an answer to HEAD, or one whose status has none.
