@@ -234,10 +234,14 @@ func (p *Pending) Refuse(e *reply.Error, fields ...reply.Field) {
 
 // failure returns the response that Fail sends, and counts it.
 func (p *Pending) failure(e *reply.Error) reply.Response {
+	p.countError(e)
+	return e.Response(p.WantsJSON())
+}
+
+func (p *Pending) countError(e *reply.Error) {
 	if count := p.conn.engine.relay.config.CountError; count != nil {
 		count(e.Code)
 	}
-	return e.Response(p.WantsJSON())
 }
 
 // Chunked reports whether a body of unknown length is sent in chunks. If not, it ends with the connection.

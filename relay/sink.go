@@ -9,13 +9,26 @@ import (
 	"httpipe/reply"
 )
 
-// relayed are the header lines of every relayed body: no proxy stores it, changes it or holds it back, no client guesses
+// relayed are the headers of every relayed body: no proxy stores it, changes it or holds it back, no client guesses
 // its type, and a page runs in an origin of its own, from where it cannot reach this server.
-const relayed = "Cache-Control: no-store, no-transform\r\n" +
-	"Content-Security-Policy: sandbox allow-downloads allow-forms allow-modals allow-popups allow-scripts\r\n" +
-	"X-Accel-Buffering: no\r\n" +
-	"X-Content-Type-Options: nosniff\r\n" +
-	"X-Robots-Tag: none\r\n"
+var relayed = []reply.Field{
+	{Name: "Cache-Control", Value: "no-store, no-transform"},
+	{Name: "Content-Security-Policy", Value: "sandbox allow-downloads allow-forms allow-modals allow-popups allow-scripts"},
+	{Name: "X-Accel-Buffering", Value: "no"},
+	{Name: "X-Content-Type-Options", Value: "nosniff"},
+	{Name: "X-Robots-Tag", Value: "none"},
+}
+
+// relayedLines are relayed as they are sent.
+var relayedLines = lines(relayed)
+
+func lines(fields []reply.Field) string {
+	var b []byte
+	for _, f := range fields {
+		b = http1.AppendField(b, f.Name, f.Value)
+	}
+	return string(b)
+}
 
 // A sink is the state of a consumer's response, as pipe writes it. The response begins with the first byte of the body, or
 // with the end of an empty one. It is owned by the goroutine that carries out the exchange.
@@ -147,21 +160,15 @@ func (c *consumer) appendMessageHead(b []byte) []byte {
 	producer := c.exchange.Producer
 	head := producer.Head
 	var array [16]reply.Field
-	fields := append(array[:0], reply.Field{Name: reply.HeaderExchange, Value: c.exchange.ID}, reply.Field{Name: "Content-Type", Value: head.ContentType})
-	for _, optional := range [...]reply.Field{
-		{Name: "Content-Disposition", Value: c.disposition(head)},
-		{Name: "Content-Encoding", Value: head.ContentEncoding},
-		{Name: "Content-Language", Value: head.ContentLanguage},
-	} {
-		if optional.Value != "" {
-			fields = append(fields, optional)
-		}
-	}
+	played := c.exchange.ReplyTo == nil && needsPlayer(head.ContentType) && navigates(c.fetchDest, c.accept)
+	fields := appendMessageFields(array[:0], c.exchange.ID, head, disposition(head, c.tokenInURL, played))
 	status, length := http.StatusOK, producer.Length
 	switch {
 	case c.exchange.Call != nil:
-		fields = append(fields, requestFields(&head.Request, c.relay.config.MaxHeader, c.relay.config.ClientIPHeader)...)
-		fields = append(fields, reply.Field{Name: reply.HeaderReply, Value: "/work/" + c.exchange.Key.String() + "/" + c.exchange.Call.ReplyID})
+		more := requestFields(&head.Request, c.relay.config.MaxHeader, c.relay.config.ClientIPHeader)
+		more = append(more, reply.Field{Name: reply.HeaderReply, Value: "/work/" + c.exchange.Key.String() + "/" + c.exchange.Call.ReplyID})
+		c.expose(more)
+		fields = append(fields, more...)
 	case c.exchange.ReplyTo != nil:
 		more := make([]reply.Field, len(head.Answer.Fields))
 		for i, f := range head.Answer.Fields {
@@ -178,7 +185,7 @@ func (c *consumer) appendMessageHead(b []byte) []byte {
 		c.expose(more)
 		fields = append(fields, more...)
 	}
-	return c.appendHead(b, status, length, relayed, fields, nil)
+	return c.appendHead(b, status, length, relayedLines, fields, nil)
 }
 
 // bodiless reports whether the response has no body: an answer to HEAD, or one whose status has none.
@@ -188,6 +195,21 @@ func (c *consumer) bodiless() bool {
 	}
 	status := c.exchange.Producer.Head.Answer.Status
 	return c.head || status == http.StatusNoContent || status == http.StatusNotModified
+}
+
+// appendMessageFields appends the headers of a response with a message, besides those in relayed.
+func appendMessageFields(fields []reply.Field, id string, head *pipe.Head, disposition string) []reply.Field {
+	fields = append(fields, reply.Field{Name: reply.HeaderExchange, Value: id}, reply.Field{Name: "Content-Type", Value: head.ContentType})
+	for _, optional := range [...]reply.Field{
+		{Name: "Content-Disposition", Value: disposition},
+		{Name: "Content-Encoding", Value: head.ContentEncoding},
+		{Name: "Content-Language", Value: head.ContentLanguage},
+	} {
+		if optional.Value != "" {
+			fields = append(fields, optional)
+		}
+	}
+	return fields
 }
 
 // end ends the response of an exchange that has ended. After a delivery all of the body was sent, and a cut comes too late

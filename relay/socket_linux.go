@@ -30,6 +30,20 @@ func (c *Conn) alive() (alive bool) {
 	return alive
 }
 
+// writable reports whether the kernel takes some bytes at once.
+func (c *Conn) writable() bool {
+	if c.socket == nil {
+		return true
+	}
+	fds := [...]unix.PollFd{{Events: unix.POLLOUT}}
+	n := 0
+	c.socket.Control(func(fd uintptr) {
+		fds[0].Fd = int32(fd)
+		n, _ = unix.Poll(fds[:], 0)
+	})
+	return n > 0
+}
+
 // clogged reports whether so much waits to be read that a FIN behind it might not get through: the kernel keeps its window
 // closed until a large part of it is free, so if nothing is read any more a few bytes are enough.
 func (c *Conn) clogged() bool {

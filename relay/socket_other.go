@@ -10,6 +10,8 @@ func (c *Conn) awaitHangUp() error { return nil }
 
 func (c *Conn) alive() bool { return true }
 
+func (c *Conn) writable() bool { return true }
+
 func (c *Conn) clogged() bool { return false }
 
 func (c *Conn) acknowledged() (n int64, ok bool) { return 0, false }
