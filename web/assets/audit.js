@@ -2,8 +2,8 @@
 // that a view can be shared. What happens now is in audit-live.js, what happened in audit-history.js and
 // audit-summary.js.
 
-import {Failure, keepToken} from './audit-data.js';
-import {detail, list} from './audit-history.js';
+import {askCSV, Failure, keepToken} from './audit-data.js';
+import {detail, list, renew} from './audit-history.js';
 import {watch} from './audit-live.js';
 import {write} from './audit-rows.js';
 import {summarize} from './audit-summary.js';
@@ -116,6 +116,8 @@ function universal(text) {
 	return isNaN(at) ? '' : at.toISOString();
 }
 
+const mostRows = 100_000; // of a CSV file, which a browser holds in memory
+
 // A new question cancels the requests of the one before.
 let loading = new AbortController();
 
@@ -127,12 +129,55 @@ async function load() {
 	$('older').disabled = true;
 	$('newer').disabled = !asked.cursor;
 	const wanted = filter();
-	const counted = asked.show === 'exchanges' ? wanted : {...wanted, outcome: ''};
 	await Promise.all([
-		summarize(counted, narrowed, signal).catch(error => failed(error, $('plots-note'), signal)),
-		list(asked.show, wanted, asked.cursor, id => address({id}), signal).then(showOlder).catch(error => failed(error, $('rows-note'), signal)),
+		sum(signal),
+		list(asked.show, wanted, asked.cursor, links, signal).then(showOlder).catch(error => failed(error, $('rows-note'), signal)),
 	]);
 }
+
+// sum counts what is listed. Requests that were never matched have other outcomes than exchanges.
+async function sum(signal) {
+	summed = Date.now();
+	const wanted = filter();
+	await summarize(asked.show === 'exchanges' ? wanted : {...wanted, outcome: ''}, narrowed, signal)
+		.catch(error => failed(error, $('plots-note'), signal));
+}
+
+let summed = 0; // when that was last
+
+// The rows link to exchanges, and to the lists of channels.
+const links = {
+	exchange: id => address({id}),
+	channel: ({namespace, channel}) => narrowed({namespace, channel}),
+};
+
+// The newest page moves on as long as somebody sees it, and the counts with it, but not as often, because they cost more.
+const [renewal, recount] = [3000, 15_000];
+
+async function follow() {
+	const {signal} = loading;
+	const newest = !asked.cursor && asked.last !== 'span';
+	if (newest && !document.hidden && !$('list').hidden && !$('past').hidden && $('list').ariaBusy !== 'true') {
+		try {
+			const cursor = await renew(asked.show, filter(), links, signal);
+			if (cursor !== null) {
+				showOlder(cursor);
+				stale = true;
+			}
+			if (stale && Date.now() - summed > recount) {
+				stale = false;
+				await sum(signal);
+			}
+		} catch (error) {
+			if (!(error instanceof Failure) && !signal.aborted) {
+				throw error;
+			} // the live view says that the server does not answer
+		}
+	}
+	setTimeout(follow, renewal);
+}
+
+let stale = false; // the counts lack rows that are listed
 
 function showOlder(cursor) {
 	$('older').disabled = !cursor;
@@ -232,6 +277,18 @@ form.addEventListener('submit', event => {
 });
 form.elements.last.addEventListener('change', showSpan);
 $('refresh').addEventListener('click', load);
+$('csv').addEventListener('click', async () => {
+	const {signal} = loading;
+	try {
+		const link = document.createElement('a');
+		link.href = URL.createObjectURL(await askCSV(`/audit/${asked.show}`, {...filter(), limit: mostRows}, signal));
+		link.download = `${asked.show}.csv`;
+		link.click();
+		setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // when it has been saved
+	} catch (error) {
+		failed(error, $('rows-note'), signal);
+	}
+});
 
 // A cursor leads to older rows only. The state of the address keeps the cursors of the pages before.
 $('older').addEventListener('click', event => {
@@ -249,6 +306,7 @@ $('newer').addEventListener('click', () => {
 addEventListener('hashchange', read);
 
 read();
+setTimeout(follow, renewal);
 watch(failure => new Promise(resolve => {
 	given = resolve;
 	askForToken(failure);
