@@ -48,6 +48,7 @@ type Conn struct {
 	phase    atomic.Int32
 	since    atomic.Int64 // when the phase began, except for phaseBusy; Unix time in nanoseconds
 	deadline atomic.Bool  // a deadline has been set, and must be cleared before the next request
+	full     atomic.Bool  // while a request waits: nothing more is read behind it
 
 	// Owned by the goroutine that reads.
 	unread []byte  // bytes that were read from the connection and are yet to be used; a part of buffer
@@ -221,12 +222,15 @@ func (c *Conn) unused(now time.Time, grace time.Duration) bool {
 }
 
 // sendContinue asks the client for its body. It ignores errors, which the next read shows, and sends nothing if the kernel
-// would have to wait for a client that does not read.
+// would have to wait for a client that does not read: it holds mu, for which the broker may wait.
 func (c *Conn) sendContinue() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.raw != nil {
 		c.tryWrite(continueBytes)
+		return
+	}
+	if !c.writable() {
 		return
 	}
 	c.Conn.SetWriteDeadline(time.Now().Add(lingering))

@@ -41,6 +41,20 @@ func (c *Conn) nothing(events int16) bool {
 	return p.none
 }
 
+// writable reports whether the kernel takes some bytes at once.
+func (c *Conn) writable() bool {
+	if c.socket == nil {
+		return true
+	}
+	fds := [...]unix.PollFd{{Events: unix.POLLOUT}}
+	n := 0
+	c.socket.Control(func(fd uintptr) {
+		fds[0].Fd = int32(fd)
+		n, _ = unix.Poll(fds[:], 0)
+	})
+	return n > 0
+}
+
 // A probe holds the variables of Conn.nothing, kept with the connection so that a match does not allocate them. No two
 // calls run at the same time: while a request waits, the broker calls, with its lock held; later the goroutine that
 // carries out the exchange.
@@ -50,13 +64,14 @@ type probe struct {
 	none bool
 }
 
-// clogged reports whether so much waits to be read that a FIN behind it might not get through.
+// clogged reports whether so much waits to be read that a FIN behind it might not get through: the kernel keeps its window
+// closed until a large part of it is free, so if nothing is read any more a few bytes are enough.
 func (c *Conn) clogged() bool {
-	const much = 16 << 10 // a full receive window of the smallest size holds 20 to 64 KiB: the fewer, the smaller the packets
-	unread := 0
-	if c.socket == nil {
-		return false
+	const much = 8 << 10 // a full receive window of the smallest size holds at most 64 KiB: the less, the smaller the packets
+	if c.socket == nil || c.full.Load() {
+		return c.socket != nil
 	}
+	unread := 0
 	c.socket.Control(func(fd uintptr) { unread, _ = unix.IoctlGetInt(int(fd), unix.SIOCINQ) })
 	return unread >= much
 }
