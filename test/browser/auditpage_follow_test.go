@@ -28,7 +28,7 @@ func TestAuditPageFollows(t *testing.T) {
 
 	tab.do(chromedp.Focus(chromedp.CSS("#rows tbody tr a")))
 	tab.do(chromedp.KeyEvent(kb.Enter))
-	tab.wait("document.querySelector('#details').open && document.querySelector('#details dd')")
+	tab.wait("document.querySelector('#details').open && document.querySelector('#details dd') !== null")
 	tab.do(chromedp.KeyEvent(kb.Escape))
 	tab.wait("!document.querySelector('#details').open && !location.hash.includes('id=')")
 	tab.wait("document.activeElement === document.querySelector('#rows tbody tr a')")

@@ -116,8 +116,6 @@ function universal(text) {
 	return isNaN(at) ? '' : at.toISOString();
 }
 
-const mostRows = 100_000; // of a CSV file, which a browser holds in memory
-
 // A new question cancels the requests of the one before.
 let loading = new AbortController();
 
@@ -277,11 +275,12 @@ form.addEventListener('submit', event => {
 });
 form.elements.last.addEventListener('change', showSpan);
 $('refresh').addEventListener('click', load);
+// All rows, not only those of this page: browsers keep large files on their disk.
 $('csv').addEventListener('click', async () => {
 	const {signal} = loading;
 	try {
 		const link = document.createElement('a');
-		link.href = URL.createObjectURL(await askCSV(`/audit/${asked.show}`, {...filter(), limit: mostRows}, signal));
+		link.href = URL.createObjectURL(await askCSV(`/audit/${asked.show}`, filter(), signal));
 		link.download = `${asked.show}.csv`;
 		link.click();
 		setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // when it has been saved
