@@ -142,8 +142,8 @@ func auditList(c *Config) command {
 	var q question
 	return command{
 		name: "audit list", args: "[WHAT]", words: kindWords, options: auditOptions(c),
-		help:  "list exchanges, requests or channels, newest first",
-		more:  "WHAT is exchanges (default), requests (that were never matched) or channels.\n" + whenHelp,
+		help:  "list exchanges, requests, channels, publications or subscriptions",
+		more:  "WHAT is exchanges (default), requests (that were never matched), channels, publications or\nsubscriptions.\n" + whenHelp,
 		flags: append(q.filters(), q.limitFlag("20"), q.jsonFlag()),
 		run: func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			k, filter, err := q.kind(args)
@@ -162,7 +162,7 @@ func auditExport(c *Config) command {
 	formats := []string{"csv", "ndjson"}
 	return command{
 		name: "audit export", args: "[WHAT]", words: kindWords, options: auditOptions(c),
-		help: "write all columns of exchanges, requests or channels",
+		help: "write all columns of one kind of rows",
 		more: whenHelp,
 		flags: append(q.filters(), q.limitFlag("0"), option{name: "format", arg: "FORMAT", def: "csv", help: "csv or ndjson", words: formats,
 			set: into(&q.format, oneOf(formats...))}),
