@@ -1,34 +1,13 @@
 package e2e
 
 import (
-	"fmt"
-	"net/http"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"httpipe/test/kit"
 )
-
-// waitForSubscribers polls until so many clients are subscribed to demo/news.
-func waitForSubscribers(t *testing.T, p *kit.Server, n int) {
-	t.Helper()
-	for deadline := time.Now().Add(kit.Patience); ; time.Sleep(kit.Pause) {
-		resp, err := http.Head(p.URL + "/topics/demo/news")
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
-		if resp.Header.Get("Httpipe-Consumers") == fmt.Sprint(n) {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s subscribers, want %d", resp.Header.Get("Httpipe-Consumers"), n)
-		}
-	}
-}
 
 // TestPublishAndSubscribe: each subscriber gets each message, however it takes it. After the relay was killed it is subscribed
 // again, and told what it missed.
@@ -40,7 +19,7 @@ func TestPublishAndSubscribe(t *testing.T) {
 	kit.WriteFile(t, filepath.Join(dir, "binary"), "\xff\x00\r\n")
 	plain := startClient(t, dir, "subscribe", url)
 	json := startClient(t, dir, "subscribe", "--json", url)
-	waitForSubscribers(t, p, 2)
+	waitForSubscribers(t, url, 2)
 	third := startClient(t, dir, "publish", "--json", "--subscribers", "3", "--round", "100ms", "text", "binary", url)
 	p.WaitForRow(t, "select 1 from requests where outcome = 'timed_out' limit 1")
 	commands := startClient(t, dir, "subscribe", url, "--", "sh", "-c", `touch seen$(wc -c); [ -n "$HTTPIPE_PUBLICATION" ]`)
@@ -65,7 +44,7 @@ func TestPublishAndSubscribe(t *testing.T) {
 	for _, c := range []*command{plain, json} {
 		c.Process.Signal(syscall.SIGCONT)
 	}
-	waitForSubscribers(t, p, 2)
+	waitForSubscribers(t, url, 2)
 	if code, output := kit.Execute(t, dir, "sh", "-c", `echo last | "$0" publish "$1"`, kit.Binary(t), url); code != 0 || output != "" {
 		t.Errorf("publish: %d, %s", code, output)
 	}
