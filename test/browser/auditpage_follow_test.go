@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -42,6 +43,16 @@ func TestAuditPageFollows(t *testing.T) {
 	})
 	if !strings.HasPrefix(saved, "id,") || !strings.Contains(saved, ",two,") {
 		t.Errorf("saved was %s", saved)
+	}
+
+	consumer := kit.Curl(p.URL + "/channels/v2/three?wait=5s")
+	p.WaitFor(t, "v2/three", "0", "1")
+	const offered = "[...document.querySelectorAll('#%s option')].map(option => option.value).join()"
+	tab.do(chromedp.Focus(chromedp.CSS("[name=channel]")))
+	tab.wait(fmt.Sprintf(offered+" === 'one,three,two'", "channels"))
+	tab.wait(fmt.Sprintf(offered+" === 'v1,v2'", "namespaces"))
+	if got := <-consumer; got != "" {
+		t.Errorf("the consumer got %q", got)
 	}
 
 	tab.click("#rows tbody tr:last-child .name")

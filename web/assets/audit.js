@@ -2,7 +2,7 @@
 // that a view can be shared. What happens now is in audit-live.js, what happened in audit-history.js and
 // audit-summary.js.
 
-import {askCSV, Failure, keepToken} from './audit-data.js';
+import {ask, askCSV, Failure, keepToken} from './audit-data.js';
 import {detail, list, renew} from './audit-history.js';
 import {watch} from './audit-live.js';
 import {write} from './audit-rows.js';
@@ -273,6 +273,23 @@ form.addEventListener('submit', event => {
 	listed = null;
 	go(narrowed({namespace: namespace.value.trim(), channel: channel.value.trim(), outcome: outcome.value, last: last.value, ...between}));
 });
+// The fields complete the names of channels that exist, if the token allows to look, and of the rows that are listed.
+async function offerNames() {
+	const state = await ask('/state', {}, new AbortController().signal).catch(() => ({}));
+	const listed = [...$('rows').querySelectorAll('.name')].map(name => name.textContent.split('/'));
+	const pairs = [...listed, ...Object.entries(state).flatMap(([namespace, channels]) => channels.map(channel => [namespace, channel]))];
+	const within = form.elements.namespace.value.trim();
+	offer($('namespaces'), pairs.map(([namespace]) => namespace));
+	offer($('channels'), pairs.filter(([namespace]) => !within || namespace === within).map(([, channel]) => channel));
+}
+
+const mostOffered = 500;
+
+function offer(list, names) {
+	list.replaceChildren(...[...new Set(names)].sort().slice(0, mostOffered).map(name => new Option(name, name)));
+}
+
+form.addEventListener('focusin', event => event.target.list && offerNames());
 form.elements.last.addEventListener('change', showSpan);
 $('refresh').addEventListener('click', load);
 // All rows, not only those of this page: browsers keep large files on their disk.
