@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -18,17 +17,8 @@ import (
 // axe returns the source of axe-core, of the version in testdata.
 func axe(t *testing.T) string {
 	t.Helper()
-	kit.NeedTool(t, "npm")
-	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS("test/browser/testdata/axe")); err != nil {
-		t.Fatal(err)
-	}
-	npm := exec.Command("npm", "ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefer-offline")
-	npm.Dir = dir
-	if out, err := npm.CombinedOutput(); err != nil {
-		t.Fatalf("npm ci: %v\n%s", err, out)
-	}
-	source, err := os.ReadFile(filepath.Join(dir, "node_modules/axe-core/axe.min.js"))
+	packages := kit.Installed(t, "test/browser/testdata/axe", "package-lock.json", "npm", "ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts")
+	source, err := os.ReadFile(filepath.Join(packages, "node_modules/axe-core/axe.min.js"))
 	if err != nil {
 		t.Fatal(err)
 	}
