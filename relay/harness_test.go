@@ -101,6 +101,15 @@ func (s *testServer) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	path := strings.Split(r.URL.Path, "/")
 	r.Key = pipe.Key{Namespace: path[2], Channel: path[3]}
 	r.Client.Addr, r.Group = r.Conn.Addr, r.Conn.Addr
+	if path[1] == "topics" {
+		r.Shape = pipe.Topic
+		if r.Method == http.MethodGet {
+			s.relay.Subscribe(w, &r)
+		} else {
+			s.relay.Publish(w, &r)
+		}
+		return
+	}
 	notFound := &reply.Error{Status: http.StatusNotFound, Code: reply.CodeNotFound, Text: "no channel"}
 	switch r.Method {
 	case http.MethodPost, http.MethodPut:
