@@ -206,7 +206,7 @@ func (s *subscriber) write(send func(b []byte, last bool) (int, error)) (all boo
 func (s *subscriber) appendHead(b []byte, p *pipe.Publication) []byte {
 	var array [16]reply.Field
 	fields := appendMessageFields(array[:0], p.ID, p.Head, disposition(p.Head, s.tokenInURL, s.navigates))
-	return s.AppendHead(b, http.StatusOK, int64(len(p.Body)), fields...)
+	return s.Pending.appendHead(b, http.StatusOK, int64(len(p.Body)), relayedLines, fields, nil)
 }
 
 // Acknowledged implements pipe.Subscriber. Where the system does not know, only the time for a whole message limits.
