@@ -22,6 +22,19 @@ func (s *testServer) subscribed(n int) {
 	})
 }
 
+// commented waits until that many streams are open of those that get comments, and returns one of them.
+func (s *testServer) commented(n int) (one *subscriber) {
+	s.t.Helper()
+	rawhttp.Eventually(s.t, patience, fmt.Sprint(n, " streams are open"), func() bool {
+		s.relay.streams.mu.Lock()
+		defer s.relay.streams.mu.Unlock()
+		for one = range s.relay.streams.all {
+		}
+		return len(s.relay.streams.all) == n
+	})
+	return one
+}
+
 // An idle stream gets a comment in its form, between messages, and a message is what it was.
 func TestComments(t *testing.T) {
 	s := start(t)
@@ -30,6 +43,7 @@ func TestComments(t *testing.T) {
 	raw := s.dial().Get(topicHere + "?follow").Head().Body
 	old := s.dial().Say("GET " + topicHere + " HTTP/1.0\r\nAccept: text/event-stream\r\n\r\n").Head().Body
 	s.subscribed(4)
+	s.commented(3)
 	s.relay.streams.comment()
 	reads(t, events, ":\n\n")
 	reads(t, lines, "\n")
@@ -61,14 +75,7 @@ func TestHalfComment(t *testing.T) {
 	s := start(t)
 	events := s.dial().Get(topicHere, "Accept: text/event-stream").Head().Body
 	s.subscribed(1)
-	var one *subscriber
-	rawhttp.Eventually(t, patience, "the stream is open", func() bool {
-		s.relay.streams.mu.Lock()
-		defer s.relay.streams.mu.Unlock()
-		for one = range s.relay.streams.all {
-		}
-		return one != nil
-	})
+	one := s.commented(1)
 	text := comments[one.form]
 	if !one.lock.try() {
 		t.Fatal("the stream is busy")
