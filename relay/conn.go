@@ -40,7 +40,7 @@ type Conn struct {
 	remote string // of the client, with the port
 	engine *engine
 	tls    *tls.Conn       // the connection, if it is TLS
-	tcp    *net.TCPConn    // carries the connection; nil if it is not TCP. For its options and its end, not for data
+	tcp    *net.TCPConn    // carries the connection; nil if it is not TCP. For its options and its end; for data only if raw is set
 	socket syscall.RawConn // of tcp, for polls and options
 	raw    syscall.RawConn // of tcp, for data; nil under TLS
 	look   rawPeek

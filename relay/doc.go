@@ -34,6 +34,7 @@
 //	              ▼                                            ▼
 //	          Broker.Arrive ═══════════ pipe ═══════════▶ carryOut: Exchange.Relay
 //	              │                                            │ sink.go: the response
+//	              │                                            │ splice.go: the kernel moves the body, if it can
 //	              │                                            │ stall.go: does the client's kernel still acknowledge?
 //	              ▼                                            ▼
 //	produce.go    producer.Answer, after the commit           end in order, or break off

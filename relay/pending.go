@@ -28,6 +28,8 @@ type Pending struct {
 	close  bool          // the connection ends after the response
 	accept string        // the header Accept
 	fields []reply.Field // of each response to the request, besides its own
+
+	answered bool // Answer or Fail has been called. Guarded by Conn.mu
 }
 
 // An Owner is told what happens to a pending request, on the goroutine of its connection.
@@ -192,8 +194,25 @@ func (p *Pending) Abort() {
 	}
 }
 
-// Answer sends a whole response, with other fields.
+// Answer sends a whole response, with other fields. Only the first call of Answer or Fail has an effect: the owner may be
+// asked to Resume again before a slow client has taken its answer.
 func (p *Pending) Answer(r reply.Response, fields ...reply.Field) {
+	if p.claim() {
+		p.answer(r, fields)
+	}
+}
+
+// claim reports whether the request is still to be answered, and takes that upon the caller.
+func (p *Pending) claim() bool {
+	c := p.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	mine := c.pending == p && !p.answered
+	p.answered = p.answered || mine
+	return mine
+}
+
+func (p *Pending) answer(r reply.Response, fields []reply.Field) {
 	buffer := getBuffer()
 	b := p.appendResponse(buffer[:0], r, fields)
 	n, err := p.TrySend(b, true)
@@ -220,7 +239,11 @@ func (p *Pending) WantsJSON() bool {
 }
 
 // Fail answers with e and other fields.
-func (p *Pending) Fail(e *reply.Error, fields ...reply.Field) { p.Answer(p.failure(e), fields...) }
+func (p *Pending) Fail(e *reply.Error, fields ...reply.Field) {
+	if p.claim() {
+		p.answer(p.failure(e), fields)
+	}
+}
 
 // Refuse is Fail for a request of which the body may not have been read. It blocks, reads what the client still sends for a moment, as
 // Request.Refuse does, and closes the connection. It must be called on the goroutine of the connection.

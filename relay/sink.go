@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"io"
 	"net"
 	"net/http"
 
@@ -47,6 +48,8 @@ type stream struct {
 	stall  stallClock
 	pieces [3][]byte // of vector
 	vector net.Buffers
+
+	limited io.LimitedReader // of Splice
 }
 
 // Begin implements pipe.Sink. From here to the end of the body the connection ends with a reset if a client could take the
