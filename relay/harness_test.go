@@ -37,6 +37,9 @@ const (
 	noise    = rawhttp.Noise
 	atOnce   = rawhttp.AtOnce
 
+	// spliced is the framing of a body that is so large that its bytes are spliced, except for the last.
+	spliced = "Content-Length: 10485760"
+
 	here = "/channels/n/c" // the path that clients use unless a test needs another
 
 	browser = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
