@@ -228,6 +228,10 @@ func (x *Exchange) Settle() {
 	source := x.Producer.Source
 	switch x.Outcome {
 	case Delivered:
+		if x.ended == Commit(Committed{}) { // a function for Then is an allocation
+			x.recorded(nil)
+			return
+		}
 		x.ended.Then(x.recorded)
 	case Unrecorded:
 		source.Answer(x, Unrecorded, x.matched.Wait()) // has failed already, so it does not block
