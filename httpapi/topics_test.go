@@ -354,6 +354,17 @@ func TestTopicAccess(t *testing.T) {
 	r.dial().Post("/topics/m/c", "x").Answer().Failed(401, "unauthorized")
 }
 
+// A token for a topic's history opens that, and no other.
+func TestTopicHistoryAccess(t *testing.T) {
+	r := start(t, stored(t), guarded(t))
+	token := "Authorization: Bearer " + sign(t, secret, "audit:n/c")
+	r.dial().Get("/audit/publications?namespace=n&topic=c", token).Answer().Is(200)
+	r.dial().Get("/audit/subscriptions?namespace=n&topic=c", token).Answer().Is(200)
+	r.dial().Get("/audit/publications?namespace=n&topic=d", token).Answer().Failed(403, "forbidden")
+	r.dial().Get("/audit/publications?topic=c", token).Answer().Failed(403, "forbidden")
+	r.dial().Get("/audit/publications", token).Answer().Failed(403, "forbidden")
+}
+
 // The log agrees with what the clients were told.
 func TestTopicOnRecord(t *testing.T) {
 	r := start(t, stored(t), func(c *Config) { c.Limits.Waiting = 1 })
