@@ -239,11 +239,16 @@ func (c *Conn) sendContinue() {
 		c.tryWrite(continueBytes)
 		return
 	}
+	c.writeFewLocked(continueBytes)
+}
+
+// writeFewLocked writes a few bytes to a connection that is not plain TCP, unless it would block. mu must be held.
+func (c *Conn) writeFewLocked(b []byte) {
 	if !c.writable() {
 		return
 	}
 	c.Conn.SetWriteDeadline(time.Now().Add(lingering))
-	c.Conn.Write(continueBytes)
+	c.Conn.Write(b)
 	c.Conn.SetWriteDeadline(noDeadline)
 }
 
