@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"crypto/tls"
 	"net"
 	"net/netip"
 	"sync"
@@ -39,7 +38,7 @@ type Conn struct {
 
 	remote string // of the client, with the port
 	engine *engine
-	tls    *tls.Conn       // the connection, if it is TLS
+	tls    *secured        // the connection, if it is TLS
 	tcp    *net.TCPConn    // carries the connection; nil if it is not TCP. For its options and its end; for data only if raw is set
 	socket syscall.RawConn // of tcp, for polls and options
 	raw    syscall.RawConn // of tcp, for data; nil under TLS
@@ -153,9 +152,14 @@ func (c *Conn) readFirst() error {
 	return nil
 }
 
-// Close closes the connection and forgets it. All that was sent on it is whole.
+// Close closes the connection and forgets it. All that was sent on it is whole. It does not block: where a close_notify would
+// have to wait for a slow client, which package tls does for five seconds, another goroutine does it.
 func (c *Conn) Close() error {
 	c.engine.forget(c)
+	if c.tls != nil && !c.writable() {
+		go c.tls.Close()
+		return nil
+	}
 	return c.Conn.Close()
 }
 
@@ -173,7 +177,7 @@ func (c *Conn) breakOff() {
 // CloseWrite sends a FIN, after a close_notify if the connection is TLS.
 func (c *Conn) CloseWrite() error {
 	if c.tls != nil {
-		c.tls.CloseWrite() // fails if a write has failed
+		c.tls.CloseWrite()
 	}
 	if c.tcp == nil {
 		return nil

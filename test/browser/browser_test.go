@@ -97,6 +97,12 @@ func (v *visitor) saved(name string, size int) string {
 	return string(content)
 }
 
+// savedText returns the content of a file that the browser saves, as far as it has come.
+func (v *visitor) savedText(name string) string {
+	content, _ := os.ReadFile(filepath.Join(v.downloads, name))
+	return string(content)
+}
+
 // savedNothing requires that no file, nor part of one, was saved.
 func (v *visitor) savedNothing() {
 	v.t.Helper()
