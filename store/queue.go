@@ -5,11 +5,9 @@ import (
 	"time"
 )
 
-// key identifies an exchange by its id, or a life by its number.
-type key struct {
-	exchange string
-	life     int64
-}
+// The queue holds rows back for a short time, unless a caller waits for them. Most exchanges and many lives of
+// channels end while their beginning is still in the queue, so that both become one row, and only a row that a caller
+// waits for is worth a commit of its own.
 
 // add queues the row, or counts it as lost.
 func (l *Log) add(r *row) *Commit {
@@ -17,33 +15,27 @@ func (l *Log) add(r *row) *Commit {
 	r.commit.deadline = time.Now().Add(l.limits.commitTimeout)
 
 	l.mu.Lock()
-	err := l.admitLocked(r)
-	if err != nil {
+	defer l.mu.Unlock()
+	if err := l.admitLocked(r); err != nil {
 		l.lost++
-		r.commit.settleLocked(err, nil) // nobody has the commit yet, so there is nothing to call
-	} else {
-		l.queue = append(l.queue, r)
-		if l.err != nil {
-			r.commit.settleLocked(l.err, nil)
-		} else if !l.watchdogSet {
-			l.watchdogSet = true
-			time.AfterFunc(l.limits.commitTimeout, l.watchdog)
-		}
+		r.commit.settleLocked(err, nil) // no caller has the commit yet, so there is nothing to call
+		return &r.commit
 	}
-	first := err == nil && len(l.queue) == 1
-	l.mu.Unlock()
-
-	if first {
-		select {
-		case l.wake <- struct{}{}:
-		default: // the writer has not yet received the last signal
-		}
+	l.queue = append(l.queue, r)
+	if l.err != nil {
+		r.commit.settleLocked(l.err, nil)
+		return &r.commit
 	}
+	if !l.watchdogSet {
+		l.watchdogSet = true
+		time.AfterFunc(l.limits.commitTimeout, l.watchdog)
+	}
+	l.setLingerLocked()
 	return &r.commit
 }
 
 // admitLocked returns nil if the row can be queued, and otherwise why it is lost. It keeps track of what is
-// open. The caller holds mu.
+// open, and links a beginning and its ending. The caller holds mu.
 func (l *Log) admitLocked(r *row) error {
 	err := l.roomLocked(r.entry)
 	switch e := r.entry.(type) {
@@ -52,27 +44,30 @@ func (l *Log) admitLocked(r *row) error {
 			l.beginningLost[key{life: e.ID}] = true
 			return err
 		}
-		l.openLives++
+		l.lives[e.ID] = r
 	case *LifeEnd:
 		if k := (key{life: e.ID}); l.beginningLost[k] {
 			delete(l.beginningLost, k)
 			return fmt.Errorf("audit log %s: the opening of channel life %d was lost, so its closing is lost too", l.file.path, e.ID)
 		}
 		if err == nil {
-			l.openLives--
+			r.follow(l.lives[e.ID])
+			delete(l.lives, e.ID)
 		}
 	case *Match:
 		if err != nil {
 			l.beginningLost[key{exchange: e.ID}] = true
 			return err
 		}
-		l.running[e.ID] = true
+		l.running[e.ID] = r
+		r.life = l.lives[e.Life]
 	case *ExchangeEnd:
 		if k := (key{exchange: e.ID}); l.beginningLost[k] {
 			delete(l.beginningLost, k)
 			return fmt.Errorf("audit log %s: the beginning of exchange %s was lost, so its ending is lost too", l.file.path, e.ID)
 		}
 		if err == nil {
+			r.follow(l.running[e.ID])
 			delete(l.running, e.ID)
 		}
 	case *numberedRequest:
@@ -80,6 +75,19 @@ func (l *Log) admitLocked(r *row) error {
 		e.number = l.requests
 	}
 	return err
+}
+
+// key identifies an exchange by its id, or a life by its number.
+type key struct {
+	exchange string
+	life     int64
+}
+
+// follow links an ending to its beginning, or does nothing if that is nil.
+func (r *row) follow(begin *row) {
+	if begin != nil {
+		r.begin, begin.end = begin, r
+	}
 }
 
 // roomLocked returns an error if the log is closed or too many rows are in memory. Requests may fill only half
@@ -96,4 +104,85 @@ func (l *Log) roomLocked(entry any) error {
 		return fmt.Errorf("audit log %s: %d rows are waiting to be written, and there is no room for more", l.file.path, len(l.batch)+len(l.queue))
 	}
 	return nil
+}
+
+// setLingerLocked sets the timer that wakes the writer when the oldest row in the queue has been there for long enough.
+// The caller holds mu.
+func (l *Log) setLingerLocked() {
+	if !l.lingerSet && len(l.queue) > 0 {
+		l.lingerSet = true
+		time.AfterFunc(l.limits.linger-l.ageLocked(l.queue[0], time.Now()), l.lingered)
+	}
+}
+
+func (l *Log) lingered() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lingerSet = false
+	if l.pendingLocked() {
+		l.wakeWriter()
+	} else {
+		l.setLingerLocked()
+	}
+}
+
+// ageLocked returns the time since the row was handed in. The caller holds mu.
+func (l *Log) ageLocked(r *row, now time.Time) time.Duration {
+	return l.limits.commitTimeout - r.commit.deadline.Sub(now)
+}
+
+// wakeWriter makes the writer look for pending rows.
+func (l *Log) wakeWriter() {
+	select {
+	case l.wake <- struct{}{}:
+	default: // the writer has not yet received the last signal
+	}
+}
+
+// pendingLocked reports whether there are rows to write now. The caller holds mu.
+func (l *Log) pendingLocked() bool {
+	switch {
+	case len(l.batch) > 0:
+		return true
+	case len(l.queue) == 0:
+		return false
+	}
+	return l.awaited || l.flushLocked() || l.ageLocked(l.queue[0], time.Now()) >= l.limits.linger
+}
+
+// flushLocked reports whether no row may be held back. The caller holds mu.
+func (l *Log) flushLocked() bool { return l.flush || l.closed || l.err != nil }
+
+// releaseLocked moves the queue into the batch, except for beginnings without an ending that may still be held back.
+// The caller holds mu.
+func (l *Log) releaseLocked() {
+	now, flush := time.Now(), l.flushLocked()
+	held := func(r *row) bool {
+		return !flush && r.end == nil && l.ageLocked(r, now) < l.limits.linger
+	}
+	for _, r := range l.queue { // the opening of a channel must be in the file with its exchanges
+		if r.life != nil && (r.commit.then != nil || !held(r)) {
+			r.life.needed = true
+		}
+	}
+	kept := l.queue[:0]
+	for _, r := range l.queue {
+		hold := false
+		switch r.entry.(type) {
+		case *Life:
+			hold = held(r) && !r.needed
+		case *Match:
+			hold = held(r) && r.commit.then == nil
+		}
+		if hold {
+			kept = append(kept, r)
+		} else {
+			r.commit.taken = true
+			l.batch = append(l.batch, r)
+		}
+	}
+	clear(l.queue[len(kept):])
+	l.queue = kept
+	l.awaited, l.flush = false, false
+	l.setLingerLocked()
 }
