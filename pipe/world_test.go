@@ -119,6 +119,7 @@ func (w *world) arrive(name string, role Role, options []option) *peer {
 	}
 	w.peers = append(w.peers, p)
 	p.request = w.broker.Arrive(p.arrival)
+	p.line.request = p.request
 	go p.serve()
 	w.settle()
 	return p
