@@ -107,7 +107,7 @@ func (l *Log) roomLocked(entry any) error {
 }
 
 // setLingerLocked sets the timer that wakes the writer when the oldest row in the queue has been there for long enough.
-// The caller holds mu.
+// It is set whenever the queue is not empty, unless the writer has been woken for that row. The caller holds mu.
 func (l *Log) setLingerLocked() {
 	if !l.lingerSet && len(l.queue) > 0 {
 		l.lingerSet = true
@@ -119,7 +119,7 @@ func (l *Log) lingered() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lingerSet = false
-	if l.pendingLocked() {
+	if len(l.queue) > 0 && l.ageLocked(l.queue[0], time.Now()) >= l.limits.linger {
 		l.wakeWriter()
 	} else {
 		l.setLingerLocked()

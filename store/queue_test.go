@@ -108,6 +108,26 @@ func TestRowsAreWrittenWithoutACallerThatWaits(t *testing.T) {
 	wrote("2|1|2|0|0")
 }
 
+// Rows that are younger than those that a commit takes get their turn too, even if no other row comes after them.
+func TestYoungRowsAreNotForgotten(t *testing.T) {
+	f := start(t, tempPath(t), store.Config{}, store.Limits{Linger: 5 * time.Millisecond, Idle: time.Hour})
+	reader := db(t, f.path)
+	written := func() (n int64) {
+		if err := reader.QueryRow("SELECT count(*) FROM life").Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	opened := int64(0)
+	for range 20 {
+		for before := written(); written() == before; {
+			opened++
+			f.ChannelOpened(opening(opened))
+		}
+		eventually(t, "all openings are in the file", func() bool { return written() == opened })
+	}
+}
+
 // An ending that comes while its beginning is being committed is a row of its own; and the one that comes after a
 // rejected beginning is rejected too.
 func TestEndingDuringTheCommitOfItsBeginning(t *testing.T) {
