@@ -15,6 +15,7 @@
 // The other packages, from the outside in:
 //
 //	cli         the command line
+//	client      the client side: sending and receiving, through everything that ends a request early
 //	process     the operating system's process: user, files, memory
 //	httpapi     the HTTP server: routes, permissions, lists, live view, audit API
 //	web         its pages, manual and OpenAPI document

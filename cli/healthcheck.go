@@ -24,7 +24,7 @@ func healthcheck(c *Config) command {
 	picked[1].help = "address of the server to ask, if not 127.0.0.1"
 	return command{
 		name: "healthcheck", args: "[URL]", options: picked,
-		help: "ask a server for its health; exit with 0 if it is healthy",
+		help: "ask a server for its health; exit with 0 if healthy",
 		more: "URL is the address of the server or of its /healthz. Without it, the options say where it is.",
 		run: func(ctx context.Context, args []string, _, _ io.Writer) error {
 			address, err := c.healthURL()

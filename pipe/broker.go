@@ -97,6 +97,9 @@ func (b *Broker) Arrive(a Arrival) *Request {
 		c.dismissLocked(r, bodyOutcome(r.body.end, Left))
 	}
 	c.advanceLocked()
+	if r.body != nil {
+		r.body.begun = r.state == running // Fill is not woken for this
+	}
 	return r
 }
 
