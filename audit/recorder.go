@@ -43,6 +43,7 @@ func (r *Recorder) RequestUnmatched(q *pipe.Request) {
 		Role:      string(q.Role),
 		Outcome:   string(q.Outcome()),
 		Reason:    reply.LimitOption(q.RefusedBy()),
+		Shape:     q.Shape.String(),
 		Arrived:   q.ArrivedAt,
 		Ended:     q.EndedAt(),
 		Client:    store.Client(q.Client),
@@ -58,7 +59,7 @@ func (r *Recorder) RequestUnmatched(q *pipe.Request) {
 // RecordRefusal records a request that is refused now, before it reached the broker. role is "" for a request that
 // neither produces nor consumes; group is what counts as one client (pipe.Arrival.Group). On a nil *Recorder it
 // does nothing.
-func (r *Recorder) RecordRefusal(key pipe.Key, role pipe.Role, reason string, client pipe.Client, group string) {
+func (r *Recorder) RecordRefusal(shape pipe.Shape, key pipe.Key, role pipe.Role, reason string, client pipe.Client, group string) {
 	if r == nil {
 		return
 	}
@@ -69,6 +70,7 @@ func (r *Recorder) RecordRefusal(key pipe.Key, role pipe.Role, reason string, cl
 		Role:      string(role),
 		Outcome:   string(pipe.Refused),
 		Reason:    reason,
+		Shape:     shape.String(),
 		Arrived:   now,
 		Ended:     now,
 		Client:    store.Client(client),
@@ -78,7 +80,7 @@ func (r *Recorder) RecordRefusal(key pipe.Key, role pipe.Role, reason string, cl
 
 // ExchangeMatched implements pipe.Recorder.
 func (r *Recorder) ExchangeMatched(x *pipe.Exchange) pipe.Commit {
-	return r.commit(r.log.ExchangeMatched(store.Match{
+	match := store.Match{
 		ID:           x.ID,
 		Life:         x.Life,
 		Namespace:    x.Key.Namespace,
@@ -89,7 +91,14 @@ func (r *Recorder) ExchangeMatched(x *pipe.Exchange) pipe.Commit {
 		ConsumerWait: x.MatchedAt.Sub(x.Consumer.ArrivedAt),
 		Producer:     store.Client(x.Producer.Client),
 		Consumer:     store.Client(x.Consumer.Client),
-	}))
+	}
+	if x.Call != nil {
+		match.Method = x.Producer.Head.Request.Method
+	}
+	if x.ReplyTo != nil {
+		match.ReplyTo = x.ReplyTo.ID
+	}
+	return r.commit(r.log.ExchangeMatched(match))
 }
 
 // ExchangeEnded implements pipe.Recorder.
@@ -104,6 +113,15 @@ func (r *Recorder) ExchangeEnded(x *pipe.Exchange) pipe.Commit {
 // OutcomeDecided implements pipe.Recorder. It has nothing to add: the store was given both possible outcomes, and
 // writes the right one.
 func (r *Recorder) OutcomeDecided(*pipe.Exchange, pipe.Outcome) {}
+
+// CallEnded implements pipe.Recorder.
+func (r *Recorder) CallEnded(call *pipe.Call) {
+	end := store.CallEnd{ID: call.Request.ID, At: call.EndedAt, Outcome: string(call.Outcome)}
+	if call.Answer != nil {
+		end.Status, end.AnsweredAt = call.Answer.Producer.Head.Answer.Status, call.Answer.MatchedAt
+	}
+	r.log.CallEnded(end)
+}
 
 func (r *Recorder) commit(c *store.Commit) pipe.Commit {
 	if r.bestEffort {

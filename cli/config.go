@@ -12,18 +12,29 @@ import (
 
 // A Config has a field for each option of the relay, which options describes and parse fills in.
 type Config struct {
-	Host           string // empty: every interface
-	Port           int    // 0: any free port
-	RequireHTTPS   bool
-	DropTo         process.Account
-	CORSOrigin     string        // comma-separated, without spaces
-	MetricsAddr    string        // with its port; empty: off
+	Host         string // empty: every interface
+	Port         int    // 0: any free port
+	RequireHTTPS bool
+	DropTo       process.Account
+	CORSOrigin   string // comma-separated, without spaces
+	MetricsAddr  string // with its port; empty: off
+
+	TLSCert, TLSKey string // files; empty: none
+	TLSDomain       string // empty: no ACME
+	ACMEURL         string
+	ACMEAddr        string // with its port; empty: off
+
 	RequestTimeout time.Duration // 0: no limit
 	ReadAhead      int64
 	MaxBody        int64         // 0: no limit
 	StallTimeout   time.Duration // 0: off
 	SilenceTimeout time.Duration // 0: off
+	ReplyTimeout   time.Duration // 0: no limit
 	DrainTimeout   time.Duration
+
+	MaxMessage       int64         // 0: no limit
+	MaxMessageMemory int64         // 0: no limit
+	MessageTimeout   time.Duration // 0: off
 
 	AuthSecret string // as access.ParseSecrets reads it; empty: no token is needed
 	Anonymous  string // as access.ParseGrants reads it; empty: everything needs a token
@@ -44,6 +55,9 @@ type Config struct {
 	LogLevel   slog.Level
 	ConfigFile string // empty: none was read
 }
+
+// TLS reports whether the port speaks TLS.
+func (c *Config) TLS() bool { return c.TLSCert != "" || c.TLSKey != "" || c.TLSDomain != "" }
 
 // An AuditMode says what the relay does about exchanges that it cannot record.
 type AuditMode string

@@ -38,8 +38,10 @@ func defaults() Config {
 	return Config{
 		Port:         3000,
 		CORSOrigin:   "*",
+		ACMEURL:      "https://acme-v02.api.letsencrypt.org/directory",
+		ACMEAddr:     ":80",
 		ReadAhead:    64 << 10,
-		StallTimeout: time.Minute,
+		StallTimeout: time.Minute, ReplyTimeout: time.Minute, MaxMessage: 1 << 20, MaxMessageMemory: 64 << 20, MessageTimeout: 10 * time.Second,
 		DrainTimeout: 30 * time.Second,
 
 		MaxWaitingPerChannel: 1000,
@@ -105,11 +107,20 @@ var examples = map[string]struct {
 	"drop-to":                 {"65532:65533", func(c *Config) { c.DropTo = process.Account{Given: "65532:65533", UID: 65532, GID: 65533} }},
 	"cors-origin":             {"https://a.example", func(c *Config) { c.CORSOrigin = "https://a.example" }},
 	"metrics-addr":            {"127.0.0.1:9091", func(c *Config) { c.MetricsAddr = "127.0.0.1:9091" }},
+	"tls-cert":                {"relay.pem", func(c *Config) { c.TLSCert = "relay.pem" }},
+	"tls-key":                 {"relay.key", func(c *Config) { c.TLSKey = "relay.key" }},
+	"tls-domain":              {"relay.example.com", func(c *Config) { c.TLSDomain = "relay.example.com" }},
+	"acme-url":                {"https://ca.example/dir", func(c *Config) { c.ACMEURL = "https://ca.example/dir" }},
+	"acme-addr":               {"127.0.0.1:5002", func(c *Config) { c.ACMEAddr = "127.0.0.1:5002" }},
 	"request-timeout":         {"2.5", func(c *Config) { c.RequestTimeout = 2500 * time.Millisecond }},
 	"read-ahead":              {"1MiB", func(c *Config) { c.ReadAhead = 1 << 20 }},
 	"max-body":                {"10MB", func(c *Config) { c.MaxBody = 10_000_000 }},
 	"stall-timeout":           {"off", func(c *Config) { c.StallTimeout = 0 }},
 	"silence-timeout":         {"5m", func(c *Config) { c.SilenceTimeout = 5 * time.Minute }},
+	"max-message":             {"2MiB", func(c *Config) { c.MaxMessage = 2 << 20 }},
+	"max-message-memory":      {"1GiB", func(c *Config) { c.MaxMessageMemory = 1 << 30 }},
+	"message-timeout":         {"3s", func(c *Config) { c.MessageTimeout = 3 * time.Second }},
+	"reply-timeout":           {"5m", func(c *Config) { c.ReplyTimeout = 5 * time.Minute }},
 	"drain-timeout":           {"0", func(c *Config) { c.DrainTimeout = 0 }},
 	"auth-secret":             {aSecret, func(c *Config) { c.AuthSecret = aSecret }},
 	"anonymous":               {"produce:hooks/* look:a/b", func(c *Config) { c.Anonymous = "produce:hooks/* look:a/b" }},
@@ -279,7 +290,7 @@ func TestConfigErrors(t *testing.T) {
 // TestSetButEmpty: an empty text for an option whose default is more open than any value stops the start in every
 // source, and nothing of lower precedence hides it. For all other options an empty variable is none.
 func TestSetButEmpty(t *testing.T) {
-	guarded := []string{"auth-secret", "client-ip-header", "config", "cors-origin", "host", "require-https"}
+	guarded := []string{"auth-secret", "client-ip-header", "config", "cors-origin", "host", "require-https", "tls-cert", "tls-key", "tls-domain"}
 	for _, o := range options(&Config{}) {
 		if o.guarded != slices.Contains(guarded, o.name) {
 			t.Errorf("guarded is %t for --%s", o.guarded, o.name)

@@ -45,11 +45,11 @@ func (o option) variables() []string {
 
 // options returns the table of the relay's options, in the order of the help. Their set functions write to c.
 func options(c *Config) []option {
-	return slices.Concat(relayOptions(c), accessOptions(c), limitOptions(c), recordOptions(c))
+	return slices.Concat(relayOptions(c), tlsOptions(c), accessOptions(c), limitOptions(c), recordOptions(c))
 }
 
 func relayOptions(c *Config) []option {
-	const listening, relaying = "Listening", "Waiting and relaying"
+	const listening, relaying, topics = "Listening", "Waiting and relaying", "Topics"
 	return []option{
 		{name: "port", short: "p", plain: "PORT", group: listening, arg: "N", def: "3000",
 			help: "port to listen on; 0 chooses a free one",
@@ -85,9 +85,43 @@ func relayOptions(c *Config) []option {
 		{name: "silence-timeout", group: relaying, arg: "TIME", def: "off",
 			help: "cut off a producer that sends nothing for this long; 0: off",
 			set:  into(&c.SilenceTimeout, orOff("off", parseDuration))},
+		{name: "reply-timeout", group: relaying, arg: "TIME", def: "60s",
+			help: "how long a caller waits for its answer; 0: no limit",
+			set:  into(&c.ReplyTimeout, orOff("no limit", parseDuration))},
 		{name: "drain-timeout", group: relaying, arg: "TIME", def: "30s",
 			help: "how long running exchanges may continue after SIGTERM",
 			set:  into(&c.DrainTimeout, parseDuration)},
+
+		{name: "max-message", group: topics, arg: "SIZE", def: "1MiB",
+			help: "largest message to a topic; 0: no limit",
+			set:  into(&c.MaxMessage, orOff("no limit", parseSize))},
+		{name: "max-message-memory", group: topics, arg: "SIZE", def: "64MiB",
+			help: "memory for all messages to topics; 0: no limit",
+			set:  into(&c.MaxMessageMemory, orOff("no limit", parseSize))},
+		{name: "message-timeout", group: topics, arg: "TIME", def: "10s",
+			help: "cut off a subscriber that accepts no data for this long; 0: off",
+			set:  into(&c.MessageTimeout, orOff("off", parseDuration))},
+	}
+}
+
+func tlsOptions(c *Config) []option {
+	const group = "TLS"
+	return []option{
+		{name: "tls-cert", group: group, arg: "FILE", guarded: true,
+			help: "PEM certificate, with its issuers', for TLS on the port",
+			set:  into(&c.TLSCert, parseFileName)},
+		{name: "tls-key", group: group, arg: "FILE", guarded: true,
+			help: "PEM key of --tls-cert; both are read again when they change",
+			set:  into(&c.TLSKey, parseFileName)},
+		{name: "tls-domain", group: group, arg: "NAME", guarded: true,
+			help: "name for which to get, and renew, a certificate by ACME",
+			set:  into(&c.TLSDomain, parseDomain)},
+		{name: "acme-url", group: group, arg: "URL", def: "letsencrypt",
+			help: "certificate authority whose terms you accept by --tls-domain",
+			set:  into(&c.ACMEURL, parseACMEURL)},
+		{name: "acme-addr", group: group, arg: "ADDR", def: ":80",
+			help: "where it asks over plain HTTP; all else gets 403; 0: off",
+			set:  into(&c.ACMEAddr, orOff("off", parseAddr))},
 	}
 }
 

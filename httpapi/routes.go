@@ -27,6 +27,23 @@ func (s *Server) routes() []route {
 		// This shadows the list of a namespace that is called namespaces, and nothing else of it.
 		{pattern: "/channels/namespaces", methods: withDelete(ofNamespace("namespaces", may(access.Delete, s.channels.deleteNamespace)),
 			get(may(access.Look, compressed(s.channels.namespaces))))},
+		{pattern: "/topics/{namespace}/{topic...}", shape: pipe.Topic, anyPage: []string{"POST", "PUT", "GET"}, methods: methods{
+			"POST":   may(access.Produce, s.relayed(s.relay.Publish)),
+			"PUT":    may(access.Produce, s.relayed(s.relay.Publish)),
+			"GET":    posting(may(access.Produce, s.relayed(s.relay.Publish)), may(access.Consume, s.relayed(s.relay.Subscribe))),
+			"HEAD":   may(access.Look, s.topics.look),
+			"DELETE": may(access.Delete, s.topics.delete),
+		}},
+		{pattern: "/services/{namespace}/{service}/{target...}", shape: pipe.Service, any: s.gate.calls(s.relayed(s.relay.Call))},
+		{pattern: "/work/{namespace}/{service}", shape: pipe.Service, anyPage: []string{"GET"}, methods: methods{
+			"GET":    may(access.Consume, s.relayed(s.relay.Work)),
+			"HEAD":   may(access.Look, s.channels.look),
+			"DELETE": may(access.Delete, s.channels.delete),
+		}},
+		{pattern: "/work/{namespace}/{service}/{id}", shape: pipe.Service, anyPage: []string{"POST", "PUT"}, methods: methods{
+			"POST": may(access.Consume, s.relayed(s.relay.Answer)),
+			"PUT":  may(access.Consume, s.relayed(s.relay.Answer)),
+		}},
 		{pattern: "/state", methods: get(may(access.Look, compressed(s.channels.state)))},
 
 		{pattern: "/exchanges/{id}", anyPage: []string{"GET"}, methods: get(s.history.showReceipt)},
@@ -34,6 +51,8 @@ func (s *Server) routes() []route {
 		{pattern: "/audit/exchanges", methods: get(compressed(s.history.asks(store.Exchanges, paging, s.history.list)))},
 		{pattern: "/audit/requests", methods: get(compressed(s.history.asks(store.Requests, paging, s.history.list)))},
 		{pattern: "/audit/channels", methods: get(compressed(s.history.asks(store.Channels, paging, s.history.list)))},
+		{pattern: "/audit/publications", methods: get(compressed(s.history.asks(store.Publications, paging, s.history.list)))},
+		{pattern: "/audit/subscriptions", methods: get(compressed(s.history.asks(store.Subscriptions, paging, s.history.list)))},
 		{pattern: "/audit/summary", methods: get(compressed(s.history.asks(store.Exchanges, []string{"within"}, s.history.summarize)))},
 		{pattern: "/audit/live", methods: methods{"GET": may(access.Audit, s.live.serve)}},
 
@@ -82,7 +101,8 @@ func (s *Server) relayed(h func(w http.ResponseWriter, r *relay.Request)) handle
 		r.Client = s.clients.of(r)
 		r.Group = group(r.Client.Addr)
 		r.TokenInURL = r.credentials.inURL
-		if s.gate.foreign(r) {
+		r.ReplyID = r.parameter
+		if r.Shape == pipe.Channel && s.gate.foreign(r) {
 			r.ForeignAuthorization = slices.Clone(r.credentials.authorization)
 		}
 		h(w, &r.Request)

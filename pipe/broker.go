@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -20,8 +21,19 @@ type Config struct {
 	// SilenceTimeout limits how long a producer may send nothing while it is first in its queue and a consumer
 	// waits, or while its exchange runs. 0: no limit.
 	SilenceTimeout time.Duration
+	// MessageTimeout limits how long a subscriber's kernel may acknowledge nothing while a message is ready. A subscriber has
+	// six times that for a whole message. 0: no limit.
+	MessageTimeout   time.Duration
+	MaxMessage       int64 // bytes of one message; 0: no limit
+	MaxMessageMemory int64 // bytes of memory that all messages together may take; 0: no limit
 	// Limits bound how many requests may wait.
 	Limits Limits
+
+	// NewReplyID returns 128 random bits as text. Like NewID it is called with the lock held. It must be set if there are
+	// services.
+	NewReplyID func() string
+	// ReplyTimeout limits how long a caller whose request has been delivered waits until its answer begins. 0: no limit.
+	ReplyTimeout time.Duration
 }
 
 // A Broker matches requests, channel by channel. Make one with New. All methods may be called from any
@@ -30,6 +42,8 @@ type Broker struct {
 	config   Config
 	recorder Recorder // never nil
 
+	messageMemory atomic.Int64 // see message.go
+
 	// mu guards everything below, and whatever else in this package says so. Nothing blocks while it is held.
 	mu sync.Mutex
 	// namespaces holds every channel that exists, by namespace and name. No inner map is empty.
@@ -37,12 +51,20 @@ type Broker struct {
 	lives        int64          // lives of channels so far
 	waiting      queue          // the waiting requests of all channels
 	producers    int            // how many of them are producers
-	groups       map[string]int // how many of them have each Arrival.Group; empty without Limits.PerClient
+	groups       map[string]int // how many waiters have each Arrival.Group; empty without Limits.PerClient
 	running      queue          // the producers of running exchanges, those on deleted channels included
 	bytesRelayed int64          // by exchanges that have ended
 	current      *Request       // the request whose goroutine holds mu, in Arrive or Fill; nil in all other calls
 	stopping     bool           // Shutdown was called
-	idle         chan struct{}  // closed once stopping and no exchange runs
+	idle         chan struct{}  // closed once stopping and nothing is left that runs, or is subscribed
+	isIdle       bool           // idle is closed
+
+	topics            map[Key]*topic
+	subscriptions     int // in the lists of all topics, those that have been deleted included
+	waitingPublishers int // those that wait for subscribers
+	publications      int // accepted, and not ended
+
+	services services
 }
 
 // New returns a broker without channels.
@@ -53,8 +75,10 @@ func New(config Config) *Broker {
 		namespaces: make(map[string]map[string]*channel),
 		waiting:    queue{kind: brokerQueue},
 		groups:     make(map[string]int),
+		topics:     make(map[Key]*topic),
 		running:    queue{kind: brokerQueue},
 		idle:       make(chan struct{}),
+		services:   newServices(),
 	}
 	if b.recorder == nil {
 		b.recorder = Discard{}
@@ -73,7 +97,7 @@ func (b *Broker) Arrive(a Arrival) *Request {
 	b.current = r
 	defer func() { b.current = nil }()
 	r.ArrivedAt = time.Now() // with the lock held, so that the times have the order of arrival
-	c := b.namespaces[a.Key.Namespace][a.Key.Channel]
+	c := b.findLocked(a.Shape, a.Key)
 	switch {
 	case b.stopping:
 		b.endUnmatchedLocked(r, ShutDown)
@@ -87,19 +111,9 @@ func (b *Broker) Arrive(a Arrival) *Request {
 		return r
 	}
 	if c == nil {
-		c = b.openLocked(a.Key)
+		c = b.openLocked(a.Shape, a.Key)
 	}
-	c.enqueueLocked(r)
-	if a.Wait > 0 {
-		r.timer = time.AfterFunc(a.Wait, func() { b.endWait(r, TimedOut) })
-	}
-	if r.body != nil && r.body.end != nil && !r.whole {
-		c.dismissLocked(r, bodyOutcome(r.body.end, Left))
-	}
-	c.advanceLocked()
-	if r.body != nil {
-		r.body.begun = r.state == running // Fill is not woken for this
-	}
+	c.admitLocked(r)
 	return r
 }
 
@@ -138,12 +152,7 @@ func (b *Broker) RecordUnmatched(a Arrival, o Outcome) {
 func (b *Broker) Delete(k Key) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	c := b.namespaces[k.Namespace][k.Channel]
-	if c == nil {
-		return false
-	}
-	b.deleteLocked(c)
-	return true
+	return b.deleteKeyLocked(Channel, k)
 }
 
 // DeleteNamespace deletes every channel of a namespace, as Delete does. It reports whether there was any.
@@ -162,11 +171,7 @@ func (b *Broker) DeleteNamespace(namespace string) bool {
 func (b *Broker) Look(k Key) (producers, consumers int, exists bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	c := b.namespaces[k.Namespace][k.Channel]
-	if c == nil {
-		return 0, 0, false
-	}
-	return c.producers.length, c.consumers.length, true
+	return b.lookLocked(Channel, k)
 }
 
 // State returns the names of all channels by namespace, each list sorted. The caller owns the map.
@@ -209,7 +214,8 @@ func (b *Broker) Stopping() bool {
 }
 
 // Shutdown ends every waiting request (ShutDown) and admits no more. It blocks until the running exchanges have
-// ended. Once ctx is done it cuts them, and they end soon after.
+// ended, and the messages that were accepted have been sent. Then it ends the subscriptions. Once ctx is done it cuts
+// all of these, and they end soon after.
 func (b *Broker) Shutdown(ctx context.Context) {
 	b.mu.Lock()
 	if !b.stopping {
@@ -217,6 +223,7 @@ func (b *Broker) Shutdown(ctx context.Context) {
 		b.stopLocked()
 	}
 	b.mu.Unlock()
+	b.stopTopics()
 
 	select {
 	case <-b.idle:
@@ -225,9 +232,13 @@ func (b *Broker) Shutdown(ctx context.Context) {
 	}
 	b.mu.Lock()
 	for c := range b.channelsLocked() {
-		c.running.cutLocked(ShutDown)
+		c.cutLocked(ShutDown)
+	}
+	for _, call := range b.services.calls {
+		call.cutLocked(ShutDown) // also of services that have been deleted
 	}
 	b.mu.Unlock()
+	b.cutTopics()
 	<-b.idle
 }
 
@@ -240,10 +251,11 @@ func (b *Broker) stopLocked() {
 	b.closeIfIdleLocked()
 }
 
-// closeIfIdleLocked closes idle if the broker is stopping and no exchange runs. It is called when the broker
-// stops and after every end of an exchange; none begins in between, so idle is closed once.
+// closeIfIdleLocked closes idle if the broker is stopping, and no exchange or call runs and no subscription or publication is
+// left. It is called when the broker stops, and whenever one of these ends.
 func (b *Broker) closeIfIdleLocked() {
-	if b.stopping && b.running.length == 0 {
+	if b.stopping && !b.isIdle && b.running.length == 0 && len(b.services.calls) == 0 && b.subscriptions == 0 && b.publications == 0 {
+		b.isIdle = true
 		close(b.idle)
 	}
 }

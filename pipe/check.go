@@ -27,15 +27,25 @@ func (b *Broker) check() error {
 			waitingCount += c.producers.length + c.consumers.length
 		}
 	}
+	running, waiting, err := b.checkServicesLocked()
+	if err != nil {
+		return err
+	}
+	runningCount += running
+	waitingCount += waiting
 	grouped := 0
 	for _, n := range b.groups {
 		grouped += n
 	}
-	if b.waiting.length != waitingCount || b.config.Limits.PerClient > 0 && grouped != waitingCount {
-		return fmt.Errorf("%d requests wait, %d are counted, %d by client", waitingCount, b.waiting.length, grouped)
+	all := waitingCount + b.subscriptions + b.waitingPublishers
+	if b.waiting.length != waitingCount || b.config.Limits.PerClient > 0 && grouped != all {
+		return fmt.Errorf("%d requests wait, %d are counted; of %d waiters %d are counted by client", waitingCount, b.waiting.length, all, grouped)
 	}
 	if b.running.length < runningCount {
 		return fmt.Errorf("%d exchanges run, %d are counted", runningCount, b.running.length)
+	}
+	if err := b.checkTopicsLocked(); err != nil {
+		return err
 	}
 	return b.checkQueuesLocked()
 }
@@ -69,7 +79,7 @@ func (c *channel) checkLocked() error {
 	switch {
 	case c.Reason != notClosed:
 		return fmt.Errorf("is closed (%s) but still in the broker", c.Reason)
-	case c.running == nil && p == nil && q == nil:
+	case c.unusedLocked():
 		return fmt.Errorf("is kept without requests and exchange")
 	case c.running == nil && p != nil && q != nil && p.ready:
 		return fmt.Errorf("a pair that could begin an exchange is left waiting")

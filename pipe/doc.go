@@ -56,16 +56,72 @@
 // Config.Strict. A request that ends unmatched has a shorter way: RequestUnmatched records and counts it,
 // then AwaitMatch or AwaitEnd returns.
 //
+// # Topics
+//
+// A topic is where one publisher reaches all subscribers. Its core is topic.go, subscription.go, publication.go and
+// fanout.go. A [Publication] holds a message whole in memory (message.go). A [Subscription] is a client that receives the
+// messages of a topic in their order, or, with Once, one of them. A [Subscriber] is its connection.
+//
+//	             Read            Publish                    it is first in the queue         all connections are done
+//	publication ─────▶ waiting ───────────────▶ accepted ───────────────────────▶ being sent ─────────────────────▶ ended
+//	             │        │ enough subscribers?                                   pass, then finish                  Published,
+//	             ▼        ▼ TimedOut, Left, Deleted, ShutDown, Refused                                               Unrecorded
+//	      TooLarge, Refused, ProducerLeft
+//
+//	              Subscribe               a pass reaches it                     it has taken the message
+//	subscription ──────────▶ subscribed ────────────────────▶ receiving ──────────────────────────────▶ subscribed,
+//	                             │                                │                                     or ended (Delivered)
+//	                             ▼                                ▼
+//	                    ended: Left, TimedOut,           ended: Left, Stalled,
+//	                    Deleted, ShutDown                Deleted, ShutDown; the client must not take the message for whole
+//
+// A message is accepted when its last byte is in hand and enough clients are subscribed. At that moment it is decided who
+// receives it: the subscriptions that exist. It goes to them although its publisher may leave. A topic sends one message
+// at a time, in the order in which they were accepted.
+//
+// The goroutine in [Publication.Publish] sends: a pass offers the message to each connection, which takes what it can
+// without blocking. The connections that have not taken all of it get a goroutine each, which blocks. A watch cuts those
+// that acknowledge nothing for Config.MessageTimeout, or are not done after six of these. While a message is written to a
+// subscription its state is receiving, and only the sender ends it: whatever else would end it notes a cause and
+// interrupts the write. So a subscription ends between two messages, or its last message is visibly cut.
+//
+// # Services
+//
+// A service is a channel on which exchanges run side by side, and each message gets an answer. A caller is its producer,
+// a worker its consumer; what they exchange is a request. The match makes a [Call], which ends with the answer:
+//
+//	              the worker takes it         delivered                an answer is ready
+//	caller waits ────────────────────▶ request ────────▶ caller waits ──────────────────▶ answer
+//	     │                                │              for its answer                     │
+//	     │ as any producer                │ a failure,        │ Left, Unanswered,            │ Answered, Left,
+//	     ▼                                ▼ a cut             ▼ Deleted, ShutDown            ▼ a failure, a cut
+//	ended, unmatched                    the call ends    the call ends                  the call ends
+//
+// The answer is an exchange too, on a channel that only the call knows: its producer is the request that [Broker.Answer]
+// admits by the call's reply id, its consumer the caller, which arrives there when its request has been delivered. An
+// answer that comes earlier waits there. A second one is refused while the first waits or runs, and after it.
+//
+// A call keeps its service in existence, runs on during a shutdown until that cuts, and is cut with its service. If the
+// request could not be recorded, its call runs on: the worker has it.
+//
 // # Invariants
 //
 //   - Requests of one role on one channel begin their exchanges in the order in which they arrived.
-//   - At most one exchange runs in a life.
+//   - At most one exchange runs in a life, but for services.
 //   - Every channel in the broker has a waiting request or a running exchange.
 //   - No producer and consumer that could begin an exchange are left waiting.
 //   - One queue holds the waiting requests of all channels in order of arrival, and one the running
 //     exchanges of all channels in the order in which they began, so that a [Snapshot] need not visit
 //     every channel.
+//   - A call has at most one answer that waits or runs, and its caller waits for it exactly while its request has been
+//     delivered and no answer has begun. A caller is told of one answer, its own.
 //   - Every request ends once: unmatched, or with its exchange. Its wake channel is closed once.
+//   - The subscriptions of a topic are listed in the order of their arrival, and their ids and those of the topic's
+//     publications ascend together.
+//   - A subscription takes every message of its topic from its first to its last, whole and in their order.
+//   - At most one message of a topic is being sent, and no subscription receives when none is.
+//   - A publication waits only while there are not enough subscribers for it.
+//   - Every topic in the broker has a subscription, or a publication that waits or has not ended.
 //
 // The method check states them in code; the tests call it after every step.
 //
@@ -73,7 +129,7 @@
 //
 // One mutex, Broker.mu, guards every queue and every state in this package, and nothing blocks while it is
 // held. Each body has its own mutex, which is locked after Broker.mu and never before it, so that bytes
-// flow without the broker's lock. The broker calls the Recorder, Arrival.Alive and Arrival.Interrupt with
+// flow without the broker's lock. A Subscriber is called without it, except for Interrupt. The broker calls the Recorder, Arrival.Alive and Arrival.Interrupt with
 // Broker.mu held. So the Recorder sees events in their true order, and an exchange begins with two clients
 // that are still connected. These functions must return at once and must not call the broker.
 package pipe

@@ -36,20 +36,41 @@ const (
 	// Unrecorded: all bytes were written, but the record of the exchange could not be committed. Or, with
 	// Config.Strict, nothing was written because the record of the match could not be committed.
 	Unrecorded Outcome = "unrecorded"
+	// Published: every connection that was subscribed has taken the message, has been cut, or its client has left.
+	Published Outcome = "published"
 	// Interrupted: the process died. Only the next start can record this.
 	Interrupted Outcome = "interrupted"
 )
 
-// Outcomes lists all outcomes, in the order of the documentation.
+// Outcomes lists the outcomes of requests and exchanges, in the order of the documentation.
 var Outcomes = []Outcome{Delivered, ConsumerLeft, ProducerLeft, Stalled, Silent, TooLarge, Deleted,
 	TimedOut, ShutDown, Left, Refused, Unrecorded, Interrupted}
 
+// The outcomes that a publication which was accepted, and a subscription, can have.
+var (
+	PublicationOutcomes  = []Outcome{Published, Unrecorded, Interrupted}
+	SubscriptionOutcomes = []Outcome{Delivered, Left, Stalled, Deleted, ShutDown, TimedOut, Interrupted}
+)
+
+// Outcomes of a Call only.
+const (
+	// Answered: the whole answer was written to the caller.
+	Answered Outcome = "answered"
+	// Unanswered: no answer began within Config.ReplyTimeout.
+	Unanswered Outcome = "unanswered"
+)
+
+// CallOutcomes lists all outcomes of calls, in the order of the documentation. Left is a caller's, and ConsumerLeft a worker's
+// that hung up before it had the request; ProducerLeft is a worker's that hung up during its answer.
+var CallOutcomes = []Outcome{Answered, Unanswered, Left, ConsumerLeft, ProducerLeft, Stalled, Silent, TooLarge, Deleted,
+	ShutDown, Unrecorded, Interrupted}
+
 func (o Outcome) Error() string { return string(o) }
 
-// WithoutRecord returns what o becomes if the record of it could not be committed. A delivery without a record
-// is Unrecorded; every other outcome stays the same.
+// WithoutRecord returns what o becomes if the record of it could not be committed. A delivery, or a publication, without a
+// record is Unrecorded; every other outcome stays the same.
 func (o Outcome) WithoutRecord() Outcome {
-	if o == Delivered {
+	if o == Delivered || o == Published {
 		return Unrecorded
 	}
 	return o

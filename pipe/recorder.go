@@ -20,6 +20,18 @@ type Recorder interface {
 	// that is after the Commit of ExchangeEnded, and the call comes without the broker's lock, from AwaitEnd.
 	// For any other outcome the call follows ExchangeEnded at once.
 	OutcomeDecided(*Exchange, Outcome)
+
+	// CallEnded reports that a call has ended, after the ends of its exchanges. It began with its request, an exchange that has
+	// a Call.
+	CallEnded(*Call)
+
+	SubscriptionOpened(*Subscription)
+	SubscriptionEnded(*Subscription) Commit
+	// PublicationAccepted reports that a message will be sent. With Config.Strict no byte is sent before the Commit is safe.
+	PublicationAccepted(*Publication) Commit
+	// PublicationEnded reports that a message has been sent to all subscribers. If the Commit fails, the record must say
+	// Unrecorded instead of Published.
+	PublicationEnded(*Publication) Commit
 }
 
 // A Commit is a record that is being written.
@@ -67,6 +79,12 @@ func (Discard) RequestUnmatched(*Request)         {}
 func (Discard) ExchangeMatched(*Exchange) Commit  { return Committed{} }
 func (Discard) ExchangeEnded(*Exchange) Commit    { return Committed{} }
 func (Discard) OutcomeDecided(*Exchange, Outcome) {}
+func (Discard) CallEnded(*Call)                   {}
+
+func (Discard) SubscriptionOpened(*Subscription)        {}
+func (Discard) SubscriptionEnded(*Subscription) Commit  { return Committed{} }
+func (Discard) PublicationAccepted(*Publication) Commit { return Committed{} }
+func (Discard) PublicationEnded(*Publication) Commit    { return Committed{} }
 
 // Committed is the Commit of a record that nothing has to wait for.
 type Committed struct{}

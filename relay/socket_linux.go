@@ -5,12 +5,12 @@ import "golang.org/x/sys/unix"
 // What only Linux tells about a connection.
 
 // watches reports whether awaitHangUp works.
-func (c *Conn) watches() bool { return c.raw != nil }
+func (c *Conn) watches() bool { return c.socket != nil }
 
 // awaitHangUp blocks until the client has hung up, whatever it has sent before, or until the read deadline. Only the goroutine
 // that reads the connection may call it. Go's poller calls at every change of the connection's state.
 func (c *Conn) awaitHangUp() error {
-	return c.raw.Read(func(fd uintptr) bool {
+	return c.socket.Read(func(fd uintptr) bool {
 		fds := [...]unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
 		n, err := unix.Poll(fds[:], 0)
 		return err == nil && n > 0
@@ -33,12 +33,26 @@ func (c *Conn) nothing(events int16) bool {
 			p.none = err != nil || n == 0
 		}
 	}
-	if c.raw == nil {
+	if c.socket == nil {
 		return true
 	}
 	p.none, p.fds[0].Events = false, events
-	c.raw.Control(p.poll)
+	c.socket.Control(p.poll)
 	return p.none
+}
+
+// writable reports whether the kernel takes some bytes at once.
+func (c *Conn) writable() bool {
+	if c.socket == nil {
+		return true
+	}
+	fds := [...]unix.PollFd{{Events: unix.POLLOUT}}
+	n := 0
+	c.socket.Control(func(fd uintptr) {
+		fds[0].Fd = int32(fd)
+		n, _ = unix.Poll(fds[:], 0)
+	})
+	return n > 0
 }
 
 // A probe holds the variables of Conn.nothing, kept with the connection so that a match does not allocate them. No two
@@ -50,23 +64,24 @@ type probe struct {
 	none bool
 }
 
-// clogged reports whether so much waits to be read that a FIN behind it might not get through.
+// clogged reports whether so much waits to be read that a FIN behind it might not get through: the kernel keeps its window
+// closed until a large part of it is free, so if nothing is read any more a few bytes are enough.
 func (c *Conn) clogged() bool {
-	const much = 32 << 10 // half of the smallest receive window: a full one can hold a little less than 64 KiB
-	unread := 0
-	if c.raw == nil {
-		return false
+	const much = 8 << 10 // a full receive window of the smallest size holds at most 64 KiB: the less, the smaller the packets
+	if c.socket == nil || c.full.Load() {
+		return c.socket != nil
 	}
-	c.raw.Control(func(fd uintptr) { unread, _ = unix.IoctlGetInt(int(fd), unix.SIOCINQ) })
+	unread := 0
+	c.socket.Control(func(fd uintptr) { unread, _ = unix.IoctlGetInt(int(fd), unix.SIOCINQ) })
 	return unread >= much
 }
 
 // acknowledged returns how many bytes the client's kernel has acknowledged, and whether this system knows.
 func (c *Conn) acknowledged() (n int64, ok bool) {
-	if c.raw == nil {
+	if c.socket == nil {
 		return 0, false
 	}
-	c.raw.Control(func(fd uintptr) {
+	c.socket.Control(func(fd uintptr) {
 		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
 			n, ok = int64(info.Bytes_acked), true
 		}

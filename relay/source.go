@@ -61,7 +61,7 @@ func (l *Relay) setSource(s *source, r *Request, body io.Reader) *reply.Error {
 		return s.setPosted(r)
 	}
 	contentType := r.Header.Get("Content-Type")
-	if !isMultipart(contentType) {
+	if r.Target != "" || !isMultipart(contentType) { // a worker gets a form as it is
 		s.head, s.length = newHead(textproto.MIMEHeader(r.Header)), r.ContentLength
 		return nil
 	}
@@ -134,9 +134,9 @@ func (s *source) readPart(p []byte) (int, error) {
 		if err != nil {
 			return 0, s.partError(err)
 		}
-		request := s.head.Request
+		whole := s.head
 		s.part, s.head = part, newHead(part.Header)
-		s.head.Request = request
+		s.head.Request, s.head.Answer = whole.Request, whole.Answer
 	}
 	n, err := s.part.Read(p)
 	if err == nil || n > 0 {

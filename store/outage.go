@@ -44,6 +44,10 @@ func (l *Log) forgetLocked(r *row) {
 		l.lives[e.ID] = nil
 	case *Match:
 		l.running[e.ID] = nil
+	case topicRow:
+		if e.begins() {
+			l.onTopics[e.id()] = nil
+		}
 	}
 }
 

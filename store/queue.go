@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -57,10 +58,16 @@ func (l *Log) admitLocked(r *row) error {
 	case *Match:
 		if err != nil {
 			l.beginningLost[key{exchange: e.ID}] = true
+			if e.Method != "" {
+				l.beginningLost[key{call: e.ID}] = true
+			}
 			return err
 		}
 		l.running[e.ID] = r
-		r.life = l.lives[e.Life]
+		r.after = l.lives[e.Life]
+		if e.Method != "" {
+			l.openCalls++
+		}
 	case *ExchangeEnd:
 		if k := (key{exchange: e.ID}); l.beginningLost[k] {
 			delete(l.beginningLost, k)
@@ -70,6 +77,17 @@ func (l *Log) admitLocked(r *row) error {
 			r.follow(l.running[e.ID])
 			delete(l.running, e.ID)
 		}
+	case topicRow:
+		return l.admitTopicLocked(r, e, err)
+	case *CallEnd:
+		if k := (key{call: e.ID}); l.beginningLost[k] {
+			delete(l.beginningLost, k)
+			return fmt.Errorf("audit log %s: the beginning of call %s was lost, so its ending is lost too", l.file.path, e.ID)
+		}
+		if err == nil {
+			r.after = l.running[e.ID]
+			l.openCalls--
+		}
 	case *numberedRequest:
 		l.requests++
 		e.number = l.requests
@@ -77,10 +95,29 @@ func (l *Log) admitLocked(r *row) error {
 	return err
 }
 
-// key identifies an exchange by its id, or a life by its number.
+// admitTopicLocked is admitLocked for a row about a topic. err says why there is no room for it. The caller holds mu.
+func (l *Log) admitTopicLocked(r *row, e topicRow, err error) error {
+	k := key{exchange: e.id()}
+	switch {
+	case e.begins() && err != nil:
+		l.beginningLost[k] = true
+	case e.begins():
+		l.onTopics[e.id()] = r
+	case l.beginningLost[k]:
+		delete(l.beginningLost, k)
+		return fmt.Errorf("audit log %s: the beginning of %s was lost, so its ending is lost too", l.file.path, e.id())
+	case err == nil:
+		r.follow(l.onTopics[e.id()])
+		delete(l.onTopics, e.id())
+	}
+	return err
+}
+
+// key identifies an exchange, a publication or a subscription by its id, a life by its number, or a call by the id of its request.
 type key struct {
 	exchange string
 	life     int64
+	call     string
 }
 
 // follow links an ending to its beginning, or does nothing if that is nil.
@@ -153,28 +190,18 @@ func (l *Log) pendingLocked() bool {
 // flushLocked reports whether no row may be held back. The caller holds mu.
 func (l *Log) flushLocked() bool { return l.flush || l.closed || l.err != nil }
 
-// releaseLocked moves the queue into the batch, except for beginnings without an ending that may still be held back.
-// The caller holds mu.
+// releaseLocked moves the queue into the batch, except for beginnings that may still be held back. The caller holds mu.
 func (l *Log) releaseLocked() {
 	now, flush := time.Now(), l.flushLocked()
-	held := func(r *row) bool {
-		return !flush && r.end == nil && l.ageLocked(r, now) < l.limits.linger
-	}
-	for _, r := range l.queue { // the opening of a channel must be in the file with its exchanges
-		if r.life != nil && (r.commit.then != nil || !held(r)) {
-			r.life.needed = true
+	for _, r := range slices.Backward(l.queue) { // so that a row is looked at after those that need it
+		r.held = !flush && r.begins() && r.end == nil && r.commit.then == nil && !r.needed && l.ageLocked(r, now) < l.limits.linger
+		if !r.held && r.after != nil {
+			r.after.needed = true
 		}
 	}
 	kept := l.queue[:0]
 	for _, r := range l.queue {
-		hold := false
-		switch r.entry.(type) {
-		case *Life:
-			hold = held(r) && !r.needed
-		case *Match:
-			hold = held(r) && r.commit.then == nil
-		}
-		if hold {
+		if r.held {
 			kept = append(kept, r)
 		} else {
 			r.commit.taken = true

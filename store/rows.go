@@ -25,6 +25,7 @@ type LifeEnd struct {
 type Request struct {
 	Namespace, Channel, Role, Outcome string
 	Reason                            string // why it was refused
+	Shape                             string // of what it was sent to: channel, topic or service; "" means channel
 	Arrived, Ended                    time.Time
 	Client                            Client
 	Count                             int64 // how many requests the row stands for; it describes the last one; 0 means 1
@@ -38,6 +39,9 @@ type Match struct {
 	At                              time.Time
 	ProducerWait, ConsumerWait      time.Duration
 	Producer, Consumer              Client
+
+	Method  string // of a request to a service; "" for any other exchange
+	ReplyTo string // the ID of the request that this answers; "" for any other exchange
 }
 
 // ExchangeEnd is the ending of an exchange.
@@ -50,6 +54,15 @@ type ExchangeEnd struct {
 	// OutcomeIfFailed replaces Outcome in the row if the Commit fails before the row is written. If it is empty,
 	// Outcome is written in any case.
 	OutcomeIfFailed string
+}
+
+// CallEnd is the ending of a call, which began with its request, a Match with a Method.
+type CallEnd struct {
+	ID         string // the ID of that Match
+	At         time.Time
+	Outcome    string
+	Status     int       // of the answer; 0 if none began
+	AnsweredAt time.Time // when the answer began
 }
 
 // Client is the client at the other end of a connection. Each field is cut off after 256 bytes.
@@ -66,14 +79,26 @@ const maxText = 256
 
 // row is a row that was handed in and is not yet in the file. Log.mu guards the fields that change.
 type row struct {
-	entry  any // *Life, *LifeEnd, *numberedRequest, *Match or *ExchangeEnd; constant once it is queued
+	entry  any // *Life, *LifeEnd, *numberedRequest, *Match, *ExchangeEnd, *CallEnd or a topicRow; constant once it is queued
 	commit Commit
 
 	begin  *row // of an ending: its beginning, if that was not yet in the file when the ending was handed in
 	end    *row // of a beginning: its ending, if that has been handed in
-	life   *row // of a Match: the opening of its channel, likewise
-	needed bool // of a Life: an exchange in it is about to be written
+	after  *row // a row that must get into the file before this one: of a Match, the opening of its channel
+	needed bool // a row after this one is about to be written
+	held   bool // it stays in the queue for now
 	gone   bool // no longer in memory: in the file, or rejected by the database because of its content
+}
+
+// begins reports whether the row is a beginning, which is going to have an ending.
+func (r *row) begins() bool {
+	switch e := r.entry.(type) {
+	case *Life, *Match:
+		return true
+	case topicRow:
+		return e.begins()
+	}
+	return false
 }
 
 // newRow returns a row and its entry in one piece of memory.
@@ -92,7 +117,7 @@ type numberedRequest struct {
 	number int64
 }
 
-// ChannelOpened records that a channel has opened. Like the other four recording methods, it does not wait for
+// ChannelOpened records that a channel has opened. Like the other recording methods, it does not wait for
 // the disk.
 func (l *Log) ChannelOpened(life Life) {
 	life.Namespace, life.Channel = validUTF8(life.Namespace), validUTF8(life.Channel)
@@ -119,6 +144,7 @@ func (l *Log) ExchangeMatched(match Match) *Commit {
 	match.ID = validUTF8(match.ID)
 	match.Namespace, match.Channel = validUTF8(match.Namespace), validUTF8(match.Channel)
 	match.ContentType = CleanText(match.ContentType)
+	match.Method, match.ReplyTo = CleanText(match.Method), validUTF8(match.ReplyTo)
 	match.Producer, match.Consumer = cleanClient(match.Producer), cleanClient(match.Consumer)
 	return l.add(newRow(match))
 }
@@ -128,6 +154,12 @@ func (l *Log) ExchangeMatched(match Match) *Commit {
 func (l *Log) ExchangeEnded(end ExchangeEnd) *Commit {
 	end.ID, end.Outcome, end.OutcomeIfFailed = validUTF8(end.ID), validUTF8(end.Outcome), validUTF8(end.OutcomeIfFailed)
 	return l.add(newRow(end))
+}
+
+// CallEnded records that a call has ended.
+func (l *Log) CallEnded(end CallEnd) {
+	end.ID, end.Outcome = validUTF8(end.ID), validUTF8(end.Outcome)
+	l.add(newRow(end))
 }
 
 // validUTF8 replaces invalid UTF-8 in s.

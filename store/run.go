@@ -81,6 +81,14 @@ func (s *session) interruptOpen(run int64, now time.Time) (exchanges, lives int6
 	if exchanges, err = result.RowsAffected(); err != nil {
 		return 0, 0, err
 	}
+	err = s.exec(`
+		INSERT INTO call (id, outcome, status, answered_at, ended_at)
+		SELECT e.id, ?2, NULL, NULL, ?1 FROM exchange e
+		WHERE e.id >= ?3 AND e.life BETWEEN ?4 AND ?5 AND e.method IS NOT NULL
+		  AND NOT EXISTS (SELECT 1 FROM call c WHERE c.id = e.id)`, args...)
+	if err != nil {
+		return 0, 0, err
+	}
 	result, err = s.conn.ExecContext(context.Background(), `
 		INSERT INTO life_end (id, closed_at, reason, exchanges, bytes)
 		SELECT l.id, ?1, ?2, coalesce(c.exchanges, 0), coalesce(c.bytes, 0)
@@ -95,6 +103,27 @@ func (s *session) interruptOpen(run int64, now time.Time) (exchanges, lives int6
 	if err != nil {
 		return 0, 0, err
 	}
-	lives, err = result.RowsAffected()
-	return exchanges, lives, err
+	if lives, err = result.RowsAffected(); err != nil {
+		return exchanges, lives, err
+	}
+	return exchanges, lives, s.interruptTopics(run, args...)
+}
+
+// interruptTopics is the part of interruptOpen that is about topics. Of args it uses the time now, the outcome, and the id from
+// which on the run has rows.
+func (s *session) interruptTopics(run int64, args ...any) error {
+	args = append(args[:3:3], run)
+	for _, statement := range []string{
+		`INSERT INTO publication_end (id, outcome, delivered, ended_at)
+		SELECT p.id, ?2, NULL, ?1 FROM publication p
+		WHERE p.id >= ?3 AND p.run = ?4 AND p.ended_at IS NULL AND NOT EXISTS (SELECT 1 FROM publication_end x WHERE x.id = p.id)`,
+		`INSERT INTO subscription_end (id, outcome, messages, bytes, first, last, ended_at)
+		SELECT s.id, ?2, NULL, NULL, NULL, NULL, ?1 FROM subscription s
+		WHERE s.id >= ?3 AND s.run = ?4 AND s.ended_at IS NULL AND NOT EXISTS (SELECT 1 FROM subscription_end x WHERE x.id = s.id)`,
+	} {
+		if err := s.exec(statement, args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }

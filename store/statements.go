@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -13,7 +14,11 @@ import (
 type statements struct {
 	beginTransaction, commit                      *statement
 	life, lifeEnd, exchange, exchangeEnd, request *statement
-	hasLife, hasExchange, hasRequest              *sql.Stmt
+	call                                          *statement
+	hasLife, hasExchange, hasRequest, hasCall     *sql.Stmt
+
+	publication, publicationEnd, subscription, subscriptionEnd *statement
+	hasPublication, hasSubscription                            *sql.Stmt
 
 	blocks *blocks // updated with each exchange
 }
@@ -27,9 +32,14 @@ func (s *statements) prepare(conn *sql.Conn) error {
 		{&s.commit, "COMMIT"},
 		{&s.life, "INSERT INTO life VALUES (?, ?, ?, ?, ?, ?, ?, ?)"},
 		{&s.lifeEnd, "INSERT INTO life_end VALUES (?, ?, ?, ?, ?)"},
-		{&s.exchange, "INSERT INTO exchange VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+		{&s.exchange, "INSERT INTO exchange VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
 		{&s.exchangeEnd, "INSERT INTO exchange_end VALUES (?, ?, ?, ?)"},
-		{&s.request, "INSERT INTO request VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+		{&s.call, "INSERT INTO call VALUES (?, ?, ?, ?, ?)"},
+		{&s.request, "INSERT INTO request VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+		{&s.publication, "INSERT INTO publication VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+		{&s.publicationEnd, "INSERT INTO publication_end VALUES (?, ?, ?, ?)"},
+		{&s.subscription, "INSERT INTO subscription VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+		{&s.subscriptionEnd, "INSERT INTO subscription_end VALUES (?, ?, ?, ?, ?, ?, ?)"},
 	} {
 		stmt, err := prepareStatement(conn, p.sql)
 		if err != nil {
@@ -45,6 +55,9 @@ func (s *statements) prepare(conn *sql.Conn) error {
 		{&s.hasLife, "SELECT coalesce(l.closed_at, x.closed_at) IS NOT NULL FROM life l LEFT JOIN life_end x ON x.id = l.id WHERE l.id = ?"},
 		{&s.hasExchange, "SELECT coalesce(e.ended_at, x.ended_at) IS NOT NULL FROM exchange e LEFT JOIN exchange_end x ON x.id = e.id WHERE e.id = ?"},
 		{&s.hasRequest, "SELECT 1 FROM request WHERE id = ?"},
+		{&s.hasPublication, "SELECT coalesce(p.ended_at, x.ended_at) IS NOT NULL FROM publication p LEFT JOIN publication_end x ON x.id = p.id WHERE p.id = ?"},
+		{&s.hasSubscription, "SELECT coalesce(s.ended_at, x.ended_at) IS NOT NULL FROM subscription s LEFT JOIN subscription_end x ON x.id = s.id WHERE s.id = ?"},
+		{&s.hasCall, "SELECT 1 FROM call WHERE id = ?"},
 	} {
 		stmt, err := conn.PrepareContext(context.Background(), p.sql)
 		if err != nil {
@@ -56,10 +69,11 @@ func (s *statements) prepare(conn *sql.Conn) error {
 }
 
 func (s *statements) close() {
-	for _, stmt := range []*statement{s.beginTransaction, s.commit, s.life, s.lifeEnd, s.exchange, s.exchangeEnd, s.request} {
+	for _, stmt := range []*statement{s.beginTransaction, s.commit, s.life, s.lifeEnd, s.exchange, s.exchangeEnd, s.call, s.request,
+		s.publication, s.publicationEnd, s.subscription, s.subscriptionEnd} {
 		stmt.close()
 	}
-	for _, stmt := range []*sql.Stmt{s.hasLife, s.hasExchange, s.hasRequest} {
+	for _, stmt := range []*sql.Stmt{s.hasLife, s.hasExchange, s.hasRequest, s.hasCall, s.hasPublication, s.hasSubscription} {
 		if stmt != nil {
 			stmt.Close()
 		}
@@ -97,14 +111,16 @@ type change struct {
 	lifeEnd *LifeEnd
 	match   *Match
 	end     *ExchangeEnd
+	callEnd *CallEnd
 	request *numberedRequest
+	topic   [2]topicRow // if the first begins, the second may be its end; otherwise nil
 }
 
 // change returns what the row changes, together with its ending if it has one. The caller holds Log.mu. An ending whose
 // Commit has failed gets its OutcomeIfFailed.
 func (r *row) change() change {
 	c := change{rows: [2]*row{r, r.end}}
-	for _, r := range c.rows {
+	for i, r := range c.rows {
 		if r == nil {
 			break
 		}
@@ -122,8 +138,15 @@ func (r *row) change() change {
 				failed.Outcome = e.OutcomeIfFailed
 				c.end = &failed
 			}
+		case *CallEnd:
+			c.callEnd = e
 		case *numberedRequest:
 			c.request = e
+		case topicRow:
+			if r.commit.err != nil {
+				e = ifFailed(e)
+			}
+			c.topic[i] = e
 		}
 	}
 	return c
@@ -132,8 +155,12 @@ func (r *row) change() change {
 // write makes the change in the open transaction. If recheck is set, it leaves out what the file already has.
 func (s *statements) write(c *change, run int64, recheck bool) error {
 	switch {
+	case c.topic[0] != nil:
+		return c.topic[0].write(s, c.topic[1], run, recheck)
 	case c.request != nil:
 		return s.writeRequest(c.request, run, recheck)
+	case c.callEnd != nil:
+		return s.writeCallEnd(c.callEnd, recheck)
 	case c.life != nil || c.lifeEnd != nil:
 		return s.writeLife(c.life, c.lifeEnd, run, recheck)
 	default:
@@ -202,10 +229,26 @@ func (s *statements) writeExchange(match *Match, end *ExchangeEnd, run int64, re
 		row.text(end.Outcome).integer(end.Bytes).integer(end.At.UnixMilli())
 	}
 	row.text(match.Producer.RequestID).text(match.Consumer.RequestID).text(match.Producer.Subject).text(match.Consumer.Subject)
+	row.textOrNull(match.Method).textOrNull(match.ReplyTo)
 	if err := row.exec(); err != nil {
 		return err
 	}
 	return s.blocks.recorded(match)
+}
+
+func (s *statements) writeCallEnd(end *CallEnd, recheck bool) error {
+	if recheck {
+		if has, err := lookUp(s.hasCall, end.ID); err != nil || has != absent {
+			return err
+		}
+	}
+	row := s.call.begin().text(end.ID).text(end.Outcome)
+	if end.Status == 0 {
+		row.null(2)
+	} else {
+		row.integer(int64(end.Status)).integer(end.AnsweredAt.UnixMilli())
+	}
+	return row.integer(end.At.UnixMilli()).exec()
 }
 
 func (s *statements) writeRequest(r *numberedRequest, run int64, recheck bool) error {
@@ -217,7 +260,7 @@ func (s *statements) writeRequest(r *numberedRequest, run int64, recheck bool) e
 	}
 	return s.request.begin().integer(id).text(r.Namespace).text(r.Channel).text(r.Role).text(r.Outcome).
 		integer(r.Arrived.UnixMilli()).integer(r.Ended.UnixMilli()).text(r.Client.Addr).text(r.Client.Agent).
-		text(r.Client.RequestID).integer(max(r.Count, 1)).text(r.Client.Subject).text(r.Reason).exec()
+		text(r.Client.RequestID).integer(max(r.Count, 1)).text(r.Client.Subject).text(r.Reason).text(cmp.Or(r.Shape, "channel")).exec()
 }
 
 // rejectedForContent reports whether err is caused by the content of the row, so that a retry cannot succeed.

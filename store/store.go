@@ -127,6 +127,8 @@ type Log struct {
 	requests      int64           // handed in so far; numbers them for their ids
 	lives         map[int64]*row  // lives recorded as opened and not yet as closed: the row, or nil if it is in the file
 	running       map[string]*row // exchanges recorded as matched and not yet as ended: the same
+	onTopics      map[string]*row // publications and subscriptions recorded as begun and not yet as ended: the same
+	openCalls     int64           // calls recorded as begun and not yet as ended
 	beginningLost map[key]bool    // things whose beginning was lost; their ending must be lost too
 	closeErr      error           // set before finished is closed
 }
@@ -192,6 +194,7 @@ func open(cfg Config, limits limits) (_ *Log, err error) {
 		retention:     newRetention(cfg.Retention, limits.pruneEvery),
 		lives:         make(map[int64]*row),
 		running:       make(map[string]*row),
+		onTopics:      make(map[string]*row),
 		beginningLost: make(map[key]bool),
 	}
 	if l.history, err = newHistory(file, l.runningIDs); err != nil {
@@ -255,7 +258,7 @@ func (l *Log) Lost() int64 {
 // failed, and returns the error. The History sees these rows after Sync returns nil.
 func (l *Log) Sync() error {
 	l.mu.Lock()
-	l.flush = true
+	l.flush = len(l.queue) > 0
 	var newest *row
 	for _, rows := range [][]*row{l.batch, l.queue} {
 		if len(rows) > 0 {

@@ -298,7 +298,7 @@ func (l *Log) endRun() (err error) {
 	s := l.session
 	defer func() { l.session = nil; err = errors.Join(err, s.end(err, l.limits.busyTimeout)) }()
 	l.mu.Lock()
-	lost, open := l.lost, len(l.running) != 0 || len(l.lives) != 0
+	lost, open := l.lost, len(l.running) != 0 || len(l.lives) != 0 || len(l.onTopics) != 0 || l.openCalls != 0
 	l.mu.Unlock()
 	if err := s.endRun(l.run, time.Now(), lost, open || lost > 0); err != nil {
 		return err
