@@ -182,7 +182,7 @@ func (l *Log) attempt(recheck bool) (committed bool, err error) {
 	}
 	// commit checks again after COMMIT. This check avoids writing rows with their Outcome when their Commit is
 	// about to fail.
-	if err := l.session.checkFiles(); err != nil {
+	if err := l.session.checkBeforeCommit(); err != nil {
 		return false, err
 	}
 	l.limits.hook(committing)
