@@ -90,6 +90,7 @@ func New(config Config) (*Server, error) {
 		RequestTimeout: config.RequestTimeout,
 		ReadAhead:      config.ReadAhead,
 		MaxBody:        config.MaxBody,
+		SilenceTimeout: config.SilenceTimeout,
 		StallTimeout:   config.StallTimeout,
 		HeaderTimeout:  config.HeaderTimeout,
 		MaxHeader:      config.MaxHeader,
@@ -173,6 +174,10 @@ func (s *Server) answer(w http.ResponseWriter, r *request) {
 	}
 	if e == nil && !entry.health {
 		e = s.limits.overPlainHTTP(r)
+	}
+	if entry == nil && r.Method == http.MethodGet && reply.WantsHTML(r.Header["Accept"]) {
+		showNotFound(w, r, e)
+		return
 	}
 	if e != nil {
 		r.Refuse(w, e)

@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -206,7 +205,7 @@ func (p *process) testRefusals(url string) {
 
 // testKeepAlive: a connection carries many requests of both kinds.
 func (p *process) testKeepAlive(s *kit.Server, name string) {
-	counted, connections := counter(p.t, s)
+	counted, connections := kit.Counted(p.t, s.URL)
 	url := "/channels/kept/" + name
 	file := bodyOf(p.t, 5)
 	content, err := os.ReadFile(file)
@@ -275,37 +274,4 @@ func bodyOf(t *testing.T, size int) string {
 		content[i] = byte(i * 7 >> 3)
 	}
 	return kit.WriteFile(t, filepath.Join(t.TempDir(), "body"), string(content))
-}
-
-// counter forwards connections to s, and counts them.
-func counter(t *testing.T, s *kit.Server) (url string, connections *atomic.Int64) {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	connections = new(atomic.Int64)
-	go func() {
-		for {
-			client, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			connections.Add(1)
-			server, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
-			if err != nil {
-				client.Close()
-				continue
-			}
-			go forward(server, client)
-			go forward(client, server)
-		}
-	}()
-	return "http://" + ln.Addr().String(), connections
-}
-
-func forward(to, from net.Conn) {
-	defer to.Close()
-	io.Copy(to, from)
 }
