@@ -87,8 +87,8 @@ func (c *Conn) readOn() error {
 	return nil
 }
 
-// maxHeld is how many bytes of the next requests a connection holds while a request waits. A client that sends more is not heard
-// any more: see Pending.Alive.
+// maxHeld is how many bytes of the next requests a connection holds while a request waits. A client that sends more is not
+// heard any more: see Pending.Alive.
 const maxHeld = 2 * bufferSize
 
 // wakeLocked makes the goroutine that reads the connection, or waits in pause, look at its state. Conn.mu must be held.

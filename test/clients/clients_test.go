@@ -130,7 +130,7 @@ func (p *process) do(words ...string) (result func() string) {
 
 // TestClients runs each client through all that it can do.
 func TestClients(t *testing.T) {
-	s := kit.Start(t, t.TempDir(), "--max-body", "30MiB")
+	s := kit.Start(t, t.TempDir(), "--max-body", "10MiB")
 	for _, l := range libraries {
 		t.Run(l.name, func(t *testing.T) {
 			t.Parallel()
@@ -148,7 +148,7 @@ var framings = []string{"length", "chunked"}
 
 // testBodies: bodies of all sizes arrive as they were sent, and both clients get 200.
 func (p *process) testBodies(url string) {
-	for _, size := range []int{0, 5, 5 << 20} {
+	for _, size := range []int{0, 5, 2 << 20} {
 		file := bodyOf(p.t, size)
 		content, err := os.ReadFile(file)
 		if err != nil {
@@ -189,10 +189,10 @@ func (p *process) testRefusals(url string) {
 		want           string
 	}{
 		{"length", "?wait=0", 5, "408"},
-		{"length", "?wait=0", 20 << 20, "408"},
-		{"chunked", "?wait=0", 20 << 20, "408"},
-		{"length", "", 40 << 20, "413"},
-		{"length", "?wait=nonsense", 20 << 20, "400"},
+		{"length", "?wait=0", 8 << 20, "408"},
+		{"chunked", "?wait=0", 8 << 20, "408"},
+		{"length", "", 12 << 20, "413"},
+		{"length", "?wait=nonsense", 8 << 20, "400"},
 	} {
 		if p.noChunks && test.framing == "chunked" {
 			continue
@@ -213,7 +213,7 @@ func (p *process) testKeepAlive(s *kit.Server, name string) {
 		p.t.Fatal(err)
 	}
 	want := fmt.Sprintf("200 %x", sha256.Sum256(content))
-	const rounds = 10
+	const rounds = 5
 	for range rounds {
 		produced := kit.Post(p.t, s.URL+url, strings.NewReader(string(content)), 5)
 		if got := p.consume(counted + url)(); got != want || <-produced != "200" {
