@@ -341,12 +341,12 @@ func TestMultipartAndPosted(t *testing.T) {
 // A publisher that stops sending its message gives the memory back.
 func TestSilentPublisher(t *testing.T) {
 	t.Parallel()
-	r := start(t, silentFor(200*time.Millisecond))
+	r := start(t, silentFor(2*time.Second))
 	p := r.dial().Request("POST", topicHere, length(10)).Say("hello")
 	p.Answer().Failed(408, "silent")
 	slow := r.dial().Request("POST", topicHere, length(5))
 	for _, c := range "hello" {
-		time.Sleep(60 * time.Millisecond)
+		time.Sleep(500 * time.Millisecond) // of 2 s for each byte
 		slow.Say(string(c))
 	}
 	slow.Answer().Is(200)

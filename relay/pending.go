@@ -313,7 +313,7 @@ func (p *Pending) appendResponse(b []byte, r reply.Response, more []reply.Field)
 // settle calls the owner as often as it is to be called, when the goroutine of the connection has ended.
 func (c *Conn) settle() {
 	defer c.recover()
-	if c.hungUp() == finished {
+	if c.leave() == finished {
 		c.Close()
 	}
 }

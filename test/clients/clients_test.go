@@ -29,6 +29,7 @@ type library struct {
 
 var libraries = []library{
 	{name: "curl", command: shell("curl"), opensEach: true},
+	{name: "curl8", command: python("pycurl")},
 	{name: "wget", command: shell("wget"), opensEach: true, noChunks: true, afterCut: "400"}, // to its second request
 	{name: "nc", command: shell("nc"), opensEach: true, seesNoCut: true},
 	{name: "urllib", command: python("urllib"), opensEach: true},
