@@ -8,8 +8,8 @@ import (
 )
 
 // maxAllocations is the number of allocations per exchange that is alone on its channel, those of the test included, when
-// as many exchanges as here share a commit. Raise it only for a good reason.
-const maxAllocations = 16
+// as many exchanges as here share a commit (15.4; under -race 16.2). Raise it only for a good reason.
+const maxAllocations = 17
 
 func TestAllocationsPerExchange(t *testing.T) {
 	const together = 100
