@@ -7,23 +7,33 @@ import (
 	"httpipe/store"
 )
 
-// maxAllocations is the number of allocations per exchange, those of the test included, when as many exchanges
-// as here share a commit. Raise it only for a good reason.
-const maxAllocations = 15
+// maxAllocations is the number of allocations per exchange that is alone on its channel, those of the test included, when
+// as many exchanges as here share a commit (15.4; under -race 16.2). Raise it only for a good reason.
+const maxAllocations = 17
 
 func TestAllocationsPerExchange(t *testing.T) {
 	const together = 100
 	f := start(t, tempPath(t), store.Config{}, store.Limits{Block: store.StandardBlock})
+	life := int64(0)
+	answered := func(error) {}
 	n := testing.AllocsPerRun(20, func() {
 		var last *store.Commit
 		for range together {
-			_, last = f.exchange("delivered")
+			life++
+			f.ChannelOpened(opening(life))
+			m := match(newID())
+			m.Life = life
+			f.ExchangeMatched(m)
+			last = f.ExchangeEnded(end(m.ID, "delivered"))
+			f.ChannelClosed(closing(life))
+			last.Then(answered)
 		}
 		wait(t, last)
 	})
 	if n /= together; n > maxAllocations {
 		t.Errorf("%.1f allocations per exchange, want at most %d", n, maxAllocations)
 	}
+	t.Logf("%.1f allocations per exchange", n)
 }
 
 // BenchmarkExchange has 64 producers, each of which waits for its commits.

@@ -100,7 +100,7 @@ func filters(k *store.Kind) (all []store.Filter) {
 func naive(t *testing.T, path string, k *store.Kind, f store.Filter) []string {
 	t.Helper()
 	when := map[*store.Kind]string{store.Exchanges: "matched_at", store.Requests: "ended_at", store.Channels: "opened_at",
-		store.Publications: "published_at", store.Subscriptions: "subscribed_at"}[k]
+		store.Publications: "published_at", store.Subscriptions: "subscribed_at", store.Calls: "taken_at"}[k]
 	var where []string
 	for column, value := range map[string]string{"namespace": f.Namespace, "channel": f.Channel, "outcome": f.Outcome, "role": f.Role, "topic": f.Topic, "shape": f.Shape} {
 		if value != "" {
