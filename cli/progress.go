@@ -9,12 +9,16 @@ import (
 	"github.com/schollz/progressbar/v3"
 )
 
+// turnInterval is how often a bar is drawn when no bytes move.
+const turnInterval = 150 * time.Millisecond
+
 // A progress shows on a terminal how far a transfer has come. One that is nil shows nothing.
 type progress struct {
 	w io.Writer
 
 	mu    sync.Mutex               // guards what follows
-	bar   *progressbar.ProgressBar // nil: nothing is shown
+	bar   *progressbar.ProgressBar // nil: nothing is shown; its methods are called only with the lock
+	state string                   // what is shown beside it
 	count int64                    // bytes since begin
 }
 
@@ -38,6 +42,8 @@ func newBar(w io.Writer, state string, size int64) *progressbar.ProgressBar {
 		progressbar.OptionThrottle(100*time.Millisecond),
 		progressbar.OptionClearOnFinish(),
 		progressbar.OptionSpinnerType(14),
+		// The library would turn the wheel on a goroutine that never ends and that Clear races with: turn does it.
+		progressbar.OptionSetSpinnerChangeInterval(0),
 	)
 }
 
@@ -52,8 +58,29 @@ func (p *progress) begin(state string, size int64) {
 	if size == 0 {
 		size = -1 // the library divides by the size
 	}
-	p.bar, p.count = newBar(p.w, state, size), 0
+	p.count = 0
+	p.show(state, size)
+}
+
+// show shows a new bar. The caller has the lock.
+func (p *progress) show(state string, size int64) {
+	p.bar, p.state = newBar(p.w, state, size), escape(state)
 	p.bar.RenderBlank()
+	go p.turn(p.bar)
+}
+
+// turn draws a bar from time to time, until it is replaced or removed.
+func (p *progress) turn(bar *progressbar.ProgressBar) {
+	for {
+		time.Sleep(turnInterval)
+		p.mu.Lock()
+		if p.bar != bar {
+			p.mu.Unlock()
+			return
+		}
+		bar.Describe(p.state)
+		p.mu.Unlock()
+	}
 }
 
 // say changes what is shown beside the bar. A bar that is full gives way to a wheel.
@@ -66,10 +93,10 @@ func (p *progress) say(state string) {
 	switch {
 	case p.bar == nil:
 	case p.bar.IsFinished():
-		p.bar = newBar(p.w, state, -1)
-		p.bar.RenderBlank()
+		p.show(state, -1)
 	default:
-		p.bar.Describe(escape(state))
+		p.state = escape(state)
+		p.bar.Describe(p.state)
 	}
 }
 
@@ -94,7 +121,6 @@ func (p *progress) end() {
 	defer p.mu.Unlock()
 	if p.bar != nil {
 		p.bar.Clear()
-		p.bar.Exit()
 	}
 	p.bar = nil
 }

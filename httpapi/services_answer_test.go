@@ -91,6 +91,7 @@ func TestAnswerWithoutBody(t *testing.T) {
 	r := startAudited(t)
 	for _, test := range []struct{ method, status, body, length string }{
 		{"HEAD", "200", "", ""}, {"HEAD", "200", "body", "4"}, {"GET", "204", "", ""}, {"GET", "204", "body", ""}, {"GET", "304", "", ""}, {"GET", "304", "body", "4"}, {"GET", "200", "", "0"},
+		{"HEAD", "200", strings.Repeat("large ", 1<<18), fmt.Sprint(6 << 18)}, {"GET", "204", strings.Repeat("large ", 1<<18), ""},
 	} {
 		c := r.dial().Request(test.method, service)
 		_, replyTo := r.take()

@@ -58,6 +58,12 @@
 // A connection need not be TCP. Over TLS nothing is written without the chance to block, and reads take one byte first, so
 // that a connection that waits has no buffer.
 //
+// # Services
+//
+// A call (service.go) is a producer and a consumer in one pending request: its request is read as any producer's, and the
+// answer is written to it as to any consumer. Only the heads differ: a worker's response carries the request (headers.go), and
+// the caller's what the worker chose, as far as it may (answer_head.go).
+//
 // # Rules
 //
 //   - A consumer's response starts with the first byte of the body, and a producer's only when the exchange has
