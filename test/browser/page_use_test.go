@@ -311,7 +311,7 @@ func TestPageByKeyboard(t *testing.T) {
 		return value[string](tab, `(e => e.id || e.dataset.copies || (e.closest('[id]')?.id ?? '') + ' ' + e.className || e.tagName)(document.activeElement)`)
 	}
 	for _, want := range []string{"namespace", "name", "copy-link", "new-name", "text", "file", "send main go", "receive main go",
-		"curl-send", "curl-print", "curl-save", "access "} {
+		"topic listen", "topic notify", "say", "topic ", "curl-send", "curl-print", "curl-save", "access "} {
 		press(kb.Tab)
 		if got := at(); got != want {
 			t.Fatalf("the next is %q, want %q", got, want)
