@@ -171,10 +171,8 @@ func (f *fleet) begin(p *pair) error {
 
 // post writes the producer's request.
 func (f *fleet) post(p *pair) error {
-	if !f.load.fixed {
-		f.stamp++
-		p.stamp(f.stamp)
-	}
+	f.stamp++
+	p.stamp(f.stamp)
 	if f.tally.timed {
 		p.posted, p.delivered = time.Since(f.start), 0
 	}

@@ -17,7 +17,6 @@ type load struct {
 	pairs int  // of clients, each on a channel of its own
 	size  int  // of a message in bytes, at least 5
 	fresh bool // each exchange is on a channel that there never was before
-	fixed bool // the server answers a GET with a message of its own, always the same
 }
 
 // A pair is a producer and a consumer on the same channel.
@@ -44,7 +43,7 @@ const (
 	consumeRequest = "GET /channels/%[1]d/%[2]s HTTP/1.1\r\nHost: localhost\r\nUser-Agent: curl/8.14.1\r\nAccept: */*\r\n\r\n"
 )
 
-// message is what a producer sends, before it is stamped, and what a bare server has for a consumer.
+// message is what a producer sends, before it is stamped.
 func message(size int) []byte {
 	return bytes.Repeat([]byte("hello"), size/5+1)[:size]
 }

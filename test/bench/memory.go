@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -20,17 +21,17 @@ func (b *bench) memory() error {
 		return err
 	}
 	waiters := min(b.waiters, allowed)
-	t := b.table(fmt.Sprintf("Resident memory for each of %d waiting clients, in KB", waiters), "client")
-	variants := b.relays[:len(b.relays):len(b.relays)]
-	v, err := reference(naive)
+	t := b.table(titleMemory, "client")
+	t.note = fmt.Sprintf("While %d wait, each on a channel of its own.", waiters)
+	v, err := b.reference(naive)
 	if err != nil {
 		return err
 	}
-	err = turns(b.memoryRounds, append(variants, v), func(round int, v variant) error {
+	return turns(b.memoryRounds, append(slices.Clone(b.relays), v), func(round int, v variant) error {
 		if round == warmUp {
 			return nil
 		}
-		for side, name := range []string{"producer with 5 B", "consumer"} {
+		for side, name := range []string{rowProducer, rowConsumer} {
 			bytes, err := b.memoryOf(v, side, waiters)
 			if err != nil {
 				return fmt.Errorf("%s: %w", name, err)
@@ -39,7 +40,6 @@ func (b *bench) memory() error {
 		}
 		return nil
 	})
-	return err
 }
 
 // waitersAllowed is how many waiters there can be with the number of files that a process may open, of which httpipe keeps a part
