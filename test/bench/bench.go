@@ -38,8 +38,8 @@ type effort struct {
 }
 
 var (
-	thorough = effort{rounds: 5, turn: time.Second, paced: 3 * time.Second, sustained: 10 * time.Second,
-		megabytes: 2048, memoryRounds: 5, waiters: 10_000}
+	thorough = effort{rounds: 5, turn: time.Second, paced: 2 * time.Second, sustained: 8 * time.Second,
+		megabytes: 1024, memoryRounds: 5, waiters: 10_000}
 	quick = effort{rounds: 5, turn: 150 * time.Millisecond, paced: 300 * time.Millisecond, sustained: 1500 * time.Millisecond,
 		megabytes: 192, memoryRounds: 1, waiters: 10_000}
 )

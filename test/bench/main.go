@@ -27,7 +27,7 @@ func main() {
 	}
 }
 
-// A part is one kind of measurement.
+// A part is one kind of measurement. What a build of httpipe does not offer is left out.
 type part struct {
 	name    string
 	measure func(*bench) error
@@ -40,6 +40,8 @@ var allParts = []part{
 	{"memory", (*bench).memory},
 	{"start", (*bench).startUp},
 	{"log", (*bench).books},
+	{"topics", (*bench).topics},
+	{"services", (*bench).services},
 }
 
 // options are what the command line says.

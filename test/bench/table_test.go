@@ -110,6 +110,8 @@ func TestTargets(t *testing.T) {
 		costs.add(typical.String(), name, cost)
 		rates.add(typical.String(), name, 1e6/cost)
 	}
+	rates.add(pairs(256), "required", 20_000)
+	rates.add(pairs(256), "off", 30_000)
 	var got strings.Builder
 	tables{costs, rates}.writeTargets(&got, []columns{{"required", "off"}})
 	for _, want := range []string{
@@ -117,11 +119,14 @@ func TestTargets(t *testing.T) {
 		"| – 64 channels | naive | ≤ 0.55 | 0.50, met |",
 		"| – 64 channels | floor | ≤ 2.60 | 4.20, **missed** |",
 		"| – 64 channels | naive | ≥ 1.00 | 0.71, **missed** |",
-		"in MB |  | ≤ 128 | not measured |",
+		"| – 256 channels | off | ≥ 0.65 | 0.67, met |",
 	} {
 		if !strings.Contains(got.String(), want) {
 			t.Errorf("%q is not in\n%s", want, got.String())
 		}
+	}
+	if strings.Contains(got.String(), "WAL") {
+		t.Errorf("what was not measured is in\n%s", got.String())
 	}
 	if got := atLeast(0.75).verdict(0.8); got != "0.80, met" {
 		t.Errorf("0.8 where 0.75 was wanted: %s", got)
