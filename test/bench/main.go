@@ -47,6 +47,7 @@ var allParts = []part{
 // options are what the command line says.
 type options struct {
 	quick     bool
+	update    bool
 	parts     []part
 	binaries  []string
 	from      string
@@ -68,6 +69,7 @@ func parseOptions(args []string) (o options, err error) {
 		flags.PrintDefaults()
 	}
 	flags.BoolVar(&o.quick, "quick", false, "take about two minutes, and be less exact")
+	flags.BoolVar(&o.update, "update", false, "write the results into "+performancePage+", too")
 	flags.Func("binary", "measure this build of httpipe, a `file` or name=file, instead of building one; may be given twice", func(s string) error {
 		o.binaries = append(o.binaries, s)
 		return nil
@@ -91,6 +93,9 @@ func parseOptions(args []string) (o options, err error) {
 		}
 		o.parts = append(o.parts, allParts[i])
 		args = flags.Args()[1:]
+	}
+	if o.update && o.parts != nil {
+		return o, errors.New("--update needs all parts")
 	}
 	if o.parts == nil {
 		o.parts = allParts
@@ -133,7 +138,10 @@ func run(args []string, stdout io.Writer) (err error) {
 	if err := b.describe(stdout); err != nil {
 		return err
 	}
-	return b.run(o.parts, stdout)
+	if err := b.run(o.parts, stdout); err != nil || !o.update {
+		return err
+	}
+	return b.update()
 }
 
 // cleanUpOnSignal removes the bench's directory when the program is told to stop. The servers end with it.
