@@ -120,3 +120,8 @@ func (i ignoreFailure) Wait() error {
 	i.commit.Wait()
 	return nil
 }
+
+// Then implements pipe.Commit.
+func (i ignoreFailure) Then(f func(error)) {
+	i.commit.Then(func(error) { f(nil) })
+}

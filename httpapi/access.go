@@ -89,6 +89,17 @@ func (g *gate) identify(r *request) (err error) {
 	return err
 }
 
+// foreign reports whether r has Authorization headers and none holds a credential of this server. With --auth-secret each
+// credential is judged and counts as one of ours.
+func (g *gate) foreign(r *request) bool {
+	for _, header := range r.credentials.authorization {
+		if _, err := g.guard.Authenticate(headerCredential(header), time.Now()); err == nil {
+			return false
+		}
+	}
+	return g.guard.Open() && len(r.credentials.authorization) > 0
+}
+
 // suffices reports whether the bearer has the permission for what the key names: a channel, a namespace, or everything. A
 // list is filtered by the handler, so it needs the permission on any channel. A namespace is deleted, and a history is
 // shown, only as a whole, so these need the permission on every channel.

@@ -98,6 +98,8 @@ var guardedRoutes = []guardedRoute{
 	{"POST", here + "?wait=0", access.Produce, 408, "timed_out", "produce on n/c"},
 	{"PUT", here + "/?wait=0", access.Produce, 408, "timed_out", "produce on n/c"},
 	{"GET", here + "?wait=0", access.Consume, 408, "timed_out", "consume on n/c"},
+	{"GET", here + "?wait=0&headers", access.Consume, 408, "timed_out", "consume on n/c"},
+	{"GET", here + "?wait=0&method=post&body=x", access.Produce, 408, "timed_out", "produce on n/c"},
 	{"HEAD", here, access.Look, 404, "not_found", ""},
 	{"DELETE", here, access.Delete, 404, "not_found", "delete on n/c"},
 	{"DELETE", "/channels/n", access.Delete, 404, "not_found", "delete on n/*"},

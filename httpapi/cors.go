@@ -65,7 +65,7 @@ func (c *cors) forbids(r *request) bool {
 		_, host, _ := strings.Cut(origin, "://")
 		return origin != "" && !strings.EqualFold(host, r.Host)
 	}
-	return r.Method != http.MethodGet || h.Get("Sec-Fetch-Mode") != "navigate" || h.Get("Sec-Fetch-Dest") != "document"
+	return r.Method != http.MethodGet || r.Posts || h.Get("Sec-Fetch-Mode") != "navigate" || h.Get("Sec-Fetch-Dest") != "document"
 }
 
 // preflightMethod returns the method that a page asks for, or "" if r is not a preflight.

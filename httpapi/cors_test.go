@@ -136,6 +136,7 @@ func TestForeignPages(t *testing.T) {
 	}
 	link := []string{site + "cross-site", mode + "navigate", dest + "document"}
 	r.dial().Post(here, "a form of another page", append(link, foreign)...).Answer().Failed(403, "forbidden")
+	r.dial().Get(here+"?method=post&body=evil", link...).Answer().Failed(403, "forbidden")
 	r.dial().Get("/channels/n/taken", link...).Answer().Got("kept")
 	p.Answer().Is(200)
 	r.dial().Get("/", site+"cross-site", mode+"navigate", dest+"document").Answer().Is(200)

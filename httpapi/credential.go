@@ -15,6 +15,8 @@ type credentials struct {
 	last  string // the last one; "" if it cannot be read
 	inURL bool   // one was sent as ?token=
 
+	authorization []string // the values of that header
+
 	bearer *access.Bearer // whose they are; nil until the gate has accepted them
 }
 
@@ -28,7 +30,8 @@ func (c *credentials) subject() string {
 
 // takeCredentials removes the credentials from r, so that nothing else sees them, and returns them.
 func takeCredentials(r *http.Request) (c credentials) {
-	for _, header := range r.Header["Authorization"] {
+	c.authorization = r.Header["Authorization"]
+	for _, header := range c.authorization {
 		c.add(headerCredential(header))
 	}
 	delete(r.Header, "Authorization")

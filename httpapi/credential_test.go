@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -244,4 +245,44 @@ func BenchmarkAccess(b *testing.B) {
 func (c Config) with(change func(*Config)) Config {
 	change(&c)
 	return c
+}
+
+// TestForeignAuthorization: a consumer that asks for the producer's headers sees an Authorization that is not for this server,
+// such as a webhook's, and never one that could be.
+func TestForeignAuthorization(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		changes []func(*Config)
+		headers []string
+		want    []string
+	}{
+		{"another server's token", nil, []string{bearer("theirs")}, []string{"Bearer theirs"}},
+		{"another scheme", nil, []string{"Authorization: HMAC x"}, []string{"HMAC x"}},
+		{"two", nil, []string{bearer("theirs"), basic("x", "y")}, []string{"Bearer theirs", "Basic eDp5"}},
+		{"the audit key", nil, []string{withKey}, nil},
+		{"the audit key as a password", nil, []string{basic("x", auditKey)}, nil},
+		{"the audit key and another", nil, []string{bearer("theirs"), withKey}, nil},
+		{"the secret", []func(*Config){guarded(t)}, []string{bearer(secret)}, nil},
+		{"a token", []func(*Config){guarded(t, "produce:*/*")}, []string{bearer(sign(t, secret, "produce:*/*"))}, nil},
+	} {
+		r := start(t, test.changes...)
+		consumer := []string{}
+		if test.changes != nil {
+			consumer = append(consumer, bearer(secret))
+		}
+		for _, connection := range []string{"Connection: keep-alive", "Connection: keep-alive, x"} { // for the engine, and for net/http
+			r.dial().Post(here+"?token=&q&token=x", "hello", connection) // is ignored, or refused
+			r.dial().Post(here+"?q", "hello", append(test.headers, connection)...)
+			a := r.dial().Get(here+"?headers", consumer...).Answer().Got("hello")
+			if test.changes == nil {
+				if q := a.Header.Get("Httpipe-Query"); q != "q" {
+					t.Errorf("%s: the query is %q", test.name, q)
+				}
+				a = r.dial().Get(here+"?headers", consumer...).Answer().Got("hello")
+			}
+			if got := a.Header.Values("Httpipe-Header-Authorization"); !slices.Equal(got, test.want) {
+				t.Errorf("%s: the consumer sees %q, want %q", test.name, got, test.want)
+			}
+		}
+	}
 }

@@ -124,29 +124,40 @@ func (v *viewer) got(want ...string) {
 
 // consume lets a consumer in, whose agent is its name, and who leaves when it is told to.
 func (s *stage) consume(name string) *pipe.Request {
-	r := s.broker.Arrive(pipe.Arrival{Key: keyHere, Role: pipe.Consumer, Wait: pipe.Forever, Client: pipe.Client{Addr: "192.0.2.1", Agent: name, Subject: "s"}})
-	go func() {
-		if x := r.AwaitMatch(); x != nil {
-			x.Relay(nowhere{})
-		}
-	}()
-	return r
+	return s.broker.Arrive(pipe.Arrival{Key: keyHere, Role: pipe.Consumer, Wait: pipe.Forever, Sink: nowhere{},
+		Client: pipe.Client{Addr: "192.0.2.1", Agent: name, Subject: "s"}})
 }
 
 // produce lets a producer in, whose body is of that length, and comes as it is written.
 func (s *stage) produce(name string, length int64) io.WriteCloser {
 	body, feed := io.Pipe()
 	r := s.broker.Arrive(pipe.Arrival{Key: keyHere, Role: pipe.Producer, Wait: pipe.Forever, Client: pipe.Client{Addr: "192.0.2.2", Agent: name, Subject: "t"},
-		Body: body, Length: length, ReadAhead: 1 << 10, Interrupt: func() { body.Close() }})
-	go r.Fill()
+		Source: source{body}, Length: length, ReadAhead: 1 << 10})
+	go func() {
+		r.Fill()
+		if x := r.Begun(); x != nil {
+			x.Relay()
+		}
+	}()
 	return feed
 }
+
+// A source is a producer's connection. It is woken only to end: its consumer waits already when it comes.
+type source struct{ *io.PipeReader }
+
+func (source) Alive() bool                                { return true }
+func (s source) Wake()                                    { s.Close() }
+func (source) Pause()                                     {}
+func (source) Answer(*pipe.Exchange, pipe.Outcome, error) {}
 
 // nowhere is a sink that takes everything.
 type nowhere struct{}
 
-func (nowhere) Write(p []byte) (int, error) { return len(p), nil }
-func (nowhere) Flush() error                { return nil }
+func (nowhere) Begin(*pipe.Exchange)                {}
+func (nowhere) Write(p []byte, _ bool) (int, error) { return len(p), nil }
+func (nowhere) Alive() bool                         { return true }
+func (nowhere) Wake()                               {}
+func (nowhere) Interrupt()                          {}
 
 // There is an event when something has changed, at the next second, and a comment when nothing has for long.
 func TestLiveEvents(t *testing.T) {

@@ -38,7 +38,7 @@ func (r *request) role() pipe.Role {
 	switch {
 	case r.Key.Channel == "":
 		return ""
-	case r.Method == http.MethodPost, r.Method == http.MethodPut:
+	case r.Method == http.MethodPost, r.Method == http.MethodPut, r.Posts:
 		return pipe.Producer
 	case r.Method == http.MethodGet:
 		return pipe.Consumer

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"slices"
 
 	"httpipe/access"
 	"httpipe/pipe"
@@ -17,7 +18,7 @@ func (s *Server) routes() []route {
 		{pattern: "/channels/{namespace}/{channel...}", anyPage: []string{"POST", "PUT", "GET"}, methods: methods{
 			"POST":   may(access.Produce, s.relayed(s.relay.Produce)),
 			"PUT":    may(access.Produce, s.relayed(s.relay.Produce)),
-			"GET":    may(access.Consume, s.relayed(s.relay.Consume)),
+			"GET":    posting(may(access.Produce, s.relayed(s.relay.Produce)), may(access.Consume, s.relayed(s.relay.Consume))),
 			"HEAD":   may(access.Look, s.channels.look),
 			"DELETE": may(access.Delete, s.channels.delete),
 		}},
@@ -64,12 +65,26 @@ func ofNamespace(name string, h handler) handler {
 	}
 }
 
+// posting returns a handler that passes a GET that produces on to produce, and any other to consume.
+func posting(produce, consume handler) handler {
+	return func(w http.ResponseWriter, r *request) {
+		if r.Posts {
+			produce(w, r)
+			return
+		}
+		consume(w, r)
+	}
+}
+
 // relayed returns a handler that passes requests on to the relay, with what it must know of them.
 func (s *Server) relayed(h func(w http.ResponseWriter, r *relay.Request)) handler {
 	return func(w http.ResponseWriter, r *request) {
 		r.Client = s.clients.of(r)
 		r.Group = group(r.Client.Addr)
 		r.TokenInURL = r.credentials.inURL
+		if s.gate.foreign(r) {
+			r.ForeignAuthorization = slices.Clone(r.credentials.authorization)
+		}
 		h(w, &r.Request)
 	}
 }

@@ -80,21 +80,19 @@ func New(config Config) (*Server, error) {
 	s := &Server{config: config, clients: &clients{header: config.ClientIPHeader, logger: config.Logger}}
 	s.broker, s.audit = newBroker(&config)
 	s.health = &health{broker: s.broker, log: config.Log, bestEffort: config.BestEffort}
-	var err error
-	s.relay, err = relay.New(relay.Config{
+	s.relay = relay.New(relay.Config{
 		RequestTimeout: config.RequestTimeout,
 		ReadAhead:      config.ReadAhead,
 		MaxBody:        config.MaxBody,
 		StallTimeout:   config.StallTimeout,
 		HeaderTimeout:  config.HeaderTimeout,
 		MaxHeader:      config.MaxHeader,
+		ClientIPHeader: config.ClientIPHeader,
 		Unavailable:    s.health.unavailable,
 		Logger:         config.Logger,
+		CountError:     config.Metrics.CountError,
 		Handler:        s,
 	}, s.broker)
-	if err != nil {
-		return nil, err
-	}
 	refusals := &refusals{audit: s.audit, metrics: config.Metrics, clients: s.clients}
 	s.gate = &gate{guard: config.Guard, failures: newRates(failuresPerMinute), clients: s.clients, refusals: refusals}
 	s.cors = &cors{origins: config.CORSOrigins}

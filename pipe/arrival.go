@@ -24,8 +24,7 @@ type Client struct {
 	Subject   string // of the client's token; "" without one
 }
 
-// An Arrival is what the broker needs to know about a request. The broker calls the functions with its lock
-// held unless their comments say otherwise: they must return at once and must not call the broker.
+// An Arrival is what the broker needs to know about a request.
 type Arrival struct {
 	Key    Key
 	Role   Role
@@ -37,34 +36,23 @@ type Arrival struct {
 	// admitted only if it is part of the next pair on arrival. Forever, or any negative value: no limit.
 	Wait time.Duration
 
-	// Alive reports whether the client is still connected. The broker calls it when an exchange is about to
-	// begin. The relay calls it without the lock: for the producer when it reads the end of the body, for
-	// the consumer before it writes the last byte. nil: the client counts as connected.
-	Alive func() bool
-
-	// Interrupt makes a blocked Read of Body, or a blocked Write to the consumer, return an error. It is
-	// called when the request must end before its body has ended, possibly more than once. nil: neither
-	// blocks for long.
-	Interrupt func()
+	// Sink is the connection of a consumer.
+	Sink Sink
 
 	// Only a producer sets the fields below.
 
-	// Body is what to relay. An error of its Read that wraps an Outcome ends the body with that outcome; any
-	// other error means that the client has left.
-	Body io.Reader
-	// Length is what the client announced as the length of Body, in bytes, or -1. It is not enforced.
+	// Source is the connection of a producer, and its body.
+	Source Source
+	// InHand says that Source.Read does not block: the whole body is in memory. Arrive reads it.
+	InHand bool
+	// Length is what the client announced as the length of the body, in bytes, or -1. It is not enforced.
 	Length int64
-	// Head describes Body to the consumer. It must be complete, and must not change any more, once the
-	// first Read of Body has returned. This package only carries it.
+	// Head describes the body to the consumer. It must be complete, and must not change any more, once the
+	// first Read of Source has returned. This package only carries it.
 	Head *Head
-	// ReadAhead limits how many bytes of Body are held in memory while the producer waits. The broker needs
+	// ReadAhead limits how many bytes of the body are held in memory while the producer waits. The broker needs
 	// one byte, so a value below 1 means 1.
 	ReadAhead int
-	// Probe, if not nil, is called every 4 seconds while the read-ahead buffer is full, without the lock, by the
-	// goroutine in Fill. It may write to the connection to find out whether the client is still there.
-	Probe func()
-	// MaxProbes is how many times Probe may be called.
-	MaxProbes int
 }
 
 // Head holds the headers of a producer's body that the consumer receives too. An empty field was not given.
@@ -73,6 +61,56 @@ type Head struct {
 	ContentDisposition string
 	ContentEncoding    string
 	ContentLanguage    string
+
+	// Request is the rest of the head of the producer's request, for a consumer that asks for it.
+	Request RequestHead
 }
 
-func (a *Arrival) alive() bool { return a.Alive == nil || a.Alive() }
+// A RequestHead is the head of a producer's request.
+type RequestHead struct {
+	Method        string
+	Query         string   // as it was sent, without credentials
+	Fields        string   // the header lines as they were sent, each with its CRLF
+	Authorization []string // the values of that header if they are not credentials of this server; Fields may hold others
+}
+
+// A Peer is a client's connection, as both roles have one. The broker calls the methods with its lock held: they must
+// return at once and must not call the broker.
+type Peer interface {
+	// Alive reports whether the client is still connected. The broker calls it when an exchange is about to begin. The
+	// goroutine in Relay calls it without the lock: for the producer when it reads the end of the body, for the
+	// consumer before it writes the last byte.
+	Alive() bool
+
+	// Wake makes the goroutine that serves the request look at it again, with Begun and Unmatched. It is called when
+	// the request has ended unmatched, and for a producer also when its exchange has begun or is cut. If that goroutine
+	// is in Read or Pause of a Source, see there. Wake is not called for what happens in a call of that goroutine:
+	// it looks at the request anyway after Arrive and Fill.
+	Wake()
+}
+
+// A Source is a producer's connection. Read and Pause are called by one goroutine at a time, without the broker's lock.
+type Source interface {
+	Peer
+	// Read returns the body. An error that wraps an Outcome ends the body with that outcome; any other error but io.EOF
+	// means that the client has left. After Wake, a Read that blocks, or is about to, must call Request.CatchUp, and
+	// end with its error if it returns one.
+	io.Reader
+	// Pause is called while the read-ahead buffer is full. It blocks until Wake is called, and then calls
+	// Request.CatchUp. It may return earlier, which costs no more than another call.
+	Pause()
+	// Answer is called by Exchange.Settle.
+	Answer(x *Exchange, o Outcome, cause error)
+}
+
+// A Sink is a consumer's connection. Begin and Write are called by the goroutine in Relay.
+type Sink interface {
+	Peer
+	// Begin is called once, when the first byte is about to be written.
+	Begin(*Exchange)
+	// Write sends p, and after it, if last is true, the end of the response. It may block until the consumer accepts the data.
+	// p may be empty. n is how many bytes of p were sent; if that is all, only p counts, not the end of the response.
+	Write(p []byte, last bool) (n int, err error)
+	// Interrupt makes a Write that blocks, and all later ones, return an error. The broker calls it with its lock held.
+	Interrupt()
+}

@@ -2,10 +2,10 @@ package pipe
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -21,7 +21,7 @@ func pattern(n int) []byte {
 }
 
 // of makes r the producer's body.
-func of(r io.Reader) option { return func(p *peer) { p.arrival.Body = r } }
+func of(r io.Reader) option { return func(p *peer) { p.src.reader = r } }
 
 func TestBodies(t *testing.T) {
 	readers := map[string]func([]byte) io.Reader{
@@ -140,47 +140,26 @@ func TestSmallMessagesStaySmall(t *testing.T) {
 	})
 }
 
-func TestProbe(t *testing.T) {
-	var probes atomic.Int64
-	probed := func(most int) func(*peer) {
-		return func(p *peer) {
-			p.arrival.Probe = func() { probes.Add(1) }
-			p.arrival.MaxProbes = most
-		}
-	}
-	after := func(w *world, d time.Duration, want int64) {
-		t.Helper()
-		w.after(d)
-		if got := probes.Load(); got != want {
-			t.Fatalf("Probe was called %d times, want %d", got, want)
-		}
-	}
+// While the buffer is full, the producer's goroutine is in Pause, and goes on when it is woken.
+func TestPause(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
-		p := w.produce("p", probed(1000), readAhead(10), firstBytes("123456789"))
-		after(w, time.Hour, 0) // there is room
+		p := w.produce("p", readAhead(10), firstBytes("123456789"))
+		if p.src.pauses.Load() > 0 {
+			t.Error("Pause was called though there is room")
+		}
 		p.sends("0")
-		after(w, probeEvery-1, 0)
-		after(w, 1, 1)
-		after(w, 9*probeEvery, 10)
-		w.consume("c")
-		after(w, time.Hour, 10) // there is room again
-	})
-	probes.Store(0)
-	inWorld(t, Config{}, func(w *world) {
-		w.produce("p", probed(4), readAhead(1), firstBytes("1"))
-		after(w, 4*probeEvery-1, 3)
-		after(w, time.Hour, 4)
-		w.consume("c").is(running)
-	})
-}
-
-func TestProbeFindsDeadClient(t *testing.T) {
-	inWorld(t, Config{}, func(w *world) {
-		p := w.produce("p", readAhead(1), firstBytes("x"), func(p *peer) {
-			p.arrival.Probe, p.arrival.MaxProbes = func() { p.request.Leave() }, 1
-		})
-		w.after(probeEvery)
-		p.ends(Left)
+		p.sends("more")
+		for range 3 { // waking it for nothing changes nothing
+			p.src.Wake()
+			w.settle()
+		}
+		if got := p.src.pauses.Load(); got != 4 {
+			t.Errorf("Pause was called %d times, want 4", got)
+		}
+		c := w.consume("c")
+		c.got("1234567890more")
+		p.finishes()
+		p.ends(Delivered)
 	})
 }
 
@@ -223,49 +202,30 @@ func TestRelayTakesOverReading(t *testing.T) {
 
 // A source that panics while the relay reads it counts as the producer's failure.
 func TestSourcePanicsInTheRelay(t *testing.T) {
-	broker := New(Config{NewID: func() string { return "x" }})
-	source := &readThenPanic{}
-	p := broker.Arrive(Arrival{Role: Producer, Wait: Forever, Body: source, Length: -1, ReadAhead: 1})
-	go p.Fill()
-	c := broker.Arrive(Arrival{Role: Consumer, Wait: Forever})
-	x := c.AwaitMatch()
-	func() {
-		defer func() { recover() }()
-		x.Relay(nowhere{})
-	}()
-	if o, _ := p.AwaitEnd(); o != ProducerLeft {
-		t.Errorf("the exchange ended as %s", o)
-	}
+	inWorld(t, Config{}, func(w *world) {
+		p := w.produce("p", readAhead(1), firstBytes("x"), func(p *peer) { p.src.panics = true })
+		p.src.send(nil, errors.New("boom"))
+		c := w.consume("c")
+		p.ends(ProducerLeft)
+		c.got("x")
+	})
 }
 
-// readThenPanic returns one byte, which fills the read-ahead, and then panics.
-type readThenPanic struct{ given bool }
-
-func (r *readThenPanic) Read(p []byte) (int, error) {
-	if r.given {
-		panic("no more")
-	}
-	r.given = true
-	return copy(p, "x"), nil
-}
-
-// The bytes that come out of a body are those that went in, whatever the sizes of reads and whenever the relay
-// takes over reading.
+// The bytes that come out of a body are those that went in, whatever the sizes of reads and whenever the exchange begins.
 func TestBytesInAndOut(t *testing.T) {
 	seed := seedOf(t)
 	for i := range uint64(300) {
 		rng := rand.New(rand.NewPCG(seed, i))
 		want := pattern(rng.IntN(20000))
-		b := newBody(&Arrival{
-			Body:      &choppy{rest: want, rng: rand.New(rand.NewPCG(seed, i+1e6))},
-			Length:    rng.Int64N(100) - 1,
-			ReadAhead: 1 + rng.IntN(50),
-		})
-		go b.fill(func() {})
+		src := newSource(newLine())
+		src.reader = &choppy{rest: want, rng: rand.New(rand.NewPCG(seed, i+1e6))}
+		b := new(body)
+		b.init(&Arrival{Source: src, Length: rng.Int64N(100) - 1, ReadAhead: 1 + rng.IntN(50)})
 		for range rng.IntN(20) {
-			_ = b.ended() // gives fill a chance to run
+			if b.count < b.limit {
+				b.readAhead()
+			}
 		}
-		b.begin()
 		got, err := drain(b)
 		if err != nil || !bytes.Equal(got, want) {
 			t.Fatalf("seed %d, body %d: %d bytes came out (%v) of %d: %s, want %s", seed, i, len(got), err, len(want), brief(got), brief(want))
@@ -273,17 +233,10 @@ func TestBytesInAndOut(t *testing.T) {
 	}
 }
 
-// drain takes all of b, and checks that bytes it was given do not change before the next call.
+// drain takes all of b.
 func drain(b *body) (got []byte, err error) {
 	for {
 		p, err := b.next()
-		copied := bytes.Clone(p)
-		for range 3 {
-			_ = b.ended() // gives fill a chance to run
-		}
-		if !bytes.Equal(copied, p) {
-			return got, fmt.Errorf("bytes returned by next were overwritten")
-		}
 		got = append(got, p...)
 		if err == io.EOF {
 			return got, nil

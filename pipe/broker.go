@@ -2,6 +2,7 @@ package pipe
 
 import (
 	"context"
+	"io"
 	"maps"
 	"slices"
 	"sync"
@@ -39,6 +40,7 @@ type Broker struct {
 	groups       map[string]int // how many of them have each Arrival.Group; empty without Limits.PerClient
 	running      queue          // the producers of running exchanges, those on deleted channels included
 	bytesRelayed int64          // by exchanges that have ended
+	current      *Request       // the request whose goroutine holds mu, in Arrive or Fill; nil in all other calls
 	stopping     bool           // Shutdown was called
 	idle         chan struct{}  // closed once stopping and no exchange runs
 }
@@ -62,14 +64,14 @@ func New(config Config) *Broker {
 
 // Arrive admits a request to its channel, or ends it unmatched: as TimedOut if it does not want to wait and
 // would have to, as Refused if it exceeds a limit, as ShutDown if the broker is stopping. It does not block.
-// Call AwaitMatch next for a consumer, Fill and AwaitEnd for a producer.
+// The goroutine that serves r calls Fill next if r is a producer that has not its body in hand. Then it looks at r with
+// Begun and Unmatched, and again after each Wake.
 func (b *Broker) Arrive(a Arrival) *Request {
-	r := &Request{Arrival: a, broker: b, wake: make(chan struct{})}
-	if a.Role == Producer {
-		r.body = newBody(&r.Arrival)
-	}
+	r := b.newRequest(&a)
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.current = r
+	defer func() { b.current = nil }()
 	r.ArrivedAt = time.Now() // with the lock held, so that the times have the order of arrival
 	c := b.namespaces[a.Key.Namespace][a.Key.Channel]
 	switch {
@@ -91,7 +93,31 @@ func (b *Broker) Arrive(a Arrival) *Request {
 	if a.Wait > 0 {
 		r.timer = time.AfterFunc(a.Wait, func() { b.endWait(r, TimedOut) })
 	}
+	if r.body != nil && r.body.end != nil && !r.whole {
+		c.dismissLocked(r, bodyOutcome(r.body.end, Left))
+	}
 	c.advanceLocked()
+	return r
+}
+
+// newRequest returns the request of a, with what is in hand of its body.
+func (b *Broker) newRequest(a *Arrival) *Request {
+	if a.Role == Consumer {
+		return &Request{Arrival: *a, broker: b}
+	}
+	p := new(struct { // one allocation for both
+		Request
+		body body
+	})
+	r := &p.Request
+	r.Arrival, r.broker, r.body = *a, b, &p.body
+	r.body.init(a)
+	if a.InHand {
+		for r.body.count < r.body.limit && r.body.readAhead() {
+		}
+		r.whole = r.body.end == io.EOF
+		r.ready = r.whole || r.body.count > 0 && r.body.end == nil
+	}
 	return r
 }
 

@@ -138,9 +138,9 @@ func (c *channel) matchLocked() {
 		switch {
 		case p == nil || q == nil || !p.ready:
 			return
-		case !p.alive():
+		case !p.Source.Alive():
 			c.dismissLocked(p, Left)
-		case !q.alive():
+		case !q.Sink.Alive():
 			c.dismissLocked(q, Left)
 		default:
 			c.beginLocked(p, q)
@@ -157,6 +157,8 @@ func (c *channel) beginLocked(producer, consumer *Request) {
 		Consumer:  consumer,
 		MatchedAt: time.Now(),
 		channel:   c,
+		whole:     producer.whole,
+		carrier:   producer,
 	}
 	for _, r := range []*Request{producer, consumer} {
 		c.dequeueLocked(r)
@@ -165,9 +167,12 @@ func (c *channel) beginLocked(producer, consumer *Request) {
 	}
 	c.running = x
 	c.broker.running.push(producer)
-	producer.body.begin()
 	x.matched = c.broker.recorder.ExchangeMatched(x)
-	close(consumer.wake)
+	if x.whole && c.broker.current == consumer {
+		x.carrier = consumer // it has just arrived, so no goroutine need be woken
+		return
+	}
+	producer.wakeLocked()
 }
 
 // dismissLocked ends the wait of r, which must be in one of the queues.

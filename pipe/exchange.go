@@ -1,6 +1,7 @@
 package pipe
 
 import (
+	"cmp"
 	"io"
 	"sync/atomic"
 	"time"
@@ -15,73 +16,121 @@ type Exchange struct {
 	Producer, Consumer *Request
 	MatchedAt          time.Time
 	channel            *channel
-	matched            Commit // of the record of the match
+	whole              bool     // the producer's body was whole in memory
+	carrier            *Request // the one of the two whose goroutine carries out the exchange
+	matched            Commit   // of the record of the match
 
 	written atomic.Int64 // bytes of the body written to the consumer
 
+	// Owned by the carrier's goroutine.
+	started bool
+	failed  Outcome     // why nothing more can be written; "" if that is not so
+	silence *time.Timer // of listen; nil before the first one
+
 	cause Outcome // why it is being cut, "" if it is not; guarded by Broker.mu
 
-	// Set when it ends, under Broker.mu. Constant once the producer's wake channel is closed.
+	// Set when it ends, under Broker.mu. Constant once Relay has returned.
 	EndedAt time.Time
-	Outcome Outcome // as returned by Relay; a delivery without a record is still Delivered here, see AwaitEnd
+	Outcome Outcome // as returned by Relay; a delivery without a record is still Delivered here, see Settle
 	Bytes   int64   // written to the consumer
 	ended   Commit  // of the record of the end
 }
 
-// A Sink is the consumer's connection. Its methods may block until the consumer accepts the data. The
-// consumer's Interrupt makes them return.
-type Sink interface {
-	// Write may be given an empty slice, for an empty body.
-	io.Writer
-	// Flush sends what Write was given.
-	Flush() error
-}
-
-// Relay copies the body to the sink, each piece as soon as it has been read, and returns how the exchange
-// ended. The consumer's goroutine, which owns the sink, must call it once. It also reads what Fill has not
+// Relay copies the body to the consumer, each piece as soon as it has been read, and returns how the exchange ended. The
+// goroutine that has got the exchange from Begun must call it once, and Settle after it. It also reads what Fill has not
 // read. It blocks until the exchange has ended, but not for the record of the end.
 //
 // If it returns Unrecorded, nothing has been written to the sink. If it returns anything but Delivered, the
 // caller must make sure that the consumer does not take the body for complete.
-func (x *Exchange) Relay(sink Sink) (o Outcome) {
-	b := x.channel.broker
-	defer func() { o = b.endExchange(x, o) }()
-
-	if b.config.Strict && x.matched.Wait() != nil {
-		return Unrecorded
+func (x *Exchange) Relay() (o Outcome) {
+	b, body := x.channel.broker, x.Producer.body
+	o = ProducerLeft // if Source panics
+	defer func() {
+		x.heard()
+		o = b.endExchange(x, cmp.Or(x.failed, o))
+	}()
+	x.heard()
+	x.start()
+	if !x.whole && !body.begun && body.end == io.EOF && !x.Producer.Source.Alive() {
+		body.taken, body.end = body.count, errProducerHungUp // as in body.read, which did not know of the exchange
 	}
-	for {
-		o = ProducerLeft // if Body panics
-		p, err := x.next()
-		o = ConsumerLeft // if the sink panics
+	body.begun = true
+	for x.failed == "" {
+		x.listen()
+		p, err := body.next()
+		x.heard()
 		last := err == io.EOF
-		if last && !x.Consumer.alive() {
+		// At the beginning of the exchange the consumer was there.
+		if last && (!x.whole || b.config.Strict) && !x.Consumer.Sink.Alive() {
 			return ConsumerLeft
 		}
-		n, failed := sink.Write(p)
-		x.written.Add(int64(n))
-		if failed == nil {
-			failed = sink.Flush()
-		}
+		x.write(p, last)
 		switch {
-		case failed != nil:
-			return ConsumerLeft
+		case x.failed != "":
 		case last:
 			return Delivered
 		case err != nil:
 			return bodyOutcome(err, ProducerLeft)
 		}
 	}
+	return x.failed
 }
 
-// next returns the bytes to write next, as body.next does. It cuts the exchange if the producer sends nothing
-// for longer than the silence timeout.
-func (x *Exchange) next() ([]byte, error) {
-	if limit := x.channel.broker.config.SilenceTimeout; limit > 0 {
-		silence := time.AfterFunc(limit, func() { x.Cut(Silent) })
-		defer silence.Stop()
+// start prepares the consumer's response, before the first byte.
+func (x *Exchange) start() {
+	if x.started {
+		return
 	}
-	return x.Producer.body.next()
+	x.started = true
+	if x.channel.broker.config.Strict && x.matched.Wait() != nil {
+		x.failed = Unrecorded
+		return
+	}
+	x.Consumer.Sink.Begin(x)
+}
+
+// write writes p to the consumer. It sets failed if it cannot.
+func (x *Exchange) write(p []byte, last bool) {
+	x.failed = ConsumerLeft // if Sink panics
+	n, err := x.Consumer.Sink.Write(p, last)
+	x.written.Add(int64(n))
+	if err == nil {
+		x.failed = ""
+	}
+}
+
+// writeAhead writes what has been read so far, while the goroutine of the producer is in Read or Pause.
+func (x *Exchange) writeAhead() error {
+	x.heard()
+	x.start()
+	if p := x.Producer.body.take(); len(p) > 0 && x.failed == "" {
+		x.write(p, false)
+	}
+	if x.failed != "" {
+		return x.failed
+	}
+	x.listen()
+	return nil
+}
+
+// listen cuts the exchange if the producer sends nothing for longer than the silence timeout, unless heard is called
+// before.
+func (x *Exchange) listen() {
+	limit := x.channel.broker.config.SilenceTimeout
+	switch {
+	case limit <= 0 || x.whole:
+	case x.silence == nil:
+		x.silence = time.AfterFunc(limit, func() { x.Cut(Silent) })
+	default:
+		x.silence.Reset(limit)
+	}
+}
+
+// heard ends listen.
+func (x *Exchange) heard() {
+	if x.silence != nil {
+		x.silence.Stop()
+	}
 }
 
 // Cut asks the exchange to end at once with the outcome why. It interrupts the relay, which then ends the
@@ -98,17 +147,11 @@ func (x *Exchange) cutLocked(why Outcome) {
 		return
 	}
 	x.cause = why
-	x.Producer.stopBody(why)
-	x.Consumer.interrupt()
-}
-
-// WasCut reports whether the exchange was cut before it ended, even if the cut came too late to change the
-// outcome. If so, the consumer's Interrupt has been called.
-func (x *Exchange) WasCut() bool {
-	b := x.channel.broker
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return x.cause != ""
+	x.Producer.body.halt(why)
+	if x.carrier == x.Producer {
+		x.Producer.Source.Wake()
+	}
+	x.Consumer.Sink.Interrupt()
 }
 
 // Written returns how many bytes of the body have been written to the consumer so far.
@@ -124,18 +167,17 @@ func (b *Broker) endExchange(x *Exchange, o Outcome) Outcome {
 	}
 	x.EndedAt, x.Outcome, x.Bytes = time.Now(), o, x.written.Load()
 	if o != Delivered {
-		x.Producer.stopBody(o)
+		x.Producer.body.halt(o)
 	}
 	c := x.channel
 	c.Exchanges++
 	c.Bytes += x.Bytes
 	b.bytesRelayed += x.Bytes
 	x.ended = b.recorder.ExchangeEnded(x)
-	if o != Delivered { // awaitRecord decides about a delivery
+	if o != Delivered { // Settle decides about a delivery
 		b.recorder.OutcomeDecided(x, o)
 	}
 	x.Producer.state, x.Consumer.state = ended, ended
-	close(x.Producer.wake)
 	c.running = nil
 	b.running.remove(x.Producer)
 	if c.Reason == notClosed {
@@ -147,19 +189,27 @@ func (b *Broker) endExchange(x *Exchange, o Outcome) Outcome {
 	return o
 }
 
-// awaitRecord returns the outcome to tell the producer of an exchange that has ended and, if that is Unrecorded,
-// why there is no record. After a delivery it blocks until the record is safe.
-func (x *Exchange) awaitRecord() (Outcome, error) {
+// Settle calls the Answer of the producer's Source with the outcome to tell the producer and, if that is Unrecorded, why
+// there is no record. It must be called once, after Relay, and does not block. After a delivery, Answer is called when the
+// record is safe, by the goroutine that commits it, and must not block. Otherwise it is called before Settle returns.
+func (x *Exchange) Settle() {
+	source := x.Producer.Source
 	switch x.Outcome {
 	case Delivered:
-		outcome, cause := x.Outcome, error(nil)
-		if err := x.ended.Wait(); err != nil {
-			outcome, cause = x.Outcome.WithoutRecord(), err
-		}
-		x.channel.broker.recorder.OutcomeDecided(x, outcome)
-		return outcome, cause
+		x.ended.Then(x.recorded)
 	case Unrecorded:
-		return Unrecorded, x.matched.Wait() // has failed already, so it does not block
+		source.Answer(x, Unrecorded, x.matched.Wait()) // has failed already, so it does not block
+	default:
+		source.Answer(x, x.Outcome, nil)
 	}
-	return x.Outcome, nil
+}
+
+// recorded is called when the record of a delivery is safe, or cannot be.
+func (x *Exchange) recorded(err error) {
+	outcome := x.Outcome
+	if err != nil {
+		outcome = outcome.WithoutRecord()
+	}
+	x.channel.broker.recorder.OutcomeDecided(x, outcome)
+	x.Producer.Source.Answer(x, outcome, err)
 }

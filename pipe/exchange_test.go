@@ -129,7 +129,7 @@ func TestConsumerLeavesBeforeAnEmptyBodyIsRelayed(t *testing.T) {
 	inWorld(t, Config{Strict: true}, func(w *world) {
 		matched = make(commit)
 		w.journal.matched = matched
-		p, c := w.produce("p", whole("")), w.consume("c", func(p *peer) { p.arrival.Alive = nil })
+		p, c := w.produce("p", whole("")), w.consume("c")
 		c.leaves()
 		matched <- nil
 		w.settle()
@@ -215,20 +215,6 @@ func TestCut(t *testing.T) {
 	})
 }
 
-// The consumer's relay returns at once, even if the producer's Read cannot be interrupted.
-func TestCutDoesNotAwaitTheSource(t *testing.T) {
-	inWorld(t, Config{}, func(w *world) {
-		p := w.produce("p", firstBytes("x"), func(p *peer) { p.arrival.Interrupt = nil })
-		c := w.consume("c")
-		c.cuts(Stalled)
-		c.ends(Stalled)
-		p.is(ended)
-		p.pending()
-		p.sends("y")
-		p.ends(Stalled)
-	})
-}
-
 // Bytes that have been read but not written when the cut comes are dropped.
 func TestCutDropsBufferedBytes(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
@@ -260,17 +246,10 @@ func TestOnlyTheFirstCutCounts(t *testing.T) {
 func TestCutTooLate(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		p, c := w.produce("p", whole("x")), w.held("c", stubborn)
-		x := c.request.Exchange()
-		if x.WasCut() {
-			t.Error("WasCut is true before any cut")
-		}
 		c.cuts(Stalled)
 		c.releases()
 		p.ends(Delivered)
 		c.ends(Delivered)
-		if !x.WasCut() {
-			t.Error("the consumer was interrupted, but WasCut is false")
-		}
 	})
 }
 
@@ -281,9 +260,6 @@ func TestCutAfterTheEnd(t *testing.T) {
 		p.ends(Delivered)
 		if c.sink.interrupted() {
 			t.Error("the consumer was interrupted after its exchange had ended")
-		}
-		if c.request.Exchange().WasCut() {
-			t.Error("WasCut is true, but the cut came after the end")
 		}
 	})
 }
@@ -305,7 +281,7 @@ func TestExchangeFields(t *testing.T) {
 		p := w.produce("p", firstBytes("abc"))
 		w.after(time.Second)
 		c := w.consume("c")
-		x := c.request.Exchange()
+		x := c.request.exchange
 		if x.ID != "x1" || x.Key != home || x.Life != 1 || x.Producer != p.request || x.Consumer != c.request {
 			t.Errorf("exchange %+v", x)
 		}
@@ -317,7 +293,7 @@ func TestExchangeFields(t *testing.T) {
 		}
 		w.after(time.Second)
 		p.finishes()
-		if p.request.Exchange() != x || x.Outcome != Delivered || x.Bytes != 3 || x.EndedAt.Sub(start) != 2*time.Second {
+		if p.request.exchange != x || x.Outcome != Delivered || x.Bytes != 3 || x.EndedAt.Sub(start) != 2*time.Second {
 			t.Errorf("ended exchange %+v", x)
 		}
 	})
@@ -330,8 +306,8 @@ func TestBodyRead(t *testing.T) {
 		if cut.request.BodyRead() || !read.request.BodyRead() {
 			t.Errorf("BodyRead = %v and %v, want false and true", cut.request.BodyRead(), read.request.BodyRead())
 		}
-		if !cut.src.interrupted() || read.src.interrupted() {
-			t.Errorf("interrupted: %v and %v, want true and false", cut.src.interrupted(), read.src.interrupted())
+		if cut.src.woke.Load() != 1 || read.src.woke.Load() != 0 {
+			t.Errorf("Read was woken %d and %d times, want once and never", cut.src.woke.Load(), read.src.woke.Load())
 		}
 	})
 }

@@ -141,36 +141,67 @@ func (h *hammer) client(rng *rand.Rand, id string) {
 
 func (h *hammer) produce(rng *rand.Rand, a Arrival, id string) {
 	a.Role, a.ReadAhead = Producer, 1+rng.IntN(64<<10)
-	src := newSource()
+	src := newSource(newLine())
 	src.send(message(id), nil)
 	if rng.IntN(10) > 0 { // otherwise it stays silent
 		src.end()
+		a.InHand = rng.IntN(2) == 0
 	}
-	a.Body, a.Interrupt, a.Client.Agent = src, src.interrupt, id
-	r := h.broker.Arrive(a)
-	defer h.disturb(rng, r)()
-	r.Fill()
-	if o, _ := r.AwaitEnd(); o == Delivered {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		h.confirmed[id] = true
+	done := make(chan struct{})
+	src.answer = func(_ *Exchange, o Outcome, _ error) {
+		if o == Delivered {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			h.confirmed[id] = true
+		}
+		close(done)
 	}
+	a.Source, a.Client.Agent = src, id
+	src.request = h.broker.Arrive(a)
+	defer h.disturb(rng, src.request)()
+	src.request.Fill()
+	h.attend(src.request, src.line, done)
 }
 
 func (h *hammer) consume(rng *rand.Rand, a Arrival) {
-	sink := newSink()
-	a.Interrupt = sink.interrupt
+	sink := newSink(newLine())
+	done := make(chan struct{})
+	sink.over = func(o Outcome) {
+		h.check1(sink, o)
+		close(done)
+	}
+	a.Sink = sink
 	r := h.broker.Arrive(a)
 	defer h.disturb(rng, r)()
-	x := r.AwaitMatch()
-	if x == nil {
+	h.attend(r, sink.line, done)
+}
+
+// attend does what the goroutine of a connection does, until done is closed or the request has ended unmatched.
+func (h *hammer) attend(r *Request, l *line, done chan struct{}) {
+	for {
+		if x := r.Begun(); x != nil {
+			carryOut(x)
+		}
+		if r.Unmatched() {
+			return
+		}
+		select {
+		case <-done:
+			return
+		case <-l.woken:
+		}
+	}
+}
+
+// check1 checks what one consumer has received.
+func (h *hammer) check1(sink *sink, o Outcome) {
+	if sink.begun == nil { // it was cut before
 		return
 	}
-	o := x.Relay(sink)
-	id := x.Producer.Client.Agent
+	id := sink.begun.Producer.Client.Agent
 	want := message(id)
 	switch {
-	case o == Delivered && bytes.Equal(sink.flushed, want):
+	case o == Delivered && sink.ended && bytes.Equal(sink.flushed, want):
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		h.received[id]++
@@ -187,9 +218,18 @@ func (h *hammer) disturb(rng *rand.Rand, r *Request) (join func()) {
 		wg.Go(r.Leave)
 	case 1:
 		wg.Go(func() {
-			<-r.wake
-			if x := r.Exchange(); x != nil {
-				x.Cut(Stalled)
+			for {
+				h.broker.mu.Lock()
+				x, state := r.exchange, r.state
+				h.broker.mu.Unlock()
+				if x != nil {
+					x.Cut(Stalled)
+					return
+				}
+				if state == ended {
+					return
+				}
+				runtime.Gosched()
 			}
 		})
 	}

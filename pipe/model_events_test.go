@@ -25,9 +25,8 @@ func (m *model) send(r *mRequest, n int, end error) {
 	r.sent += n
 	r.closed = end != nil
 	r.unread = append(r.unread, piece{make([]byte, n), end})
-	if r.state == waiting || r.ahead {
+	if r.state == waiting {
 		m.read(r)
-		r.ahead = false
 	}
 	switch {
 	case r.state == running:
@@ -37,7 +36,6 @@ func (m *model) send(r *mRequest, n int, end error) {
 		m.settle(c)
 	default:
 		m.settle(c)
-		r.ahead = r.state == waiting && r.end == nil // otherwise the exchange began before the next read
 	}
 }
 

@@ -32,7 +32,6 @@ type mRequest struct {
 	sent   int     // a producer's bytes
 	closed bool    // it has sent the end of its body
 	unread []piece // sent, not read yet
-	ahead  bool    // fill is in a read
 	read   int     // bytes that have been read
 	end    error   // how its body ended; nil until that is read
 
@@ -220,7 +219,7 @@ func (m *model) relay(x *mExchange) {
 // take sets x.writing. It returns false if there is nothing to write or if x has ended.
 func (m *model) take(x *mExchange) bool {
 	p := x.producer
-	for x.cause == "" && !p.ahead && x.taken == p.read && p.end == nil && len(p.unread) > 0 {
+	for x.cause == "" && x.taken == p.read && p.end == nil && len(p.unread) > 0 {
 		m.read(p)
 	}
 	switch {

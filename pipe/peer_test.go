@@ -15,62 +15,100 @@ type peer struct {
 	name    string
 	arrival Arrival
 	request *Request
-	src     *source // a producer's body
-	sink    *sink   // a consumer's connection
-	hungUp  atomic.Bool
+	*line
+	src  *source // a producer's body
+	sink *sink   // a consumer's connection
 
 	answered atomic.Bool // the fields below are set
 	outcome  Outcome
-	err      error // from AwaitEnd
+	err      error // the cause that Answer was given
 }
 
 func newPeer(w *world, name string, role Role) *peer {
-	p := &peer{w: w, name: name, src: newSource(), sink: newSink()}
+	p := &peer{w: w, name: name, line: newLine()}
+	p.src, p.sink = newSource(p.line), newSink(p.line)
 	p.arrival = Arrival{
 		Key:    home,
 		Role:   role,
 		Client: Client{Addr: "192.0.2.1", Agent: name},
 		Wait:   Forever,
-		Alive:  func() bool { return !p.hungUp.Load() },
 		Length: -1,
 	}
 	if role == Producer {
-		p.arrival.Body, p.arrival.ReadAhead = p.src, 64<<10
-		p.arrival.Interrupt = p.src.interrupt
+		p.arrival.Source, p.arrival.ReadAhead = p.src, 64<<10
+		p.src.answer = func(x *Exchange, o Outcome, cause error) { p.err = cause; p.gets(o) }
 	} else {
-		p.arrival.Interrupt = p.sink.interrupt
+		p.arrival.Sink = p.sink
+		p.sink.over = p.gets
 	}
 	return p
 }
 
-// serve does what an HTTP handler does.
-func (p *peer) serve() {
-	r := p.request
-	if r.Role == Producer {
-		p.fill()
-		p.outcome, p.err = r.AwaitEnd()
-	} else if x := r.AwaitMatch(); x != nil {
-		p.relay(x)
-	} else {
-		p.outcome = r.Outcome()
-	}
+// gets notes the outcome that the client is told. Any goroutine may call it.
+func (p *peer) gets(o Outcome) {
+	p.outcome = o
 	p.answered.Store(true)
+	p.Wake()
+}
+
+// serve does what the goroutine of a connection does.
+func (p *peer) serve() {
+	if p.request.Role == Producer {
+		p.fill()
+	}
+	for !p.answered.Load() {
+		switch x := p.request.Begun(); {
+		case x != nil:
+			carryOut(x)
+		case p.request.Unmatched():
+			p.gets(p.request.Outcome())
+		default:
+			<-p.woken
+		}
+	}
 }
 
 func (p *peer) fill() {
-	defer survive(&p.src.panics)
+	defer func() {
+		if v := recover(); v != nil && v != "sink" && !p.src.panics {
+			panic(v)
+		}
+	}()
 	p.request.Fill()
 }
 
-func (p *peer) relay(x *Exchange) {
-	defer survive(&p.sink.panics)
-	p.outcome = x.Relay(p.sink)
+// carryOut carries out an exchange, and tells both sides how it ended.
+func carryOut(x *Exchange) {
+	source, sink := x.Producer.Source.(*source), x.Consumer.Sink.(*sink)
+	outcome := Outcome("panic")
+	defer x.Settle()
+	defer func() { sink.over(outcome) }()
+	defer survive(source.panics || sink.panics)
+	outcome = x.Relay()
 }
 
 // survive recovers from an expected panic, and from no other.
-func survive(expected *bool) {
-	if *expected {
+func survive(expected bool) {
+	if expected {
 		_ = recover()
+	}
+}
+
+// A line is what the connections of both roles have in common.
+type line struct {
+	hungUp  atomic.Bool
+	woken   chan struct{} // holds a token after Wake
+	request *Request      // set before Fill
+}
+
+func newLine() *line { return &line{woken: make(chan struct{}, 1)} }
+
+func (l *line) Alive() bool { return !l.hungUp.Load() }
+
+func (l *line) Wake() {
+	select {
+	case l.woken <- struct{}{}:
+	default:
 	}
 }
 
@@ -103,7 +141,7 @@ func (p *peer) fails(err error) {
 // cuts cuts the exchange of p, which must be running.
 func (p *peer) cuts(why Outcome) {
 	p.w.t.Helper()
-	p.request.Exchange().Cut(why)
+	p.request.exchange.Cut(why)
 	p.w.settle()
 }
 
@@ -150,14 +188,19 @@ func (p *peer) got(want string) {
 	}
 }
 
-// A source is a body that the test sends piece by piece. Read blocks until the test sends, ends or interrupts it.
+// A source is a producer's connection. The test sends the body piece by piece: Read blocks until then, or until it is
+// woken and there is nothing more to read for.
 type source struct {
-	interruption
+	*line
 	pieces chan piece // never closed
+	reader io.Reader  // the body instead of pieces; nil: none
+	answer func(*Exchange, Outcome, error)
 
 	panics bool  // instead of returning the error that was sent
 	rest   piece // the piece that has been read in part
 	read   atomic.Int64
+	woke   atomic.Int64 // how many times CatchUp was called
+	pauses atomic.Int64
 }
 
 type piece struct {
@@ -165,22 +208,36 @@ type piece struct {
 	err  error
 }
 
-func newSource() *source {
-	return &source{interruption: newInterruption(), pieces: make(chan piece, 20)}
-}
+func newSource(l *line) *source { return &source{line: l, pieces: make(chan piece, 20)} }
 
 func (s *source) send(data []byte, err error) { s.pieces <- piece{data, err} }
 func (s *source) end()                        { s.send(nil, io.EOF) }
 
+func (s *source) Answer(x *Exchange, o Outcome, cause error) { s.answer(x, o, cause) }
+
 func (s *source) Read(p []byte) (int, error) {
-	if len(s.rest.data) == 0 && s.rest.err == nil {
-		if s.interrupted() {
-			return 0, errInterrupted
+	if s.reader != nil {
+		n, err := s.reader.Read(p)
+		s.read.Add(int64(n))
+		return n, err
+	}
+	for len(s.rest.data) == 0 && s.rest.err == nil {
+		select {
+		case <-s.woken:
+			if err := s.catchUp(); err != nil {
+				return 0, err
+			}
+			continue
+		default:
 		}
 		select {
-		case <-s.halted:
-			return 0, errInterrupted
+		case <-s.woken:
+			s.Wake() // for the next round
+			continue
 		case s.rest = <-s.pieces:
+		}
+		if len(s.rest.data) == 0 && s.rest.err == nil {
+			return 0, nil
 		}
 	}
 	n := copy(p, s.rest.data)
@@ -192,12 +249,28 @@ func (s *source) Read(p []byte) (int, error) {
 	if s.panics && s.rest.err != nil {
 		panic(s.rest.err)
 	}
-	return n, s.rest.err
+	err := s.rest.err
+	return n, err
+}
+
+func (s *source) Pause() {
+	s.pauses.Add(1)
+	<-s.woken
+	s.catchUp()
+}
+
+func (s *source) catchUp() error {
+	s.woke.Add(1)
+	return s.request.CatchUp()
 }
 
 // A sink is a consumer's connection. The test sets its fields before the relay uses it.
 type sink struct {
+	*line
 	interruption
+	over     func(Outcome) // is called by the goroutine that has carried out the exchange
+	begun    *Exchange
+	ended    bool // the end of the response was written
 	written  []byte
 	flushed  []byte // the flushed part of written
 	writes   int
@@ -208,11 +281,13 @@ type sink struct {
 	flushErr error
 }
 
-func newSink() *sink { return &sink{interruption: newInterruption()} }
+func newSink(l *line) *sink { return &sink{line: l, interruption: newInterruption()} }
 
-func (s *sink) interrupt() {
+func (s *sink) Begin(x *Exchange) { s.begun = x }
+
+func (s *sink) Interrupt() {
 	if !s.stubborn {
-		s.interruption.interrupt()
+		s.interrupt()
 	}
 }
 
@@ -228,7 +303,7 @@ func (s *sink) release() {
 // releaseOne lets a held Write go on, but not the next.
 func (s *sink) releaseOne() { close(*s.gate.Swap(new(make(chan struct{})))) }
 
-func (s *sink) Write(p []byte) (int, error) {
+func (s *sink) Write(p []byte, last bool) (int, error) {
 	s.writes++
 	if gate := s.gate.Load(); gate != nil {
 		select {
@@ -246,15 +321,11 @@ func (s *sink) Write(p []byte) (int, error) {
 		return 0, s.writeErr
 	}
 	s.written = append(s.written, p...)
-	return len(p), nil
-}
-
-func (s *sink) Flush() error {
 	if s.flushErr != nil {
-		return s.flushErr
+		return len(p), s.flushErr
 	}
-	s.flushed = s.written
-	return nil
+	s.flushed, s.ended = s.written, last
+	return len(p), nil
 }
 
 // An interruption makes blocked calls fail once interrupt has been called, and all later calls too.

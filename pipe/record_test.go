@@ -69,7 +69,7 @@ func TestFailedRecordMakesUnrecorded(t *testing.T) {
 		c.ends(Delivered)
 		p.ends(Unrecorded)
 		if p.err != full {
-			t.Errorf("AwaitEnd = %v, want %v", p.err, full)
+			t.Errorf("the cause is %v, want %v", p.err, full)
 		}
 	})
 }

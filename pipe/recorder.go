@@ -27,6 +27,11 @@ type Commit interface {
 	// Wait blocks until the record is safe and returns nil, or returns why it is not. The time for which it
 	// blocks is bounded.
 	Wait() error
+	// Then calls f exactly once, with what Wait returns: before it returns if that is known already, otherwise on
+	// the goroutine that makes records safe, without any lock of the Recorder. All other records wait until f
+	// returns, so it must not block. It may call the Recorder and the broker. Calls of f come in the order of the
+	// records.
+	Then(f func(error))
 }
 
 // A Life is the time from a channel's opening to its closing.
@@ -68,3 +73,6 @@ type Committed struct{}
 
 // Wait returns nil at once.
 func (Committed) Wait() error { return nil }
+
+// Then calls f with nil at once.
+func (Committed) Then(f func(error)) { f(nil) }

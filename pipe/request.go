@@ -12,13 +12,11 @@ type Request struct {
 	ArrivedAt time.Time
 	broker    *Broker
 	body      *body // nil for a consumer
-	// wake is closed once, by the broker: for a consumer when its exchange begins, for a producer when its
-	// exchange ends, for both when the request ends unmatched.
-	wake chan struct{}
 
-	// Guarded by Broker.mu. Constant once wake is closed, except for the state of a running consumer.
+	// Guarded by Broker.mu. Those that are set at the end of the request are constant from then on.
 	state     state
 	ready     bool // the first byte, or the end of an empty body, has been read; false for a consumer
+	whole     bool // the whole body is in memory, and the producer's goroutine has left it to others; false for a consumer
 	channel   *channel
 	places    [queueKinds]place
 	timer     *time.Timer // limits the wait; nil without a limit
@@ -49,30 +47,59 @@ func (s state) String() string {
 	panic("pipe: no such state")
 }
 
-// Fill reads a producer's body into memory. It blocks until the body has ended, the exchange has begun (Relay
-// reads the rest), or the request has ended. The caller must call it once for every producer: without it the
-// exchange cannot begin.
+// Fill reads a producer's body into memory. It blocks until the body has ended, the exchange has begun, or the request
+// has ended. The producer's goroutine must call it once after Arrive: without it the exchange cannot begin.
 func (r *Request) Fill() {
-	defer r.broker.bodyRead(r) // even if Body panics
-	r.body.fill(func() { r.broker.ready(r) })
-}
-
-// AwaitMatch blocks until a consumer's exchange has begun and returns it; the caller must then Relay it. It
-// returns nil if the request has ended unmatched.
-func (r *Request) AwaitMatch() *Exchange {
-	<-r.wake
-	return r.exchange
-}
-
-// AwaitEnd blocks until a producer's request has ended, unmatched or with its exchange, and after a delivery
-// until the record is safe. It returns the outcome to tell the producer and, if that is Unrecorded, why there
-// is no record. Call it once, after Fill.
-func (r *Request) AwaitEnd() (Outcome, error) {
-	<-r.wake
-	if r.exchange == nil {
-		return r.outcome, nil
+	if r.whole { // only this goroutine sets it
+		return
 	}
-	return r.exchange.awaitRecord()
+	b, returned := r.body, false
+	defer func() {
+		if !returned {
+			b.end = ProducerLeft // Source has panicked
+		}
+		r.broker.bodyRead(r)
+	}()
+	for more := true; more; {
+		first := b.count == 0
+		more = b.readAhead()
+		if more && first && b.count > 0 {
+			b.begun = r.broker.ready(r)
+		}
+	}
+	returned = true
+}
+
+// CatchUp is called by Read and Pause of a Source: see there. If the exchange has begun, it writes to the consumer what
+// has been read so far, so that no byte waits for the next one. It returns an error if there is nothing more to read for.
+func (r *Request) CatchUp() error {
+	if why := r.body.stop.Load(); why != nil {
+		return *why
+	}
+	x := r.Begun()
+	if x == nil {
+		return nil
+	}
+	r.body.begun = true
+	return x.writeAhead()
+}
+
+// Begun returns the exchange that the calling goroutine, which serves r, has to carry out: it must call Relay and then
+// Settle. It returns nil if there is none: r still waits, has ended, or another goroutine carries its exchange out.
+func (r *Request) Begun() *Exchange {
+	r.broker.mu.Lock()
+	defer r.broker.mu.Unlock()
+	if r.state == running && r.exchange.carrier == r {
+		return r.exchange
+	}
+	return nil
+}
+
+// Unmatched reports whether r has ended without an exchange. Then Outcome says how.
+func (r *Request) Unmatched() bool {
+	r.broker.mu.Lock()
+	defer r.broker.mu.Unlock()
+	return r.state == ended && r.exchange == nil
 }
 
 // Leave tells the broker that the client has hung up. A waiting request ends (Left). A running consumer's
@@ -81,11 +108,7 @@ func (r *Request) AwaitEnd() (Outcome, error) {
 // block. It may be called at any time and more than once.
 func (r *Request) Leave() { r.broker.leave(r) }
 
-// Exchange returns the exchange that the request is or was in, or nil if it ended unmatched. Call it after
-// AwaitMatch or AwaitEnd, as the three methods below.
-func (r *Request) Exchange() *Exchange { return r.exchange }
-
-// Outcome returns how the request ended, if it ended unmatched.
+// Outcome returns how the request ended, if it ended unmatched. Call it, as the methods below, when the request has ended.
 func (r *Request) Outcome() Outcome { return r.outcome }
 
 // RefusedBy returns the limit that a Refused request exceeded, or NoLimit.
@@ -94,21 +117,22 @@ func (r *Request) RefusedBy() Limit { return r.refusedBy }
 // EndedAt returns when the request ended, if it ended unmatched.
 func (r *Request) EndedAt() time.Time { return r.endedAt }
 
-// BodyRead reports whether a producer's body has been read to its end, so that the connection can carry
-// another request.
-func (r *Request) BodyRead() bool { return r.body.ended() == io.EOF }
+// BodyRead reports whether a producer's body has been read to its end, so that the connection can carry another
+// request.
+func (r *Request) BodyRead() bool { return r.body.end == io.EOF }
 
-// interrupt unblocks the goroutine that reads or writes for a request that must end early.
-func (r *Request) interrupt() {
-	if r.Interrupt != nil {
-		r.Interrupt()
+// peer returns the connection of the client.
+func (r *Request) peer() Peer {
+	if r.Role == Producer {
+		return r.Source
 	}
+	return r.Sink
 }
 
-// stopBody discards the rest of a producer's body, which ends with why, and unblocks its reader.
-func (r *Request) stopBody(why Outcome) {
-	if r.body.halt(why) {
-		r.interrupt()
+// wakeLocked wakes the goroutine that serves r, unless that is the one that holds the lock.
+func (r *Request) wakeLocked() {
+	if r != r.broker.current {
+		r.peer().Wake()
 	}
 }
 
@@ -121,22 +145,35 @@ func (r *Request) stopTimerLocked() {
 
 // What follows happens to a request between its arrival and its match.
 
-// ready notes that the first byte of r's body, or the end of an empty one, has been read.
-func (b *Broker) ready(r *Request) {
+// ready notes that the first byte of r's body has been read. It reports whether the exchange has begun.
+func (b *Broker) ready(r *Request) (begun bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	r.ready = true
 	if r.state == waiting {
+		b.current = r
 		r.channel.advanceLocked()
+		b.current = nil
 	}
+	return r.state == running
 }
 
-// bodyRead notes that Fill has returned. If the body has failed, a waiting request ends. If the exchange runs,
-// the relay finds out by itself.
+// bodyRead notes that Fill has returned. If the body is whole, any goroutine may carry the exchange out. If the body has
+// failed, a waiting request ends. If the exchange runs, the relay finds out by itself.
 func (b *Broker) bodyRead(r *Request) {
-	if err := r.body.ended(); err != io.EOF {
-		b.endWait(r, bodyOutcome(err, Left))
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r.state != waiting {
+		return
 	}
+	b.current = r
+	defer func() { b.current = nil }()
+	if r.body.end != io.EOF {
+		r.channel.dismissLocked(r, bodyOutcome(r.body.end, Left))
+	} else {
+		r.ready, r.whole = true, true
+	}
+	r.channel.advanceLocked()
 }
 
 // endWait ends r with o if it still waits.
@@ -158,7 +195,7 @@ func (b *Broker) leave(r *Request) {
 		r.channel.dismissLocked(r, Left)
 		r.channel.advanceLocked()
 	case running:
-		if r.Role == Consumer && !r.exchange.Producer.body.handedOut() {
+		if r.Role == Consumer && !r.exchange.Producer.body.handedOut.Load() {
 			r.exchange.cutLocked(ConsumerLeft)
 		}
 	case ended:
@@ -170,8 +207,8 @@ func (b *Broker) endUnmatchedLocked(r *Request, o Outcome) {
 	r.state, r.outcome, r.endedAt = ended, o, time.Now()
 	r.stopTimerLocked()
 	if r.Role == Producer {
-		r.stopBody(o)
+		r.body.halt(o)
 	}
 	b.recorder.RequestUnmatched(r)
-	close(r.wake)
+	r.wakeLocked()
 }

@@ -55,9 +55,14 @@ func (s *schedule) newRequest(role Role) *mRequest {
 
 func (s *schedule) stepProduce() {
 	r := s.newRequest(Producer)
-	n, end := s.next()%4, bodyEnds[s.next()%len(bodyEnds)]
-	s.note("%s arrives at %v, waits %v, sends %d, %v", r.name, r.key, r.wait, n, end)
-	s.peersOf[r] = s.produce(r.name, at(r.key), waitingFor(r.wait), func(p *peer) { p.src.send(stretch(0, n), end) })
+	b := s.next()
+	n, inHand := b%4, b&64 != 0
+	end := bodyEnds[s.next()%len(bodyEnds)]
+	s.note("%s arrives at %v, waits %v, sends %d, %v, in hand %v", r.name, r.key, r.wait, n, end, inHand)
+	s.peersOf[r] = s.produce(r.name, at(r.key), waitingFor(r.wait), func(p *peer) {
+		p.src.send(stretch(0, n), end)
+		p.arrival.InHand = inHand && end != nil
+	})
 	s.model.arrive(r)
 	if r.state != ended {
 		s.model.send(r, n, end)
@@ -175,7 +180,7 @@ func (s *schedule) stepDeleteNamespace() {
 func (s *schedule) stepCut() {
 	if r := s.pick(aRunningRequest); r != nil {
 		s.note("the exchange of %s is cut", r.name)
-		x := s.peersOf[r].request.exchange // Exchange may not be called before a producer is woken
+		x := s.peersOf[r].request.exchange
 		x.Cut(Stalled)
 		s.settle()
 		s.model.cut(s.model.find(r).running, Stalled)

@@ -119,6 +119,7 @@ func (w *world) arrive(name string, role Role, options []option) *peer {
 	}
 	w.peers = append(w.peers, p)
 	p.request = w.broker.Arrive(p.arrival)
+	p.line.request = p.request
 	go p.serve()
 	w.settle()
 	return p
@@ -218,7 +219,11 @@ type commit chan error
 
 func (c commit) Wait() error { return <-c }
 
+func (c commit) Then(f func(error)) { go func() { f(<-c) }() }
+
 // A failedCommit is a Commit that has failed.
 type failedCommit struct{ error }
 
 func (c failedCommit) Wait() error { return c.error }
+
+func (c failedCommit) Then(f func(error)) { f(c.error) }

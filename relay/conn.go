@@ -1,14 +1,14 @@
 package relay
 
 import (
-	"errors"
 	"net"
 	"net/netip"
-	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"httpipe/relay/http1"
 )
 
 // AddrOf returns the address of one end of a connection, without the port.
@@ -39,41 +39,29 @@ type Conn struct {
 	remote string // of the client, with the port
 	engine *engine
 	tcp    *net.TCPConn    // nil if the connection is not TCP
-	raw    syscall.RawConn // of tcp
-	token  uint64          // the watcher's name for the connection
+	raw    syscall.RawConn // of the TCP connection; nil if there is none
 	probe  probe           // of alive and quiet
-
-	callbacks callbacks
 
 	phase    atomic.Int32
 	since    atomic.Int64 // when the phase began, except for phaseBusy; Unix time in nanoseconds
 	deadline atomic.Bool  // a deadline has been set, and must be cleared before the next request
 
 	// Owned by the goroutine that reads.
-	unread []byte // bytes that were read from the connection and are yet to be used; a part of buffer
-	buffer []byte // nil while unread is empty
-	fill   idleRead
+	unread []byte  // bytes that were read from the connection and are yet to be used; a part of buffer
+	buffer []byte  // nil while unread is empty
+	first  [1]byte // of readFirst
+	in     rawRead
 
-	// mu guards the rest. It is held while onHangUp runs, so that none runs after it was cleared. onHangUp takes the
-	// broker's lock, so nothing that the broker calls under that lock may take mu.
-	mu       sync.Mutex
-	gone     bool
-	onHangUp func() // of the current request; nil: none
-}
-
-// callbacks are what a connection gives to pipe with each request, made once so that a request does not allocate them.
-type callbacks struct {
-	alive, aliveAfterRequest      func() bool
-	interruptRead, interruptWrite func()
-}
-
-func (c *Conn) newCallbacks() callbacks {
-	return callbacks{
-		alive:             c.alive,
-		aliveAfterRequest: c.aliveAfterRequest,
-		interruptRead:     func() { c.SetReadDeadline(past) },
-		interruptWrite:    func() { c.SetWriteDeadline(past) },
-	}
+	// mu guards the rest. The broker calls methods that take it, with its own lock held, so nobody who holds mu may call
+	// the broker. It is held during writes that do not block.
+	mu      sync.Mutex
+	pending *Pending      // who has the right to write: see there; nil: the goroutine that reads
+	woken   bool          // Resume of the owner is to be called
+	held    bool          // the goroutine that reads waits with a part of the next request in unread
+	gone    bool          // the client has hung up, and the goroutine that read has ended
+	closed  bool          // the connection is closed, or about to be
+	pausing chan struct{} // is closed to wake a goroutine in pauseUnlock; nil if there is none
+	out     rawWrite
 }
 
 // Read implements net.Conn. It first returns what the engine has read and not used.
@@ -139,6 +127,18 @@ func (c *Conn) readMore() error {
 	return err
 }
 
+// readFirst is readIdle without the raw connection: it reads one byte, because a buffer would be held while it waits. The
+// rest comes from what a TLS connection holds anyway.
+func (c *Conn) readFirst() error {
+	n, err := c.Conn.Read(c.first[:])
+	if n == 0 {
+		return err
+	}
+	c.buffer = getBuffer()
+	c.unread = append(c.buffer[:0], c.first[:n]...)
+	return nil
+}
+
 // Close closes the connection and forgets it.
 func (c *Conn) Close() error {
 	c.engine.forget(c)
@@ -161,7 +161,10 @@ func (c *Conn) setLinger(seconds int) {
 }
 
 // past is a deadline that makes a blocked Read or Write return at once.
-var past = time.Unix(1, 0)
+var (
+	past       = time.Unix(1, 0)
+	noDeadline time.Time
+)
 
 // SetReadDeadline implements net.Conn.
 func (c *Conn) SetReadDeadline(t time.Time) error {
@@ -200,52 +203,17 @@ func (c *Conn) unused(now time.Time, grace time.Duration) bool {
 	return false
 }
 
-// aliveAfterRequest is alive for a client whose request has been read to its end. One that pipelines so much that its FIN
-// cannot be seen counts as one that has hung up. Most clients pipeline nothing, and for these one system call is enough.
-func (c *Conn) aliveAfterRequest() bool { return c.quiet() || c.alive() && !c.clogged() }
-
-// noteHangUp is called by the watcher when the client has hung up.
-func (c *Conn) noteHangUp() {
+// sendContinue asks the client for its body. It ignores errors, which the next read shows, and sends nothing if the kernel
+// would have to wait for a client that does not read.
+func (c *Conn) sendContinue() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.gone = true
-	if c.onHangUp != nil {
-		c.onHangUp()
+	if c.tcp != nil {
+		c.tryWrite(continueBytes)
+		return
 	}
+	c.SetWriteDeadline(time.Now().Add(lingering))
+	c.Conn.Write(continueBytes)
 }
 
-// setOnHangUp has f called when the client hangs up, or at once if it has.
-func (c *Conn) setOnHangUp(f func()) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.onHangUp = f
-	if c.gone {
-		f()
-	}
-}
-
-// onReadError calls f if reading on behind the request fails before stop is called. If the client has sent more, it
-// cannot tell. It is for systems on which connections are not watched.
-func (c *Conn) onReadError(f func()) (stop func()) {
-	if len(c.unread) > 0 {
-		return func() {}
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := c.readMore(); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-			f()
-		}
-	}()
-	return func() {
-		c.SetReadDeadline(past)
-		<-done
-		c.SetReadDeadline(time.Time{})
-	}
-}
-
-func (c *Conn) clearOnHangUp() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.onHangUp = nil
-}
+var continueBytes = []byte(http1.Continue)

@@ -2,18 +2,27 @@ package relay
 
 import (
 	"net/http"
-	"time"
 
 	"httpipe/pipe"
 	"httpipe/reply"
 )
 
-// Consume answers r with one producer's body. The relay runs here, on the goroutine that owns the response, and
-// returns as soon as the last byte is written: a consumer does not wait for the record.
-func (l *Relay) Consume(w http.ResponseWriter, r *Request) { onEngine(w, r, l.consume) }
+// A consumer is a pending request that consumes.
+type consumer struct {
+	Pending
+	relay      *Relay
+	request    *pipe.Request
+	tokenInURL bool
+	headers    bool   // the client wants the head of the producer's request
+	fetchDest  string // the header Sec-Fetch-Dest
+	sink
+}
+
+// Consume answers r with one producer's body.
+func (l *Relay) Consume(w http.ResponseWriter, r *Request) { OnEngine(w, r, l.consume) }
 
 // consume is Consume on the engine.
-func (l *Relay) consume(w *response, r *Request) {
+func (l *Relay) consume(w *Response, r *Request) {
 	if advice := notAConsumer(r.Header); advice != "" {
 		r.Refuse(w, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeNotAConsumer, Text: advice})
 		return
@@ -27,50 +36,40 @@ func (l *Relay) consume(w *response, r *Request) {
 		r.Fail(w, e)
 		return
 	}
-	c := r.Conn
-	arrival.Alive, arrival.Interrupt = c.callbacks.aliveAfterRequest, c.callbacks.interruptWrite
-	request := l.broker.Arrive(arrival)
-	defer r.OnHangUp(request.Leave)()
-	exchange := request.AwaitMatch()
-	if exchange == nil {
-		if request.Outcome() == pipe.Left {
-			Abort()
-		}
-		r.Fail(w, reply.ForRequest(request, request.Outcome()))
-		return
+	c := &consumer{
+		relay:      l,
+		tokenInURL: r.TokenInURL,
+		headers:    hasParameter(r.URL.RawQuery, "headers"),
+		fetchDest:  joined(r.Header["Sec-Fetch-Dest"]),
 	}
-	endInOrder := endByReset(r, exchange)
-	sink := &sink{w: w, r: r, exchange: exchange}
-	sink.stall.start(exchange, r.Conn, l.config.StallTimeout)
-	outcome := exchange.Relay(sink)
-	sink.stall.stop()
-	switch {
-	case outcome == pipe.Delivered:
-		endInOrder()
-		if exchange.WasCut() {
-			c.SetWriteDeadline(time.Time{}) // the cut came too late; what is left is the final chunk
-		}
-	case outcome == pipe.Unrecorded && !sink.begun:
-		endInOrder()
-		w.Header().Set(reply.HeaderExchange, exchange.ID)
-		r.Fail(w, reply.ForOutcome(outcome, pipe.Consumer))
+	arrival.Sink = c
+	w.Park(r, &c.Pending, c)
+	c.request = l.broker.Arrive(arrival)
+	c.Resume()
+}
+
+// HungUp implements Owner.
+func (c *consumer) HungUp() { c.request.Leave() }
+
+// Resume implements Owner.
+func (c *consumer) Resume() {
+	switch x := c.request.Begun(); {
+	case x != nil:
+		c.relay.carryOut(x)
+	case !c.request.Unmatched():
+	case c.request.Outcome() == pipe.Left:
+		c.Abort()
 	default:
-		if r.ProtoAtLeast(1, 1) && !sink.inChunk {
-			endInOrder() // every client sees that the last chunk is missing, and sent data may still arrive
-		}
-		Abort()
+		c.Fail(reply.ForRequest(c.request, c.request.Outcome()))
 	}
 }
 
-// endByReset makes the connection end with a reset until endInOrder is called, if a client could take the end of the
-// connection for the end of the body: in HTTP/1.0 without a length, and in the middle of a chunk, where GNU wget reports
-// success. It is called before the first byte, because the connection may be closed at any time: by net/http when a write
-// fails, by the kernel when the process is killed.
-func endByReset(r *Request, x *pipe.Exchange) (endInOrder func()) {
-	c := r.Conn
-	if x.Producer.Length >= 0 {
-		return func() {}
-	}
-	c.setLinger(0)
-	return func() { c.setLinger(-1) }
+// carryOut relays the body of x and answers both clients. The consumer does not wait for the record.
+func (l *Relay) carryOut(x *pipe.Exchange) {
+	outcome := pipe.ConsumerLeft // if it panics
+	defer func() {
+		x.Consumer.Sink.(*consumer).end(x, outcome)
+		x.Settle()
+	}()
+	outcome = x.Relay()
 }

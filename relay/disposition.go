@@ -9,18 +9,18 @@ import (
 	"httpipe/reply"
 )
 
-// disposition returns the Content-Disposition of the response to r: the producer's, unless a browser must save the message
+// disposition returns the Content-Disposition of the response to c: the producer's, unless a browser must save the message
 // instead of showing it.
-func disposition(r *Request, head *pipe.Head) string {
+func (c *consumer) disposition(head *pipe.Head) string {
 	var kind string
 	var err error
 	if head.ContentDisposition != "" {
 		kind, _, err = mime.ParseMediaType(head.ContentDisposition)
 	}
 	switch {
-	case r.TokenInURL && (err != nil || kind != "attachment"):
+	case c.tokenInURL && (err != nil || kind != "attachment"):
 		return "attachment" // a page can pass its own URL on, and here a token is in it
-	case kind == "" && navigates(r) && needsPlayer(head.ContentType):
+	case kind == "" && needsPlayer(head.ContentType) && c.navigates():
 		return "attachment"
 	}
 	return head.ContentDisposition
@@ -28,11 +28,12 @@ func disposition(r *Request, head *pipe.Head) string {
 
 // navigates reports whether a browser is going to show the response in a window or a frame. Browsers send Sec-Fetch-Dest
 // only over TLS and to the same machine; otherwise Accept has to tell.
-func navigates(r *Request) bool {
-	if dest := r.Header["Sec-Fetch-Dest"]; len(dest) > 0 {
-		return hasToken(r.Header, "Sec-Fetch-Dest", "document") || hasToken(r.Header, "Sec-Fetch-Dest", frames...)
+func (c *consumer) navigates() bool {
+	if c.fetchDest != "" {
+		dest := []string{c.fetchDest}
+		return listHas(dest, "document") || listHas(dest, frames...)
 	}
-	return reply.WantsHTML(r.Header["Accept"])
+	return c.accept != "" && reply.WantsHTML([]string{c.accept})
 }
 
 // playedTypes are the media types, besides audio/* and video/*, that browsers pass to their player.

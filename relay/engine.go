@@ -20,9 +20,8 @@ const idleTimeout = 120 * time.Second
 // reads it. A connection with any other request is handed over to net/http, together with the bytes that were read, and
 // may come back.
 type engine struct {
-	relay   *Relay
-	watcher *watcher
-	others  handOver // to net/http
+	relay  *Relay
+	others handOver // to net/http
 
 	stopping atomic.Bool // set with mu held
 
@@ -31,13 +30,8 @@ type engine struct {
 	conns    map[*Conn]struct{}
 }
 
-func newEngine(l *Relay) (*engine, error) {
-	watcher, err := newWatcher()
-	if err != nil {
-		return nil, err
-	}
-	e := &engine{relay: l, watcher: watcher, conns: make(map[*Conn]struct{}), others: handOver{conns: make(chan *Conn), closed: make(chan struct{})}}
-	return e, nil
+func newEngine(l *Relay) *engine {
+	return &engine{relay: l, conns: make(map[*Conn]struct{}), others: handOver{conns: make(chan *Conn), closed: make(chan struct{})}}
 }
 
 // passing are the errors of accept that end by themselves.
@@ -80,7 +74,6 @@ func (e *engine) accept(ln net.Listener) error {
 func (e *engine) start(accepted net.Conn) {
 	remote := accepted.RemoteAddr().String()
 	c := &Conn{Conn: accepted, Addr: AddrOf(remote), remote: remote, engine: e}
-	c.callbacks = c.newCallbacks()
 	if tcp, ok := accepted.(*net.TCPConn); ok {
 		c.tcp = tcp
 		c.raw, _ = tcp.SyscallConn() // fails only if the connection is closed already
@@ -96,19 +89,11 @@ func (e *engine) start(accepted net.Conn) {
 		accepted.Close()
 		return
 	}
-	if c.raw != nil {
-		if err := e.watcher.add(c); err != nil {
-			e.relay.config.Logger.Warn("a connection cannot be watched, and was closed", "error", err)
-			c.Close()
-			return
-		}
-	}
-	go c.serve()
+	go c.serve(served)
 }
 
 // forget is called when c is closed.
 func (e *engine) forget(c *Conn) {
-	e.watcher.remove(c)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.conns, c)

@@ -52,8 +52,11 @@ var frames = []string{"iframe", "frame", "fencedframe", "embed", "object"}
 
 // hasToken reports whether a header contains one of the tokens, in any of its fields and lists. It ignores case and
 // parameters.
-func hasToken(h http.Header, name string, tokens ...string) bool {
-	for _, field := range h[name] {
+func hasToken(h http.Header, name string, tokens ...string) bool { return listHas(h[name], tokens...) }
+
+// listHas reports whether the fields of a header contain one of the tokens, in any of their lists.
+func listHas(fields []string, tokens ...string) bool {
+	for _, field := range fields {
 		for item := range strings.FieldsFuncSeq(strings.ToLower(field), func(r rune) bool { return strings.ContainsRune(",; \t", r) }) {
 			if slices.Contains(tokens, item) {
 				return true

@@ -2,96 +2,127 @@ package relay
 
 import (
 	"net/http"
+	"runtime/debug"
 	"strings"
+	"time"
 
 	"httpipe/pipe"
 	"httpipe/reply"
 )
 
-// Produce sends the body of r to one consumer and answers r when the exchange has ended.
-func (l *Relay) Produce(w http.ResponseWriter, r *Request) { onEngine(w, r, l.produce) }
-
-// produce is Produce on the engine. The response starts only at the end of the body, or when the exchange has failed:
-// HTTP clients and proxies lose data, or hang, if it starts earlier.
-func (l *Relay) produce(w *response, r *Request) {
-	arrival, source, e := l.producer(r)
-	if e != nil {
-		r.Refuse(w, e)
-		return
-	}
-	request := l.broker.Arrive(arrival)
-	if l.engine.watcher.works() {
-		defer r.OnHangUp(request.Leave)()
-	}
-	request.Fill()
-	if !l.engine.watcher.works() && request.BodyRead() {
-		defer r.OnHangUp(request.Leave)()
-	}
-	outcome, cause := request.AwaitEnd()
-
-	exchange := request.Exchange()
-	if exchange != nil {
-		l.logEnd(exchange, outcome, cause)
-		w.set(reply.HeaderExchange, exchange.ID)
-	}
-	switch outcome {
-	case pipe.Left:
-		Abort()
-	case pipe.Delivered:
-		reply.Delivered(exchange, r.WantsJSON()).Write(w)
-		return
-	}
-	e = reply.ForRequest(request, outcome)
-	if outcome == pipe.ProducerLeft {
-		e.Text = source.explain(e.Text)
-		if exchange == nil {
-			e.Code = reply.CodeBadRequest // no consumer was involved
-		}
-	}
-	if request.BodyRead() {
-		r.Fail(w, e)
-	} else {
-		r.Refuse(w, e)
-	}
+// A producer is a pending request that produces: the pipe.Source of its body. Its response starts only at the end of the
+// body, or when the exchange has failed: HTTP clients and proxies lose data, or hang, if it starts earlier.
+type producer struct {
+	Pending
+	relay   *Relay
+	request *pipe.Request
+	source  source
+	body    requestBody
+	probes  int // how many more times 100 Continue may be sent
 }
 
-// producer returns the arrival of r and its body, or the error that r is answered with.
-func (l *Relay) producer(r *Request) (pipe.Arrival, *source, *reply.Error) {
-	arrival, f := l.arrival(r, pipe.Producer)
-	if f != nil {
-		return arrival, nil, f
+// Produce sends the body of r to one consumer and answers r when the exchange has ended.
+func (l *Relay) Produce(w http.ResponseWriter, r *Request) { OnEngine(w, r, l.produce) }
+
+// produce is Produce on the engine.
+func (l *Relay) produce(w *Response, r *Request) {
+	p := &producer{relay: l, body: *r.Body.(*requestBody)}
+	arrival, e := l.producer(r, p)
+	if e != nil {
+		*r.Body.(*requestBody) = p.body
+		r.Refuse(w, e)
+		return
 	}
-	if !r.ProtoAtLeast(1, 1) && r.Header.Get("Content-Length") == "" {
-		return arrival, nil, &reply.Error{Status: http.StatusLengthRequired, Code: reply.CodeBadRequest,
+	p.body.owner = p
+	w.Park(r, &p.Pending, p)
+	p.request = l.broker.Arrive(arrival)
+	p.fill()
+	p.Resume()
+}
+
+// producer prepares p for the body of r and returns its arrival, or the error that r is answered with.
+func (l *Relay) producer(r *Request, p *producer) (pipe.Arrival, *reply.Error) {
+	arrival, e := l.arrival(r, pipe.Producer)
+	if e != nil {
+		return arrival, e
+	}
+	if r.Posts {
+		if notAConsumer(r.Header) != "" {
+			return arrival, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeNotAConsumer, Text: advisePosted}
+		}
+		if e := r.DropBody(l.config.HeaderTimeout); e != nil {
+			return arrival, e
+		}
+	} else if !r.ProtoAtLeast(1, 1) && r.Header.Get("Content-Length") == "" {
+		return arrival, &reply.Error{Status: http.StatusLengthRequired, Code: reply.CodeBadRequest,
 			Text: "an HTTP/1.0 request must say Content-Length: without it the end of the body cannot be told from a broken connection"}
 	}
-	if limit := l.config.MaxBody; limit > 0 && r.ContentLength > limit {
+	source := &p.source
+	if e := l.setSource(source, r, &p.body); e != nil {
+		return arrival, e
+	}
+	if limit := l.config.MaxBody; limit > 0 && max(r.ContentLength, source.length) > limit {
 		l.broker.RecordUnmatched(arrival, pipe.TooLarge)
-		return arrival, nil, reply.ForOutcome(pipe.TooLarge, pipe.Producer)
+		return arrival, reply.ForOutcome(pipe.TooLarge, pipe.Producer)
 	}
-	source, f := newSource(r.Request, l.config.MaxBody, l.config.MaxHeader)
-	if f != nil {
-		return arrival, nil, f
-	}
-	arrival.Alive, arrival.Interrupt = r.Conn.callbacks.alive, r.Conn.callbacks.interruptRead
-	arrival.Body = source
+	source.head.Request = r.head()
+	arrival.Source = p
+	arrival.InHand = r.Posts || p.body.inHand()
 	arrival.Length = source.length
 	arrival.ReadAhead = l.config.ReadAhead
 	arrival.Head = &source.head
-	c := r.Conn
-	arrival.Alive = func() bool {
-		if source.whole.Load() {
-			return c.callbacks.aliveAfterRequest()
-		}
-		return c.callbacks.alive() // what is unread may be the rest of the body
-	}
 	if r.ProtoAtLeast(1, 1) && r.Header.Get("Expect") != "" {
-		// A client that asked for 100 Continue takes more of them. A dead one answers with a reset, which
-		// its connection's watch sees even behind a full window.
-		arrival.Probe = r.Body.(*requestBody).sendContinue
-		arrival.MaxProbes = maxContinues(r.UserAgent())
+		p.probes = maxContinues(r.UserAgent())
 	}
-	return arrival, source, nil
+	return arrival, nil
+}
+
+// fill reads ahead. If that panics, it counts as the client's failure.
+func (p *producer) fill() {
+	defer func() {
+		if v := recover(); v != nil {
+			p.conn.engine.logPanic(p.conn, v, debug.Stack())
+		}
+	}()
+	p.request.Fill()
+}
+
+// HungUp implements Owner.
+func (p *producer) HungUp() { p.request.Leave() }
+
+// Resume implements Owner.
+func (p *producer) Resume() {
+	if x := p.request.Begun(); x != nil {
+		p.relay.carryOut(x)
+	} else if p.request.Unmatched() {
+		p.answer(p.request, nil, p.request.Outcome(), nil)
+	}
+}
+
+// Read implements pipe.Source.
+func (p *producer) Read(b []byte) (int, error) { return p.source.Read(b) }
+
+// probeEvery is the time between two probes. A dead client must be noticed within 5 s, which leaves one second for the probe
+// and its effect.
+const probeEvery = 4 * time.Second
+
+// Pause implements pipe.Source. It sends 100 Continue again and again to a client that asked for it, which takes more of
+// them. A dead one answers with a reset, which is seen even behind a full window.
+func (p *producer) Pause() {
+	var limit time.Duration
+	if p.probes > 0 {
+		limit = probeEvery
+	}
+	hungUp := p.conn.pause(limit)
+	switch {
+	case p.takeWake():
+		p.request.CatchUp() // its error ends Fill, too
+	case hungUp:
+		p.request.Leave()
+	case limit > 0:
+		p.probes--
+		p.conn.sendContinue()
+	}
 }
 
 // maxContinues returns how often a client is sent 100 Continue again: it must not give up because of that.
@@ -100,4 +131,49 @@ func maxContinues(agent string) int {
 		return 4 // before Go 1.24 the sixth interim response is an error, and the first was sent already
 	}
 	return 12_000 // curl takes up to 300 KB of heads, at 25 bytes each
+}
+
+// Alive implements pipe.Source.
+func (p *producer) Alive() bool {
+	if p.source.whole.Load() {
+		return p.Pending.Alive()
+	}
+	return p.conn.alive() // what is unread may be the rest of the body
+}
+
+// Answer implements pipe.Source.
+func (p *producer) Answer(x *pipe.Exchange, outcome pipe.Outcome, cause error) {
+	p.relay.logEnd(x, outcome, cause)
+	p.answer(x.Producer, x, outcome, cause)
+}
+
+// answer tells the client how its request has ended. It blocks only if the body was not read to its end, and then this is the
+// goroutine of the connection. x is nil if there was no exchange.
+func (p *producer) answer(request *pipe.Request, x *pipe.Exchange, outcome pipe.Outcome, cause error) {
+	var id []reply.Field
+	if x != nil {
+		id = []reply.Field{{Name: reply.HeaderExchange, Value: x.ID}}
+	}
+	switch outcome {
+	case pipe.Left:
+		p.Abort()
+		return
+	case pipe.Delivered:
+		r := reply.Delivered(x, p.WantsJSON())
+		r.Header = append(r.Header, id...)
+		p.Pending.Answer(r)
+		return
+	}
+	e := reply.ForRequest(request, outcome)
+	if outcome == pipe.ProducerLeft {
+		e.Text = p.source.explain(e.Text)
+		if x == nil {
+			e.Code = reply.CodeBadRequest // no consumer was involved
+		}
+	}
+	if request.BodyRead() {
+		p.Fail(e, id...)
+	} else {
+		p.Refuse(e, id...)
+	}
 }

@@ -20,10 +20,14 @@ type Config struct {
 	StallTimeout   time.Duration // of a consumer whose kernel acknowledges nothing
 	HeaderTimeout  time.Duration // for the body of a GET
 	MaxHeader      int           // bytes in the head of a request or of a form's part; must be set
+	ClientIPHeader string        // set by a proxy in front; consumers do not see it
 
 	// Unavailable returns why nothing may be relayed now, or nil. It must not block.
 	Unavailable func() error
 	Logger      *slog.Logger
+	// CountError is called with the code of an error with which a request was answered after its handler had returned, so
+	// that Request.ErrorCode is not set. nil: none is counted.
+	CountError func(code string)
 	// Handler answers the requests to channels. It passes those that produce or consume to the Relay, and must not keep
 	// a request or its ResponseWriter.
 	Handler http.Handler
@@ -38,12 +42,11 @@ type Relay struct {
 	used atomic.Bool // an exchange has ended, and was logged at info
 }
 
-// New returns a relay for the channels of broker. Shutdown releases it.
-func New(config Config, broker *pipe.Broker) (*Relay, error) {
+// New returns a relay for the channels of broker.
+func New(config Config, broker *pipe.Broker) *Relay {
 	l := &Relay{config: config, broker: broker}
-	var err error
-	l.engine, err = newEngine(l)
-	return l, err
+	l.engine = newEngine(l)
+	return l
 }
 
 // Serve accepts connections from ln until it is closed, and serves the requests to channels. After Shutdown it returns
@@ -60,7 +63,6 @@ func (l *Relay) Connections() int { return l.engine.count() }
 // Shutdown closes the listener, and each connection as soon as it carries no request. It blocks until there is none. When
 // ctx is done, it closes the rest and returns an error. Shut the broker down before.
 func (l *Relay) Shutdown(ctx context.Context) error {
-	defer l.engine.watcher.close()
 	return l.engine.shutdown(ctx)
 }
 

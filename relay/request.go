@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"httpipe/pipe"
@@ -22,17 +23,25 @@ type Request struct {
 	Client     pipe.Client
 	Group      string // pipe.Arrival.Group
 	TokenInURL bool   // the URL holds a token
+	// ForeignAuthorization has the values of Authorization if they are not credentials of this server, so that a consumer
+	// may see them.
+	ForeignAuthorization []string
+
+	Posts bool   // a GET that produces the text in its URL: see posted.go
+	lines string // the header lines as they were sent; "" if net/http has read them
 
 	ErrorCode string // the code of the error that it was answered with; "": none
 }
 
 // NewRequest returns the request for r, which w answers. r must come from the engine, or from a server with ConnContext.
 func NewRequest(w http.ResponseWriter, r *http.Request) Request {
-	if w, ok := w.(*response); ok {
-		return Request{Request: r, Conn: w.conn}
+	request := Request{Request: r, Posts: r.Method == http.MethodGet && hasParameter(r.URL.RawQuery, "method")}
+	if w, ok := w.(*Response); ok {
+		request.Conn, request.lines = w.conn, w.lines
+	} else {
+		request.Conn, _ = r.Context().Value(connKey{}).(*Conn)
 	}
-	c, _ := r.Context().Value(connKey{}).(*Conn)
-	return Request{Request: r, Conn: c}
+	return request
 }
 
 type connKey struct{}
@@ -97,22 +106,22 @@ func (r *Request) DropBody(timeout time.Duration) *reply.Error {
 	return nil
 }
 
-// OnHangUp calls f, once, if the client hangs up before stop is called. If it already has, OnHangUp calls f at once. Where
-// connections are not watched, the body must have been read.
+// OnHangUp calls f, once, if the client of a request that net/http has read hangs up before stop is called. It is not seen
+// behind other bytes that the client has sent. The body must have been read.
 func (r *Request) OnHangUp(f func()) (stop func()) {
-	_, onEngine := r.Body.(*requestBody)
-	switch {
-	case r.Conn != nil && r.Conn.engine.watcher.works():
-		r.Conn.setOnHangUp(f)
-		return r.Conn.clearOnHangUp
-	case onEngine:
-		return r.Conn.onReadError(f)
-	}
 	end := context.AfterFunc(r.Context(), f)
 	return func() { end() }
 }
 
-// Abort closes the connection at once. It does not return. A response that has begun is left without its end, so
+// Abort closes the connection of a request that is not pending at once. It does not return. A response that has begun is left without its end, so
 // no client takes it for whole; one that has not is not sent at all, and a client that only closed its sending half
 // does not take it for a success.
 func Abort() { panic(http.ErrAbortHandler) }
+
+// joined returns the fields of a header that is a list as one.
+func joined(fields []string) string {
+	if len(fields) == 1 {
+		return fields[0]
+	}
+	return strings.Join(fields, ", ")
+}

@@ -1,7 +1,9 @@
 package relay
 
 import (
+	"errors"
 	"io"
+	"os"
 
 	"httpipe/relay/http1"
 )
@@ -15,6 +17,8 @@ type requestBody struct {
 	chunks  http1.ChunkReader
 	ask     bool  // the client waits for 100 Continue
 	err     error // io.EOF after the whole body; sticky
+
+	owner *producer // of the pending request; nil: the request is not pending
 }
 
 // Read implements io.Reader. The last bytes come together with io.EOF, if that is known by then.
@@ -63,18 +67,25 @@ func (b *requestBody) readChunks(p []byte) (int, error) {
 // receive reads the connection. It asks the client for the body, if the client waits for that and nothing has come.
 func (b *requestBody) receive(p []byte) (int, error) {
 	if b.ask && len(b.conn.unread) == 0 {
-		b.sendContinue()
+		b.conn.sendContinue()
 	}
 	b.ask = false
-	n, err := b.conn.Read(p)
-	if err == io.EOF {
-		err = io.ErrUnexpectedEOF
+	for {
+		n, err := b.conn.Read(p)
+		switch {
+		case err == io.EOF:
+			err = io.ErrUnexpectedEOF
+		case b.owner != nil && errors.Is(err, os.ErrDeadlineExceeded) && b.owner.takeWake():
+			if err = b.owner.request.CatchUp(); err == nil && n == 0 {
+				continue
+			}
+		}
+		return n, err
 	}
-	return n, err
 }
 
-// sendContinue asks the client for its body. It ignores errors, which the next read shows.
-func (b *requestBody) sendContinue() { io.WriteString(b.conn.Conn, http1.Continue) }
+// inHand reports whether Read blocks no more, because the rest of the body has been read from the connection.
+func (b *requestBody) inHand() bool { return !b.chunked && b.left <= int64(len(b.conn.unread)) }
 
 // whole reports whether all of the body has been read, so that the connection can carry another request.
 func (b *requestBody) whole() bool { return b.err == io.EOF || !b.chunked && b.left == 0 }

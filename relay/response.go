@@ -10,10 +10,10 @@ import (
 	"httpipe/relay/http1"
 )
 
-// A response is an http.ResponseWriter on a connection of the engine. It is owned by the goroutine that serves the
+// A Response is an http.ResponseWriter on a connection of the engine. It is owned by the goroutine that serves the
 // request, but for the deadlines. It keeps the head and the first bytes of the body together, so that a small response
 // is sent with one write.
-type response struct {
+type Response struct {
 	conn   *Conn
 	method string
 	minor  int
@@ -21,6 +21,8 @@ type response struct {
 	values [6]string // of header
 	used   int       // of values
 	close  bool      // the connection ends after the response
+	lines  string    // the header lines of the request
+	parked bool      // the response is a Pending's
 
 	status   int   // 0: none yet
 	chunked  bool  // the body is
@@ -35,10 +37,10 @@ type response struct {
 const unknownLength = -1
 
 // Header implements http.ResponseWriter.
-func (w *response) Header() http.Header { return w.header }
+func (w *Response) Header() http.Header { return w.header }
 
 // set sets a header as Header().Set does, but allocates nothing for the first few. name must be canonical.
-func (w *response) set(name, value string) {
+func (w *Response) set(name, value string) {
 	i := w.used
 	if i == len(w.values) {
 		w.header[name] = []string{value}
@@ -50,7 +52,7 @@ func (w *response) set(name, value string) {
 }
 
 // WriteHeader implements http.ResponseWriter, for a final status.
-func (w *response) WriteHeader(status int) {
+func (w *Response) WriteHeader(status int) {
 	if w.status != 0 {
 		return
 	}
@@ -67,7 +69,7 @@ func (w *response) WriteHeader(status int) {
 }
 
 // appendHead appends the head, its fields in alphabetical order.
-func (w *response) appendHead(b []byte) []byte {
+func (w *Response) appendHead(b []byte) []byte {
 	b = http1.AppendStatus(b, w.minor, w.status)
 	var array [32]string
 	names := array[:0]
@@ -83,20 +85,25 @@ func (w *response) appendHead(b []byte) []byte {
 			b = http1.AppendField(b, name, value)
 		}
 	}
+	return appendFraming(b, w.minor, w.close, w.chunked)
+}
+
+// appendFraming appends the fields that say how the response ends, but for Content-Length, and the end of the head.
+func appendFraming(b []byte, minor int, close, chunked bool) []byte {
 	switch {
-	case w.close:
+	case close:
 		b = append(b, "Connection: close\r\n"...)
-	case w.minor == 0:
+	case minor == 0:
 		b = append(b, "Connection: keep-alive\r\n"...)
 	}
-	if w.chunked {
+	if chunked {
 		b = append(b, "Transfer-Encoding: chunked\r\n"...)
 	}
 	return append(b, http1.HeadEnd...)
 }
 
 // Write implements http.ResponseWriter. It keeps a small p, and sends a large one at once, with what is unsent.
-func (w *response) Write(p []byte) (int, error) {
+func (w *Response) Write(p []byte) (int, error) {
 	w.WriteHeader(http.StatusOK)
 	switch {
 	case len(p) == 0 || w.bodiless:
@@ -127,7 +134,7 @@ func (w *response) Write(p []byte) (int, error) {
 var chunkEnd = []byte(http1.ChunkEnd)
 
 // writeVector sends what is unsent, p, and the end of its chunk. It returns how many bytes of p were sent.
-func (w *response) writeVector(p []byte) (int, error) {
+func (w *Response) writeVector(p []byte) (int, error) {
 	head := len(w.unsent)
 	w.pieces = [3][]byte{w.unsent, p, nil}
 	w.vector = w.pieces[:2]
@@ -143,7 +150,7 @@ func (w *response) writeVector(p []byte) (int, error) {
 }
 
 // drop gives the buffer back.
-func (w *response) drop() {
+func (w *Response) drop() {
 	if w.unsent != nil {
 		putBuffer(w.unsent)
 		w.unsent = nil
@@ -151,7 +158,7 @@ func (w *response) drop() {
 }
 
 // FlushError sends what Write has kept. http.ResponseController calls it.
-func (w *response) FlushError() error {
+func (w *Response) FlushError() error {
 	w.WriteHeader(http.StatusOK)
 	if w.unsent == nil {
 		return nil
@@ -162,8 +169,19 @@ func (w *response) FlushError() error {
 	return err
 }
 
+// after ends the response, unless it is pending, and returns what becomes of the connection.
+func (w *Response) after(body *requestBody) afterwards {
+	switch {
+	case w.parked:
+		return pending
+	case w.finish() && body.whole() && w.conn.rest():
+		return served
+	}
+	return finished
+}
+
 // finish sends the rest of the response, and reports whether the connection can carry another one.
-func (w *response) finish() bool {
+func (w *Response) finish() bool {
 	if w.status == 0 && w.method != http.MethodHead {
 		w.header["Content-Length"] = zero
 	}
@@ -181,7 +199,7 @@ func (w *response) finish() bool {
 var zero = []string{"0"}
 
 // SetReadDeadline makes http.ResponseController's work. It may be called from any goroutine.
-func (w *response) SetReadDeadline(t time.Time) error { return w.conn.SetReadDeadline(t) }
+func (w *Response) SetReadDeadline(t time.Time) error { return w.conn.SetReadDeadline(t) }
 
 // SetWriteDeadline makes http.ResponseController's work. It may be called from any goroutine.
-func (w *response) SetWriteDeadline(t time.Time) error { return w.conn.SetWriteDeadline(t) }
+func (w *Response) SetWriteDeadline(t time.Time) error { return w.conn.SetWriteDeadline(t) }

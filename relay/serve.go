@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/textproto"
 	"net/url"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -25,7 +24,7 @@ type turn struct {
 	url      url.URL
 	values   []string // of request.Header
 	body     requestBody
-	response response
+	response Response
 }
 
 var turns = sync.Pool{New: func() any {
@@ -42,34 +41,26 @@ func (t *turn) release() {
 	clear(responseHeader)
 	clear(t.values)
 	t.request = http.Request{Header: requestHeader}
-	t.response = response{header: responseHeader}
+	t.response = Response{header: responseHeader}
 	t.body = requestBody{}
 	t.parser = http1.Parser{} // the head may not have come whole
 	turns.Put(t)
 }
 
-// serve serves the requests on c until it is closed or handed over.
-func (c *Conn) serve() {
-	defer func() {
-		if p := recover(); p != nil {
-			if p != http.ErrAbortHandler {
-				c.engine.logPanic(c, p, debug.Stack())
-			}
-			c.Close()
-		}
-	}()
-	for {
-		switch c.next() {
+// serve serves the requests on c until it is closed or handed over. before is what has become of the request before them.
+func (c *Conn) serve(before afterwards) {
+	defer c.recover()
+	for after := before; ; {
+		switch after {
 		case handedOver:
-			return // c belongs to another goroutine now
+			return // c belongs to others now
 		case finished:
 			c.Close()
 			return
+		case pending:
+			after = c.wait()
 		case served:
-			if !c.rest() {
-				c.Close()
-				return
-			}
+			after = c.next()
 		}
 	}
 }
@@ -83,13 +74,14 @@ func (c *Conn) rest() bool {
 	return !c.engine.stopping.Load()
 }
 
-// An afterwards is what becomes of a connection after next.
+// An afterwards is what becomes of a connection after a request.
 type afterwards int
 
 const (
 	served     afterwards = iota // it can carry another request
+	pending                      // its request is pending
 	finished                     // it is to be closed
-	handedOver                   // net/http has it
+	handedOver                   // net/http, or the owner of a pending request, has it
 )
 
 // next serves one request.
@@ -114,9 +106,7 @@ func (c *Conn) answer(t *turn, err error) afterwards {
 	case nil:
 		t.fill(c)
 		c.engine.relay.config.Handler.ServeHTTP(&t.response, &t.request)
-		if t.response.finish() && t.body.whole() {
-			return served
-		}
+		return t.response.after(&t.body)
 	case http1.ErrNotPlain:
 		for bytes.HasPrefix(c.unread, emptyLine) { // which net/http takes behind a POST only
 			c.use(len(emptyLine))
@@ -218,7 +208,7 @@ func (t *turn) fill(c *Conn) {
 	t.fillHeader()
 	t.body = requestBody{conn: c, left: h.BodyLength(), chunked: h.Chunked, ask: h.ExpectContinue}
 	t.request.Body = &t.body
-	t.response = response{conn: c, method: h.Method, minor: h.Minor, close: h.Close, header: t.response.header}
+	t.response = Response{conn: c, method: h.Method, minor: h.Minor, close: h.Close, lines: h.Lines, header: t.response.header}
 }
 
 // fillHeader fills request.Header as net/http does, without Host.
@@ -241,10 +231,10 @@ func (t *turn) fillHeader() {
 	}
 }
 
-// onEngine has serve answer r on the engine. If net/http has read r, it takes the connection over, which the engine then
+// OnEngine has serve answer r on the engine. If net/http has read r, it takes the connection over, which the engine then
 // serves on.
-func onEngine(w http.ResponseWriter, r *Request, serve func(*response, *Request)) {
-	if w, ok := w.(*response); ok {
+func OnEngine(w http.ResponseWriter, r *Request, serve func(*Response, *Request)) {
+	if w, ok := w.(*Response); ok {
 		serve(w, r)
 		return
 	}
@@ -253,22 +243,18 @@ func onEngine(w http.ResponseWriter, r *Request, serve func(*response, *Request)
 		panic(err) // any request can be taken over once
 	}
 	c := hijacked.(*Conn)
+	defer func() {
+		if p := recover(); p != nil {
+			c.drop()
+			panic(p)
+		}
+	}()
 	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
 	c.unuse(early)
 	body := &requestBody{conn: c, left: max(r.ContentLength, 0), chunked: r.ContentLength < 0,
 		ask: r.ProtoAtLeast(1, 1) && r.ContentLength != 0 && r.Header.Get("Expect") != ""}
 	r.Body = body
-	own := &response{conn: c, method: r.Method, minor: min(r.ProtoMinor, 1), close: r.Close, header: maps.Clone(w.Header())}
-	defer func() {
-		if p := recover(); p != nil {
-			c.Close()
-			panic(p)
-		}
-	}()
+	own := &Response{conn: c, method: r.Method, minor: min(r.ProtoMinor, 1), close: r.Close, header: maps.Clone(w.Header())}
 	serve(own, r)
-	if own.finish() && body.whole() && c.rest() {
-		go c.serve()
-	} else {
-		c.Close()
-	}
+	go c.serve(own.after(body))
 }

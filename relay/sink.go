@@ -1,74 +1,191 @@
 package relay
 
 import (
-	"maps"
+	"net"
 	"net/http"
-	"strconv"
 
 	"httpipe/pipe"
+	"httpipe/relay/http1"
 	"httpipe/reply"
 )
 
 // relayed are the headers of every relayed body: no proxy stores it, changes it or holds it back, no client guesses
-// its type, and a page runs in an origin of its own, from where it cannot reach this server. All responses share the
-// map, so it must not be changed.
-var relayed = http.Header{
-	"Cache-Control":           {"no-store, no-transform"},
-	"Content-Security-Policy": {"sandbox allow-downloads allow-forms allow-modals allow-popups allow-scripts"},
-	"X-Accel-Buffering":       {"no"},
-	"X-Content-Type-Options":  {"nosniff"},
-	"X-Robots-Tag":            {"none"},
+// its type, and a page runs in an origin of its own, from where it cannot reach this server.
+var relayed = []reply.Field{
+	{Name: "Cache-Control", Value: "no-store, no-transform"},
+	{Name: "Content-Security-Policy", Value: "sandbox allow-downloads allow-forms allow-modals allow-popups allow-scripts"},
+	{Name: "X-Accel-Buffering", Value: "no"},
+	{Name: "X-Content-Type-Options", Value: "nosniff"},
+	{Name: "X-Robots-Tag", Value: "none"},
 }
 
-// A sink is a consumer's response, as pipe writes it. The response begins with the first byte of the body, or with the
-// end of an empty one. It is owned by the goroutine in Exchange.Relay.
+// A sink is the state of a consumer's response, as pipe writes it. The response begins with the first byte of the body, or
+// with the end of an empty one. It is owned by the goroutine that carries out the exchange.
 type sink struct {
-	w        *response
-	r        *Request
-	exchange *pipe.Exchange
-	stall    stallClock
-	begun    bool
-	inChunk  bool // a write has begun, and has not been flushed
+	exchange *pipe.Exchange // nil until Begin
+	begun    bool           // the head has been written
+	inChunk  bool           // a write has failed, perhaps in the middle of a chunk
+	resets   bool           // the connection would end with a reset
+	complete bool           // the response is, and the connection is not ours any more
+	unsent   string         // what could not be sent of the end of the response
+	stream   *stream        // nil until a write may block
 }
 
-func (s *sink) Write(p []byte) (int, error) {
-	if !s.begun {
-		s.begun = true
-		s.begin()
-	}
-	if len(p) == 0 {
-		return 0, nil
-	}
-	s.inChunk = true
-	s.stall.writing.Store(true)
-	defer s.stall.writing.Store(false)
-	return s.w.Write(p)
+// A stream is what a response needs besides if it is not sent with one write.
+type stream struct {
+	stall  stallClock
+	pieces [3][]byte // of vector
+	vector net.Buffers
 }
 
-func (s *sink) Flush() error {
-	s.stall.writing.Store(true)
-	defer s.stall.writing.Store(false)
-	err := s.w.FlushError()
-	s.inChunk = s.inChunk && err != nil
-	return err
+// Begin implements pipe.Sink. From here to the end of the body the connection ends with a reset if a client could take the
+// end of the connection for the end of the body: in HTTP/1.0 without a length, and in the middle of a chunk, where GNU wget
+// reports success. This cannot be left for later, because the kernel closes the connection when the process is killed.
+func (c *consumer) Begin(x *pipe.Exchange) {
+	c.exchange = x
+	c.setResets(x.Producer.Length < 0)
 }
 
-// begin writes the head of the response.
-func (s *sink) begin() {
-	producer := s.exchange.Producer
-	head := producer.Head
-	s.w.set(reply.HeaderExchange, s.exchange.ID)
-	s.w.set("Content-Type", head.ContentType)
-	if producer.Length >= 0 {
-		s.w.set("Content-Length", strconv.FormatInt(producer.Length, 10))
+func (c *consumer) setResets(resets bool) {
+	switch {
+	case resets == c.resets:
+	case resets:
+		c.conn.setLinger(0)
+	default:
+		c.conn.setLinger(-1)
 	}
-	for _, optional := range [...]struct{ name, value string }{
-		{"Content-Disposition", disposition(s.r, head)}, {"Content-Encoding", head.ContentEncoding}, {"Content-Language", head.ContentLanguage},
-	} {
-		if optional.value != "" {
-			s.w.set(optional.name, optional.value)
+	c.resets = resets
+}
+
+// Write implements pipe.Sink. It sends the head with the first bytes, and the end with the last.
+func (c *consumer) Write(p []byte, last bool) (n int, err error) {
+	buffer := getBuffer()
+	defer putBuffer(buffer)
+	b := buffer[:0]
+	if !c.begun {
+		c.begun = true
+		b = c.appendHead(b)
+	}
+	end := ""
+	if c.exchange.Producer.Length < 0 && c.Chunked() {
+		if len(p) > 0 {
+			b = http1.AppendChunkHead(b, len(p))
+			end = http1.ChunkEnd
+		}
+		if last {
+			end += http1.LastChunk
 		}
 	}
-	maps.Copy(s.w.header, relayed)
-	s.w.WriteHeader(http.StatusOK)
+	head := len(b)
+	if head+len(p)+len(end) <= len(buffer) {
+		b = append(append(b, p...), end...)
+		n, err = c.send(b, last)
+	} else {
+		n, err = c.sendVector(b, p, end, last)
+	}
+	if err != nil {
+		c.inChunk = true
+	}
+	if all := head + len(p); last && n >= all && err != nil {
+		c.unsent, err = end[n-all:], nil // the body was sent
+	}
+	return min(max(n-head, 0), len(p)), err
+}
+
+// send sends b, which is in one buffer.
+func (c *consumer) send(b []byte, last bool) (n int, err error) {
+	n, err = c.TrySend(b, last && !c.resets)
+	if err == nil && n < len(b) {
+		c.mayBlock()
+		var m int
+		m, err = c.conn.Conn.Write(b[n:])
+		n += m
+		c.stream.stall.writing.Store(false)
+	} else if last && !c.resets {
+		c.complete = err == nil
+		return n, err
+	}
+	c.finish(last && err == nil)
+	return n, err
+}
+
+// sendVector sends head, p and end with one system call, if the kernel takes so much.
+func (c *consumer) sendVector(head, p []byte, end string, last bool) (int, error) {
+	c.mayBlock()
+	s := c.stream
+	s.pieces = [3][]byte{head, p, []byte(end)}
+	s.vector = s.pieces[:]
+	n, err := s.vector.WriteTo(c.conn.Conn)
+	s.pieces, s.vector = [3][]byte{}, nil
+	s.stall.writing.Store(false)
+	c.finish(last && err == nil)
+	return int(n), err
+}
+
+// finish ends the response after all of it has been sent.
+func (c *consumer) finish(all bool) {
+	if all {
+		c.setResets(false)
+		c.complete = true
+		c.Finish()
+	}
+}
+
+// mayBlock is called before a write that may block. It starts the stall clock.
+func (c *consumer) mayBlock() {
+	if c.stream == nil {
+		c.stream = new(stream)
+		c.stream.stall.start(c.exchange, c.conn, c.relay.config.StallTimeout)
+	}
+	c.stream.stall.writing.Store(true)
+}
+
+// appendHead appends the head of the response.
+func (c *consumer) appendHead(b []byte) []byte {
+	producer := c.exchange.Producer
+	head := producer.Head
+	var array [16]reply.Field
+	fields := append(array[:0], reply.Field{Name: reply.HeaderExchange, Value: c.exchange.ID}, reply.Field{Name: "Content-Type", Value: head.ContentType})
+	for _, optional := range [...]reply.Field{
+		{Name: "Content-Disposition", Value: c.disposition(head)},
+		{Name: "Content-Encoding", Value: head.ContentEncoding},
+		{Name: "Content-Language", Value: head.ContentLanguage},
+	} {
+		if optional.Value != "" {
+			fields = append(fields, optional)
+		}
+	}
+	fields = append(fields, relayed...)
+	if c.headers {
+		own := len(head.ContentType) + len(head.ContentDisposition) + len(head.ContentEncoding) + len(head.ContentLanguage)
+		more := requestFields(&head.Request, c.relay.config.MaxHeader-own, c.relay.config.ClientIPHeader)
+		c.expose(more)
+		fields = append(fields, more...)
+	}
+	return c.AppendHead(b, http.StatusOK, producer.Length, fields...)
+}
+
+// end ends the response of an exchange that has ended. After a delivery all of the body was sent, and a cut comes too late
+// even for what is left of the end.
+func (c *consumer) end(x *pipe.Exchange, outcome pipe.Outcome) {
+	if c.stream != nil {
+		c.stream.stall.stop()
+	}
+	switch {
+	case c.complete:
+	case outcome == pipe.Delivered:
+		c.conn.SetWriteDeadline(noDeadline)
+		if _, err := c.conn.Conn.Write([]byte(c.unsent)); err != nil {
+			c.Abort()
+			return
+		}
+		c.finish(true)
+	case outcome == pipe.Unrecorded && !c.begun:
+		c.Fail(reply.ForOutcome(outcome, pipe.Consumer), reply.Field{Name: reply.HeaderExchange, Value: x.ID})
+	default:
+		if c.Chunked() && !c.inChunk {
+			c.setResets(false) // every client sees that the last chunk is missing, and sent data may still arrive
+		}
+		c.Abort()
+	}
 }

@@ -53,23 +53,33 @@ type source struct {
 	maxHead int64             // bytes of the body in which the first part has to begin
 }
 
-// newSource returns the source of r's body, or the error that r is answered with. The head of a part may have maxHead
-// bytes, like the head of a request: it becomes the head of a response, and proxies limit the size of that.
-func newSource(r *http.Request, limit int64, maxHead int) (*source, *reply.Error) {
-	s := &source{body: r.Body, limit: limit, maxHead: int64(maxHead)}
-	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if kind != "multipart/form-data" {
-		s.head, s.length = newHead(textproto.MIMEHeader(r.Header)), r.ContentLength
-		return s, nil
+// setSource makes s the source of r's body, or returns the error that r is answered with. The head of a part may be as large as
+// the head of a request: it becomes the head of a response, and proxies limit the size of that.
+func (l *Relay) setSource(s *source, r *Request, body io.Reader) *reply.Error {
+	s.body, s.limit, s.maxHead = body, l.config.MaxBody, int64(l.config.MaxHeader)
+	if r.Posts {
+		return s.setPosted(r)
 	}
+	contentType := r.Header.Get("Content-Type")
+	if !isMultipart(contentType) {
+		s.head, s.length = newHead(textproto.MIMEHeader(r.Header)), r.ContentLength
+		return nil
+	}
+	_, params, err := mime.ParseMediaType(contentType)
 	if err != nil || params["boundary"] == "" {
-		return nil, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeBadRequest,
+		return &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeBadRequest,
 			Text: "the Content-Type multipart/form-data names no usable boundary, so its first part cannot be found"}
 	}
 	s.head, s.length = newHead(nil), -1
 	s.parts = multipart.NewReader(bodyReader{s}, params["boundary"])
 	s.tail.want = "--" + params["boundary"]
-	return s, nil
+	return nil
+}
+
+// isMultipart reports whether a body of that type is a form of parts.
+func isMultipart(contentType string) bool {
+	kind, _, _ := strings.Cut(contentType, ";")
+	return strings.EqualFold(strings.TrimSpace(kind), "multipart/form-data")
 }
 
 func (s *source) Read(p []byte) (n int, err error) {
@@ -124,7 +134,9 @@ func (s *source) readPart(p []byte) (int, error) {
 		if err != nil {
 			return 0, s.partError(err)
 		}
+		request := s.head.Request
 		s.part, s.head = part, newHead(part.Header)
+		s.head.Request = request
 	}
 	n, err := s.part.Read(p)
 	if err == nil || n > 0 {

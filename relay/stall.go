@@ -19,7 +19,7 @@ type stallClock struct {
 
 	// Set by start.
 	exchange *pipe.Exchange
-	conn     *Conn // nil if unknown
+	conn     *Conn
 	timeout  time.Duration
 	timer    *time.Timer // of the first check; nil: no limit
 
@@ -63,10 +63,8 @@ func (s *stallClock) check() {
 // acknowledged returns how many bytes the consumer's kernel has acknowledged, or, where this system does not know, how
 // many our kernel has accepted.
 func (s *stallClock) acknowledged() int64 {
-	if s.conn != nil {
-		if n, ok := s.conn.acknowledged(); ok {
-			return n
-		}
+	if n, ok := s.conn.acknowledged(); ok {
+		return n
 	}
 	return s.exchange.Written()
 }

@@ -10,7 +10,7 @@ import (
 // A check that is running while the clock is stopped does not start it again.
 func TestStoppedStallClock(t *testing.T) {
 	var clock stallClock
-	clock.start(&pipe.Exchange{}, nil, time.Hour)
+	clock.start(&pipe.Exchange{}, &Conn{}, time.Hour)
 	clock.stop()
 	clock.check()
 	if clock.timer.Stop() {

@@ -17,6 +17,14 @@ const (
 	HeaderConsumers = "Httpipe-Consumers"
 )
 
+// The headers of a response that carries the head of the producer's request.
+const (
+	HeaderMethod  = "Httpipe-Method"
+	HeaderQuery   = "Httpipe-Query"
+	HeaderOmitted = "Httpipe-Headers-Omitted" // how many headers of the request were left out to keep the response small
+	HeaderPrefix  = "Httpipe-Header-"         // goes before the name of each header of the request
+)
+
 // weights yields each media type or coding that the fields of a header such as Accept or Accept-Encoding name, with
 // its weight (RFC 9110 12.4.2), in the client's order.
 func weights(fields []string) iter.Seq2[string, float64] {

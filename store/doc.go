@@ -26,7 +26,7 @@
 //	check the files again (tampering.go)
 //	  │
 //	  ▼
-//	settle: Commit.Wait returns nil (outage.go)
+//	settle: Commit.Then calls back, Commit.Wait returns (outage.go)
 //
 // The beginning and the ending of an exchange that meet in a batch become one row.
 //

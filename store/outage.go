@@ -8,11 +8,12 @@ import (
 // An outage begins when the log cannot be written or a commit takes too long. It ends with the next successful
 // commit. Waiting callers get the error at once.
 
-// settle marks the batch as durable, and ends an outage if there was one.
+// settle marks the batch as durable, tells those that wait for it, and ends an outage if there was one.
 func (l *Log) settle() {
+	callbacks := l.callbacks[:0]
 	l.mu.Lock()
 	for _, r := range l.batch {
-		r.commit.settleLocked(nil)
+		callbacks = r.commit.settleLocked(nil, callbacks)
 	}
 	written := len(l.batch)
 	clear(l.batch)
@@ -21,6 +22,9 @@ func (l *Log) settle() {
 	l.err = nil
 	since, lost := l.outageSince, l.lost-l.lostBefore
 	l.mu.Unlock()
+	l.callBack(callbacks, nil)
+	clear(callbacks)
+	l.callbacks = callbacks
 	if wasOut {
 		l.cfg.Logger.Info("the audit log can be written again", "file", l.file.path,
 			"after", time.Since(since).Round(time.Millisecond).String(), "rows_written", written, "rows_lost", lost)
@@ -31,8 +35,9 @@ func (l *Log) settle() {
 func (l *Log) fail(err error) {
 	err = l.file.explain("cannot be written", err)
 	l.mu.Lock()
-	began := l.failLocked(err)
+	began, callbacks := l.failLocked(err)
 	l.mu.Unlock()
+	l.callBack(callbacks, err)
 	if began {
 		l.cfg.Logger.Error("the audit log is failing", "error", err)
 	}
@@ -43,19 +48,21 @@ func (l *Log) fail(err error) {
 // successful commit, which may be the one that is blocked.
 func (l *Log) watchdog() {
 	l.mu.Lock()
+	var callbacks []func(error)
 	began := false
 	err := fmt.Errorf("audit log %s: a commit took over %v; check the disk, and whether another process holds a lock on the file", l.file.path, l.limits.commitTimeout)
 	l.watchdogSet = false
 	if oldest := l.oldestLocked(); oldest != nil {
 		wait := time.Until(oldest.commit.deadline)
 		if wait <= 0 {
-			began = l.failLocked(err)
+			began, callbacks = l.failLocked(err)
 		} else {
 			l.watchdogSet = true
 			time.AfterFunc(wait, l.watchdog)
 		}
 	}
 	l.mu.Unlock()
+	l.callBack(callbacks, err)
 	if began {
 		l.cfg.Logger.Error("the audit log is failing", "error", err)
 	}
@@ -73,20 +80,19 @@ func (l *Log) oldestLocked() *row {
 	return nil
 }
 
-// failLocked sets err as the reason why the log cannot be written and fails all pending rows. It returns true
-// if this begins an outage. The caller holds mu.
-func (l *Log) failLocked(err error) bool {
-	began := l.err == nil
+// failLocked sets err as the reason why the log cannot be written and fails all pending rows. It reports whether this
+// begins an outage, and returns the callbacks for callBack. The caller holds mu.
+func (l *Log) failLocked(err error) (began bool, callbacks []func(error)) {
+	began = l.err == nil
 	if began {
 		l.outageSince, l.lostBefore = time.Now(), l.lost
 	}
 	l.err = err
 	l.failures++
-	for _, r := range l.batch {
-		r.commit.settleLocked(err)
+	for _, rows := range [][]*row{l.batch, l.queue} {
+		for _, r := range rows {
+			callbacks = r.commit.settleLocked(err, callbacks)
+		}
 	}
-	for _, r := range l.queue {
-		r.commit.settleLocked(err)
-	}
-	return began
+	return began, callbacks
 }

@@ -20,11 +20,11 @@ func (l *Log) add(r *row) *Commit {
 	err := l.admitLocked(r)
 	if err != nil {
 		l.lost++
-		r.commit.settleLocked(err)
+		r.commit.settleLocked(err, nil) // nobody has the commit yet, so there is nothing to call
 	} else {
 		l.queue = append(l.queue, r)
 		if l.err != nil {
-			r.commit.settleLocked(l.err)
+			r.commit.settleLocked(l.err, nil)
 		} else if !l.watchdogSet {
 			l.watchdogSet = true
 			time.AfterFunc(l.limits.commitTimeout, l.watchdog)

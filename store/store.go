@@ -100,8 +100,9 @@ type Log struct {
 	session    *session // nil during an outage
 	walSuspect bool     // after an I/O error the WAL may be incomplete on disk; see resume
 	retention  retention
-	changes    []change    // of the last batch; here so that take need not allocate it
-	began      map[key]int // the same: the index in changes of each beginning
+	changes    []change      // of the last batch; here so that take need not allocate it
+	began      map[key]int   // the same: the index in changes of each beginning
+	callbacks  []func(error) // the same, for settle
 
 	// mu guards the fields below. It is held for short times only, and never during disk access or logging. The
 	// result of a Commit is set only with mu held; so what a producer is told and what its row says are decided

@@ -272,11 +272,12 @@ func (l *Log) failedSince(failures int) bool {
 // reject drops the rows of c, which the database has rejected because of their content.
 func (l *Log) reject(c *change, err error) {
 	err = fmt.Errorf("audit log %s: the database rejected a row: %w", l.file.path, err)
+	var callbacks []func(error)
 	l.mu.Lock()
 	for _, r := range c.rows {
 		if r != nil {
 			r.rejected = true
-			r.commit.settleLocked(err)
+			callbacks = r.commit.settleLocked(err, callbacks)
 			l.lost++
 		}
 	}
@@ -289,6 +290,7 @@ func (l *Log) reject(c *change, err error) {
 	clear(l.batch[len(kept):])
 	l.batch = kept
 	l.mu.Unlock()
+	l.callBack(callbacks, err)
 	for _, r := range c.rows {
 		if r != nil {
 			l.cfg.Logger.Error("the audit log rejected a row; this is a bug in httpipe", "error", err, "row", fmt.Sprintf("%+v", r.entry))
@@ -309,17 +311,19 @@ func (l *Log) finish() {
 		err = l.endRun()
 	}
 
+	var callbacks []func(error)
 	l.mu.Lock()
 	left := len(l.batch) + len(l.queue)
 	l.lost += int64(left)
 	if err != nil {
-		l.failLocked(err)
+		_, callbacks = l.failLocked(err)
 		l.closeErr = l.file.explain("could not be closed cleanly", err)
 		if left > 0 {
 			l.closeErr = fmt.Errorf("%w; %d rows are lost", l.closeErr, left)
 		}
 	}
 	l.mu.Unlock()
+	l.callBack(callbacks, err)
 }
 
 // endRun records that the run stopped cleanly, and ends the session.

@@ -17,6 +17,9 @@ type Head struct {
 	Minor  int    // of the version, HTTP/1.1 or HTTP/1.0
 	Host   string // "" if the client sent none, or an empty one
 
+	// Lines are all field lines as they were sent, each with its CRLF. EachField yields their fields.
+	Lines string
+
 	// Fields are all fields in the order in which they came, names as they were sent, values without the blanks around
 	// them. The next Parse into this Head reuses the array.
 	Fields []Field
@@ -83,13 +86,23 @@ func (h *Head) fill(text string, p *progress) {
 		h.Fields = make([]Field, 0, p.fields)
 	}
 	_, text, _ = strings.Cut(text, "\n")
-	for range p.fields {
-		var line string
-		line, text, _ = strings.Cut(text, "\n")
-		name, value, _ := strings.Cut(line[:len(line)-1], ":")
-		h.Fields = append(h.Fields, Field{name, trim(value)})
+	h.Lines = strings.TrimSuffix(text, "\r\n")
+	for f := range EachField(h.Lines) {
+		h.Fields = append(h.Fields, f)
 	}
 	h.Host = h.Get("Host")
+}
+
+// EachField yields the fields of lines, each of which ends with CRLF.
+func EachField(lines string) iter.Seq[Field] {
+	return func(yield func(Field) bool) {
+		for line := range strings.Lines(lines) {
+			name, value, _ := strings.Cut(strings.TrimSuffix(line, "\r\n"), ":")
+			if !yield(Field{name, trim(value)}) {
+				return
+			}
+		}
+	}
 }
 
 // maxKept is how many fields a Head keeps room for when it is reused.

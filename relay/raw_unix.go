@@ -1,0 +1,97 @@
+//go:build unix
+
+package relay
+
+import (
+	"io"
+	"os"
+	"syscall"
+)
+
+// A rawRead reads a TCP connection without a buffer of its own, so that a connection that waits costs no memory for it. It
+// is kept with the connection so that a read allocates nothing.
+type rawRead struct {
+	try func(fd uintptr) bool
+	n   int
+	err error
+	b   []byte
+}
+
+// readIdle waits until the client has sent something, takes a buffer from the pool, and reads into it. unread must be empty.
+func (c *Conn) readIdle() error {
+	if c.tcp == nil {
+		return c.readFirst()
+	}
+	f := &c.in
+	if f.try == nil {
+		f.try = func(fd uintptr) bool {
+			b := getBuffer()
+			for {
+				f.n, f.err = syscall.Read(int(fd), b)
+				if f.err != syscall.EINTR {
+					break
+				}
+			}
+			if f.err == syscall.EAGAIN {
+				putBuffer(b)
+				return false
+			}
+			f.b = b
+			return true
+		}
+	}
+	if err := c.raw.Read(f.try); err != nil {
+		return err
+	}
+	b := f.b
+	f.b = nil
+	switch {
+	case f.err != nil:
+		putBuffer(b)
+		return os.NewSyscallError("read", f.err)
+	case f.n == 0:
+		putBuffer(b)
+		return io.EOF
+	}
+	c.buffer, c.unread = b, b[:f.n]
+	return nil
+}
+
+// A rawWrite writes to a TCP connection what its kernel takes at once. Conn.mu guards it.
+type rawWrite struct {
+	try func(fd uintptr) bool
+	b   []byte
+	n   int
+	err error
+}
+
+// tryWrite writes what the kernel takes of b at once, and returns how much that is; on a connection other than TCP it is
+// nothing. Conn.mu must be held.
+func (c *Conn) tryWrite(b []byte) (n int, err error) {
+	if c.tcp == nil {
+		return 0, nil
+	}
+	f := &c.out
+	if f.try == nil {
+		f.try = func(fd uintptr) bool {
+			for {
+				f.n, f.err = syscall.Write(int(fd), f.b)
+				if f.err != syscall.EINTR {
+					return true
+				}
+			}
+		}
+	}
+	f.b = b
+	err = c.raw.Write(f.try) // fails if the write deadline is over
+	f.b = nil
+	switch {
+	case err != nil:
+		return 0, err
+	case f.err == syscall.EAGAIN:
+		return 0, nil
+	case f.err != nil:
+		return 0, os.NewSyscallError("write", f.err)
+	}
+	return f.n, nil
+}

@@ -1,0 +1,75 @@
+package relay
+
+import "golang.org/x/sys/unix"
+
+// What only Linux tells about a connection.
+
+// watches reports whether awaitHangUp works.
+func (c *Conn) watches() bool { return c.raw != nil }
+
+// awaitHangUp blocks until the client has hung up, whatever it has sent before, or until the read deadline. Only the goroutine
+// that reads the connection may call it. Go's poller calls at every change of the connection's state.
+func (c *Conn) awaitHangUp() error {
+	return c.raw.Read(func(fd uintptr) bool {
+		fds := [...]unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+		n, err := unix.Poll(fds[:], 0)
+		return err == nil && n > 0
+	})
+}
+
+// alive asks the kernel, without waiting, whether the client is still connected.
+func (c *Conn) alive() bool { return c.nothing(unix.POLLRDHUP) }
+
+// quiet reports whether the client is connected and nothing waits to be read behind the current request.
+func (c *Conn) quiet() bool { return c.nothing(unix.POLLRDHUP | unix.POLLIN) }
+
+// nothing reports whether none of the events has happened on the connection, nor its end.
+func (c *Conn) nothing(events int16) bool {
+	p := &c.probe
+	if p.poll == nil {
+		p.poll = func(fd uintptr) {
+			p.fds[0].Fd = int32(fd)
+			n, err := unix.Poll(p.fds[:], 0)
+			p.none = err != nil || n == 0
+		}
+	}
+	if c.raw == nil {
+		return true
+	}
+	p.none, p.fds[0].Events = false, events
+	c.raw.Control(p.poll)
+	return p.none
+}
+
+// A probe holds the variables of Conn.nothing, kept with the connection so that a match does not allocate them. No two
+// calls run at the same time: while a request waits, the broker calls, with its lock held; later the goroutine that
+// carries out the exchange.
+type probe struct {
+	fds  [1]unix.PollFd
+	poll func(fd uintptr)
+	none bool
+}
+
+// clogged reports whether so much waits to be read that a FIN behind it might not get through.
+func (c *Conn) clogged() bool {
+	const much = 32 << 10 // half of the smallest receive window: a full one can hold a little less than 64 KiB
+	unread := 0
+	if c.raw == nil {
+		return false
+	}
+	c.raw.Control(func(fd uintptr) { unread, _ = unix.IoctlGetInt(int(fd), unix.SIOCINQ) })
+	return unread >= much
+}
+
+// acknowledged returns how many bytes the client's kernel has acknowledged, and whether this system knows.
+func (c *Conn) acknowledged() (n int64, ok bool) {
+	if c.raw == nil {
+		return 0, false
+	}
+	c.raw.Control(func(fd uintptr) {
+		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+			n, ok = int64(info.Bytes_acked), true
+		}
+	})
+	return n, ok
+}

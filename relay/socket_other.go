@@ -1,0 +1,20 @@
+//go:build !linux
+
+package relay
+
+// Other systems do not tell: what Read shows is left, and a client that hangs up behind unread bytes is not seen.
+
+func (c *Conn) watches() bool { return false }
+
+func (c *Conn) awaitHangUp() error { return nil }
+
+// A probe is empty where the system cannot be asked.
+type probe struct{}
+
+func (c *Conn) alive() bool { return true }
+
+func (c *Conn) quiet() bool { return true }
+
+func (c *Conn) clogged() bool { return false }
+
+func (c *Conn) acknowledged() (n int64, ok bool) { return 0, false }
