@@ -69,6 +69,7 @@ func relays(o options, temp string) ([]variant, error) {
 		}
 		options := []string{path, "--host", "127.0.0.1", "--port", "0", "--log-format", "json", "--audit-db", logName,
 			"--header-timeout", "1h", // for connections that are silent until it is their turn
+			"--max-waiting-per-channel", "off", // for 10,000 subscribers to a topic
 			"--audit"}
 		variants = append(variants,
 			variant{name: strings.TrimSpace(name + " " + required), command: append(options[:len(options):len(options)], required), kind: withLog, from: o.from},

@@ -167,7 +167,7 @@ func (s *subscriber) subscribe(addr netip.AddrPort) error {
 			return fmt.Errorf("no stream after %q: %w", s.part, err)
 		}
 		s.part = append(s.part, buffer[:n]...)
-		if h, whole, err := parseHead(s.part); err != nil || whole && h.status != 200 {
+		if h, whole, err := parseHead(s.part); err != nil || whole && (h.status != 200 || h.length >= 0) {
 			return fmt.Errorf("subscribing was answered with %q", s.part)
 		} else if whole {
 			s.part = slices.Clip(s.part[h.size:])
@@ -205,6 +205,9 @@ func (c *crowd) event(token int) error {
 			c.acknowledged = time.Since(c.start)
 		}
 		return err
+	}
+	if time.Since(c.start) > patience { // comments come all the time
+		return fmt.Errorf("%d subscribers got no message within %v", c.missing, patience)
 	}
 	s := &c.subscribers[token]
 	got, err := s.receive(c.buffer, c.wanted)
