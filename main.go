@@ -11,16 +11,19 @@
 //	serve.go    from the options to a listening server, and what happens on SIGTERM
 //	guard.go    the access.Guard that the options call for
 //	metrics.go  the separate listener for scrapes
+//	tls.go      TLS on the port, and the separate listener for a certificate authority
 //
 // The other packages, from the outside in:
 //
 //	cli         the command line
+//	client      the client side: sending and receiving, through everything that ends a request early
 //	process     the operating system's process: user, files, memory
 //	httpapi     the HTTP server: routes, permissions, lists, live view, audit API
 //	web         its pages, manual and OpenAPI document
 //	relay       the relay path: from a producer's connection to a consumer's
 //	reply       what a client is told: outcomes as statuses, headers and bodies
 //	access      tokens and permissions
+//	certs       the certificate of a server that speaks TLS itself
 //	audit       events as rows of the log, and questions about it
 //	metrics     counters for Prometheus
 //	store       the audit log, in SQLite; migrations has its schema

@@ -54,6 +54,9 @@ func TestRunRefusesToStart(t *testing.T) {
 		{"what needs no token, where nothing does", []string{"--port", "0", "--audit", "off", "--anonymous", "produce:a/*"}, "--anonymous has no effect without --auth-secret"},
 		{"a port in use", []string{"--port", port, "--host", "127.0.0.1", "--audit", "off"}, "port " + port + " is in use"},
 		{"a log in use", []string{"--port", "0", "--audit-db", filepath.Join(dir, "httpipe.db")}, "httpipe.db"},
+		{"a certificate without its key", []string{"--port", "0", "--audit", "off", "--tls-cert", "a.pem"}, "--tls-cert and --tls-key belong together"},
+		{"two certificates", []string{"--port", "0", "--audit", "off", "--tls-cert", "a.pem", "--tls-domain", "relay.example"}, "--tls-domain gets a certificate"},
+		{"no certificate", []string{"--port", "0", "--audit", "off", "--tls-cert", filepath.Join(dir, "a.pem"), "--tls-key", "a.key"}, "a.pem: no such file"},
 		{"a log in no directory", []string{"--port", "0", "--audit-db", filepath.Join(dir, "no", "a.db")}, "a.db"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -74,6 +77,7 @@ func TestImports(t *testing.T) {
 	const sqlite, uuid, unix, kit = "github.com/mattn/go-sqlite3", "github.com/google/uuid", "golang.org/x/sys/unix", "httpipe/test/kit"
 	for dir, allowed := range map[string][]string{
 		"./access":     {"github.com/golang-jwt/jwt/v5", "github.com/hashicorp/golang-lru/v2"},
+		"./certs":      {"golang.org/x/crypto/acme", "golang.org/x/crypto/acme/autocert"},
 		"./pipe":       {},
 		"./migrations": {},
 		"./store":      {"httpipe/migrations", sqlite, unix},
@@ -87,11 +91,13 @@ func TestImports(t *testing.T) {
 		"./relay/http1": {},
 
 		"./process": {"github.com/KimMachineGun/automemlimit/memlimit", unix},
-		"./cli":     {"httpipe/access", "httpipe/audit", "httpipe/pipe", "httpipe/process", "httpipe/store", "github.com/dustin/go-humanize", "github.com/peterbourgon/ff/v3", "github.com/peterbourgon/ff/v3/ffcli", "golang.org/x/term"},
+		"./client":  {},
+		"./cli":     {"httpipe/access", "httpipe/audit", "httpipe/client", "httpipe/pipe", "httpipe/process", "httpipe/store", "github.com/dustin/go-humanize", "github.com/peterbourgon/ff/v3", "github.com/peterbourgon/ff/v3/ffcli", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
 
 		"./test/kit":     {unix},
 		"./test/rawhttp": {"httpipe/pipe", "httpipe/reply"},
 		"./test/e2e":     {kit, unix, "httpipe/process"},
+		"./test/tls":     {kit},
 		"./test/docs":    {kit, "httpipe/access"},
 		"./test/proxies": {kit},
 		"./test/browser": {kit, "github.com/chromedp/"},

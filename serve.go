@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -37,7 +38,6 @@ func serve(ctx context.Context, c *cli.Config, stdout, stderr io.Writer) (err er
 	}
 	stop, stopped := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stopped()
-
 	process.TuneMemory(logger)
 	waiting, err := process.WaitingLimit(c.MaxWaiting)
 	if err != nil {
@@ -76,11 +76,12 @@ func serve(ctx context.Context, c *cli.Config, stdout, stderr io.Writer) (err er
 		defer stopMetrics()
 		listening = append(listening, "metrics_addr", addr)
 	}
-	listener, err := listen(ctx, c)
+	listener, stopTLS, err := listen(ctx, c, logger)
 	if err != nil {
 		return err
 	}
-	logger.Info("listening", append([]any{"addr", listener.Addr().String()}, listening...)...)
+	defer stopTLS()
+	logger.Info("listening", append([]any{"addr", listener.Addr().String(), "url", baseURL(c, listener.Addr())}, listening...)...)
 	warnIfOpen(c, logger, guard, listener.Addr())
 	announce(c, logger, listener.Addr(), key, firstTerminal(stderr, stdout))
 	err = accept(stop, server, listener)
@@ -112,13 +113,13 @@ func drain(ctx context.Context, c *cli.Config, server *httpapi.Server, logger *s
 	}
 }
 
-// logFiles returns the files of the audit log and its key, whether they exist or not, or nil if there is no log.
+// logFiles returns the files of the audit log and beside it, whether they exist or not, or nil if there is no log.
 func logFiles(c *cli.Config) []string {
 	if c.Audit == cli.AuditOff {
 		return nil
 	}
 	files := []string{c.AuditDB, c.AuditDB + "-wal", c.AuditDB + "-shm", c.AuditDB + "-journal"}
-	return append(files, access.KeyFiles(cli.KeyPath(c.AuditDB))...)
+	return slices.Concat(files, access.KeyFiles(cli.KeyPath(c.AuditDB)), certificateFiles(c))
 }
 
 func openLog(c *cli.Config, logger *slog.Logger) (*store.Log, error) {
@@ -157,19 +158,24 @@ func serverConfig(c *cli.Config, log *store.Log, guard *access.Guard, waiting in
 	}
 }
 
-// listen opens the port. Keep-alive probes detect within a minute that a client's host has vanished.
-func listen(ctx context.Context, c *cli.Config) (net.Listener, error) {
+// listen opens the port, with TLS if the options say so, until stop. Keep-alive probes detect within a minute that a client's
+// host has vanished.
+func listen(ctx context.Context, c *cli.Config, logger *slog.Logger) (listener net.Listener, stop func(), err error) {
 	config := net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{
 		Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 3,
 	}}
-	listener, err := config.Listen(ctx, "tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
+	listener, err = config.Listen(ctx, "tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("port %d is in use by another program; choose another with --port (0: any free port)", c.Port)
+		return nil, nil, fmt.Errorf("port %d is in use by another program; choose another with --port (0: any free port)", c.Port)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot listen on port %d: %w", c.Port, err)
+		return nil, nil, fmt.Errorf("cannot listen on port %d: %w", c.Port, err)
 	}
-	return listener, nil
+	secured, stop, err := secure(ctx, c, listener, logger)
+	if err != nil {
+		listener.Close()
+	}
+	return secured, stop, err
 }
 
 func newLogger(c *cli.Config, w io.Writer) *slog.Logger {
@@ -178,18 +184,6 @@ func newLogger(c *cli.Config, w io.Writer) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(w, options))
 	}
 	return slog.New(slog.NewTextHandler(w, options))
-}
-
-// baseURL returns the address at which a browser on this machine finds the server.
-func baseURL(host string, addr net.Addr) string {
-	port := 0
-	if tcp, ok := addr.(*net.TCPAddr); ok {
-		port = tcp.Port
-		if tcp.IP.IsUnspecified() {
-			host = "localhost"
-		}
-	}
-	return "http://" + net.JoinHostPort(host, strconv.Itoa(port))
 }
 
 // firstTerminal returns the first of the outputs that is a terminal, or nil.
@@ -205,7 +199,7 @@ func firstTerminal(outputs ...io.Writer) io.Writer {
 // announce shows which addresses to open. A terminal, if there is one, shows the audit key too; the server's log output
 // must not contain it, since others may read that. With a secret there is no key.
 func announce(c *cli.Config, logger *slog.Logger, addr net.Addr, key string, terminal io.Writer) {
-	url := baseURL(c.Host, addr)
+	url := baseURL(c, addr)
 	switch {
 	case terminal != nil:
 		text := "\nTo try it, open " + url + "/\n"

@@ -3,21 +3,31 @@ package main
 import (
 	"net"
 	"testing"
+
+	"httpipe/cli"
 )
 
 func TestBaseURL(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct{ host, listens, want string }{
-		{"", "::", "http://localhost:3000"},
-		{"0.0.0.0", "0.0.0.0", "http://localhost:3000"},
-		{"::", "::", "http://localhost:3000"},
-		{"127.0.0.1", "127.0.0.1", "http://127.0.0.1:3000"},
-		{"localhost", "127.0.0.1", "http://localhost:3000"},
-		{"::1", "::1", "http://[::1]:3000"},
-		{"relay.example", "192.0.2.1", "http://relay.example:3000"},
+	for _, test := range []struct {
+		config  cli.Config
+		listens string
+		port    int
+		want    string
+	}{
+		{cli.Config{}, "::", 3000, "http://localhost:3000"},
+		{cli.Config{Host: "0.0.0.0"}, "0.0.0.0", 3000, "http://localhost:3000"},
+		{cli.Config{Host: "::"}, "::", 3000, "http://localhost:3000"},
+		{cli.Config{Host: "127.0.0.1"}, "127.0.0.1", 3000, "http://127.0.0.1:3000"},
+		{cli.Config{Host: "localhost"}, "127.0.0.1", 3000, "http://localhost:3000"},
+		{cli.Config{Host: "::1"}, "::1", 3000, "http://[::1]:3000"},
+		{cli.Config{Host: "relay.example"}, "192.0.2.1", 3000, "http://relay.example:3000"},
+		{cli.Config{TLSCert: "a", TLSKey: "b"}, "::", 3000, "https://localhost:3000"},
+		{cli.Config{TLSDomain: "relay.example"}, "::", 3000, "https://relay.example:3000"},
+		{cli.Config{TLSDomain: "relay.example", Host: "192.0.2.1"}, "192.0.2.1", 443, "https://relay.example"},
 	} {
-		if got := baseURL(test.host, &net.TCPAddr{IP: net.ParseIP(test.listens), Port: 3000}); got != test.want {
-			t.Errorf("--host %q: %s, want %s", test.host, got, test.want)
+		if got := baseURL(&test.config, &net.TCPAddr{IP: net.ParseIP(test.listens), Port: test.port}); got != test.want {
+			t.Errorf("%+v: %s, want %s", test.config, got, test.want)
 		}
 	}
 }

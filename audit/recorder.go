@@ -78,7 +78,7 @@ func (r *Recorder) RecordRefusal(key pipe.Key, role pipe.Role, reason string, cl
 
 // ExchangeMatched implements pipe.Recorder.
 func (r *Recorder) ExchangeMatched(x *pipe.Exchange) pipe.Commit {
-	return r.commit(r.log.ExchangeMatched(store.Match{
+	match := store.Match{
 		ID:           x.ID,
 		Life:         x.Life,
 		Namespace:    x.Key.Namespace,
@@ -89,7 +89,14 @@ func (r *Recorder) ExchangeMatched(x *pipe.Exchange) pipe.Commit {
 		ConsumerWait: x.MatchedAt.Sub(x.Consumer.ArrivedAt),
 		Producer:     store.Client(x.Producer.Client),
 		Consumer:     store.Client(x.Consumer.Client),
-	}))
+	}
+	if x.Call != nil {
+		match.Method = x.Producer.Head.Request.Method
+	}
+	if x.ReplyTo != nil {
+		match.ReplyTo = x.ReplyTo.ID
+	}
+	return r.commit(r.log.ExchangeMatched(match))
 }
 
 // ExchangeEnded implements pipe.Recorder.
@@ -104,6 +111,15 @@ func (r *Recorder) ExchangeEnded(x *pipe.Exchange) pipe.Commit {
 // OutcomeDecided implements pipe.Recorder. It has nothing to add: the store was given both possible outcomes, and
 // writes the right one.
 func (r *Recorder) OutcomeDecided(*pipe.Exchange, pipe.Outcome) {}
+
+// CallEnded implements pipe.Recorder.
+func (r *Recorder) CallEnded(call *pipe.Call) {
+	end := store.CallEnd{ID: call.Request.ID, At: call.EndedAt, Outcome: string(call.Outcome)}
+	if call.Answer != nil {
+		end.Status, end.AnsweredAt = call.Answer.Producer.Head.Answer.Status, call.Answer.MatchedAt
+	}
+	r.log.CallEnded(end)
+}
 
 func (r *Recorder) commit(c *store.Commit) pipe.Commit {
 	if r.bestEffort {

@@ -9,7 +9,8 @@
 //	options.go    the table of the relay's options; config.go, values.go, origins.go, together.go: the values they accept
 //	help.go       the help; man.go the manual page, completion.go what a shell completes, suggest.go "did you mean"
 //	history.go    audit list, show, summary, export; tail.go, audit.go, key.go, token.go, healthcheck.go: other commands
-//	terminal.go   tables, and values as a person reads them
+//	transfer.go   what the commands that use a relay have in common; send.go, receive.go, handon.go: these commands
+//	terminal.go   tables, and values as a person reads them; progress.go a transfer as it goes on
 //
 // ff and ffcli parse flags, select commands and open the config file. Where this package does such a thing itself,
 // a comment says what ff gets wrong, and a test in ff_test.go shows it.
@@ -24,6 +25,8 @@ import (
 	"strings"
 
 	"github.com/peterbourgon/ff/v3/ffcli"
+
+	"httpipe/client"
 )
 
 // A Program is what the command line starts and where it prints.
@@ -47,8 +50,14 @@ func usageErrorf(format string, args ...any) error { return usageError{fmt.Error
 var errNoSecret = errors.New("--auth-secret is missing: it signs the token, and must be the secret of the server")
 
 // ExitCode returns the exit status for what Run returned: 0 for nil, 2 for a mistake in the command line, 3 if no
-// secret is set for a command that needs one, 1 for any other error.
+// secret is set for a command that needs one, a status of statusOf for a transfer that failed, 1 for any other error.
 func ExitCode(err error) int {
+	if f, ok := errors.AsType[*client.Failure](err); ok {
+		return statusOf[f.Class()]
+	}
+	if e, ok := errors.AsType[statusError](err); ok {
+		return e.status
+	}
 	if errors.Is(err, errNoSecret) {
 		return 3
 	}

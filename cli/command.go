@@ -44,6 +44,8 @@ func (p Program) commands(c *Config) []command {
 		auditBackup(c),
 		auditCheck(c),
 		auditKey(c),
+		p.send(),
+		p.receive(),
 		token(c),
 		healthcheck(c),
 		p.completion(),
@@ -129,11 +131,12 @@ func strayArgument(table []command, word string) error {
 // checkArgs returns an error unless the command takes these arguments.
 func (cmd command) checkArgs(args []string) error {
 	names := strings.Fields(cmd.args)
-	if len(args) > len(names) && !strings.HasSuffix(cmd.args, "...") {
+	required := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return strings.HasPrefix(name, "[") })
+	if len(args) > len(names) && !strings.Contains(cmd.args, "...") {
 		return usageErrorf("unexpected argument %q; usage: %s", args[len(names)], cmd.usage())
 	}
-	if len(args) < len(names) && !strings.HasPrefix(names[len(args)], "[") {
-		return usageErrorf("%s is missing; usage: %s", names[len(args)], cmd.usage())
+	if len(args) < len(required) {
+		return usageErrorf("%s is missing; usage: %s", required[len(args)], cmd.usage())
 	}
 	if len(args) > 0 && cmd.words != nil && !slices.Contains(cmd.words, args[0]) {
 		return usageErrorf("unknown %q%s; want one of %s", args[0], suggest(args[0], "", cmd.words), strings.Join(cmd.words, ", "))

@@ -12,12 +12,18 @@ import (
 
 // A Config has a field for each option of the relay, which options describes and parse fills in.
 type Config struct {
-	Host           string // empty: every interface
-	Port           int    // 0: any free port
-	RequireHTTPS   bool
-	DropTo         process.Account
-	CORSOrigin     string        // comma-separated, without spaces
-	MetricsAddr    string        // with its port; empty: off
+	Host         string // empty: every interface
+	Port         int    // 0: any free port
+	RequireHTTPS bool
+	DropTo       process.Account
+	CORSOrigin   string // comma-separated, without spaces
+	MetricsAddr  string // with its port; empty: off
+
+	TLSCert, TLSKey string // files; empty: none
+	TLSDomain       string // empty: no ACME
+	ACMEURL         string
+	ACMEAddr        string // with its port; empty: off
+
 	RequestTimeout time.Duration // 0: no limit
 	ReadAhead      int64
 	MaxBody        int64         // 0: no limit
@@ -44,6 +50,9 @@ type Config struct {
 	LogLevel   slog.Level
 	ConfigFile string // empty: none was read
 }
+
+// TLS reports whether the port speaks TLS.
+func (c *Config) TLS() bool { return c.TLSCert != "" || c.TLSKey != "" || c.TLSDomain != "" }
 
 // An AuditMode says what the relay does about exchanges that it cannot record.
 type AuditMode string

@@ -38,6 +38,8 @@ func defaults() Config {
 	return Config{
 		Port:         3000,
 		CORSOrigin:   "*",
+		ACMEURL:      "https://acme-v02.api.letsencrypt.org/directory",
+		ACMEAddr:     ":80",
 		ReadAhead:    64 << 10,
 		StallTimeout: time.Minute,
 		DrainTimeout: 30 * time.Second,
@@ -105,6 +107,11 @@ var examples = map[string]struct {
 	"drop-to":                 {"65532:65533", func(c *Config) { c.DropTo = process.Account{Given: "65532:65533", UID: 65532, GID: 65533} }},
 	"cors-origin":             {"https://a.example", func(c *Config) { c.CORSOrigin = "https://a.example" }},
 	"metrics-addr":            {"127.0.0.1:9091", func(c *Config) { c.MetricsAddr = "127.0.0.1:9091" }},
+	"tls-cert":                {"relay.pem", func(c *Config) { c.TLSCert = "relay.pem" }},
+	"tls-key":                 {"relay.key", func(c *Config) { c.TLSKey = "relay.key" }},
+	"tls-domain":              {"relay.example.com", func(c *Config) { c.TLSDomain = "relay.example.com" }},
+	"acme-url":                {"https://ca.example/dir", func(c *Config) { c.ACMEURL = "https://ca.example/dir" }},
+	"acme-addr":               {"127.0.0.1:5002", func(c *Config) { c.ACMEAddr = "127.0.0.1:5002" }},
 	"request-timeout":         {"2.5", func(c *Config) { c.RequestTimeout = 2500 * time.Millisecond }},
 	"read-ahead":              {"1MiB", func(c *Config) { c.ReadAhead = 1 << 20 }},
 	"max-body":                {"10MB", func(c *Config) { c.MaxBody = 10_000_000 }},
@@ -279,7 +286,7 @@ func TestConfigErrors(t *testing.T) {
 // TestSetButEmpty: an empty text for an option whose default is more open than any value stops the start in every
 // source, and nothing of lower precedence hides it. For all other options an empty variable is none.
 func TestSetButEmpty(t *testing.T) {
-	guarded := []string{"auth-secret", "client-ip-header", "config", "cors-origin", "host", "require-https"}
+	guarded := []string{"auth-secret", "client-ip-header", "config", "cors-origin", "host", "require-https", "tls-cert", "tls-key", "tls-domain"}
 	for _, o := range options(&Config{}) {
 		if o.guarded != slices.Contains(guarded, o.name) {
 			t.Errorf("guarded is %t for --%s", o.guarded, o.name)

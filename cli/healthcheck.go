@@ -3,6 +3,7 @@ package cli
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -19,22 +20,27 @@ const healthTimeout = 5 * time.Second
 
 // healthcheck is for images without curl.
 func healthcheck(c *Config) command {
-	picked := pick(c, "port", "host", "config")
+	picked := pick(c, "port", "host", "tls-cert", "tls-domain", "config")
 	picked[0].help = "port of the server to ask, unless a URL is given"
 	picked[1].help = "address of the server to ask, if not 127.0.0.1"
+	picked[2].help = "certificate of the server, which therefore speaks TLS"
+	picked[3].help = "name of the server, which therefore speaks TLS"
 	return command{
 		name: "healthcheck", args: "[URL]", options: picked,
-		help: "ask a server for its health; exit with 0 if it is healthy",
-		more: "URL is the address of the server or of its /healthz. Without it, the options say where it is.",
+		help: "ask a server for its health; exit with 0 if healthy",
+		more: "URL is the address of the server or of its /healthz. Without it, the options say where it is.\nA certificate is verified only if a URL is given.",
 		run: func(ctx context.Context, args []string, _, _ io.Writer) error {
 			address, err := c.healthURL()
+			// The server on this machine is asked by its IP address, which is not in its certificate.
+			trust := &tls.Config{InsecureSkipVerify: true, ServerName: c.TLSDomain}
 			if len(args) > 0 {
 				address, err = healthAddress(args[0])
+				trust = nil
 			}
 			if err != nil {
 				return err
 			}
-			return askHealth(ctx, address, healthTimeout)
+			return askHealth(ctx, address, trust, healthTimeout)
 		},
 	}
 }
@@ -67,12 +73,18 @@ func (c *Config) healthURL() (string, error) {
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	return "http://" + net.JoinHostPort(host, strconv.Itoa(c.Port)) + "/healthz", nil
+	scheme := "http://"
+	if c.TLS() {
+		scheme = "https://"
+	}
+	return scheme + net.JoinHostPort(host, strconv.Itoa(c.Port)) + "/healthz", nil
 }
 
-// askHealth returns nil if the answer to a GET is 200. It follows no redirect, because that leads to another server.
-func askHealth(ctx context.Context, url string, timeout time.Duration) error {
+// askHealth returns nil if the answer to a GET is 200. It follows no redirect, because that leads to another server. A trust
+// of nil verifies certificates as usual.
+func askHealth(ctx context.Context, url string, trust *tls.Config, timeout time.Duration) error {
 	client := http.Client{
+		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: trust},
 		Timeout:       timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}

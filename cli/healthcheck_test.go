@@ -77,7 +77,7 @@ func TestHealthcheckTimesOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer silent.Close()
-	err = askHealth(t.Context(), fmt.Sprintf("http://%s/healthz", silent.Addr()), 50*time.Millisecond)
+	err = askHealth(t.Context(), fmt.Sprintf("http://%s/healthz", silent.Addr()), nil, 50*time.Millisecond)
 	if err == nil || !strings.Contains(err.Error(), "Timeout exceeded") {
 		t.Errorf("error %v", err)
 	}

@@ -15,6 +15,9 @@ const (
 An option that has a variable takes its value from its flag, else from the environment, else from
 the config file, in which each line is a name and a value.
 `
+	variablesHelp = `
+An option that has a variable takes its value from its flag, else from the environment.
+`
 	unitsHelp = `
 A TIME is in seconds or has a unit (1.5, 30s, 12h, 90d); a SIZE is in bytes or has a unit (65536,
 64KiB, 10MB).
@@ -57,8 +60,10 @@ func help(w io.Writer, table []command, cmd command) {
 		fmt.Fprintf(w, "\n%s\n", cmd.more)
 	}
 	all := slices.Concat(cmd.flags, cmd.options)
-	if len(cmd.options) > 0 {
+	if cmd.option("config").name != "" {
 		fmt.Fprint(w, sourcesHelp)
+	} else if len(cmd.options) > 0 {
+		fmt.Fprint(w, variablesHelp)
 	}
 	if slices.ContainsFunc(all, func(o option) bool { return o.arg == "TIME" || o.arg == "SIZE" }) {
 		fmt.Fprint(w, unitsHelp)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,9 +50,14 @@ func auditKey(c *Config) command {
 }
 
 // KeyPath returns the path of the audit key of a log: beside the log itself, not beside a symbolic link to it.
-func KeyPath(log string) string {
+func KeyPath(log string) string { return besideLog(log, ".key") }
+
+// CertificatesPath returns the path of the directory for the keys and certificates of --tls-domain, beside the log.
+func CertificatesPath(log string) string { return besideLog(cmp.Or(log, "httpipe.db"), ".tls") }
+
+func besideLog(log, suffix string) string {
 	if path, err := filepath.EvalSymlinks(log); err == nil {
 		log = path
 	}
-	return log + ".key"
+	return log + suffix
 }

@@ -75,6 +75,7 @@ and an SQLite file keeps a record of the exchange. Without a command, and as htt
 		}
 	}
 	section("EXIT STATUS", roffText(`0 for success, 2 for a mistake in the command line, 3 if httpipe token finds no secret, 1 for any other error.
+The commands that send and receive have further ones, which they explain.
 After SIGTERM or SIGINT the relay lets running exchanges end, for as long as --drain-timeout says, and exits with 0.`)+"\n")
 	section("FILES", "")
 	entry("httpipe.db", "The audit log, in the working directory unless --audit-db says otherwise.")

@@ -45,7 +45,7 @@ func (o option) variables() []string {
 
 // options returns the table of the relay's options, in the order of the help. Their set functions write to c.
 func options(c *Config) []option {
-	return slices.Concat(relayOptions(c), accessOptions(c), limitOptions(c), recordOptions(c))
+	return slices.Concat(relayOptions(c), tlsOptions(c), accessOptions(c), limitOptions(c), recordOptions(c))
 }
 
 func relayOptions(c *Config) []option {
@@ -88,6 +88,27 @@ func relayOptions(c *Config) []option {
 		{name: "drain-timeout", group: relaying, arg: "TIME", def: "30s",
 			help: "how long running exchanges may continue after SIGTERM",
 			set:  into(&c.DrainTimeout, parseDuration)},
+	}
+}
+
+func tlsOptions(c *Config) []option {
+	const group = "TLS"
+	return []option{
+		{name: "tls-cert", group: group, arg: "FILE", guarded: true,
+			help: "PEM certificate, with its issuers', for TLS on the port",
+			set:  into(&c.TLSCert, parseFileName)},
+		{name: "tls-key", group: group, arg: "FILE", guarded: true,
+			help: "PEM key of --tls-cert; both are read again when they change",
+			set:  into(&c.TLSKey, parseFileName)},
+		{name: "tls-domain", group: group, arg: "NAME", guarded: true,
+			help: "name for which to get, and renew, a certificate by ACME",
+			set:  into(&c.TLSDomain, parseDomain)},
+		{name: "acme-url", group: group, arg: "URL", def: "letsencrypt",
+			help: "certificate authority whose terms you accept by --tls-domain",
+			set:  into(&c.ACMEURL, parseACMEURL)},
+		{name: "acme-addr", group: group, arg: "ADDR", def: ":80",
+			help: "where it asks over plain HTTP; all else gets 403; 0: off",
+			set:  into(&c.ACMEAddr, orOff("off", parseAddr))},
 	}
 }
 

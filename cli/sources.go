@@ -181,7 +181,7 @@ var kubernetesName = regexp.MustCompile(`^HTTPIPE_(SERVICE_(HOST|PORT)|PORT_\d+_
 // of httpipe and is none.
 func UnknownVariables(environment []string) (warnings []string) {
 	var known []string
-	for _, o := range options(&Config{}) {
+	for _, o := range append(options(&Config{}), new(transfer).tokenOption()) {
 		known = append(known, o.variables()...)
 	}
 	for _, entry := range environment {

@@ -38,7 +38,8 @@ func TestUnknownVariables(t *testing.T) {
 		"HTTPIPE_P=80":                            "variable HTTPIPE_P is ignored: there is no such option",
 		"HTTPIPE_=hunter2":                        "variable HTTPIPE_ is ignored: there is no such option",
 		"HTTPIPE_AUTH_SECRETS=hunter2":            "variable HTTPIPE_AUTH_SECRETS is ignored: there is no such option (did you mean HTTPIPE_AUTH_SECRET?)",
-		"HTTPIPE_TOKEN=hunter2":                   "variable HTTPIPE_TOKEN is ignored: there is no such option",
+		"HTTPIPE_TOKENS=hunter2":                  "variable HTTPIPE_TOKENS is ignored: there is no such option (did you mean HTTPIPE_TOKEN?)",
+		"HTTPIPE_TOKEN=hunter2":                   "",
 	} {
 		if got := strings.Join(UnknownVariables([]string{entry}), "|"); got != want {
 			t.Errorf("%s: %s, want %s", entry, got, want)

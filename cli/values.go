@@ -7,6 +7,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -164,6 +165,34 @@ func parseHost(text string) (string, error) {
 	hasPort := err == nil
 	if text == "" || hasPort || strings.ContainsAny(text, "/[] \t") {
 		return "", errors.New("want a host name or an IP address, without a port")
+	}
+	return text, nil
+}
+
+// parseDomain reads a name that a certificate can be for.
+func parseDomain(text string) (string, error) {
+	if !domainName.MatchString(text) || net.ParseIP(text) != nil {
+		return "", errors.New("want a full host name, such as relay.example.com")
+	}
+	return text, nil
+}
+
+var domainName = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9-]{2,63}$`)
+
+// authorities are the certificate authorities that have a name of their own: for use, and to try without limits.
+var authorities = map[string]string{
+	"letsencrypt":         "https://acme-v02.api.letsencrypt.org/directory",
+	"letsencrypt-staging": "https://acme-staging-v02.api.letsencrypt.org/directory",
+}
+
+// parseACMEURL reads the address of an authority's directory, or its name.
+func parseACMEURL(text string) (string, error) {
+	if known, ok := authorities[text]; ok {
+		return known, nil
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "https" || u.Host == "" {
+		return "", errors.New("want the https address of an ACME directory, letsencrypt or letsencrypt-staging")
 	}
 	return text, nil
 }

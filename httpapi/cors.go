@@ -38,7 +38,7 @@ func (c *cors) allow(w http.ResponseWriter, r *request, entry *route) bool {
 	switch {
 	case origin == "" || entry == nil:
 		return false
-	case slices.Contains(c.origins, "*") && slices.Contains(entry.anyPage, method):
+	case slices.Contains(c.origins, "*") && (entry.any != nil || slices.Contains(entry.anyPage, method)):
 		origin = "*"
 	case origin == "*" || !slices.Contains(c.origins, origin):
 		return false

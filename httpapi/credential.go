@@ -16,6 +16,7 @@ type credentials struct {
 	inURL bool   // one was sent as ?token=
 
 	authorization []string // the values of that header
+	query         string   // the query as it was sent; "" without a token in it
 
 	bearer *access.Bearer // whose they are; nil until the gate has accepted them
 }
@@ -36,7 +37,7 @@ func takeCredentials(r *http.Request) (c credentials) {
 	}
 	delete(r.Header, "Authorization")
 	if query, tokens := cutTokens(r.URL.RawQuery); len(tokens) > 0 {
-		c.inURL = true
+		c.inURL, c.query = true, r.URL.RawQuery
 		for _, token := range tokens {
 			c.add(token)
 		}
@@ -74,8 +75,17 @@ func headerCredential(header string) string {
 // cutTokens returns a query without its tokens, and the tokens. A + in a token stays a +: no credential contains a blank,
 // but a secret in base64 can contain a +.
 func cutTokens(query string) (rest string, tokens []string) {
+	rest = cutTokensIf(query, func(token string) bool {
+		tokens = append(tokens, token)
+		return true
+	})
+	return rest, tokens
+}
+
+// cutTokensIf returns a query without the tokens that ours accepts, and otherwise as it is.
+func cutTokensIf(query string, ours func(token string) bool) (rest string) {
 	if query == "" {
-		return "", nil
+		return ""
 	}
 	var others []string
 	for pair := range strings.SplitSeq(query, "&") {
@@ -88,7 +98,9 @@ func cutTokens(query string) (rest string, tokens []string) {
 		if err != nil {
 			token = ""
 		}
-		tokens = append(tokens, token)
+		if !ours(token) {
+			others = append(others, pair)
+		}
 	}
-	return strings.Join(others, "&"), tokens
+	return strings.Join(others, "&")
 }

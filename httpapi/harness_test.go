@@ -5,7 +5,6 @@ import (
 	"flag"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"testing"
 	"time"
@@ -67,10 +66,8 @@ func start(t *testing.T, changes ...func(*Config)) *testServer {
 	for _, change := range changes {
 		change(&config)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := rawhttp.Listen(t)
+	var err error
 	if r.Server, err = New(config); err != nil {
 		t.Fatal(err)
 	}

@@ -37,17 +37,13 @@ func (l *limits) overRate(r *request) *reply.Error {
 }
 
 // overPlainHTTP returns the refusal of a request that reached a proxy in front by plain http, if --require-https is set.
-// There is no redirect: curl -L turns a POST into a GET when it follows one, and a GET consumes a message. A request that
-// did not come through a proxy is not refused.
+// A request that did not come through a proxy is not refused.
 func (l *limits) overPlainHTTP(r *request) *reply.Error {
 	scheme := lastOf(r.Header.Values("X-Forwarded-Proto"))
 	if !l.requireHTTPS || scheme == "" || strings.EqualFold(scheme, "https") {
 		return nil
 	}
-	return l.refuse(r, "require-https", reply.Error{
-		Status: http.StatusForbidden, Code: reply.CodeHTTPSRequired,
-		Text: "this server accepts https only: write https:// in the URL (it does not redirect, which would turn a POST into a GET)",
-	})
+	return l.refuse(r, "require-https", *reply.HTTPSRequired())
 }
 
 // fromPage returns the refusal of a request to a channel that a browser sends for a page of an origin that --cors-origin

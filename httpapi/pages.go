@@ -56,7 +56,7 @@ var plainHost = regexp.MustCompile(`^([A-Za-z0-9_][A-Za-z0-9_.-]{0,252}|\[[0-9A-
 // gets examples that do not work for it, and affects no other client.
 func ownURL(r *request) string {
 	scheme := "http"
-	if strings.EqualFold(lastOf(r.Header.Values("X-Forwarded-Proto")), "https") {
+	if r.Conn.Secure() || strings.EqualFold(lastOf(r.Header.Values("X-Forwarded-Proto")), "https") {
 		scheme = "https"
 	}
 	host := r.Host

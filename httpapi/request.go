@@ -38,6 +38,8 @@ func (r *request) role() pipe.Role {
 	switch {
 	case r.Key.Channel == "":
 		return ""
+	case r.Target != "":
+		return pipe.Producer
 	case r.Method == http.MethodPost, r.Method == http.MethodPut, r.Posts:
 		return pipe.Producer
 	case r.Method == http.MethodGet:

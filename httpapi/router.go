@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 
@@ -11,11 +12,33 @@ import (
 // A route is an entry of the route table: a path and what can be done with it.
 type route struct {
 	// pattern is the path. It may end with parameters, such as {id}, which stand for one segment of a path; {name...}
-	// stands for all that is left. {namespace} and {channel} are the names of the request's Key.
+	// stands for all that is left. {namespace} and {channel} are the names of the request's Key; {service} is another name for
+	// {channel}. {target...} stands for all that is left with its slashes, the first included; it may be missing.
 	pattern string
 	methods methods
-	anyPage []string // the methods that a page of any origin may use if --cors-origin is "*"
-	health  bool     // no rate limit, and no --require-https
+	any     handler    // answers the methods that are not in methods, but for CONNECT and TRACE; nil: nothing does
+	shape   pipe.Shape // of what the Key names
+	anyPage []string   // the methods that a page of any origin may use if --cors-origin is "*"
+	health  bool       // no rate limit, and no --require-https
+}
+
+// handler returns the handler of r, or nil if the route does not have its method. A preflight has none: the server answers it.
+func (e *route) handler(r *request) handler {
+	if h, ok := e.methods[r.Method]; ok {
+		return h
+	}
+	if r.Method == http.MethodConnect || r.Method == http.MethodTrace || r.Header.Get("Origin") != "" && preflightMethod(r) != "" {
+		return nil
+	}
+	return e.any
+}
+
+// allow returns the value of the header Allow.
+func (e *route) allow() string {
+	if e.any != nil {
+		return "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
+	}
+	return e.methods.allow()
 }
 
 // A router finds the route of a path.
@@ -25,7 +48,7 @@ type router struct {
 }
 
 // maxParameters is the largest number of parameters in a pattern.
-const maxParameters = 2
+const maxParameters = 3
 
 // A dynamicRoute is a route whose pattern has parameters.
 type dynamicRoute struct {
@@ -33,6 +56,7 @@ type dynamicRoute struct {
 	prefix string   // the path before the first parameter
 	names  []string // the parameters
 	rest   bool     // the last one takes all that is left
+	target bool     // the last one is {target...}
 }
 
 func newRouter(table []route) *router {
@@ -49,6 +73,7 @@ func newRouter(table []route) *router {
 			name, d.rest = strings.CutSuffix(strings.Trim(name, "{}"), "...")
 			d.names = append(d.names, name)
 		}
+		d.target = d.names[len(d.names)-1] == "target"
 		t.dynamic = append(t.dynamic, d)
 	}
 	return t
@@ -57,7 +82,8 @@ func newRouter(table []route) *router {
 // find returns the route of r, and sets what the path names. One trailing slash is ignored. If a name is not valid, it
 // returns the route that valid names have, and an error.
 func (t *router) find(r *request) (*route, *reply.Error) {
-	path := r.rawPath()
+	raw := r.rawPath()
+	path := raw
 	if trimmed := strings.TrimSuffix(path, "/"); path != "/" && trimmed != "/" {
 		path = trimmed
 	}
@@ -66,7 +92,12 @@ func (t *router) find(r *request) (*route, *reply.Error) {
 	}
 	for i := range t.dynamic {
 		d := &t.dynamic[i]
-		if values, ok := d.match(path); ok {
+		own := path
+		if d.target {
+			own = raw
+		}
+		if values, ok := d.match(own); ok {
+			r.Shape, r.Posts = d.shape, r.Posts && d.shape != pipe.Service
 			return d.route, d.set(r, values)
 		}
 	}
@@ -83,8 +114,11 @@ func (d *dynamicRoute) match(path string) (values [maxParameters]string, ok bool
 	last := len(d.names) - 1
 	for i := range last {
 		if values[i], left, ok = strings.Cut(left, "/"); !ok {
-			return values, false
+			return values, d.target && i == last-1
 		}
+	}
+	if d.target {
+		left = "/" + left
 	}
 	values[last] = left
 	return values, d.rest || !strings.Contains(left, "/")
@@ -97,8 +131,10 @@ func (d *dynamicRoute) set(r *request, values [maxParameters]string) *reply.Erro
 		switch name {
 		case "namespace":
 			r.Key.Namespace, err = values[i], pipe.CheckName(name, values[i])
-		case "channel":
+		case "channel", "service":
 			r.Key.Channel, err = values[i], pipe.CheckName(name, values[i])
+		case "target":
+			r.Target = cmp.Or(values[i], "/")
 		default:
 			r.parameter = values[i]
 		}

@@ -27,6 +27,16 @@ func (s *Server) routes() []route {
 		// This shadows the list of a namespace that is called namespaces, and nothing else of it.
 		{pattern: "/channels/namespaces", methods: withDelete(ofNamespace("namespaces", may(access.Delete, s.channels.deleteNamespace)),
 			get(may(access.Look, compressed(s.channels.namespaces))))},
+		{pattern: "/services/{namespace}/{service}/{target...}", shape: pipe.Service, any: s.gate.calls(s.relayed(s.relay.Call))},
+		{pattern: "/work/{namespace}/{service}", shape: pipe.Service, anyPage: []string{"GET"}, methods: methods{
+			"GET":    may(access.Consume, s.relayed(s.relay.Work)),
+			"HEAD":   may(access.Look, s.services.look),
+			"DELETE": may(access.Delete, s.services.delete),
+		}},
+		{pattern: "/work/{namespace}/{service}/{id}", shape: pipe.Service, anyPage: []string{"POST", "PUT"}, methods: methods{
+			"POST": may(access.Consume, s.relayed(s.relay.Answer)),
+			"PUT":  may(access.Consume, s.relayed(s.relay.Answer)),
+		}},
 		{pattern: "/state", methods: get(may(access.Look, compressed(s.channels.state)))},
 
 		{pattern: "/exchanges/{id}", anyPage: []string{"GET"}, methods: get(s.history.showReceipt)},
@@ -82,7 +92,8 @@ func (s *Server) relayed(h func(w http.ResponseWriter, r *relay.Request)) handle
 		r.Client = s.clients.of(r)
 		r.Group = group(r.Client.Addr)
 		r.TokenInURL = r.credentials.inURL
-		if s.gate.foreign(r) {
+		r.ReplyID = r.parameter
+		if r.Shape == pipe.Channel && s.gate.foreign(r) {
 			r.ForeignAuthorization = slices.Clone(r.credentials.authorization)
 		}
 		h(w, &r.Request)

@@ -39,6 +39,7 @@ type Config struct {
 	MaxBody        int64         // bytes
 	StallTimeout   time.Duration // for a consumer whose kernel acknowledges nothing
 	SilenceTimeout time.Duration // for a producer that sends nothing
+	ReplyTimeout   time.Duration // for the answer to a call, from the end of its request to its own beginning
 
 	Limits         pipe.Limits   // of waiting requests
 	RatePerClient  int           // requests a minute
@@ -65,6 +66,7 @@ type Server struct {
 	limits   *limits
 	cors     *cors
 	channels *channels
+	services *services
 	health   *health
 	history  *history
 	live     *live
@@ -98,6 +100,7 @@ func New(config Config) (*Server, error) {
 	s.cors = &cors{origins: config.CORSOrigins}
 	s.limits = &limits{rates: newRates(config.RatePerClient), requireHTTPS: config.RequireHTTPS, cors: s.cors, clients: s.clients, refusals: refusals}
 	s.channels = &channels{broker: s.broker, gate: s.gate}
+	s.services = &services{broker: s.broker, gate: s.gate}
 	s.history = &history{log: config.Log, gate: s.gate, stopping: s.broker.Stopping, logger: config.Logger}
 	s.live = newLive(s.broker.Snapshot)
 	s.live.bodyTimeout = config.HeaderTimeout
@@ -106,7 +109,7 @@ func New(config Config) (*Server, error) {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	s.http = &http.Server{
-		Handler:           s,
+		Handler:           relay.BreakOff(s),
 		Protocols:         protocols,
 		ReadHeaderTimeout: config.HeaderTimeout,
 		IdleTimeout:       idleTimeout,
@@ -125,6 +128,8 @@ func newBroker(config *Config) (*pipe.Broker, *audit.Recorder) {
 		Strict:         config.Strict,
 		SilenceTimeout: config.SilenceTimeout,
 		Limits:         config.Limits,
+		NewReplyID:     newReplyID,
+		ReplyTimeout:   config.ReplyTimeout,
 	}
 	var recorder *audit.Recorder
 	if config.Log != nil {
@@ -163,7 +168,7 @@ func (s *Server) answer(w http.ResponseWriter, r *request) {
 		r.Refuse(w, e)
 		return
 	}
-	if handle, ok := entry.methods[r.Method]; ok {
+	if handle := entry.handler(r); handle != nil {
 		if !entry.health {
 			e = s.limits.overRate(r)
 		}
@@ -177,13 +182,13 @@ func (s *Server) answer(w http.ResponseWriter, r *request) {
 		handle(w, r)
 		return
 	}
-	w.Header().Set("Allow", entry.methods.allow())
+	w.Header().Set("Allow", entry.allow())
 	if r.Method == http.MethodOptions {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
 	r.Refuse(w, &reply.Error{Status: http.StatusMethodNotAllowed, Code: reply.CodeMethod,
-		Text: r.Method + " is not possible here; " + entry.methods.allow() + " are"})
+		Text: r.Method + " is not possible here; " + entry.allow() + " are"})
 }
 
 // Serve answers requests from ln until Shutdown, which closes ln; then it returns nil.

@@ -12,7 +12,7 @@ var exchangeOutcomes = []pipe.Outcome{pipe.Delivered, pipe.ConsumerLeft, pipe.Pr
 
 // unmatchedOutcomes are the outcomes that a request can have without an exchange, by role.
 var unmatchedOutcomes = map[pipe.Role][]pipe.Outcome{
-	pipe.Producer: {pipe.ProducerLeft, pipe.Silent, pipe.TooLarge, pipe.Deleted, pipe.TimedOut, pipe.ShutDown, pipe.Left, pipe.Refused},
+	pipe.Producer: {pipe.ConsumerLeft, pipe.ProducerLeft, pipe.Silent, pipe.TooLarge, pipe.Deleted, pipe.TimedOut, pipe.ShutDown, pipe.Left, pipe.Refused},
 	pipe.Consumer: {pipe.Deleted, pipe.TimedOut, pipe.ShutDown, pipe.Left, pipe.Refused},
 }
 

@@ -6,6 +6,7 @@
 
 DROP VIEW IF EXISTS exchanges_by_channel;
 DROP VIEW IF EXISTS exchanges;
+DROP VIEW IF EXISTS calls;
 DROP VIEW IF EXISTS requests;
 DROP VIEW IF EXISTS channels;
 DROP VIEW IF EXISTS runs;
@@ -33,7 +34,9 @@ SELECT e.id,
        e.consumer_subject,
        e.producer_request_id,
        e.consumer_request_id,
-       e.life
+       e.life,
+       CASE WHEN e.method IS NULL AND e.reply_to IS NULL THEN 'channel' ELSE 'service' END       AS shape,
+       e.reply_to
 FROM exchange e LEFT JOIN exchange_end x ON x.id = CASE WHEN e.ended_at IS NULL THEN e.id END;
 
 -- The same rows, for queries by namespace and channel: fast for a channel that has few of many exchanges. For a channel that
@@ -45,6 +48,23 @@ SELECT e.*
 FROM block b
 CROSS JOIN block_entry x ON x.block = b.id
 CROSS JOIN exchanges e ON e.id = x.exchange AND e.namespace = x.namespace AND e.channel = x.channel;
+
+-- One row for each request to a service that a worker took. id is that of the request's exchange.
+CREATE VIEW calls AS
+SELECT e.id,
+       e.namespace,
+       e.channel                                                                        AS service,
+       e.method,
+       coalesce(c.outcome, 'open')                                                      AS outcome,
+       c.status,
+       strftime('%Y-%m-%dT%H:%M:%fZ', (e.matched_at - e.producer_wait_ms) / 1000.0, 'unixepoch') AS called_at,
+       strftime('%Y-%m-%dT%H:%M:%fZ', e.matched_at / 1000.0, 'unixepoch')               AS taken_at,
+       strftime('%Y-%m-%dT%H:%M:%fZ', c.answered_at / 1000.0, 'unixepoch')              AS answered_at,
+       strftime('%Y-%m-%dT%H:%M:%fZ', c.ended_at / 1000.0, 'unixepoch')                 AS ended_at,
+       e.producer_addr                                                                  AS caller_addr,
+       e.consumer_addr                                                                  AS worker_addr
+FROM exchange e LEFT JOIN call c ON c.id = e.id
+WHERE e.method IS NOT NULL;
 
 -- One row for each request that was never matched. count is the number of requests that the row stands for: more than 1 if many
 -- requests of one client were refused within a minute; the row then has the times of the last, and a column is empty where they

@@ -13,6 +13,18 @@ const (
 	Consumer Role = "consumer"
 )
 
+// Shape says of which kind the thing is that a Key names. A channel, a topic and a service of one name are unrelated.
+type Shape int
+
+const (
+	Channel Shape = iota
+	Topic
+	Service
+)
+
+// String returns the word that the audit log uses.
+func (s Shape) String() string { return [...]string{"channel", "topic", "service"}[s] }
+
 // Forever is the Wait of a request that sets no limit.
 const Forever time.Duration = -1
 
@@ -26,6 +38,7 @@ type Client struct {
 
 // An Arrival is what the broker needs to know about a request.
 type Arrival struct {
+	Shape  Shape
 	Key    Key
 	Role   Role
 	Client Client
@@ -36,7 +49,7 @@ type Arrival struct {
 	// admitted only if it is part of the next pair on arrival. Forever, or any negative value: no limit.
 	Wait time.Duration
 
-	// Sink is the connection of a consumer.
+	// Sink is the connection of a consumer, and of a caller, for its answer.
 	Sink Sink
 
 	// Only a producer sets the fields below.
@@ -64,12 +77,25 @@ type Head struct {
 
 	// Request is the rest of the head of the producer's request, for a consumer that asks for it.
 	Request RequestHead
+
+	// Answer is what an answer says about the caller's response; nil for any other body.
+	Answer *AnswerHead
 }
+
+// An AnswerHead is the head of the response to a caller, besides what Head holds.
+type AnswerHead struct {
+	Status int
+	Fields []Field
+}
+
+// A Field is a header field.
+type Field struct{ Name, Value string }
 
 // A RequestHead is the head of a producer's request.
 type RequestHead struct {
 	Method        string
-	Query         string   // as it was sent, without credentials
+	Query         string   // as it was sent, without credentials; "" of a call
+	Target        string   // of a call: the path below the service and the query, likewise
 	Fields        string   // the header lines as they were sent, each with its CRLF
 	Authorization []string // the values of that header if they are not credentials of this server; Fields may hold others
 }

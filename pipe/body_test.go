@@ -140,6 +140,17 @@ func TestSmallMessagesStaySmall(t *testing.T) {
 	})
 }
 
+// The exchange begins in Arrive, before Fill could be told of it.
+func TestBodyInHandIsLargerThanTheReadAhead(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		c := w.consume("c")
+		p := w.produce("p", whole("abc"), readAhead(2), func(p *peer) { p.arrival.InHand = true })
+		p.ends(Delivered)
+		c.ends(Delivered)
+		c.got("abc")
+	})
+}
+
 // While the buffer is full, the producer's goroutine is in Pause, and goes on when it is woken.
 func TestPause(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {

@@ -22,6 +22,12 @@ type Config struct {
 	SilenceTimeout time.Duration
 	// Limits bound how many requests may wait.
 	Limits Limits
+
+	// NewReplyID returns 128 random bits as text. Like NewID it is called with the lock held. It must be set if there are
+	// services.
+	NewReplyID func() string
+	// ReplyTimeout limits how long a caller whose request has been delivered waits until its answer begins. 0: no limit.
+	ReplyTimeout time.Duration
 }
 
 // A Broker matches requests, channel by channel. Make one with New. All methods may be called from any
@@ -42,7 +48,10 @@ type Broker struct {
 	bytesRelayed int64          // by exchanges that have ended
 	current      *Request       // the request whose goroutine holds mu, in Arrive or Fill; nil in all other calls
 	stopping     bool           // Shutdown was called
-	idle         chan struct{}  // closed once stopping and no exchange runs
+	idle         chan struct{}  // closed once stopping and no exchange or call runs
+	isIdle       bool           // idle is closed
+
+	services services
 }
 
 // New returns a broker without channels.
@@ -55,6 +64,7 @@ func New(config Config) *Broker {
 		groups:     make(map[string]int),
 		running:    queue{kind: brokerQueue},
 		idle:       make(chan struct{}),
+		services:   newServices(),
 	}
 	if b.recorder == nil {
 		b.recorder = Discard{}
@@ -73,7 +83,7 @@ func (b *Broker) Arrive(a Arrival) *Request {
 	b.current = r
 	defer func() { b.current = nil }()
 	r.ArrivedAt = time.Now() // with the lock held, so that the times have the order of arrival
-	c := b.namespaces[a.Key.Namespace][a.Key.Channel]
+	c := b.findLocked(a.Shape, a.Key)
 	switch {
 	case b.stopping:
 		b.endUnmatchedLocked(r, ShutDown)
@@ -87,16 +97,9 @@ func (b *Broker) Arrive(a Arrival) *Request {
 		return r
 	}
 	if c == nil {
-		c = b.openLocked(a.Key)
+		c = b.openLocked(a.Shape, a.Key)
 	}
-	c.enqueueLocked(r)
-	if a.Wait > 0 {
-		r.timer = time.AfterFunc(a.Wait, func() { b.endWait(r, TimedOut) })
-	}
-	if r.body != nil && r.body.end != nil && !r.whole {
-		c.dismissLocked(r, bodyOutcome(r.body.end, Left))
-	}
-	c.advanceLocked()
+	c.admitLocked(r)
 	return r
 }
 
@@ -135,12 +138,7 @@ func (b *Broker) RecordUnmatched(a Arrival, o Outcome) {
 func (b *Broker) Delete(k Key) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	c := b.namespaces[k.Namespace][k.Channel]
-	if c == nil {
-		return false
-	}
-	b.deleteLocked(c)
-	return true
+	return b.deleteKeyLocked(Channel, k)
 }
 
 // DeleteNamespace deletes every channel of a namespace, as Delete does. It reports whether there was any.
@@ -159,11 +157,7 @@ func (b *Broker) DeleteNamespace(namespace string) bool {
 func (b *Broker) Look(k Key) (producers, consumers int, exists bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	c := b.namespaces[k.Namespace][k.Channel]
-	if c == nil {
-		return 0, 0, false
-	}
-	return c.producers.length, c.consumers.length, true
+	return b.lookLocked(Channel, k)
 }
 
 // State returns the names of all channels by namespace, each list sorted. The caller owns the map.
@@ -222,7 +216,10 @@ func (b *Broker) Shutdown(ctx context.Context) {
 	}
 	b.mu.Lock()
 	for c := range b.channelsLocked() {
-		c.running.cutLocked(ShutDown)
+		c.cutLocked(ShutDown)
+	}
+	for _, call := range b.services.calls {
+		call.cutLocked(ShutDown) // also of services that have been deleted
 	}
 	b.mu.Unlock()
 	<-b.idle
@@ -237,10 +234,11 @@ func (b *Broker) stopLocked() {
 	b.closeIfIdleLocked()
 }
 
-// closeIfIdleLocked closes idle if the broker is stopping and no exchange runs. It is called when the broker
-// stops and after every end of an exchange; none begins in between, so idle is closed once.
+// closeIfIdleLocked closes idle if the broker is stopping and no exchange or call runs. It is called when the broker
+// stops, and whenever one of these ends.
 func (b *Broker) closeIfIdleLocked() {
-	if b.stopping && b.running.length == 0 {
+	if b.stopping && !b.isIdle && b.running.length == 0 && len(b.services.calls) == 0 {
+		b.isIdle = true
 		close(b.idle)
 	}
 }

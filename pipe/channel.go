@@ -9,10 +9,14 @@ import (
 // fields. Its methods need that lock, as their suffix Locked says.
 type channel struct {
 	Life
+	shape     Shape
 	broker    *Broker
 	producers queue
 	consumers queue
-	running   *Exchange // nil if none runs
+	running   *Exchange // nil if none runs; always nil for a service
+
+	calls map[*Call]struct{} // of a service: those that run
+	call  *Call              // that this is the channel for the answer of; nil for any other
 
 	// silent is the first producer, if no exchange runs, a consumer waits, and the producer has sent nothing
 	// since silentSince. Otherwise it is nil. The timer silence limits this, if there is a silence timeout.
@@ -21,8 +25,41 @@ type channel struct {
 	silence     *time.Timer
 }
 
-// openLocked opens a new life of the channel k, which must not exist.
-func (b *Broker) openLocked(k Key) *channel {
+// findLocked returns the channel or service k, or nil if it does not exist.
+func (b *Broker) findLocked(shape Shape, k Key) *channel {
+	if shape == Service {
+		return b.services.channels[k]
+	}
+	return b.namespaces[k.Namespace][k.Channel]
+}
+
+// lookLocked implements Look.
+func (b *Broker) lookLocked(shape Shape, k Key) (producers, consumers int, exists bool) {
+	c := b.findLocked(shape, k)
+	if c == nil {
+		return 0, 0, false
+	}
+	return c.producers.length, c.consumers.length, true
+}
+
+// deleteKeyLocked implements Delete.
+func (b *Broker) deleteKeyLocked(shape Shape, k Key) bool {
+	c := b.findLocked(shape, k)
+	if c == nil {
+		return false
+	}
+	b.deleteLocked(c)
+	return true
+}
+
+// openLocked opens a new life of the channel or service k, which must not exist. The Recorder is not told of the lives of
+// services.
+func (b *Broker) openLocked(shape Shape, k Key) *channel {
+	if shape == Service {
+		c := &channel{Life: Life{Key: k, OpenedAt: time.Now()}, shape: shape, broker: b, calls: make(map[*Call]struct{})}
+		b.services.channels[k] = c
+		return c
+	}
 	b.lives++
 	c := &channel{Life: Life{ID: b.lives, Key: k, OpenedAt: time.Now()}, broker: b}
 	if b.namespaces[k.Namespace] == nil {
@@ -40,6 +77,10 @@ func (b *Broker) closeLocked(c *channel, why CloseReason) {
 		why = ClosedShutDown
 	}
 	c.ClosedAt, c.Reason = time.Now(), why
+	if c.shape == Service {
+		delete(b.services.channels, c.Key)
+		return
+	}
 	channels := b.namespaces[c.Key.Namespace]
 	delete(channels, c.Key.Channel)
 	if len(channels) == 0 {
@@ -53,12 +94,20 @@ func (b *Broker) closeLocked(c *channel, why CloseReason) {
 func (b *Broker) deleteLocked(c *channel) {
 	c.dismissAllLocked(Deleted)
 	b.closeLocked(c, ClosedDeleted)
+	c.cutLocked(Deleted)
+}
+
+// cutLocked cuts what runs on c.
+func (c *channel) cutLocked(why Outcome) {
 	if c.running != nil {
-		c.running.cutLocked(Deleted)
+		c.running.cutLocked(why)
+	}
+	for call := range c.calls {
+		call.cutLocked(why)
 	}
 }
 
-// channelsLocked visits every channel; the loop may close the channel that it is given.
+// channelsLocked visits every channel and service; the loop may close the channel that it is given.
 func (b *Broker) channelsLocked() iter.Seq[*channel] {
 	return func(yield func(*channel) bool) {
 		for _, channels := range b.namespaces {
@@ -66,6 +115,11 @@ func (b *Broker) channelsLocked() iter.Seq[*channel] {
 				if !yield(c) {
 					return
 				}
+			}
+		}
+		for _, c := range b.services.channels {
+			if !yield(c) {
+				return
 			}
 		}
 	}
@@ -76,6 +130,21 @@ func (c *channel) queueOf(role Role) *queue {
 		return &c.producers
 	}
 	return &c.consumers
+}
+
+// admitLocked puts r, which waits from now on, at the end of its queue, and begins what can begin.
+func (c *channel) admitLocked(r *Request) {
+	c.enqueueLocked(r)
+	if r.Wait > 0 {
+		r.timer = time.AfterFunc(r.Wait, func() { c.broker.endWait(r, TimedOut) })
+	}
+	if r.body != nil && r.body.end != nil && !r.whole {
+		c.dismissLocked(r, bodyOutcome(r.body.end, Left))
+	}
+	c.advanceLocked()
+	if r.body != nil {
+		r.body.begun = r.state == running // Fill is not woken for this
+	}
 }
 
 // enqueueLocked puts r at the end of its queue.
@@ -109,10 +178,9 @@ func (c *channel) dequeueLocked(r *Request) {
 }
 
 // nextPairLocked reports whether a request of this role would be part of the next pair if it arrived now. That
-// takes no running exchange and no waiting request of the same role; since the channel exists, a request of the
-// other role waits then.
+// takes no running exchange, no waiting request of the same role, and one of the other.
 func (c *channel) nextPairLocked(role Role) bool {
-	return c.running == nil && c.queueOf(role).length == 0
+	return c.running == nil && c.queueOf(role).length == 0 && c.producers.length+c.consumers.length > 0
 }
 
 // advanceLocked must be called after every change: it begins an exchange if one can begin, dismisses a request
@@ -125,12 +193,19 @@ func (c *channel) advanceLocked() {
 		}
 	}
 	c.updateSilenceLocked()
-	if c.running == nil && c.producers.length == 0 && c.consumers.length == 0 {
+	if c.unusedLocked() {
 		c.broker.closeLocked(c, ClosedIdle)
 	}
 }
 
-// matchLocked begins an exchange if none runs and the first producer is ready and has a consumer. A request
+// unusedLocked reports whether c is to be closed: no request waits and nothing runs. The channel for an answer ends with its
+// call.
+func (c *channel) unusedLocked() bool {
+	return c.call == nil && c.running == nil && len(c.calls) == 0 && c.producers.length == 0 && c.consumers.length == 0
+}
+
+// matchLocked begins an exchange if none runs and the first producer is ready and has a consumer. On a service it begins
+// all that can begin. A request
 // whose client turns out to have hung up is dismissed, and the next one takes its place.
 func (c *channel) matchLocked() {
 	for c.running == nil {
@@ -165,7 +240,14 @@ func (c *channel) beginLocked(producer, consumer *Request) {
 		r.state, r.exchange = running, x
 		r.stopTimerLocked()
 	}
-	c.running = x
+	switch {
+	case c.shape == Channel:
+		c.running = x
+	case c.call == nil:
+		c.beginCallLocked(x)
+	default:
+		c.running, c.call.Answer, x.ReplyTo = x, x, c.call.Request
+	}
 	c.broker.running.push(producer)
 	x.matched = c.broker.recorder.ExchangeMatched(x)
 	if x.whole && c.broker.current == consumer {

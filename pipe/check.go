@@ -27,6 +27,12 @@ func (b *Broker) check() error {
 			waitingCount += c.producers.length + c.consumers.length
 		}
 	}
+	running, waiting, err := b.checkServicesLocked()
+	if err != nil {
+		return err
+	}
+	runningCount += running
+	waitingCount += waiting
 	grouped := 0
 	for _, n := range b.groups {
 		grouped += n
@@ -69,7 +75,7 @@ func (c *channel) checkLocked() error {
 	switch {
 	case c.Reason != notClosed:
 		return fmt.Errorf("is closed (%s) but still in the broker", c.Reason)
-	case c.running == nil && p == nil && q == nil:
+	case c.unusedLocked():
 		return fmt.Errorf("is kept without requests and exchange")
 	case c.running == nil && p != nil && q != nil && p.ready:
 		return fmt.Errorf("a pair that could begin an exchange is left waiting")

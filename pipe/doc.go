@@ -56,15 +56,36 @@
 // Config.Strict. A request that ends unmatched has a shorter way: RequestUnmatched records and counts it,
 // then AwaitMatch or AwaitEnd returns.
 //
+// # Services
+//
+// A service is a channel on which exchanges run side by side, and each message gets an answer. A caller is its producer,
+// a worker its consumer; what they exchange is a request. The match makes a [Call], which ends with the answer:
+//
+//	              the worker takes it         delivered                an answer is ready
+//	caller waits ────────────────────▶ request ────────▶ caller waits ──────────────────▶ answer
+//	     │                                │              for its answer                     │
+//	     │ as any producer                │ a failure,        │ Left, Unanswered,            │ Answered, Left,
+//	     ▼                                ▼ a cut             ▼ Deleted, ShutDown            ▼ a failure, a cut
+//	ended, unmatched                    the call ends    the call ends                  the call ends
+//
+// The answer is an exchange too, on a channel that only the call knows: its producer is the request that [Broker.Answer]
+// admits by the call's reply id, its consumer the caller, which arrives there when its request has been delivered. An
+// answer that comes earlier waits there. A second one is refused while the first waits or runs, and after it.
+//
+// A call keeps its service in existence, runs on during a shutdown until that cuts, and is cut with its service. If the
+// request could not be recorded, its call runs on: the worker has it.
+//
 // # Invariants
 //
 //   - Requests of one role on one channel begin their exchanges in the order in which they arrived.
-//   - At most one exchange runs in a life.
+//   - At most one exchange runs in a life, but for services.
 //   - Every channel in the broker has a waiting request or a running exchange.
 //   - No producer and consumer that could begin an exchange are left waiting.
 //   - One queue holds the waiting requests of all channels in order of arrival, and one the running
 //     exchanges of all channels in the order in which they began, so that a [Snapshot] need not visit
 //     every channel.
+//   - A call has at most one answer that waits or runs, and its caller waits for it exactly while its request has been
+//     delivered and no answer has begun. A caller is told of one answer, its own.
 //   - Every request ends once: unmatched, or with its exchange. Its wake channel is closed once.
 //
 // The method check states them in code; the tests call it after every step.

@@ -20,6 +20,9 @@ type Exchange struct {
 	carrier            *Request // the one of the two whose goroutine carries out the exchange
 	matched            Commit   // of the record of the match
 
+	Call    *Call     // whose request this is; nil for any other
+	ReplyTo *Exchange // the request that this answers; nil for any other
+
 	written atomic.Int64 // bytes of the body written to the consumer
 
 	// Owned by the carrier's goroutine.
@@ -180,9 +183,14 @@ func (b *Broker) endExchange(x *Exchange, o Outcome) Outcome {
 	x.Producer.state, x.Consumer.state = ended, ended
 	c.running = nil
 	b.running.remove(x.Producer)
-	if c.Reason == notClosed {
+	switch {
+	case x.Call != nil:
+		x.Call.requestEndedLocked(o)
+	case c.call != nil:
+		c.call.answerEndedLocked(o)
+	case c.Reason == notClosed:
 		c.advanceLocked()
-	} else {
+	default:
 		b.recorder.ChannelClosed(&c.Life)
 	}
 	b.closeIfIdleLocked()

@@ -47,6 +47,7 @@ func TestHammer(t *testing.T) {
 
 // A hammer is a broker and its Recorder, which keeps what verify needs.
 type hammer struct {
+	Discard
 	t      *testing.T
 	broker *Broker
 

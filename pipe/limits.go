@@ -17,6 +17,7 @@ const (
 	LimitWaiting          // Limits.Waiting
 	LimitPerChannel       // Limits.PerChannel
 	LimitPerClient        // Limits.PerClient
+	NoCall                // not a limit: there is no such call, or it has an answer
 )
 
 func (l Limit) String() string {
@@ -29,6 +30,8 @@ func (l Limit) String() string {
 		return "limit per channel"
 	case LimitPerClient:
 		return "limit per client"
+	case NoCall:
+		return "no such call"
 	}
 	panic("pipe: no such limit")
 }

@@ -44,6 +44,19 @@ const (
 var Outcomes = []Outcome{Delivered, ConsumerLeft, ProducerLeft, Stalled, Silent, TooLarge, Deleted,
 	TimedOut, ShutDown, Left, Refused, Unrecorded, Interrupted}
 
+// Outcomes of a Call only.
+const (
+	// Answered: the whole answer was written to the caller.
+	Answered Outcome = "answered"
+	// Unanswered: no answer began within Config.ReplyTimeout.
+	Unanswered Outcome = "unanswered"
+)
+
+// CallOutcomes lists all outcomes of calls, in the order of the documentation. Left is a caller's, and ConsumerLeft a worker's
+// that hung up before it had the request; ProducerLeft is a worker's that hung up during its answer.
+var CallOutcomes = []Outcome{Answered, Unanswered, Left, ConsumerLeft, ProducerLeft, Stalled, Silent, TooLarge, Deleted,
+	ShutDown, Unrecorded, Interrupted}
+
 func (o Outcome) Error() string { return string(o) }
 
 // WithoutRecord returns what o becomes if the record of it could not be committed. A delivery without a record

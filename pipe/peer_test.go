@@ -16,8 +16,9 @@ type peer struct {
 	arrival Arrival
 	request *Request
 	*line
-	src  *source // a producer's body
-	sink *sink   // a consumer's connection
+	src     *source // a producer's body
+	sink    *sink   // a consumer's connection, and a caller's
+	replyID string  // of an answer
 
 	answered atomic.Bool // the fields below are set
 	outcome  Outcome
@@ -62,6 +63,8 @@ func (p *peer) serve() {
 			carryOut(x)
 		case p.request.Unmatched():
 			p.gets(p.request.Outcome())
+		case p.lostCall():
+			p.gets(p.request.exchange.Call.Reply.Outcome())
 		default:
 			<-p.woken
 		}

@@ -20,6 +20,10 @@ type Recorder interface {
 	// that is after the Commit of ExchangeEnded, and the call comes without the broker's lock, from AwaitEnd.
 	// For any other outcome the call follows ExchangeEnded at once.
 	OutcomeDecided(*Exchange, Outcome)
+
+	// CallEnded reports that a call has ended, after the ends of its exchanges. It began with its request, an exchange that has
+	// a Call.
+	CallEnded(*Call)
 }
 
 // A Commit is a record that is being written.
@@ -67,6 +71,7 @@ func (Discard) RequestUnmatched(*Request)         {}
 func (Discard) ExchangeMatched(*Exchange) Commit  { return Committed{} }
 func (Discard) ExchangeEnded(*Exchange) Commit    { return Committed{} }
 func (Discard) OutcomeDecided(*Exchange, Outcome) {}
+func (Discard) CallEnded(*Call)                   {}
 
 // Committed is the Commit of a record that nothing has to wait for.
 type Committed struct{}

@@ -21,6 +21,7 @@ type Request struct {
 	places    [queueKinds]place
 	timer     *time.Timer // limits the wait; nil without a limit
 	exchange  *Exchange   // nil until it begins
+	call      *Call       // that this is the Reply of; nil for any other
 	outcome   Outcome     // of a request that ended unmatched
 	refusedBy Limit
 	endedAt   time.Time // of a request that ended unmatched
@@ -100,6 +101,16 @@ func (r *Request) Unmatched() bool {
 	r.broker.mu.Lock()
 	defer r.broker.mu.Unlock()
 	return r.state == ended && r.exchange == nil
+}
+
+// Call returns the call of a caller's request, or nil before the request has begun and if it ended unmatched.
+func (r *Request) Call() *Call {
+	r.broker.mu.Lock()
+	defer r.broker.mu.Unlock()
+	if r.exchange == nil {
+		return nil
+	}
+	return r.exchange.Call
 }
 
 // Leave tells the broker that the client has hung up. A waiting request ends (Left). A running consumer's
@@ -190,15 +201,18 @@ func (b *Broker) endWait(r *Request, o Outcome) {
 func (b *Broker) leave(r *Request) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch r.state {
-	case waiting:
+	b.leaveLocked(r)
+}
+
+func (b *Broker) leaveLocked(r *Request) {
+	switch {
+	case r.state == waiting:
 		r.channel.dismissLocked(r, Left)
 		r.channel.advanceLocked()
-	case running:
-		if r.Role == Consumer && !r.exchange.Producer.body.handedOut.Load() {
-			r.exchange.cutLocked(ConsumerLeft)
-		}
-	case ended:
+	case r.exchange != nil && r.exchange.Call != nil && r.Role == Producer:
+		r.exchange.Call.leaveLocked()
+	case r.state == running && r.Role == Consumer && !r.exchange.Producer.body.handedOut.Load():
+		r.exchange.cutLocked(ConsumerLeft)
 	}
 }
 
@@ -209,6 +223,14 @@ func (b *Broker) endUnmatchedLocked(r *Request, o Outcome) {
 	if r.Role == Producer {
 		r.body.halt(o)
 	}
-	b.recorder.RequestUnmatched(r)
+	if r.call == nil {
+		b.recorder.RequestUnmatched(r)
+		r.wakeLocked()
+		return
+	}
+	if o == TimedOut {
+		r.outcome = Unanswered
+	}
 	r.wakeLocked()
+	r.call.endLocked(r.outcome)
 }

@@ -38,6 +38,7 @@ func newWorld(t *testing.T, config Config) *world {
 	}
 	var ids atomic.Int64
 	config.NewID = func() string { return fmt.Sprint("x", ids.Add(1)) }
+	config.NewReplyID = func() string { return fmt.Sprint("r", ids.Add(1)) }
 	w.broker = New(config)
 	return w
 }
@@ -60,7 +61,7 @@ func (w *world) close() {
 		if !p.answered.Load() {
 			w.t.Errorf("%s never got an answer", p.name)
 		}
-		if x := p.request.exchange; x != nil && p.request.Role == Producer && w.broker.recorder == Recorder(w.journal) {
+		if x := p.request.exchange; x != nil && x.Call == nil && p.request.Role == Producer && w.broker.recorder == Recorder(w.journal) {
 			if got := w.journal.decided[x]; !slices.Equal(got, []Outcome{p.outcome}) {
 				w.t.Errorf("%s got %q, but the recorder was told %q", p.name, p.outcome, got)
 			}
@@ -152,6 +153,7 @@ func (w *world) told(want ...string) {
 
 // A journal is a Recorder that keeps one line for each event. Broker.mu guards its fields, up to mu.
 type journal struct {
+	Discard
 	lines   []string
 	lives   []int64 // the life that each line belongs to, 0 for none
 	matched Commit  // the Commit that ExchangeMatched returns; nil: Committed
@@ -205,6 +207,14 @@ func (j *journal) OutcomeDecided(x *Exchange, o Outcome) {
 		j.decided = make(map[*Exchange][]Outcome)
 	}
 	j.decided[x] = append(j.decided[x], o)
+}
+
+func (j *journal) CallEnded(call *Call) {
+	answer := "-"
+	if call.Answer != nil {
+		answer = call.Answer.Producer.Client.Agent
+	}
+	j.add(0, "call %s %s %s", call.Request.Producer.Client.Agent, answer, call.Outcome)
 }
 
 func orCommitted(c Commit) Commit {

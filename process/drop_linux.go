@@ -17,7 +17,7 @@ import (
 
 // Drop makes a process that was started as root run as an ordinary user, for good. Call it before the process opens
 // or listens on anything. It first makes that user the owner of those of the files that exist, and of the directory that
-// contains them all. With the zero Account it does nothing.
+// contains them all. A path that ends with a slash is a directory, whose files go with it. With the zero Account it does nothing.
 //
 // On success as root it does not return: it executes the program again, which then runs as that user. Without that,
 // threads that already run would not get no_new_privs, and root's memory and descriptors would remain. In a process that
@@ -108,8 +108,8 @@ func give(paths []string, to Account) error {
 	for _, path := range paths {
 		files = append(files, filepath.Base(path))
 	}
-	for _, file := range files {
-		if err := giveFile(dir, file, to); err != nil {
+	for i, file := range files {
+		if err := giveFile(dir, file, strings.HasSuffix(paths[i], "/"), to); err != nil {
 			return fmt.Errorf("audit log %s: cannot make user %d the owner of %s: %w", path, to.UID, file, err)
 		}
 	}
@@ -136,9 +136,9 @@ func give(paths []string, to Account) error {
 	return nil
 }
 
-// giveFile makes the account the owner of a file in dir, if it exists. It refuses a file with a second name, which could
-// be in another directory.
-func giveFile(dir *os.File, name string, to Account) error {
+// giveFile makes the account the owner of a file in dir, if it exists, or of a directory with its files. It refuses a file
+// with a second name, which could be in another directory.
+func giveFile(dir *os.File, name string, isDir bool, to Account) error {
 	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -151,8 +151,32 @@ func giveFile(dir *os.File, name string, to Account) error {
 	if err := unix.Fstat(fd, &is); err != nil {
 		return err
 	}
-	if is.Mode&unix.S_IFMT != unix.S_IFREG || is.Nlink != 1 {
+	if isDir {
+		if err := giveFiles(fd, to); err != nil {
+			return err
+		}
+	} else if is.Mode&unix.S_IFMT != unix.S_IFREG || is.Nlink != 1 {
 		return errors.New("it is not a regular file, or has a second name (hard link)")
 	}
 	return unix.Fchownat(fd, "", to.UID, to.GID, unix.AT_EMPTY_PATH)
+}
+
+// giveFiles makes the account the owner of the files in a directory, of which fd is a descriptor.
+func giveFiles(fd int, to Account) error {
+	opened, err := unix.Openat(fd, ".", unix.O_DIRECTORY|unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	dir := os.NewFile(uintptr(opened), "")
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := giveFile(dir, name, false, to); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
 }

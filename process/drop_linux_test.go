@@ -1,6 +1,7 @@
 package process
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -57,7 +58,7 @@ func gidOfNobody(t *testing.T) int {
 // TestGive: Drop gives away only a log's own files, in a directory of its own.
 func TestGive(t *testing.T) {
 	kit.NeedRoot(t)
-	logFiles := func(log string) []string { return []string{log, log + "-wal", log + "-shm"} }
+	logFiles := func(log string) []string { return []string{log, log + "-wal", log + "-shm", log + ".tls/"} }
 	to := Account{UID: 65532, GID: 65533}
 	elsewhere := filepath.Join(t.TempDir(), "shadow")
 	if err := os.WriteFile(elsewhere, nil, 0o600); err != nil {
@@ -78,6 +79,13 @@ func TestGive(t *testing.T) {
 		{"a hard link", func(dir string) error { return os.Link(elsewhere, dir+"/a.db-shm") }, "a.db", "the owner of a.db-shm"},
 		{"a directory for a log", func(dir string) error { return os.Mkdir(dir+"/a.db", 0o700) }, "a.db", "the owner of a.db"},
 		{"a pipe for a log", func(dir string) error { return syscall.Mkfifo(dir+"/a.db", 0o600) }, "a.db", "the owner of a.db"},
+		{"certificates", func(dir string) error {
+			return errors.Join(os.Mkdir(dir+"/a.db.tls", 0o700), os.WriteFile(dir+"/a.db.tls/key", nil, 0o600))
+		}, "a.db", ""},
+		{"linked certificates", func(dir string) error { return os.Symlink(filepath.Dir(elsewhere), dir+"/a.db.tls") }, "a.db", "the owner of a.db.tls"},
+		{"a linked key", func(dir string) error {
+			return errors.Join(os.Mkdir(dir+"/a.db.tls", 0o700), os.Symlink(elsewhere, dir+"/a.db.tls/key"))
+		}, "a.db", "the owner of a.db.tls: key: it is not a regular file"},
 		{"a linked directory", func(dir string) error { return os.Symlink(dir, dir+"/link") }, "link/a.db", "its directory must exist and must not be a link"},
 	} {
 		dir := t.TempDir()
@@ -89,7 +97,8 @@ func TestGive(t *testing.T) {
 			t.Errorf("%s: %v, want %s", test.name, err, test.want)
 		}
 		if test.want == "" {
-			kit.WantOwner(t, 65532, 65533, dir)
+			files, _ := filepath.Glob(dir + "/*/*")
+			kit.WantOwner(t, 65532, 65533, append(files, dir)...)
 		} else {
 			kit.WantOwner(t, 0, 0, dir)
 		}

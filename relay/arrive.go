@@ -17,5 +17,5 @@ func (l *Relay) arrival(r *Request, role pipe.Role) (pipe.Arrival, *reply.Error)
 		return pipe.Arrival{}, reply.Error{Status: http.StatusServiceUnavailable, Code: reply.CodeAuditUnavailable, RetryAfter: 1,
 			Text: "the audit log cannot be written, and nothing is relayed without a record"}.To(role)
 	}
-	return pipe.Arrival{Key: r.Key, Role: role, Client: r.Client, Group: r.Group, Wait: wait}, nil
+	return pipe.Arrival{Shape: r.Shape, Key: r.Key, Role: role, Client: r.Client, Group: r.Group, Wait: wait}, nil
 }

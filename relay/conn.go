@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"crypto/tls"
 	"net"
 	"net/netip"
 	"sync"
@@ -38,8 +39,10 @@ type Conn struct {
 
 	remote string // of the client, with the port
 	engine *engine
-	tcp    *net.TCPConn    // nil if the connection is not TCP
-	raw    syscall.RawConn // of the TCP connection; nil if there is none
+	tls    *tls.Conn       // the connection, if it is TLS
+	tcp    *net.TCPConn    // carries the connection; nil if it is not TCP. For its options and its end, not for data
+	socket syscall.RawConn // of tcp, for polls and options
+	raw    syscall.RawConn // of tcp, for data; nil under TLS
 	probe  probe           // of alive and quiet
 
 	phase    atomic.Int32
@@ -139,14 +142,28 @@ func (c *Conn) readFirst() error {
 	return nil
 }
 
-// Close closes the connection and forgets it.
+// Close closes the connection and forgets it. All that was sent on it is whole.
 func (c *Conn) Close() error {
 	c.engine.forget(c)
 	return c.Conn.Close()
 }
 
-// CloseWrite sends a FIN.
+// breakOff closes the connection at once, and forgets it. Over TLS there is no close_notify, so that a client does not take
+// a response without its end for whole. It does not block, and any goroutine may call it.
+func (c *Conn) breakOff() {
+	c.engine.forget(c)
+	if c.tls != nil {
+		c.tls.NetConn().Close()
+		return
+	}
+	c.Conn.Close()
+}
+
+// CloseWrite sends a FIN, after a close_notify if the connection is TLS.
 func (c *Conn) CloseWrite() error {
+	if c.tls != nil {
+		c.tls.CloseWrite() // fails if a write has failed
+	}
 	if c.tcp == nil {
 		return nil
 	}
@@ -208,12 +225,13 @@ func (c *Conn) unused(now time.Time, grace time.Duration) bool {
 func (c *Conn) sendContinue() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.tcp != nil {
+	if c.raw != nil {
 		c.tryWrite(continueBytes)
 		return
 	}
-	c.SetWriteDeadline(time.Now().Add(lingering))
+	c.Conn.SetWriteDeadline(time.Now().Add(lingering))
 	c.Conn.Write(continueBytes)
+	c.Conn.SetWriteDeadline(noDeadline)
 }
 
 var continueBytes = []byte(http1.Continue)

@@ -14,6 +14,7 @@ type consumer struct {
 	request    *pipe.Request
 	tokenInURL bool
 	headers    bool   // the client wants the head of the producer's request
+	head       bool   // the request is a HEAD
 	fetchDest  string // the header Sec-Fetch-Dest
 	sink
 }

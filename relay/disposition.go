@@ -20,7 +20,7 @@ func (c *consumer) disposition(head *pipe.Head) string {
 	switch {
 	case c.tokenInURL && (err != nil || kind != "attachment"):
 		return "attachment" // a page can pass its own URL on, and here a token is in it
-	case kind == "" && needsPlayer(head.ContentType) && c.navigates():
+	case kind == "" && c.exchange.ReplyTo == nil && needsPlayer(head.ContentType) && c.navigates():
 		return "attachment"
 	}
 	return head.ContentDisposition

@@ -74,10 +74,7 @@ func (e *engine) accept(ln net.Listener) error {
 func (e *engine) start(accepted net.Conn) {
 	remote := accepted.RemoteAddr().String()
 	c := &Conn{Conn: accepted, Addr: AddrOf(remote), remote: remote, engine: e}
-	if tcp, ok := accepted.(*net.TCPConn); ok {
-		c.tcp = tcp
-		c.raw, _ = tcp.SyscallConn() // fails only if the connection is closed already
-	}
+	c.findSocket()
 	c.setPhase(phaseNew)
 	e.mu.Lock()
 	stopping := e.stopping.Load()
@@ -130,7 +127,7 @@ func (e *engine) closeWhere(most int, where func(*Conn) bool) int {
 	closed := 0
 	for _, c := range found {
 		if where(c) { // still: a request may have come meanwhile
-			c.Close()
+			c.breakOff()
 			closed++
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"flag"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"strconv"
@@ -86,12 +85,9 @@ func start(t *testing.T, changes ...func(*settings)) *testServer {
 	s.Observer = rawhttp.Observer{T: t, Broker: s.broker, Key: keyHere, Journal: journal}
 	set.Config.Handler = s
 	s.relay = New(set.Config, s.broker)
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := rawhttp.Listen(t)
 	s.addr = ln.Addr().String()
-	s.http = &http.Server{Handler: s, ConnContext: ConnContext, ConnState: NoteState}
+	s.http = &http.Server{Handler: BreakOff(s), ConnContext: ConnContext, ConnState: NoteState}
 	go s.http.Serve(s.relay.Others())
 	go func() { s.served <- s.relay.Serve(ln) }()
 	t.Cleanup(s.stop)

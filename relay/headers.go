@@ -23,6 +23,7 @@ func (r *Request) head() pipe.RequestHead {
 	return pipe.RequestHead{
 		Method:        r.Method,
 		Query:         withoutParameter(r.URL.RawQuery, "wait"),
+		Target:        r.Target,
 		Fields:        r.fieldLines(),
 		Authorization: r.ForeignAuthorization,
 	}
@@ -46,18 +47,23 @@ func (r *Request) fieldLines() string {
 // another header that a proxy in front sets.
 func requestFields(h *pipe.RequestHead, room int, proxyHeader string) (fields []reply.Field) {
 	omitted := 0
+	must := func(name, value string) {
+		room -= len(name) + len(": ") + len(value) + len("\r\n")
+		fields = append(fields, reply.Field{Name: name, Value: value})
+	}
 	add := func(name, value string) {
-		size := len(name) + len(": ") + len(value) + len("\r\n")
-		if len(fields) == maxFields || size > room {
+		if len(fields) == maxFields || len(name)+len(": ")+len(value)+len("\r\n") > room {
 			omitted++
 			return
 		}
-		room -= size
-		fields = append(fields, reply.Field{Name: name, Value: value})
+		must(name, value)
 	}
-	add(reply.HeaderMethod, h.Method)
-	if h.Query != "" {
-		add(reply.HeaderQuery, h.Query)
+	must(reply.HeaderMethod, h.Method)
+	switch {
+	case h.Target != "":
+		must(reply.HeaderTarget, h.Target)
+	case h.Query != "":
+		must(reply.HeaderQuery, h.Query)
 	}
 	hidden := append(connectionOptions(h.Fields), strings.ToLower(proxyHeader))
 	for f := range http1.EachField(h.Fields) {

@@ -181,7 +181,7 @@ func (p *Pending) Abort() {
 	}
 	c.mu.Unlock()
 	if mine {
-		c.Close()
+		c.breakOff()
 	}
 }
 
@@ -239,8 +239,11 @@ func (p *Pending) failure(e *reply.Error, fields []reply.Field) reply.Response {
 // Chunked reports whether a body of unknown length is sent in chunks. If not, it ends with the connection.
 func (p *Pending) Chunked() bool { return p.minor == 1 }
 
+// noBody is the length of the body of a response that has none, and says no length.
+const noBody = -2
+
 // AppendHead appends the head of the response: the status, the fields given, those that a handler has set before Park, and
-// Cache-Control: no-store unless it is given. length is the length of the body; if it is -1, the body is Chunked or the connection ends with it.
+// Cache-Control: no-store unless it is given. length is the length of the body, or noBody; if it is -1, the body is Chunked or the connection ends with it.
 func (p *Pending) AppendHead(b []byte, status int, length int64, fields ...reply.Field) []byte {
 	b = http1.AppendStatus(b, int(p.minor), status)
 	stored := false
@@ -254,7 +257,7 @@ func (p *Pending) AppendHead(b []byte, status int, length int64, fields ...reply
 	if !stored {
 		b = append(b, "Cache-Control: no-store\r\n"...)
 	}
-	open := length < 0 && status != http.StatusNoContent
+	open := length == -1 && status != http.StatusNoContent
 	p.close = p.close || open && !p.Chunked()
 	if length >= 0 {
 		b = http1.AppendIntField(b, "Content-Length", length)
@@ -291,5 +294,5 @@ func (c *Conn) drop() {
 		p.owner.HungUp()
 		p.Abort()
 	}
-	c.Close()
+	c.breakOff()
 }

@@ -40,7 +40,7 @@ func TestPostedTextRefused(t *testing.T) {
 		"?method=post&body=%zz":           "bad_wait",
 		"?method=post&wait=x":             "bad_wait",
 	} {
-		r.dial().Get(here + query).Answer().Failed(400, code)
+		r.dial().Get(here+query).Answer().Failed(400, code)
 	}
 	r.dial().Get(here+"?method=post&body=12345678901").Answer().Failed(413, "too_large")
 	r.dial().Get(here+"?method=post&body=x&wait=0").Answer().Failed(408, "timed_out")
@@ -63,7 +63,7 @@ func TestPostedTextIsWithdrawn(t *testing.T) {
 	r.Waiting(1, 0)
 	p.HangUp()
 	r.Vanished()
-	r.dial().Get(here + "?wait=0").Answer().Failed(408, "timed_out")
+	r.dial().Get(here+"?wait=0").Answer().Failed(408, "timed_out")
 	r.dial().Post(here+"?method=put&body=x", "y")
 	r.dial().Get(here).Answer().Got("y")
 }

@@ -13,12 +13,14 @@ import (
 // A producer is a pending request that produces: the pipe.Source of its body. Its response starts only at the end of the
 // body, or when the exchange has failed: HTTP clients and proxies lose data, or hang, if it starts earlier.
 type producer struct {
-	Pending
+	*Pending
+	own     Pending // unless the request is a call, which has another
 	relay   *Relay
 	request *pipe.Request
 	source  source
 	body    requestBody
-	probes  int // how many more times 100 Continue may be sent
+	probes  int                     // how many more times 100 Continue may be sent
+	texts   map[pipe.Outcome]string // of errors, in place of those that speak of channels
 }
 
 // Produce sends the body of r to one consumer and answers r when the exchange has ended.
@@ -27,6 +29,7 @@ func (l *Relay) Produce(w http.ResponseWriter, r *Request) { OnEngine(w, r, l.pr
 // produce is Produce on the engine.
 func (l *Relay) produce(w *Response, r *Request) {
 	p := &producer{relay: l, body: *r.Body.(*requestBody)}
+	p.Pending = &p.own
 	arrival, e := l.producer(r, p)
 	if e != nil {
 		*r.Body.(*requestBody) = p.body
@@ -34,10 +37,18 @@ func (l *Relay) produce(w *Response, r *Request) {
 		return
 	}
 	p.body.owner = p
-	w.Park(r, &p.Pending, p)
-	p.request = l.broker.Arrive(arrival)
+	w.Park(r, p.Pending, p)
+	p.request = l.arrive(r, arrival)
 	p.fill()
 	p.Resume()
+}
+
+// arrive gives the broker a producer of a channel, or an answer.
+func (l *Relay) arrive(r *Request, arrival pipe.Arrival) *pipe.Request {
+	if r.ReplyID != "" {
+		return l.broker.Answer(r.ReplyID, arrival)
+	}
+	return l.broker.Arrive(arrival)
 }
 
 // producer prepares p for the body of r and returns its arrival, or the error that r is answered with.
@@ -53,7 +64,7 @@ func (l *Relay) producer(r *Request, p *producer) (pipe.Arrival, *reply.Error) {
 		if e := r.DropBody(l.config.HeaderTimeout); e != nil {
 			return arrival, e
 		}
-	} else if !r.ProtoAtLeast(1, 1) && r.Header.Get("Content-Length") == "" {
+	} else if !r.ProtoAtLeast(1, 1) && r.Header.Get("Content-Length") == "" && (r.Target == "" || hasBody(r.Method)) {
 		return arrival, &reply.Error{Status: http.StatusLengthRequired, Code: reply.CodeBadRequest,
 			Text: "an HTTP/1.0 request must say Content-Length: without it the end of the body cannot be told from a broken connection"}
 	}
@@ -66,6 +77,12 @@ func (l *Relay) producer(r *Request, p *producer) (pipe.Arrival, *reply.Error) {
 		return arrival, reply.ForOutcome(pipe.TooLarge, pipe.Producer)
 	}
 	source.head.Request = r.head()
+	if r.ReplyID != "" {
+		p.texts = answerTexts
+		if source.head.Answer, e = newAnswerHead(r.fieldLines()); e != nil {
+			return arrival, e
+		}
+	}
 	arrival.Source = p
 	arrival.InHand = r.Posts || p.body.inHand()
 	arrival.Length = source.length
@@ -144,6 +161,9 @@ func (p *producer) Alive() bool {
 // Answer implements pipe.Source.
 func (p *producer) Answer(x *pipe.Exchange, outcome pipe.Outcome, cause error) {
 	p.relay.logEnd(x, outcome, cause)
+	if x.Call != nil && x.Outcome == pipe.Delivered {
+		return // what the caller is told is the worker's answer
+	}
 	p.answer(x.Producer, x, outcome, cause)
 }
 
@@ -165,6 +185,9 @@ func (p *producer) answer(request *pipe.Request, x *pipe.Exchange, outcome pipe.
 		return
 	}
 	e := reply.ForRequest(request, outcome)
+	if text := p.texts[outcome]; text != "" {
+		e.Text = text
+	}
 	if outcome == pipe.ProducerLeft {
 		e.Text = p.source.explain(e.Text)
 		if x == nil {

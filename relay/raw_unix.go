@@ -19,7 +19,7 @@ type rawRead struct {
 
 // readIdle waits until the client has sent something, takes a buffer from the pool, and reads into it. unread must be empty.
 func (c *Conn) readIdle() error {
-	if c.tcp == nil {
+	if c.raw == nil {
 		return c.readFirst()
 	}
 	f := &c.in
@@ -68,7 +68,7 @@ type rawWrite struct {
 // tryWrite writes what the kernel takes of b at once, and returns how much that is; on a connection other than TCP it is
 // nothing. Conn.mu must be held.
 func (c *Conn) tryWrite(b []byte) (n int, err error) {
-	if c.tcp == nil {
+	if c.raw == nil {
 		return 0, nil
 	}
 	f := &c.out

@@ -49,12 +49,12 @@ func New(config Config, broker *pipe.Broker) *Relay {
 	return l
 }
 
-// Serve accepts connections from ln until it is closed, and serves the requests to channels. After Shutdown it returns
-// nil. It does not wait for the connections.
+// Serve accepts connections from ln until it is closed, and serves the requests to channels. ln may be of package tls. After
+// Shutdown it returns nil. It does not wait for the connections.
 func (l *Relay) Serve(ln net.Listener) error { return l.engine.accept(ln) }
 
 // Others returns the listener from which an http.Server gets the connections that carry any other request. The server
-// must have ConnContext and NoteState.
+// must have ConnContext and NoteState, and a handler by BreakOff.
 func (l *Relay) Others() net.Listener { return &l.engine.others }
 
 // Connections returns how many connections are open.

@@ -16,8 +16,9 @@ import (
 // handles the request.
 type Request struct {
 	*http.Request
-	Conn *Conn    // nil if the connection is not watched
-	Key  pipe.Key // what the path names
+	Conn  *Conn      // nil if the connection is not watched
+	Key   pipe.Key   // what the path names
+	Shape pipe.Shape // of what the path names
 
 	// Set before Produce or Consume.
 	Client     pipe.Client
@@ -26,6 +27,10 @@ type Request struct {
 	// ForeignAuthorization has the values of Authorization if they are not credentials of this server, so that a consumer
 	// may see them.
 	ForeignAuthorization []string
+
+	// Of a request to a service.
+	Target  string // of a call: the path below the service, with the query, as it was sent, without our credentials
+	ReplyID string // of an answer: the last part of its path
 
 	Posts bool   // a GET that produces the text in its URL: see posted.go
 	lines string // the header lines as they were sent; "" if net/http has read them
@@ -113,7 +118,22 @@ func (r *Request) OnHangUp(f func()) (stop func()) {
 	return func() { end() }
 }
 
-// Abort closes the connection of a request that is not pending at once. It does not return. A response that has begun is left without its end, so
+// BreakOff returns a handler for the http.Server that serves Others. If h panics, as after Abort, it closes the connection at
+// once: net/http would close it in order, and end a TLS response that is not whole with a close_notify.
+func BreakOff(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if p := recover(); p != nil {
+				r.Context().Value(connKey{}).(*Conn).breakOff()
+				panic(p)
+			}
+		}()
+		h.ServeHTTP(w, r)
+	})
+}
+
+// Abort closes the connection of a request that is not pending at once. It does not return. A response that has begun is left
+// without its end, so
 // no client takes it for whole; one that has not is not sent at all, and a client that only closed its sending half
 // does not take it for a success.
 func Abort() { panic(http.ErrAbortHandler) }

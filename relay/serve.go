@@ -50,6 +50,10 @@ func (t *turn) release() {
 // serve serves the requests on c until it is closed or handed over. before is what has become of the request before them.
 func (c *Conn) serve(before afterwards) {
 	defer c.recover()
+	if !c.handshake() {
+		c.breakOff()
+		return
+	}
 	for after := before; ; {
 		switch after {
 		case handedOver:
@@ -145,23 +149,32 @@ func (c *Conn) readHead(t *turn) error {
 	}
 }
 
-// isOurs reports whether the engine serves a request: its path is of a channel, and it has no body that nobody would
-// read. Whether the names in the path are valid is for the handler to say.
+// isOurs reports whether the engine serves a request: its path is of a channel or a service, and it has no body that nobody
+// would read. Whether the names in the path are valid is for the handler to say.
 func isOurs(h *http1.Head) bool {
-	rest, ok := strings.CutPrefix(h.Path, "/channels/")
-	if !ok || h.BodyLength() != 0 && (h.Method == http.MethodHead || h.Method == http.MethodDelete) {
+	kind, rest, _ := strings.Cut(strings.TrimPrefix(h.Path, "/"), "/")
+	switch kind {
+	case "services":
+	case "channels", "work":
+		if h.BodyLength() != 0 && (h.Method == http.MethodHead || h.Method == http.MethodDelete) {
+			return false
+		}
+	default:
 		return false
 	}
-	namespace, channel, _ := strings.Cut(rest, "/")
-	return namespace != "" && channel != ""
+	namespace, name, _ := strings.Cut(rest, "/")
+	return namespace != "" && name != ""
 }
 
 // refuseHead answers a head that is malformed or too large.
 func (c *Conn) refuseHead(t *turn, why *http1.Error) {
-	w := &t.response
+	c.refuse(&t.response, &reply.Error{Status: why.Status, Code: reply.CodeBadRequest, Text: why.Reason})
+}
+
+// refuse answers with e what cannot be served as a request, and reads what the client still sends for a moment.
+func (c *Conn) refuse(w *Response, e *reply.Error) {
 	w.conn, w.minor, w.close = c, 1, true
 	w.header.Set("Cache-Control", "no-store")
-	e := reply.Error{Status: why.Status, Code: reply.CodeBadRequest, Text: why.Reason}
 	e.Response(false).Write(w)
 	w.FlushError()
 	c.linger()
@@ -172,7 +185,11 @@ func (c *Conn) refuseHead(t *turn, why *http1.Error) {
 func (c *Conn) linger() {
 	c.CloseWrite()
 	c.SetReadDeadline(time.Now().Add(lingering))
-	io.Copy(io.Discard, struct{ io.Reader }{c.Conn}) // not c: net/http may be reading that, and what is in unread resets nothing
+	from := c.Conn // not c: net/http may be reading that, and what is in unread resets nothing
+	if c.tls != nil {
+		from = c.tls.NetConn()
+	}
+	io.Copy(io.Discard, struct{ io.Reader }{from})
 }
 
 // lingering is how long a client that is still sending may take to read its answer.

@@ -67,6 +67,10 @@ func (c *consumer) Write(p []byte, last bool) (n int, err error) {
 		b = c.appendHead(b)
 	}
 	end := ""
+	if c.bodiless() {
+		_, err = c.send(b, last) // an answer may have a body all the same, which nobody gets
+		return 0, err
+	}
 	if c.exchange.Producer.Length < 0 && c.Chunked() {
 		if len(p) > 0 {
 			b = http1.AppendChunkHead(b, len(p))
@@ -156,13 +160,37 @@ func (c *consumer) appendHead(b []byte) []byte {
 		}
 	}
 	fields = append(fields, relayed...)
-	if c.headers {
+	status, length := http.StatusOK, producer.Length
+	switch {
+	case c.exchange.Call != nil:
+		fields = append(fields, requestFields(&head.Request, c.relay.config.MaxHeader, c.relay.config.ClientIPHeader)...)
+		fields = append(fields, reply.Field{Name: reply.HeaderReply, Value: "/work/" + c.exchange.Key.String() + "/" + c.exchange.Call.ReplyID})
+	case c.exchange.ReplyTo != nil:
+		more := make([]reply.Field, len(head.Answer.Fields))
+		for i, f := range head.Answer.Fields {
+			more[i] = reply.Field(f)
+		}
+		c.expose(more)
+		fields = append(fields, more...)
+		if status = head.Answer.Status; c.bodiless() && (length <= 0 || status == http.StatusNoContent) {
+			length = noBody
+		}
+	case c.headers:
 		own := len(head.ContentType) + len(head.ContentDisposition) + len(head.ContentEncoding) + len(head.ContentLanguage)
 		more := requestFields(&head.Request, c.relay.config.MaxHeader-own, c.relay.config.ClientIPHeader)
 		c.expose(more)
 		fields = append(fields, more...)
 	}
-	return c.AppendHead(b, http.StatusOK, producer.Length, fields...)
+	return c.AppendHead(b, status, length, fields...)
+}
+
+// bodiless reports whether the response has no body: an answer to HEAD, or one whose status has none.
+func (c *consumer) bodiless() bool {
+	if c.exchange.ReplyTo == nil {
+		return false
+	}
+	status := c.exchange.Producer.Head.Answer.Status
+	return c.head || status == http.StatusNoContent || status == http.StatusNotModified
 }
 
 // end ends the response of an exchange that has ended. After a delivery all of the body was sent, and a cut comes too late
@@ -181,7 +209,11 @@ func (c *consumer) end(x *pipe.Exchange, outcome pipe.Outcome) {
 		}
 		c.finish(true)
 	case outcome == pipe.Unrecorded && !c.begun:
-		c.Fail(reply.ForOutcome(outcome, pipe.Consumer), reply.Field{Name: reply.HeaderExchange, Value: x.ID})
+		role := pipe.Consumer
+		if x.ReplyTo != nil {
+			role = pipe.Producer // a caller, whose errors are explained
+		}
+		c.Fail(reply.ForOutcome(outcome, role), reply.Field{Name: reply.HeaderExchange, Value: x.ID})
 	default:
 		if c.Chunked() && !c.inChunk {
 			c.setResets(false) // every client sees that the last chunk is missing, and sent data may still arrive

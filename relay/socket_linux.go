@@ -5,12 +5,12 @@ import "golang.org/x/sys/unix"
 // What only Linux tells about a connection.
 
 // watches reports whether awaitHangUp works.
-func (c *Conn) watches() bool { return c.raw != nil }
+func (c *Conn) watches() bool { return c.socket != nil }
 
 // awaitHangUp blocks until the client has hung up, whatever it has sent before, or until the read deadline. Only the goroutine
 // that reads the connection may call it. Go's poller calls at every change of the connection's state.
 func (c *Conn) awaitHangUp() error {
-	return c.raw.Read(func(fd uintptr) bool {
+	return c.socket.Read(func(fd uintptr) bool {
 		fds := [...]unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
 		n, err := unix.Poll(fds[:], 0)
 		return err == nil && n > 0
@@ -33,11 +33,11 @@ func (c *Conn) nothing(events int16) bool {
 			p.none = err != nil || n == 0
 		}
 	}
-	if c.raw == nil {
+	if c.socket == nil {
 		return true
 	}
 	p.none, p.fds[0].Events = false, events
-	c.raw.Control(p.poll)
+	c.socket.Control(p.poll)
 	return p.none
 }
 
@@ -52,21 +52,21 @@ type probe struct {
 
 // clogged reports whether so much waits to be read that a FIN behind it might not get through.
 func (c *Conn) clogged() bool {
-	const much = 32 << 10 // half of the smallest receive window: a full one can hold a little less than 64 KiB
+	const much = 16 << 10 // a full receive window of the smallest size holds 20 to 64 KiB: the fewer, the smaller the packets
 	unread := 0
-	if c.raw == nil {
+	if c.socket == nil {
 		return false
 	}
-	c.raw.Control(func(fd uintptr) { unread, _ = unix.IoctlGetInt(int(fd), unix.SIOCINQ) })
+	c.socket.Control(func(fd uintptr) { unread, _ = unix.IoctlGetInt(int(fd), unix.SIOCINQ) })
 	return unread >= much
 }
 
 // acknowledged returns how many bytes the client's kernel has acknowledged, and whether this system knows.
 func (c *Conn) acknowledged() (n int64, ok bool) {
-	if c.raw == nil {
+	if c.socket == nil {
 		return 0, false
 	}
-	c.raw.Control(func(fd uintptr) {
+	c.socket.Control(func(fd uintptr) {
 		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
 			n, ok = int64(info.Bytes_acked), true
 		}

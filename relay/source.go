@@ -61,7 +61,7 @@ func (l *Relay) setSource(s *source, r *Request, body io.Reader) *reply.Error {
 		return s.setPosted(r)
 	}
 	contentType := r.Header.Get("Content-Type")
-	if !isMultipart(contentType) {
+	if r.Target != "" || !isMultipart(contentType) { // a worker gets a form as it is
 		s.head, s.length = newHead(textproto.MIMEHeader(r.Header)), r.ContentLength
 		return nil
 	}

@@ -14,7 +14,10 @@ import (
 // wait returns how long the request may wait for its exchange: the shorter of what the client asks for and the server's
 // own limit.
 func (l *Relay) wait(r *Request) (time.Duration, *reply.Error) {
-	wait, err := queryWait(r.URL.RawQuery)
+	wait, err := pipe.Forever, error(nil)
+	if r.Target == "" { // the query of a call is the worker's
+		wait, err = queryWait(r.URL.RawQuery)
+	}
 	if err != nil {
 		return 0, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeBadWait, Text: err.Error()}
 	}

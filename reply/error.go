@@ -37,6 +37,13 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Code + ": " + e.Text }
 
+// HTTPSRequired returns the error that answers a request over plain HTTP where only https is served. There is no redirect:
+// curl -L turns a POST into a GET when it follows one, and a GET consumes a message.
+func HTTPSRequired() *Error {
+	return &Error{Status: http.StatusForbidden, Code: CodeHTTPSRequired,
+		Text: "this server accepts https only: write https:// in the URL (it does not redirect, which would turn a POST into a GET)"}
+}
+
 // To returns e as a client in the given role gets it.
 func (e Error) To(role pipe.Role) *Error {
 	switch e.Status {

@@ -17,6 +17,14 @@ const (
 	HeaderConsumers = "Httpipe-Consumers"
 )
 
+// The headers of services, besides those below.
+const (
+	HeaderTarget = "Httpipe-Target" // the path below the service that the caller asked for, with its query
+	HeaderReply  = "Httpipe-Reply"  // where the worker sends its answer
+	HeaderStatus = "Httpipe-Status" // of the answer that the caller gets
+	HeaderToken  = "Httpipe-Token"  // a credential of the caller, when Authorization is for the worker
+)
+
 // The headers of a response that carries the head of the producer's request.
 const (
 	HeaderMethod  = "Httpipe-Method"

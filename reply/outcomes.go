@@ -20,6 +20,7 @@ var errorOf = map[pipe.Outcome]Error{
 	pipe.Refused:      {Status: http.StatusServiceUnavailable, Text: "a limit of this server is reached", RetryAfter: 5},
 	pipe.Unrecorded: {Status: http.StatusServiceUnavailable, Code: CodeAuditUnavailable, RetryAfter: 1,
 		Text: "the audit log cannot be written, so this exchange is not on record"},
+	pipe.Unanswered: {Status: http.StatusGatewayTimeout, Text: "a worker took the request, but began no answer in time (--reply-timeout)"},
 }
 
 // ForOutcome returns what a client in the given role is told of an outcome; role is "" for a client that neither
@@ -42,6 +43,9 @@ func ForRequest(request *pipe.Request, o pipe.Outcome) *Error {
 	switch limit {
 	case pipe.NoLimit:
 		return e
+	case pipe.NoCall:
+		return &Error{Status: http.StatusNotFound, Code: CodeNotFound,
+			Text: "no call waits for this answer: the call is over or has an answer, or the address is not that in " + HeaderReply}
 	case pipe.LimitWaiting:
 		e.Text = "too many requests wait on this server"
 	case pipe.LimitPerChannel:
@@ -54,8 +58,8 @@ func ForRequest(request *pipe.Request, o pipe.Outcome) *Error {
 	return e
 }
 
-// LimitOption returns the name of the option that sets a limit of pipe.Limits, or "" for NoLimit. It is in errors,
-// and the audit log has it as the reason of a refusal.
+// LimitOption returns the name of the option that sets a limit of pipe.Limits, "no_call" for NoCall, or "" for NoLimit. The
+// audit log has it as the reason of a refusal, and errors name the option.
 func LimitOption(l pipe.Limit) string {
 	switch l {
 	case pipe.LimitWaiting:
@@ -64,6 +68,8 @@ func LimitOption(l pipe.Limit) string {
 		return "max-waiting-per-channel"
 	case pipe.LimitPerClient:
 		return "max-waiting-per-client"
+	case pipe.NoCall:
+		return "no_call"
 	}
 	return ""
 }

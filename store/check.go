@@ -153,8 +153,10 @@ func schema(ctx context.Context, conn *sql.Conn) (map[string]string, error) {
 // currentRun is the id of the run in progress: the latest, if it has no end; otherwise NULL.
 const currentRun = "(SELECT r.id FROM run r WHERE r.id = (SELECT max(id) FROM run) AND NOT EXISTS (SELECT 1 FROM run_end x WHERE x.id = r.id))"
 
-// consistencyRules are queries for inconsistent rows. Each returns their number and an example.
-var consistencyRules = []struct{ problem, find string }{
+// A consistencyRule is a query for inconsistent rows. It returns their number and an example.
+type consistencyRule struct{ problem, find string }
+
+var consistencyRules = []consistencyRule{
 	{"exchanges have no end although their run is over", `
 		SELECT count(*), min(e.id) FROM exchange e LEFT JOIN exchange_end x ON x.id = e.id
 		WHERE e.ended_at IS NULL AND x.id IS NULL AND e.life >> 32 IS NOT ` + currentRun},
@@ -171,6 +173,15 @@ var consistencyRules = []struct{ problem, find string }{
 		SELECT count(*), min(x.id) FROM life_end x LEFT JOIN life l ON l.id = x.id WHERE l.id IS NULL`},
 	{"ends of runs have no beginning", `
 		SELECT count(*), min(x.id) FROM run_end x LEFT JOIN run r ON r.id = x.id WHERE r.id IS NULL`},
+}
+
+// callRules are consistencyRules for logs with calls.
+var callRules = []consistencyRule{
+	{"calls have no end although their run is over", `
+		SELECT count(*), min(e.id) FROM exchange e LEFT JOIN call c ON c.id = e.id
+		WHERE e.method IS NOT NULL AND c.id IS NULL AND e.life >> 32 IS NOT ` + currentRun},
+	{"ends of calls have no request", `
+		SELECT count(*), min(c.id) FROM call c LEFT JOIN exchange e ON e.id = c.id AND e.method IS NOT NULL WHERE e.id IS NULL`},
 }
 
 // count fills in the counts of the report.
@@ -199,7 +210,11 @@ func (r *reader) count(ctx context.Context, report *Report) error {
 
 // checkConsistency adds the inconsistencies between rows to the report.
 func (r *reader) checkConsistency(ctx context.Context, report *Report) error {
-	for _, rule := range consistencyRules {
+	rules := consistencyRules
+	if report.Schema >= callsSince {
+		rules = slices.Concat(rules, callRules)
+	}
+	for _, rule := range rules {
 		var count int64
 		var example sql.NullString
 		if err := r.queryRow(ctx, rule.find, &count, &example); err != nil {
@@ -221,8 +236,11 @@ func (r *reader) checkConsistency(ctx context.Context, report *Report) error {
 	return nil
 }
 
-// blocksSince is the schema version that introduced blocks.
-const blocksSince = 4
+// blocksSince and callsSince are the schema versions that introduced blocks and calls.
+const (
+	blocksSince = 4
+	callsSince  = 7
+)
 
 // checkBlocks compares the number of exchanges that should be in the index by channel with the number that are.
 func (r *reader) checkBlocks(ctx context.Context, report *Report) error {

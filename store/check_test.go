@@ -110,7 +110,7 @@ func TestCheckFindsChangedSchema(t *testing.T) {
 // TestCheckFindsInconsistentRows checks rows that the triggers prevent, inserted without the triggers.
 func TestCheckFindsInconsistentRows(t *testing.T) {
 	const (
-		exchange = "INSERT INTO exchange VALUES ('%', 1<<32|1, 'v1', 'a', '', 0, 0, 0, '', '', '', '', %, '', '', '', '')"
+		exchange = "INSERT INTO exchange VALUES ('%', 1<<32|1, 'v1', 'a', '', 0, 0, 0, '', '', '', '', %, '', '', '', '', NULL, NULL)"
 		life     = "INSERT INTO life VALUES (%, 'v1', 'a', 0, %)"
 	)
 	in := func(pattern string, values ...string) string {

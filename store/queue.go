@@ -5,10 +5,11 @@ import (
 	"time"
 )
 
-// key identifies an exchange by its id, or a life by its number.
+// key identifies an exchange by its id, a life by its number, or a call by the id of its request.
 type key struct {
 	exchange string
 	life     int64
+	call     string
 }
 
 // add queues the row, or counts it as lost.
@@ -64,9 +65,15 @@ func (l *Log) admitLocked(r *row) error {
 	case *Match:
 		if err != nil {
 			l.beginningLost[key{exchange: e.ID}] = true
+			if e.Method != "" {
+				l.beginningLost[key{call: e.ID}] = true
+			}
 			return err
 		}
 		l.running[e.ID] = true
+		if e.Method != "" {
+			l.openCalls++
+		}
 	case *ExchangeEnd:
 		if k := (key{exchange: e.ID}); l.beginningLost[k] {
 			delete(l.beginningLost, k)
@@ -74,6 +81,14 @@ func (l *Log) admitLocked(r *row) error {
 		}
 		if err == nil {
 			delete(l.running, e.ID)
+		}
+	case *CallEnd:
+		if k := (key{call: e.ID}); l.beginningLost[k] {
+			delete(l.beginningLost, k)
+			return fmt.Errorf("audit log %s: the beginning of call %s was lost, so its ending is lost too", l.file.path, e.ID)
+		}
+		if err == nil {
+			l.openCalls--
 		}
 	case *numberedRequest:
 		l.requests++

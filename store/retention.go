@@ -34,7 +34,8 @@ type prunable struct {
 }
 
 var prunables = []prunable{
-	{"exchange", `SELECT m.id, m.matched_at AS began, coalesce(m.ended_at, x.ended_at) AS ended
+	{"exchange", `SELECT m.id, m.matched_at AS began, 
+		CASE WHEN m.method IS NULL THEN coalesce(m.ended_at, x.ended_at) ELSE (SELECT c.ended_at FROM call c WHERE c.id = m.id) END AS ended
 		FROM exchange m LEFT JOIN exchange_end x ON x.id = m.id WHERE m.id > ?1 ORDER BY m.id LIMIT ?2`, ""},
 	{"request", `SELECT m.id, m.arrived_at AS began, m.ended_at AS ended
 		FROM request m WHERE m.id > ?1 ORDER BY m.id LIMIT ?2`, int64(-1)},

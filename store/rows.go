@@ -38,6 +38,9 @@ type Match struct {
 	At                              time.Time
 	ProducerWait, ConsumerWait      time.Duration
 	Producer, Consumer              Client
+
+	Method  string // of a request to a service; "" for any other exchange
+	ReplyTo string // the ID of the request that this answers; "" for any other exchange
 }
 
 // ExchangeEnd is the ending of an exchange.
@@ -50,6 +53,15 @@ type ExchangeEnd struct {
 	// OutcomeIfFailed replaces Outcome in the row if the Commit fails before the row is written. If it is empty,
 	// Outcome is written in any case.
 	OutcomeIfFailed string
+}
+
+// CallEnd is the ending of a call, which began with its request, a Match with a Method.
+type CallEnd struct {
+	ID         string // the ID of that Match
+	At         time.Time
+	Outcome    string
+	Status     int       // of the answer; 0 if none began
+	AnsweredAt time.Time // when the answer began
 }
 
 // Client is the client at the other end of a connection. Each field is cut off after 256 bytes.
@@ -66,7 +78,7 @@ const maxText = 256
 
 // row is a row that was handed in and is not yet in the file.
 type row struct {
-	entry    any  // *Life, *LifeEnd, *numberedRequest, *Match or *ExchangeEnd; never changed once it is queued
+	entry    any  // *Life, *LifeEnd, *numberedRequest, *Match, *ExchangeEnd or *CallEnd; never changed once it is queued
 	rejected bool // by the database, because of its content; owned by the writer
 	commit   Commit
 }
@@ -77,7 +89,7 @@ type numberedRequest struct {
 	number int64
 }
 
-// ChannelOpened records that a channel has opened. Like the other four recording methods, it does not wait for
+// ChannelOpened records that a channel has opened. Like the other recording methods, it does not wait for
 // the disk.
 func (l *Log) ChannelOpened(life Life) {
 	life.Namespace, life.Channel = validUTF8(life.Namespace), validUTF8(life.Channel)
@@ -104,6 +116,7 @@ func (l *Log) ExchangeMatched(match Match) *Commit {
 	match.ID = validUTF8(match.ID)
 	match.Namespace, match.Channel = validUTF8(match.Namespace), validUTF8(match.Channel)
 	match.ContentType = CleanText(match.ContentType)
+	match.Method, match.ReplyTo = CleanText(match.Method), validUTF8(match.ReplyTo)
 	match.Producer, match.Consumer = cleanClient(match.Producer), cleanClient(match.Consumer)
 	return l.add(&row{entry: &match})
 }
@@ -113,6 +126,12 @@ func (l *Log) ExchangeMatched(match Match) *Commit {
 func (l *Log) ExchangeEnded(end ExchangeEnd) *Commit {
 	end.ID, end.Outcome, end.OutcomeIfFailed = validUTF8(end.ID), validUTF8(end.Outcome), validUTF8(end.OutcomeIfFailed)
 	return l.add(&row{entry: &end})
+}
+
+// CallEnded records that a call has ended.
+func (l *Log) CallEnded(end CallEnd) {
+	end.ID, end.Outcome = validUTF8(end.ID), validUTF8(end.Outcome)
+	l.add(&row{entry: &end})
 }
 
 // validUTF8 replaces invalid UTF-8 in s.

@@ -81,6 +81,14 @@ func (s *session) interruptOpen(run int64, now time.Time) (exchanges, lives int6
 	if exchanges, err = result.RowsAffected(); err != nil {
 		return 0, 0, err
 	}
+	err = s.exec(`
+		INSERT INTO call (id, outcome, status, answered_at, ended_at)
+		SELECT e.id, ?2, NULL, NULL, ?1 FROM exchange e
+		WHERE e.id >= ?3 AND e.life BETWEEN ?4 AND ?5 AND e.method IS NOT NULL
+		  AND NOT EXISTS (SELECT 1 FROM call c WHERE c.id = e.id)`, args...)
+	if err != nil {
+		return 0, 0, err
+	}
 	result, err = s.conn.ExecContext(context.Background(), `
 		INSERT INTO life_end (id, closed_at, reason, exchanges, bytes)
 		SELECT l.id, ?1, ?2, coalesce(c.exchanges, 0), coalesce(c.bytes, 0)

@@ -68,6 +68,14 @@ func (s *statement) integer(v int64) *statement {
 	return s
 }
 
+// textOrNull gives a text, or NULL if it is empty.
+func (s *statement) textOrNull(v string) *statement {
+	if v == "" {
+		return s.null(1)
+	}
+	return s.text(v)
+}
+
 // null gives n NULLs.
 func (s *statement) null(n int) *statement {
 	for range n {

@@ -13,7 +13,8 @@ import (
 type statements struct {
 	beginTransaction, commit                      *statement
 	life, lifeEnd, exchange, exchangeEnd, request *statement
-	hasLife, hasExchange, hasRequest              *sql.Stmt
+	call                                          *statement
+	hasLife, hasExchange, hasRequest, hasCall     *sql.Stmt
 
 	blocks *blocks // updated with each exchange
 }
@@ -27,8 +28,9 @@ func (s *statements) prepare(conn *sql.Conn) error {
 		{&s.commit, "COMMIT"},
 		{&s.life, "INSERT INTO life VALUES (?, ?, ?, ?, ?, ?, ?, ?)"},
 		{&s.lifeEnd, "INSERT INTO life_end VALUES (?, ?, ?, ?, ?)"},
-		{&s.exchange, "INSERT INTO exchange VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+		{&s.exchange, "INSERT INTO exchange VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
 		{&s.exchangeEnd, "INSERT INTO exchange_end VALUES (?, ?, ?, ?)"},
+		{&s.call, "INSERT INTO call VALUES (?, ?, ?, ?, ?)"},
 		{&s.request, "INSERT INTO request VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
 	} {
 		stmt, err := prepareStatement(conn, p.sql)
@@ -45,6 +47,7 @@ func (s *statements) prepare(conn *sql.Conn) error {
 		{&s.hasLife, "SELECT coalesce(l.closed_at, x.closed_at) IS NOT NULL FROM life l LEFT JOIN life_end x ON x.id = l.id WHERE l.id = ?"},
 		{&s.hasExchange, "SELECT coalesce(e.ended_at, x.ended_at) IS NOT NULL FROM exchange e LEFT JOIN exchange_end x ON x.id = e.id WHERE e.id = ?"},
 		{&s.hasRequest, "SELECT 1 FROM request WHERE id = ?"},
+		{&s.hasCall, "SELECT 1 FROM call WHERE id = ?"},
 	} {
 		stmt, err := conn.PrepareContext(context.Background(), p.sql)
 		if err != nil {
@@ -56,10 +59,10 @@ func (s *statements) prepare(conn *sql.Conn) error {
 }
 
 func (s *statements) close() {
-	for _, stmt := range []*statement{s.beginTransaction, s.commit, s.life, s.lifeEnd, s.exchange, s.exchangeEnd, s.request} {
+	for _, stmt := range []*statement{s.beginTransaction, s.commit, s.life, s.lifeEnd, s.exchange, s.exchangeEnd, s.call, s.request} {
 		stmt.close()
 	}
-	for _, stmt := range []*sql.Stmt{s.hasLife, s.hasExchange, s.hasRequest} {
+	for _, stmt := range []*sql.Stmt{s.hasLife, s.hasExchange, s.hasRequest, s.hasCall} {
 		if stmt != nil {
 			stmt.Close()
 		}
@@ -97,6 +100,7 @@ type change struct {
 	lifeEnd *LifeEnd
 	match   *Match
 	end     *ExchangeEnd
+	callEnd *CallEnd
 	request *numberedRequest
 }
 
@@ -105,6 +109,8 @@ func (s *statements) write(c *change, run int64, recheck bool) error {
 	switch {
 	case c.request != nil:
 		return s.writeRequest(c.request, run, recheck)
+	case c.callEnd != nil:
+		return s.writeCallEnd(c.callEnd, recheck)
 	case c.life != nil || c.lifeEnd != nil:
 		return s.writeLife(c.life, c.lifeEnd, run, recheck)
 	default:
@@ -173,10 +179,26 @@ func (s *statements) writeExchange(match *Match, end *ExchangeEnd, run int64, re
 		row.text(end.Outcome).integer(end.Bytes).integer(end.At.UnixMilli())
 	}
 	row.text(match.Producer.RequestID).text(match.Consumer.RequestID).text(match.Producer.Subject).text(match.Consumer.Subject)
+	row.textOrNull(match.Method).textOrNull(match.ReplyTo)
 	if err := row.exec(); err != nil {
 		return err
 	}
 	return s.blocks.recorded(match)
+}
+
+func (s *statements) writeCallEnd(end *CallEnd, recheck bool) error {
+	if recheck {
+		if has, err := lookUp(s.hasCall, end.ID); err != nil || has != absent {
+			return err
+		}
+	}
+	row := s.call.begin().text(end.ID).text(end.Outcome)
+	if end.Status == 0 {
+		row.null(2)
+	} else {
+		row.integer(int64(end.Status)).integer(end.AnsweredAt.UnixMilli())
+	}
+	return row.integer(end.At.UnixMilli()).exec()
 }
 
 func (s *statements) writeRequest(r *numberedRequest, run int64, recheck bool) error {

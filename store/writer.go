@@ -253,6 +253,8 @@ func (l *Log) take() (changes []change, failures int) {
 				continue
 			}
 			c.end = e
+		case *CallEnd:
+			c.callEnd = e
 		case *numberedRequest:
 			c.request = e
 		}
@@ -331,7 +333,7 @@ func (l *Log) endRun() (err error) {
 	s := l.session
 	defer func() { l.session = nil; err = errors.Join(err, s.end(err, l.limits.busyTimeout)) }()
 	l.mu.Lock()
-	lost, open := l.lost, len(l.running) != 0 || l.openLives != 0
+	lost, open := l.lost, len(l.running) != 0 || l.openLives != 0 || l.openCalls != 0
 	l.mu.Unlock()
 	if err := s.endRun(l.run, time.Now(), lost, open || lost > 0); err != nil {
 		return err

@@ -35,9 +35,11 @@ type Load struct {
 func StartLoad(t *testing.T, url string, pairs int) *Load {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*Patience)
+	transport := http.DefaultTransport.(*http.Transport).Clone() // a test may have set whom it trusts
+	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = 0, 2*pairs
 	l := &Load{
 		url:    url,
-		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2 * pairs}},
+		client: &http.Client{Transport: transport},
 		ctx:    ctx,
 		cancel: cancel,
 		halt:   make(chan struct{}),

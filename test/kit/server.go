@@ -19,7 +19,7 @@ import (
 // A Server is a running httpipe.
 type Server struct {
 	*exec.Cmd
-	URL     string // http://127.0.0.1:…
+	URL     string // http://127.0.0.1:…, or https://…
 	Metrics string // URL to scrape; empty without --metrics-addr
 	Dir     string // its working directory, which has the audit log
 
@@ -93,8 +93,8 @@ func Listening(t *testing.T, log *bufio.Reader) (url, metrics string) {
 			t.Fatalf("the server did not start: %s%v", line, err)
 		}
 		var entry struct {
-			Msg, Addr string
-			Metrics   string `json:"metrics_addr"`
+			Msg, Addr, URL string
+			Metrics        string `json:"metrics_addr"`
 		}
 		if json.Unmarshal([]byte(line), &entry) != nil || entry.Msg != "listening" {
 			continue
@@ -102,7 +102,8 @@ func Listening(t *testing.T, log *bufio.Reader) (url, metrics string) {
 		if entry.Metrics != "" {
 			metrics = "http://" + entry.Metrics + "/metrics"
 		}
-		return "http://" + entry.Addr, metrics
+		scheme, _, _ := strings.Cut(entry.URL, "://")
+		return scheme + "://" + entry.Addr, metrics
 	}
 }
 

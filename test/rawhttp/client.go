@@ -5,6 +5,7 @@ package rawhttp
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -33,9 +34,11 @@ const (
 	Chunked = "Transfer-Encoding: chunked"
 )
 
-// A Client is one end of a connection. A method that cannot do its work fails the test.
+// A Client is one end of a connection. A method that cannot do its work fails the test. The methods of TCPConn that close the
+// connection do so without TLS's close_notify, like the kernel of a client that dies.
 type Client struct {
 	*net.TCPConn
+	conn   net.Conn      // for data: TCPConn, or a tls.Conn
 	In     *bufio.Reader // what the server has sent
 	Method string        // of the request that the next response answers
 	t      *testing.T
@@ -57,15 +60,42 @@ func Connect(t *testing.T, addr string) *Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &Client{TCPConn: conn.(*net.TCPConn), t: t, In: bufio.NewReader(conn)}
+	c := &Client{TCPConn: conn.(*net.TCPConn), conn: conn, t: t}
 	c.SetDeadline(time.Now().Add(Patience))
+	if *OverTLS {
+		secure := tls.Client(conn, clientTLS())
+		if err := secure.Handshake(); err != nil {
+			t.Fatal(err)
+		}
+		c.conn = secure
+	}
+	c.In = bufio.NewReader(c.conn)
 	return c
+}
+
+// Read implements io.Reader.
+func (c *Client) Read(p []byte) (int, error) { return c.conn.Read(p) }
+
+// Write implements io.Writer.
+func (c *Client) Write(p []byte) (int, error) { return c.conn.Write(p) }
+
+// ReadFrom implements io.ReaderFrom, in place of TCPConn's.
+func (c *Client) ReadFrom(r io.Reader) (int64, error) {
+	return io.Copy(struct{ io.Writer }{c.conn}, r)
+}
+
+// WriteTo implements io.WriterTo, in place of TCPConn's.
+func (c *Client) WriteTo(w io.Writer) (int64, error) {
+	return io.Copy(w, struct{ io.Reader }{c.conn})
 }
 
 // Say writes s as it is.
 func (c *Client) Say(s string) *Client {
 	c.t.Helper()
-	if _, err := io.WriteString(c.TCPConn, s); err != nil {
+	if s == "" {
+		return c // over TLS, a write fails after one that timed out
+	}
+	if _, err := io.WriteString(c.conn, s); err != nil {
 		c.t.Fatal(err)
 	}
 	return c
@@ -97,7 +127,7 @@ func (c *Client) Upload(body string) *Client {
 	if len(body) < 4<<10 {
 		return c.Say(body)
 	}
-	go io.WriteString(c.TCPConn, body)
+	go io.WriteString(c.conn, body)
 	return c
 }
 

@@ -1,0 +1,176 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"httpipe/client"
+)
+
+// lookInterval is how often send looks whether its message waits, on a terminal.
+const lookInterval = 2 * time.Second
+
+// A sending is one run of the command send.
+type sending struct {
+	transfer
+	name, kind string // of the message, instead of the file's
+	client     *client.Client
+	to         client.Address
+	progress   *progress
+	stdout     io.Writer
+	stderr     io.Writer
+}
+
+// A sentLine is what --json prints for a message that was delivered.
+type sentLine struct {
+	client.Receipt
+	File string `json:"file,omitempty"`
+}
+
+// send sends files to a channel.
+func (p Program) send() command {
+	var s sending
+	return command{
+		name: "send", args: "[FILE]... URL", options: []option{s.tokenOption()},
+		flags: append([]option{
+			{name: "name", arg: "NAME", help: "file name to tell the consumer, instead of that of FILE", set: into(&s.name, anyText)},
+			{name: "type", arg: "TYPE", help: "Content-Type, instead of the one that the name suggests", set: into(&s.kind, anyText)},
+		}, s.flags("consumer")...),
+		help: "send files, or standard input, to a channel",
+		more: `It sends standard input if there is no FILE, or for -. Each file is one message, and they follow one
+another; the first that fails is the last. A message is sent again only if it may not have arrived
+and can be read again: a file, or at most 8 MiB of a stream. So it arrives at least once: if the
+answer gets lost, the consumer may get it twice.
+
+` + transferHelp,
+		run: func(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
+			files, url := args[:len(args)-1], args[len(args)-1]
+			if s.to, err = parseURL(url); err != nil {
+				return err
+			}
+			if len(files) == 0 {
+				files = []string{"-"}
+			}
+			if len(files) > 1 && s.name != "" {
+				return usageErrorf("--name is for one message; each of the %d files has its own name", len(files))
+			}
+			s.stdout, s.stderr, s.progress = stdout, stderr, newProgress(stderr)
+			if s.client, err = s.transfer.client(p.Version, stderr, s.progress); err != nil {
+				return err
+			}
+			ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			for i, path := range files {
+				if err := s.sendFile(ctx, path); err != nil {
+					if ctx.Err() != nil {
+						err = errInterrupted
+					}
+					return notSent(err, files[i:])
+				}
+			}
+			return nil
+		},
+	}
+}
+
+// notSent adds to an error which files were not sent, if there are more than the one it is about.
+func notSent(err error, files []string) error {
+	if len(files) == 1 {
+		return err
+	}
+	return fmt.Errorf("%w (not sent: %s and %d more)", err, files[0], len(files)-1)
+}
+
+// open opens a file, or standard input for "-".
+func (s *sending) open(path string) (*os.File, error) {
+	if path != "-" {
+		return os.Open(path)
+	}
+	if s.progress != nil && IsTerminal(os.Stdin) {
+		fmt.Fprintln(s.stderr, "Type the message; Ctrl-D at the beginning of a line ends it.")
+	}
+	return os.Stdin, nil
+}
+
+// message returns the message of a file.
+func (s *sending) message(path string, file *os.File) (client.Message, error) {
+	m, err := client.FileMessage(file)
+	if path == "-" {
+		m.Name, m.Type = "", ""
+	}
+	m.Name, m.Type = cmp.Or(s.name, m.Name), cmp.Or(s.kind, m.Type)
+	open := m.Open
+	m.Open = func() (io.ReadCloser, error) {
+		body, err := open()
+		if err != nil {
+			return nil, err
+		}
+		s.progress.begin(path+": connecting", m.Size)
+		return counter{body, s.progress}, nil
+	}
+	return m, err
+}
+
+// sendFile sends one file, and says how it went.
+func (s *sending) sendFile(ctx context.Context, path string) error {
+	file, err := s.open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	m, err := s.message(path, file)
+	if err != nil {
+		return err
+	}
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	if s.progress != nil {
+		go s.look(watching, path)
+	}
+	begun := time.Now()
+	receipt, err := s.client.Send(ctx, s.to, m)
+	stop()
+	s.progress.end()
+	switch {
+	case err != nil && s.json:
+		writeJSON(s.stdout, failureLineOf(err, path)) // the exit status does not depend on it
+		return err
+	case err != nil:
+		return err
+	case s.json:
+		return writeJSON(s.stdout, sentLine{receipt, path})
+	case s.progress != nil:
+		style := styleOf(s.stderr)
+		fmt.Fprintf(s.stderr, "%s: delivered, %s in %s\n", escape(path), style.size(receipt.Bytes), style.duration(time.Since(begun).Milliseconds()))
+	}
+	return nil
+}
+
+// look tells the progress whether the message waits for a consumer, until ctx is done. A relay that does not let this
+// client look leaves that open.
+func (s *sending) look(ctx context.Context, path string) {
+	for last := int64(-1); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(lookInterval):
+		}
+		moved := s.progress.moved()
+		state := "sending"
+		if look, err := s.client.Look(ctx, s.to); err != nil && moved == last {
+			state = "waiting for a consumer, or for it to read on"
+		} else if err == nil && moved == last && look.Producers > 0 {
+			state = "waiting for a consumer"
+		}
+		if ctx.Err() == nil {
+			s.progress.say(path + ": " + state)
+		}
+		last = moved
+	}
+}

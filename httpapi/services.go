@@ -1,0 +1,103 @@
+package httpapi
+
+import (
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"httpipe/access"
+	"httpipe/pipe"
+	"httpipe/reply"
+)
+
+// services answers what is asked about services, and deletes them.
+type services struct {
+	broker *pipe.Broker
+	gate   *gate
+}
+
+// look says how many callers and workers wait, and takes nothing.
+func (s *services) look(w http.ResponseWriter, r *request) {
+	callers, workers, exists := s.broker.LookService(r.Key)
+	if !exists {
+		r.Fail(w, noService(r.Key))
+		return
+	}
+	w.Header().Set(reply.HeaderProducers, strconv.Itoa(callers))
+	w.Header().Set(reply.HeaderConsumers, strconv.Itoa(workers))
+}
+
+// delete ends a service.
+func (s *services) delete(w http.ResponseWriter, r *request) {
+	if !s.broker.DeleteService(r.Key) {
+		r.Fail(w, noService(r.Key))
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// newReplyID returns 128 random bits as 32 hexadecimal digits.
+func newReplyID() string {
+	id := uuid.New() // 122 random bits
+	more := uuid.New()
+	id[6], id[8] = more[0], more[1] // in place of the version and the variant
+	return hex.EncodeToString(id[:])
+}
+
+func noService(key pipe.Key) *reply.Error {
+	return &reply.Error{Status: http.StatusNotFound, Code: reply.CodeNotFound,
+		Text: "there is no service " + key.String() + " now; a service exists while it is in use"}
+}
+
+// calls returns h for a caller. What the caller sends to prove who it is can be for this server or for the worker: what
+// verifies as ours is used and removed, and so is Httpipe-Token; the rest is for the worker.
+func (g *gate) calls(h handler) handler {
+	return func(w http.ResponseWriter, r *request) {
+		foreign := g.sortCredentials(r)
+		if foreign != "" && r.credentials.count == 0 && !suffices(g.guard.Anonymous(), access.Produce, r.Key) {
+			r.credentials.add(foreign) // it was meant for us after all, and the caller learns what is wrong with it
+		}
+		if g.permits(w, r, access.Produce, r.Key) {
+			h(w, r)
+		}
+	}
+}
+
+// sortCredentials leaves in the credentials of r those that are for this server, and gives the others to the request's head
+// and target. It returns one of the others, "" if there is none.
+func (g *gate) sortCredentials(r *request) (foreign string) {
+	sent := r.credentials
+	c := credentials{}
+	ours := func(credential string) bool {
+		_, err := g.guard.Authenticate(credential, time.Now())
+		if err == nil || errors.Is(err, access.Expired) || errors.Is(err, access.NotYetValid) {
+			c.add(credential)
+			return true
+		}
+		foreign = credential
+		return false
+	}
+	for _, header := range sent.authorization {
+		if !ours(headerCredential(header)) {
+			r.ForeignAuthorization = append(r.ForeignAuthorization, strings.Clone(header))
+		}
+	}
+	query := r.URL.RawQuery
+	if sent.inURL {
+		query = cutTokensIf(sent.query, ours)
+		c.inURL = len(query) < len(sent.query)
+	}
+	for _, token := range r.Header[reply.HeaderToken] {
+		c.add(token)
+	}
+	if query != "" || !sent.inURL && strings.HasSuffix(r.RequestURI, "?") {
+		r.Target += "?" + query
+	}
+	r.credentials = c
+	return foreign
+}

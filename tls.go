@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"httpipe/certs"
+	"httpipe/cli"
+	"httpipe/reply"
+)
+
+// secure makes the listener speak TLS, if the options say so. Until stop, it gets and renews the certificate of --tls-domain.
+func secure(ctx context.Context, c *cli.Config, listener net.Listener, logger *slog.Logger) (secured net.Listener, stop func(), err error) {
+	switch {
+	case c.TLSDomain != "" && (c.TLSCert != "" || c.TLSKey != ""):
+		return nil, nil, errors.New("--tls-domain gets a certificate, so --tls-cert and --tls-key have no place beside it")
+	case (c.TLSCert == "") != (c.TLSKey == ""):
+		return nil, nil, errors.New("--tls-cert and --tls-key belong together: one is the certificate, the other its key")
+	case c.TLSDomain != "":
+		return getCertificate(ctx, c, listener, logger)
+	case c.TLSCert != "":
+		files, err := certs.OpenFiles(c.TLSCert, c.TLSKey, logger)
+		if err != nil {
+			return nil, nil, err
+		}
+		return tls.NewListener(listener, files.Config()), func() {}, nil
+	}
+	return listener, func() {}, nil
+}
+
+// getCertificate makes the listener speak TLS with a certificate that an authority issues, and has it renewed until stop.
+func getCertificate(ctx context.Context, c *cli.Config, listener net.Listener, logger *slog.Logger) (secured net.Listener, stop func(), err error) {
+	authority, err := certs.NewAuthority(c.TLSDomain, c.ACMEURL, cli.CertificatesPath(c.AuditDB), logger)
+	if err != nil {
+		return nil, nil, err
+	}
+	stopAnswers := func() {}
+	if c.ACMEAddr != "" {
+		if stopAnswers, err = serveACME(ctx, c, authority, logger); err != nil {
+			return nil, nil, err
+		}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	go authority.Run(ctx)
+	return tls.NewListener(listener, authority.Config()), func() { cancel(); stopAnswers() }, nil
+}
+
+// serveACME answers the authority on --acme-addr until stop, and all other requests with 403.
+func serveACME(ctx context.Context, c *cli.Config, authority *certs.Authority, logger *slog.Logger) (stop func(), err error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.ACMEAddr)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen for the certificate authority (--acme-addr): %w", err)
+	}
+	server := &http.Server{
+		Handler:      authority.Handler(http.HandlerFunc(refusePlainHTTP)),
+		ReadTimeout:  c.HeaderTimeout,
+		WriteTimeout: c.HeaderTimeout,
+		IdleTimeout:  time.Second,
+		ErrorLog:     slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+	}
+	go server.Serve(listener)
+	logger.Info("listening for the certificate authority", "addr", listener.Addr().String())
+	return func() { server.Close() }, nil
+}
+
+// refusePlainHTTP answers a request to the port that is only there for the certificate authority.
+func refusePlainHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Connection", "close")
+	reply.HTTPSRequired().Response(reply.WantsJSON(r.Header["Accept"])).Write(w)
+}
+
+// certificateFiles returns the directory for the certificates of --tls-domain, as process.Drop wants it.
+func certificateFiles(c *cli.Config) []string {
+	if c.TLSDomain == "" {
+		return nil
+	}
+	return []string{cli.CertificatesPath(c.AuditDB) + "/"}
+}
+
+// baseURL returns the address at which a browser on this machine, or of --tls-domain, finds the server.
+func baseURL(c *cli.Config, addr net.Addr) string {
+	scheme, host, port := "http", c.Host, "0"
+	if tcp, ok := addr.(*net.TCPAddr); ok {
+		port = fmt.Sprint(tcp.Port)
+		if tcp.IP.IsUnspecified() {
+			host = "localhost"
+		}
+	}
+	if c.TLS() {
+		scheme = "https"
+	}
+	if c.TLSDomain != "" {
+		host = c.TLSDomain
+	}
+	url := scheme + "://" + net.JoinHostPort(host, port)
+	if scheme == "https" {
+		url = strings.TrimSuffix(url, ":443")
+	}
+	return url
+}
