@@ -28,53 +28,48 @@ func (b *bench) services() error {
 		return err
 	}
 	defer kill(servers)
-	for _, pace := range []struct {
-		pairs int
-		rate  float64
-		turn  time.Duration
-		add   func(t *table, name string, calls, exchanges *tally)
-	}{
-		{1, idleRate, b.paced, func(t *table, name string, calls, exchanges *tally) {
-			call, handOver := calls.times(calls.acknowledged), exchanges.times(exchanges.handOver)
-			t.add("a call, idle, p50, in µs", name, call)
-			t.add("hand-over on a channel, idle, p50, in µs", name, handOver)
-			t.add(rowCall, name, call/handOver)
-		}},
-		{typical.pairs, 0, b.turn, func(t *table, name string, calls, exchanges *tally) {
-			t.add("calls per second", name, calls.rate())
-			t.add("exchanges per second", name, exchanges.rate())
-			t.add(rowCalls, name, calls.rate()/exchanges.rate())
-		}},
-	} {
-		meters, err := newMeters(servers, load{pairs: pace.pairs, size: 5})
-		defer closeMeters(meters)
+	err = b.callsAt(idleRate, 1, b.paced, servers, func(name string, calls, exchanges *tally) {
+		call, handOver := calls.times(calls.acknowledged), exchanges.times(exchanges.handOver)
+		t.add("a call, idle, p50, in µs", name, call)
+		t.add("hand-over on a channel, idle, p50, in µs", name, handOver)
+		t.add(rowCall, name, call/handOver)
+	})
+	if err != nil {
+		return err
+	}
+	return b.callsAt(0, typical.pairs, b.turn, servers, func(name string, calls, exchanges *tally) {
+		t.add("calls per second", name, calls.rate())
+		t.add("exchanges per second", name, exchanges.rate())
+		t.add(rowCalls, name, calls.rate()/exchanges.rate())
+	})
+}
+
+// callsAt measures calls and exchanges at that rate, or as many as possible if it is 0, and adds what each round has found.
+func (b *bench) callsAt(rate float64, pairs int, turn time.Duration, servers []*server, add func(name string, calls, exchanges *tally)) error {
+	meters, err := newMeters(servers, load{pairs: pairs, size: 5})
+	defer closeMeters(meters)
+	if err != nil {
+		return err
+	}
+	crews := make(map[*meter]*crew)
+	for _, m := range meters {
+		crews[m], err = newCrew(m.addr, pairs)
+		defer crews[m].close()
 		if err != nil {
-			return err
-		}
-		crews := make(map[*meter]*crew)
-		for _, m := range meters {
-			crews[m], err = newCrew(m.addr, pace.pairs)
-			defer crews[m].close()
-			if err != nil {
-				return fmt.Errorf("%s: %w", m, err)
-			}
-		}
-		err = turns(b.rounds, meters, func(round int, m *meter) error {
-			exchanges, err := m.fleet.run(pace.turn, pace.rate, true)
-			if err != nil {
-				return err
-			}
-			calls, err := crews[m].run(pace.turn, pace.rate)
-			if err == nil && round != warmUp {
-				pace.add(t, m.name, calls, exchanges)
-			}
-			return err
-		})
-		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", m, err)
 		}
 	}
-	return nil
+	return turns(b.rounds, meters, func(round int, m *meter) error {
+		exchanges, err := m.fleet.run(turn, rate, true)
+		if err != nil {
+			return err
+		}
+		calls, err := crews[m].run(turn, rate)
+		if err == nil && round != warmUp {
+			add(m.name, calls, exchanges)
+		}
+		return err
+	})
 }
 
 // A crew is the load generator for a service: callers, and workers that answer with what they are sent. It checks every answer.
