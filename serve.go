@@ -147,6 +147,7 @@ func serverConfig(c *cli.Config, log *store.Log, guard *access.Guard, waiting in
 		MaxBody:        c.MaxBody,
 		StallTimeout:   c.StallTimeout,
 		SilenceTimeout: c.SilenceTimeout,
+		ReplyTimeout:   c.ReplyTimeout,
 		Limits:         pipe.Limits{Waiting: waiting, PerChannel: c.MaxWaitingPerChannel, PerClient: c.MaxWaitingPerClient},
 		RatePerClient:  c.RatePerClient,
 		ClientIPHeader: c.ClientIPHeader,

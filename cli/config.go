@@ -29,6 +29,7 @@ type Config struct {
 	MaxBody        int64         // 0: no limit
 	StallTimeout   time.Duration // 0: off
 	SilenceTimeout time.Duration // 0: off
+	ReplyTimeout   time.Duration // 0: no limit
 	DrainTimeout   time.Duration
 
 	AuthSecret string // as access.ParseSecrets reads it; empty: no token is needed

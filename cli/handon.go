@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -20,12 +21,11 @@ const killAfter = 10 * time.Second
 // toCommand receives a message to a temporary file and then runs the command with it, which must end well. The message
 // counts as received then, whatever the command makes of it.
 func (r *receiving) toCommand(ctx context.Context, m *client.Incoming, body io.Reader, line *receivedLine) error {
-	file, err := os.CreateTemp("", "httpipe-*")
+	file, err := newTempFile()
 	if err != nil {
 		return err
 	}
-	defer os.Remove(file.Name())
-	defer file.Close()
+	defer file.remove()
 	if line.Bytes, err = io.Copy(file, body); err != nil {
 		return err
 	}
@@ -33,21 +33,34 @@ func (r *receiving) toCommand(ctx context.Context, m *client.Incoming, body io.R
 		return err
 	}
 	r.progress.end()
+	status, err := r.runCommand(ctx, file, r.stdout, variables(r.from, m, file.Name()))
+	if status >= 0 {
+		line.Status = &status
+	}
+	if err != nil && status >= 0 {
+		return statusError{fmt.Errorf("%s: %w (exchange %s)", r.command[0], err, m.Exchange), statusCommandFailed}
+	}
+	return err
+}
+
+// A runner runs a command for messages.
+type runner struct {
+	command []string
+	stderr  io.Writer
+}
+
+// runCommand runs the command and returns its exit status, or -1 if it could not be started. When ctx is done, it gets SIGTERM.
+func (r *runner) runCommand(ctx context.Context, stdin io.Reader, stdout io.Writer, variables []string) (status int, err error) {
 	cmd := exec.CommandContext(ctx, r.command[0], r.command[1:]...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = killAfter
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = file, r.stdout, r.stderr
-	cmd.Env = append(environment(), variables(r.from, m, file.Name())...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, r.stderr
+	cmd.Env = append(environment(), variables...)
 	err = cmd.Run()
 	if cmd.ProcessState == nil {
-		return err // it was not started
+		return -1, err
 	}
-	status := cmd.ProcessState.ExitCode()
-	line.Status = &status
-	if err != nil {
-		return statusError{fmt.Errorf("%s: %w (exchange %s)", r.command[0], err, m.Exchange), statusCommandFailed}
-	}
-	return nil
+	return max(0, cmd.ProcessState.ExitCode()), err
 }
 
 // environment returns the environment of this process without what is only for the client.
@@ -64,11 +77,43 @@ func variables(from client.Address, m *client.Incoming, file string) []string {
 		"HTTPIPE_CONTENT_TYPE=" + m.Type(),
 		"HTTPIPE_NAME=" + safeName(m),
 	}
-	for name, values := range m.Header {
-		if sent, ok := strings.CutPrefix(name, "Httpipe-Header-"); ok {
-			variable := strings.ToUpper(strings.ReplaceAll(sent, "-", "_"))
-			known = append(known, "HTTPIPE_HEADER_"+variable+"="+strings.Join(values, ", "))
-		}
+	if method := m.Method(); method != "" {
+		known = append(known, "HTTPIPE_METHOD="+method, "HTTPIPE_TARGET="+m.Target())
+	}
+	for name, values := range m.SentHeader() {
+		variable := strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+		known = append(known, "HTTPIPE_HEADER_"+variable+"="+strings.Join(values, ", "))
 	}
 	return slices.DeleteFunc(known, func(entry string) bool { return strings.ContainsRune(entry, 0) })
+}
+
+// A tempFile is a file that only this user can read, and that is removed when it has been used.
+type tempFile struct{ *os.File }
+
+func newTempFile() (tempFile, error) {
+	file, err := os.CreateTemp("", "httpipe-*")
+	return tempFile{file}, err
+}
+
+func (t tempFile) remove() {
+	t.Close()
+	os.Remove(t.Name())
+}
+
+// forEver runs loop so many times at once. When one of them fails it calls drain, which lets the others end, and returns the
+// first error.
+func forEver(jobs int, drain func(), loop func() error) error {
+	var all sync.WaitGroup
+	failed := make(chan error, jobs)
+	for range jobs {
+		all.Go(func() {
+			if err := loop(); err != nil {
+				failed <- err
+				drain()
+			}
+		})
+	}
+	all.Wait()
+	close(failed)
+	return <-failed
 }

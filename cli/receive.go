@@ -19,16 +19,14 @@ import (
 // A receiving is one run of the command receive.
 type receiving struct {
 	transfer
-	output  string   // a file or a directory; empty: none
-	command []string // nil: none
-	forever bool
-	jobs    int
-
+	runner          // without a command if there is none
+	output   string // a file or a directory; empty: none
+	forever  bool
+	jobs     int
 	client   *client.Client
 	from     client.Address
 	progress *progress // nil if several messages can arrive at once
 	stdout   io.Writer
-	stderr   io.Writer
 	mu       sync.Mutex // keeps what several jobs print apart
 }
 
@@ -69,7 +67,7 @@ of it, it cannot know.
 
 ` + transferHelp,
 		run: func(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
-			if r.from, err = parseURL(args[0]); err != nil {
+			if r.from, err = parseURL(args[0], client.Channel); err != nil {
 				return err
 			}
 			r.command, r.stdout, r.stderr = args[1:], stdout, stderr
@@ -124,19 +122,7 @@ func (r *receiving) run(ctx context.Context) error {
 		return err
 	}
 	r.client.Waiting, r.client.Retries = waiting, client.Forever
-	var jobs sync.WaitGroup
-	failed := make(chan error, r.jobs)
-	for range r.jobs {
-		jobs.Go(func() {
-			if err := r.loop(running); err != nil {
-				failed <- err
-				drain()
-			}
-		})
-	}
-	jobs.Wait()
-	close(failed)
-	return <-failed // the first, or nil
+	return forEver(r.jobs, drain, func() error { return r.loop(running) })
 }
 
 // loop receives messages until a signal, or until a failure that the next attempt would meet too.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -16,15 +17,16 @@ import (
 // lookInterval is how often send looks whether its message waits, on a terminal.
 const lookInterval = 2 * time.Second
 
-// A sending is one run of the command send.
+// A sending is one run of the commands send and publish.
 type sending struct {
 	transfer
-	name, kind string // of the message, instead of the file's
-	client     *client.Client
-	to         client.Address
-	progress   *progress
-	stdout     io.Writer
-	stderr     io.Writer
+	kind            client.Kind // of what it sends to
+	name, mediaType string      // of the message, instead of the file's
+	subscribers     int         // that a publication waits for
+	client          *client.Client
+	to              client.Address
+	progress        *progress
+	stdout, stderr  io.Writer
 }
 
 // A sentLine is what --json prints for a message that was delivered.
@@ -33,50 +35,84 @@ type sentLine struct {
 	File string `json:"file,omitempty"`
 }
 
+// repeatHelp says what the commands that send do with a message whose attempt failed.
+const repeatHelp = `A message is sent again only if it may not have arrived and can be read again: a file, or at most
+8 MiB of a stream. So it arrives at least once: if the answer gets lost, it may arrive twice.`
+
 // send sends files to a channel.
 func (p Program) send() command {
-	var s sending
+	s := sending{kind: client.Channel}
 	return command{
 		name: "send", args: "[FILE]... URL", options: []option{s.tokenOption()},
-		flags: append([]option{
-			{name: "name", arg: "NAME", help: "file name to tell the consumer, instead of that of FILE", set: into(&s.name, anyText)},
-			{name: "type", arg: "TYPE", help: "Content-Type, instead of the one that the name suggests", set: into(&s.kind, anyText)},
-		}, s.flags("consumer")...),
-		help: "send files, or standard input, to a channel",
+		flags: append(s.messageFlags(), s.flags("consumer")...),
+		help:  "send files, or standard input, to a channel",
 		more: `It sends standard input if there is no FILE, or for -. Each file is one message, and they follow one
-another; the first that fails is the last. A message is sent again only if it may not have arrived
-and can be read again: a file, or at most 8 MiB of a stream. So it arrives at least once: if the
-answer gets lost, the consumer may get it twice.
-
-` + transferHelp,
+another; the first that fails is the last.
+` + repeatHelp + "\n\n" + transferHelp,
 		run: func(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
-			files, url := args[:len(args)-1], args[len(args)-1]
-			if s.to, err = parseURL(url); err != nil {
-				return err
-			}
-			if len(files) == 0 {
-				files = []string{"-"}
-			}
-			if len(files) > 1 && s.name != "" {
-				return usageErrorf("--name is for one message; each of the %d files has its own name", len(files))
-			}
-			s.stdout, s.stderr, s.progress = stdout, stderr, newProgress(stderr)
-			if s.client, err = s.transfer.client(p.Version, stderr, s.progress); err != nil {
-				return err
-			}
-			ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-			defer stop()
-			for i, path := range files {
-				if err := s.sendFile(ctx, path); err != nil {
-					if ctx.Err() != nil {
-						err = errInterrupted
-					}
-					return notSent(err, files[i:])
-				}
-			}
-			return nil
+			s.stdout, s.stderr = stdout, stderr
+			return s.run(ctx, p.Version, args)
 		},
 	}
+}
+
+// publish publishes files to a topic.
+func (p Program) publish() command {
+	s := sending{kind: client.Topic}
+	return command{
+		name: "publish", args: "[FILE]... URL", options: []option{s.tokenOption()},
+		flags: append(append(s.messageFlags(),
+			option{name: "subscribers", arg: "N", help: "wait until at least N clients are subscribed", set: into(&s.subscribers, parseCount)}),
+			s.flags("subscriber")...),
+		help: "publish files, or standard input, to a topic",
+		more: `It succeeds if each client that was subscribed has taken the message, was cut or has left, also if
+there was none.
+` + repeatHelp + "\n\n" + transferHelp,
+		run: func(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
+			s.stdout, s.stderr = stdout, stderr
+			return s.run(ctx, p.Version, args)
+		},
+	}
+}
+
+// messageFlags returns the options that describe the message.
+func (s *sending) messageFlags() []option {
+	return []option{
+		{name: "name", arg: "NAME", help: "file name to tell the receiver, instead of that of FILE", set: into(&s.name, anyText)},
+		{name: "type", arg: "TYPE", help: "Content-Type, instead of the one that the name suggests", set: into(&s.mediaType, anyText)},
+	}
+}
+
+// run sends the files that args name, before the URL.
+func (s *sending) run(ctx context.Context, version string, args []string) (err error) {
+	files, url := args[:len(args)-1], args[len(args)-1]
+	if s.to, err = parseURL(url, s.kind); err != nil {
+		return err
+	}
+	if s.subscribers > 0 {
+		s.to = s.to.With("subscribers", strconv.Itoa(s.subscribers))
+	}
+	if len(files) == 0 {
+		files = []string{"-"}
+	}
+	if len(files) > 1 && s.name != "" {
+		return usageErrorf("--name is for one message; each of the %d files has its own name", len(files))
+	}
+	s.progress = newProgress(s.stderr)
+	if s.client, err = s.transfer.client(version, s.stderr, s.progress); err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	for i, path := range files {
+		if err := s.sendFile(ctx, path); err != nil {
+			if ctx.Err() != nil {
+				err = errInterrupted
+			}
+			return notSent(err, files[i:])
+		}
+	}
+	return nil
 }
 
 // notSent adds to an error which files were not sent, if there are more than the one it is about.
@@ -104,7 +140,7 @@ func (s *sending) message(path string, file *os.File) (client.Message, error) {
 	if path == "-" {
 		m.Name, m.Type = "", ""
 	}
-	m.Name, m.Type = cmp.Or(s.name, m.Name), cmp.Or(s.kind, m.Type)
+	m.Name, m.Type = cmp.Or(s.name, m.Name), cmp.Or(s.mediaType, m.Type)
 	open := m.Open
 	m.Open = func() (io.ReadCloser, error) {
 		body, err := open()
@@ -130,7 +166,7 @@ func (s *sending) sendFile(ctx context.Context, path string) error {
 	}
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
-	if s.progress != nil {
+	if s.progress != nil && s.kind == client.Channel {
 		go s.look(watching, path)
 	}
 	begun := time.Now()
@@ -147,7 +183,11 @@ func (s *sending) sendFile(ctx context.Context, path string) error {
 		return writeJSON(s.stdout, sentLine{receipt, path})
 	case s.progress != nil:
 		style := styleOf(s.stderr)
-		fmt.Fprintf(s.stderr, "%s: delivered, %s in %s\n", escape(path), style.size(receipt.Bytes), style.duration(time.Since(begun).Milliseconds()))
+		what := receipt.Outcome
+		if receipt.Subscribers != nil && receipt.Delivered != nil {
+			what = fmt.Sprintf("%s, delivered to %d of %d subscribers", what, *receipt.Delivered, *receipt.Subscribers)
+		}
+		fmt.Fprintf(s.stderr, "%s: %s, %s in %s\n", escape(path), what, style.size(receipt.Bytes), style.duration(time.Since(begun).Milliseconds()))
 	}
 	return nil
 }

@@ -126,8 +126,8 @@ func (t *transfer) client(version string, stderr io.Writer, p *progress) (*clien
 }
 
 // parseURL is client.ParseAddress for an argument of a command.
-func parseURL(text string) (client.Address, error) {
-	a, err := client.ParseAddress(text)
+func parseURL(text string, kind client.Kind) (client.Address, error) {
+	a, err := client.ParseAddress(text, kind)
 	if err != nil {
 		err = usageError{err}
 	}

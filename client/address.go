@@ -6,17 +6,36 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 )
 
-// An Address is where a client sends to or receives from: the URL of a channel.
-type Address struct {
-	base  string // the URL of the relay, without a slash at its end
-	path  string // /channels/NAMESPACE/CHANNEL, as it was typed
-	query string // without ?
+// A Kind is what a URL names.
+type Kind string
+
+const (
+	Channel Kind = "channel"
+	Topic   Kind = "topic"
+	Service Kind = "service"
+)
+
+// prefixes are the parts of a path before the namespace. The first one is that of the requests that a client makes.
+var prefixes = map[Kind][]string{
+	Channel: {"/channels/"},
+	Topic:   {"/topics/"},
+	Service: {"/work/", "/services/"},
 }
 
-// ParseAddress reads the URL of a channel. Without a scheme it is http. The error says what to write instead.
-func ParseAddress(text string) (Address, error) {
+// An Address is where a client sends to or receives from: the URL of a channel, a topic or a service.
+type Address struct {
+	base   string // the URL of the relay, without a slash at its end
+	prefix string
+	name   string // NAMESPACE/NAME, as it was typed
+	query  string // without ?
+}
+
+// ParseAddress reads the URL of a channel, a topic or a service. Without a scheme it is http. The URL of a service is that of
+// its callers or that of its workers. The error says what to write instead.
+func ParseAddress(text string, kind Kind) (Address, error) {
 	shown, _, _ := strings.Cut(text, "?") // without what may be a token
 	shown = shown[strings.LastIndexByte(shown, '@')+1:]
 	if !strings.Contains(text, "://") {
@@ -24,7 +43,7 @@ func ParseAddress(text string) (Address, error) {
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return Address{}, fmt.Errorf("%q is not the URL of a channel, such as http://localhost:3000/channels/demo/hello", shown)
+		return Address{}, noAddress(shown, kind, "http://localhost:3000")
 	}
 	if u.User != nil {
 		return Address{}, errors.New("the URL has a password in it; put the token into the variable HTTPIPE_TOKEN or a file (--token-file)")
@@ -39,31 +58,49 @@ func ParseAddress(text string) (Address, error) {
 		return Address{}, errors.New("the URL has ?wait= in it; use --wait instead")
 	}
 	path := strings.TrimSuffix(u.EscapedPath(), "/")
-	if u.Fragment != "" && path == "" { // the link of the page at /
+	if u.Fragment != "" && path == "" && kind == Channel { // the link of the page at /
 		path = "/channels/" + u.EscapedFragment()
 	}
-	prefix, name, found := strings.Cut(path, "/channels/")
-	names := strings.Split(name, "/")
-	if !found || len(names) != 2 || slices.Contains(names, "") {
-		return Address{}, fmt.Errorf("%q is not the URL of a channel, such as %s://%s/channels/demo/hello", shown, u.Scheme, u.Host)
+	for _, prefix := range prefixes[kind] {
+		base, name, found := strings.Cut(path, prefix)
+		if names := strings.Split(name, "/"); found && len(names) == 2 && !slices.Contains(names, "") {
+			return Address{base: u.Scheme + "://" + u.Host + base, prefix: prefixes[kind][0], name: name, query: u.RawQuery}, nil
+		}
 	}
-	return Address{base: u.Scheme + "://" + u.Host + prefix, path: "/channels/" + name, query: u.RawQuery}, nil
+	return Address{}, noAddress(shown, kind, u.Scheme+"://"+u.Host)
 }
 
-// String returns the URL of the channel, without its query.
-func (a Address) String() string { return a.base + a.path }
+// noAddress is the error for a text that is not the URL of a channel, a topic or a service.
+func noAddress(text string, kind Kind, relay string) error {
+	example := prefixes[kind][len(prefixes[kind])-1]
+	return fmt.Errorf("%q is not the URL of a %s, such as %s%sdemo/hello", text, kind, relay, example)
+}
 
-// Name returns NAMESPACE/CHANNEL.
-func (a Address) Name() string { return strings.TrimPrefix(a.path, "/channels/") }
+// String returns the URL of the requests, without a query.
+func (a Address) String() string { return a.base + a.prefix + a.name }
 
-// url returns the URL of a request, with a parameter added to the query.
-func (a Address) url(parameter string) string {
-	query := a.query
-	if query != "" && parameter != "" {
-		query += "&"
+// Name returns NAMESPACE/NAME.
+func (a Address) Name() string { return a.name }
+
+// url returns the URL of a request, with parameters added to the query.
+func (a Address) url(parameters ...string) string {
+	if a.query != "" {
+		parameters = slices.Insert(parameters, 0, a.query)
 	}
-	if query += parameter; query == "" {
+	query := strings.Join(parameters, "&")
+	if query == "" {
 		return a.String()
 	}
 	return a.String() + "?" + query
+}
+
+// waiting returns the URL of a request that waits no longer than that.
+func (a Address) waiting(wait time.Duration) string {
+	return a.url("wait=" + url.QueryEscape(wait.Round(time.Millisecond).String()))
+}
+
+// With returns the address with a parameter added to its query.
+func (a Address) With(name, value string) Address {
+	_, a.query, _ = strings.Cut(a.url(name+"="+url.QueryEscape(value)), "?")
+	return a
 }

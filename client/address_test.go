@@ -14,7 +14,7 @@ func TestParseAddress(t *testing.T) {
 		"http://localhost:3000/#demo/hello":                   "http://localhost:3000/channels/demo/hello?wait=1s demo/hello",
 		"http://localhost:3000/channels/demo/a%2fb":           "http://localhost:3000/channels/demo/a%2fb?wait=1s demo/a%2fb",
 	} {
-		a, err := ParseAddress(text)
+		a, err := ParseAddress(text, Channel)
 		if got := a.waiting(1e9) + " " + a.Name(); err != nil || got != want {
 			t.Errorf("%s: %s, %v; want %s", text, got, err, want)
 		}
@@ -33,7 +33,7 @@ func TestParseAddress(t *testing.T) {
 		"http://:hunter2@h:x/channels/a/b":   "is not the URL of a channel",
 		"host/channels/a/b?wait=3":           "use --wait instead",
 	} {
-		_, err := ParseAddress(text)
+		_, err := ParseAddress(text, Channel)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v; want %s", text, err, want)
 		}

@@ -80,17 +80,19 @@ func (c *Client) request(ctx context.Context, method, url string) (*http.Request
 	return req, nil
 }
 
-// do sends a request and returns the response if its status is 200 and it comes from a relay, or else a *Failure. The
-// caller closes the response's body. do follows no redirect, because that would send the token and the body to another
-// server.
-func (c *Client) do(req *http.Request) (*http.Response, error) {
+// isExchange reports whether a response with the status 200 comes from a relay.
+func isExchange(h http.Header) bool { return h.Get(headerExchange) != "" }
+
+// do sends a request and returns the response if its status is 200 and fromRelay knows it, or else a *Failure. The caller
+// closes the response's body. do follows no redirect, because that would send the token and the body to another server.
+func (c *Client) do(req *http.Request, fromRelay func(http.Header) bool) (*http.Response, error) {
 	begun := false
 	trace := &httptrace.ClientTrace{WroteHeaders: func() { begun = true }}
 	resp, err := c.transport.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
 	if err != nil {
 		return nil, noAnswer(req.Context(), err, begun)
 	}
-	if resp.StatusCode == http.StatusOK && resp.Header.Get(headerExchange) != "" {
+	if resp.StatusCode == http.StatusOK && fromRelay(resp.Header) {
 		return resp, nil
 	}
 	defer resp.Body.Close()
@@ -102,7 +104,7 @@ type Look struct{ Producers, Consumers int }
 
 // Look asks how many clients wait on a channel, without taking a message. A channel that does not exist has none.
 func (c *Client) Look(ctx context.Context, channel Address) (Look, error) {
-	req, err := c.request(ctx, http.MethodHead, channel.url(""))
+	req, err := c.request(ctx, http.MethodHead, channel.url())
 	if err != nil {
 		return Look{}, err
 	}

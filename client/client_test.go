@@ -75,7 +75,7 @@ func startScript(t *testing.T, answers ...answer) (*script, Address) {
 		next(w, r)
 	}))
 	t.Cleanup(s.Close)
-	a, err := ParseAddress(s.URL + "/channels/demo/hello")
+	a, err := ParseAddress(s.URL+"/channels/demo/hello", Channel)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -362,7 +362,7 @@ func TestGuard(t *testing.T) {
 	})
 	s := httptest.NewServer(handler)
 	defer s.Close()
-	from, err := ParseAddress(s.URL + "/channels/demo/hello")
+	from, err := ParseAddress(s.URL+"/channels/demo/hello", Channel)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,6 +31,7 @@ type Failure struct {
 	Text     string        // one line for the user: what happened, and what to do
 	After    time.Duration // how long the relay asks to wait before the next attempt; 0: it does not say
 	Final    bool          // there must be no other attempt
+	first    bool          // not in a row with the failures before: the relay had worked since
 	cause    error
 }
 

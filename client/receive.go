@@ -5,7 +5,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"net/url"
 	"time"
 )
 
@@ -53,7 +52,7 @@ func (c *Client) receiveOnce(ctx context.Context, from Address, wait time.Durati
 	if err != nil {
 		return err
 	}
-	resp, err := c.do(req)
+	resp, err := c.do(req, isExchange)
 	if c.Waiting.Err() != nil && err != nil {
 		return context.Cause(c.Waiting)
 	}
@@ -100,9 +99,4 @@ func (b *whole) Read(p []byte) (int, error) {
 // endsVisibly reports whether the end of the response's body differs from the end of the connection.
 func (b *whole) endsVisibly() bool {
 	return b.resp.ContentLength >= 0 || len(b.resp.TransferEncoding) > 0 || b.resp.ProtoMajor >= 2
-}
-
-// waiting returns the URL of a request that waits no longer than that.
-func (a Address) waiting(wait time.Duration) string {
-	return a.url("wait=" + url.QueryEscape(wait.Round(time.Millisecond).String()))
 }

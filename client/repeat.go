@@ -42,6 +42,9 @@ func (c *Client) repeat(ctx context.Context, try func(ctx context.Context, wait 
 			failures = 0
 			pause = c.pace.pause - time.Since(begun) // in case that something ends each wait at once
 		} else {
+			if f.first {
+				failures = 0
+			}
 			if !f.canPass() || failures == c.Retries {
 				return err
 			}

@@ -58,19 +58,24 @@ func Stream(r io.Reader) Message {
 	return Message{Size: -1, Open: NewReplay(r).Open}
 }
 
-// A Receipt is the relay's word that a message was delivered, and on record.
+// A Receipt is the relay's word that a message was delivered or published, and is on record.
 type Receipt struct {
-	Exchange  string `json:"exchange"`
-	Namespace string `json:"namespace"`
-	Channel   string `json:"channel"`
-	Outcome   string `json:"outcome"`
-	Bytes     int64  `json:"bytes"`
-	MatchedAt string `json:"matched_at"` // RFC 3339
-	EndedAt   string `json:"ended_at"`
+	Exchange    string `json:"exchange,omitempty"`
+	Publication string `json:"publication,omitempty"`
+	Namespace   string `json:"namespace"`
+	Channel     string `json:"channel,omitempty"`
+	Topic       string `json:"topic,omitempty"`
+	Outcome     string `json:"outcome"`
+	Bytes       int64  `json:"bytes"`
+	Subscribers *int   `json:"subscribers,omitempty"` // of a publication: how many there were
+	Delivered   *int   `json:"delivered,omitempty"`   // and how many took it
+	MatchedAt   string `json:"matched_at,omitempty"`  // RFC 3339
+	PublishedAt string `json:"published_at,omitempty"`
+	EndedAt     string `json:"ended_at,omitempty"`
 }
 
-// Send sends a message to one consumer, and waits until it is delivered. It sends it again after a failure that can
-// pass. The error is a *Failure, ctx's, or that of reading the body.
+// Send sends a message to one consumer, or to the subscribers of a topic, and waits until it is delivered. It sends it again
+// after a failure that can pass. The error is a *Failure, ctx's, or that of reading the body.
 func (c *Client) Send(ctx context.Context, to Address, m Message) (receipt Receipt, err error) {
 	var last *Failure
 	err = c.repeat(ctx, func(ctx context.Context, wait time.Duration) error {
@@ -118,7 +123,7 @@ func (c *Client) sendOnce(ctx context.Context, to Address, m Message, body io.Re
 	if m.Name != "" {
 		req.Header.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": m.Name}))
 	}
-	resp, err := c.do(req)
+	resp, err := c.do(req, isExchange)
 	if failed := source.failure(); failed != nil {
 		return receipt, failed
 	}

@@ -182,7 +182,7 @@ func TestLiveEvents(t *testing.T) {
 			t.Errorf("the view is of %s", at)
 		}
 		row := v.last().Waiting[0]
-		if want := (waitingRow{"n", "c", "consumer", pipe.Timestamp(s.began.Add(46 * time.Second)), "192.0.2.1", "c2", "s"}); row != want {
+		if want := (waitingRow{"n", "c", "consumer", pipe.Timestamp(s.began.Add(46 * time.Second)), "192.0.2.1", "c2", "s", ""}); row != want {
 			t.Errorf("shown is %+v, want %+v", row, want)
 		}
 		v.leave()

@@ -31,6 +31,7 @@ func TestOpenAPIAnswers(t *testing.T) {
 	d.refusals()
 	d.failures()
 	d.endings()
+	d.serviceEndings()
 	d.successes()
 	for id, o := range d.operations {
 		for status := range o.Responses.Codes.KeysFromOldest() {
@@ -91,7 +92,7 @@ func (d *description) documented(status string) []string {
 
 // fill returns the operation's path with values for its parameters, which replace can give: a name, its value, and so on.
 func (o operation) fill(replace ...string) string {
-	return strings.NewReplacer(append(replace, "{namespace}", "n", "{channel}", "c", "{file}", "page.css", "{id}", uuid.NewString())...).Replace(o.path)
+	return strings.NewReplacer(append(replace, "{namespace}", "n", "{channel}", "c", "{service}", "c", "{file}", "page.css", "{id}", uuid.NewString())...).Replace(o.path)
 }
 
 // ask sends the operation's request, with an empty body, and returns its answer.
@@ -275,6 +276,55 @@ func (d *description) endings() {
 	}
 }
 
+// serviceEndings are the answers that workers get.
+func (d *description) serviceEndings() {
+	d.t.Helper()
+	r := start(d.t, maxBody(64<<20), stallAfter(300*time.Millisecond))
+	const service, work = "/services/n/c", "/work/n/c"
+	for _, accept := range []string{"", "application/json"} {
+		headers := []string{"Accept: " + accept}
+		d.fits("work", r.dial().Get(work+"?wait=0", headers...).Answer().Is(408), accept)
+		w := r.dial().Get(work, headers...)
+		eventually(d.t, patience, "a worker waits", func() bool { _, workers, _ := r.broker.LookService(keyHere); return workers == 1 })
+		r.dial().Request("DELETE", work).Answer().Is(204)
+		d.fits("work", w.Answer().Is(410), accept)
+		for _, id := range []string{"answer", "answerPut"} {
+			take := func() (caller *client, replyTo string) {
+				caller = r.dial().Get(service)
+				a := r.dial().Get(work, headers...).Answer().Is(200)
+				d.fits("work", a, "")
+				return caller, a.Header.Get(reply.HeaderReply)
+			}
+			answer := func(replyTo string, n int) *client {
+				return r.dial().Request(d.operations[id].method, replyTo, append(slices.Clone(headers), length(n))...)
+			}
+			_, replyTo := take()
+			d.fits(id, answer(replyTo, 65<<20).Answer().Is(413), accept)
+			old := r.dial().Say(d.operations[id].method + " " + replyTo + " HTTP/1.0\r\n" + headers[0] + "\r\n\r\n")
+			d.fits(id, old.Answer().Is(411), accept)
+			d.fits(id, answer(replyTo, 5).Say("hello").Answer().Is(200), accept)
+			d.fits(id, answer(replyTo, 5).Say("hello").Answer().Is(404), accept)
+
+			c, replyTo := take()
+			a := answer(replyTo, 10).Say("hello")
+			c.Head()
+			r.dial().Request("DELETE", work).Answer().Is(204)
+			d.fits(id, a.Answer().Is(410), accept)
+
+			for _, status := range []int{502, 504} {
+				c, replyTo := take()
+				a := answer(replyTo, 50<<20)
+				go io.Copy(a, io.LimitReader(zeros{}, 50<<20))
+				c.Head()
+				if status == 502 {
+					c.Reset()
+				}
+				d.fits(id, a.Answer().Is(status), accept)
+			}
+		}
+	}
+}
+
 // successes are the answers to all that can be asked, while some of each kind is on record or under way.
 func (d *description) successes() {
 	d.t.Helper()
@@ -289,7 +339,12 @@ func (d *description) successes() {
 	for _, id := range append(d.documented("200"), d.documented("204")...) {
 		o := d.operations[id]
 		switch id {
-		case "produce", "producePut", "consume": // see endings
+		case "produce", "producePut", "consume", "work", "answer", "answerPut": // see endings and serviceEndings
+		case "lookAtService":
+			c := r.dial().Get("/services/n/c")
+			eventually(d.t, patience, "a caller waits", func() bool { _, _, exists := r.broker.LookService(keyHere); return exists })
+			d.fits(id, o.ask(r.testServer, "", []string{me}).Is(200), "")
+			c.Close()
 		case "watchLive":
 			c := r.dial().Request(o.method, o.path, me)
 			response := c.Head()
@@ -301,6 +356,14 @@ func (d *description) successes() {
 			for file, kind := range map[string]string{"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"} {
 				d.fits(id, o.ask(r.testServer, "", nil, "{file}", file).Is(200), kind)
 			}
+		case "deleteService":
+			c := r.dial().Get("/services/gone/c")
+			eventually(d.t, patience, "a caller waits", func() bool {
+				_, _, exists := r.broker.LookService(pipe.Key{Namespace: "gone", Channel: "c"})
+				return exists
+			})
+			d.fits(id, o.ask(r.testServer, "", []string{me}, "{namespace}", "gone").Is(204), "")
+			c.Answer().Is(410)
 		case "deleteChannel", "deleteNamespace":
 			c := r.dial().Get("/channels/gone/c")
 			eventually(d.t, patience, "a consumer waits", func() bool { return len(r.broker.Channels("gone")) == 1 })

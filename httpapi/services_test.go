@@ -223,7 +223,7 @@ func TestAnswerWithoutBody(t *testing.T) {
 func TestCallEndings(t *testing.T) {
 	r := start(t, func(c *Config) { c.ReplyTimeout = 500 * time.Millisecond })
 	r.dial().Get(service, "Prefer: wait=0").Answer().Failed(408, "timed_out")
-	if a := r.dial().Get(work + "?wait=0").Answer().Failed(408, "timed_out"); a.Text != "" {
+	if a := r.dial().Get(work+"?wait=0").Answer().Failed(408, "timed_out"); a.Text != "" {
 		t.Errorf("the worker is told %q", a.Text)
 	}
 	c := r.dial().Get(service)
@@ -317,7 +317,7 @@ func TestServiceRoutes(t *testing.T) {
 	for _, headers := range []string{"Range: bytes=5-", "Sec-Purpose: prefetch", "Service-Worker: script"} {
 		r.dial().Get(work, headers).Answer().Failed(400, "not_a_consumer")
 	}
-	r.dial().Say("POST " + service + " HTTP/1.0\r\nHost: relay\r\n\r\n").Answer().Failed(411, "bad_request")
+	r.dial().Say("POST "+service+" HTTP/1.0\r\nHost: relay\r\n\r\n").Answer().Failed(411, "bad_request")
 	old := r.dial().Say("GET " + service + " HTTP/1.0\r\nHost: relay\r\n\r\n")
 	_, replyTo := r.take()
 	r.dial().Request("POST", replyTo, chunked).Say(chunk("old") + chunk("") + "").Answer().Is(200)

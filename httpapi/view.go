@@ -35,11 +35,13 @@ type waitingRow struct {
 	Addr      string `json:"addr"`
 	Agent     string `json:"agent"`
 	Subject   string `json:"subject,omitempty"`
+	Shape     string `json:"shape,omitempty"` // unless it is a channel's
 }
 
 // An exchangeRow is a running exchange.
 type exchangeRow struct {
 	ID             string `json:"id"`
+	Shape          string `json:"shape,omitempty"` // unless it is a channel's
 	Namespace      string `json:"namespace"`
 	Channel        string `json:"channel"`
 	MatchedAt      string `json:"matched_at"`
@@ -81,6 +83,7 @@ func newView(s pipe.Snapshot, last *view) *view {
 	}
 	for _, r := range s.Waiting {
 		v.Waiting = append(v.Waiting, waitingRow{
+			Shape:     shapeOf(r.Shape),
 			Namespace: r.Key.Namespace,
 			Channel:   r.Key.Channel,
 			Role:      string(r.Role),
@@ -118,6 +121,7 @@ func (v *view) bytes() map[string]int64 {
 func newExchangeRow(x *pipe.Exchange) exchangeRow {
 	return exchangeRow{
 		ID:            x.ID,
+		Shape:         shapeOf(x.Producer.Shape),
 		Namespace:     x.Key.Namespace,
 		Channel:       x.Key.Channel,
 		MatchedAt:     pipe.Timestamp(x.MatchedAt),
@@ -131,6 +135,14 @@ func newExchangeRow(x *pipe.Exchange) exchangeRow {
 		ProducerSubject: x.Producer.Client.Subject,
 		ConsumerSubject: x.Consumer.Client.Subject,
 	}
+}
+
+// shapeOf returns the word for a shape, or "" for a channel.
+func shapeOf(s pipe.Shape) string {
+	if s == pipe.Channel {
+		return ""
+	}
+	return s.String()
 }
 
 // rate sets the speed of an exchange that has written that many bytes in that time, and what follows from it if the length

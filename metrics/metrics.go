@@ -25,6 +25,7 @@ type Metrics struct {
 	registry  *prometheus.Registry
 	exchanges outcomeCounter
 	unmatched map[pipe.Role]outcomeCounter
+	calls     outcomeCounter
 	errors    *prometheus.CounterVec
 
 	producerWait, consumerWait, transfer prometheus.Observer
@@ -49,6 +50,10 @@ func New() *Metrics {
 		Name: "httpipe_requests_unmatched_total",
 		Help: "Produce and consume requests that ended without an exchange, by role and outcome.",
 	}, []string{"role", "outcome"})
+	calls := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "httpipe_calls_total",
+		Help: "Ended calls of services, by outcome. The request and the answer of a call are exchanges too.",
+	}, []string{"outcome"})
 	wait := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "httpipe_wait_seconds",
 		Help:    "Time from the arrival of a request to the beginning of its exchange, by role.",
@@ -68,10 +73,11 @@ func New() *Metrics {
 		Name: "httpipe_errors_total",
 		Help: "Requests answered with an error, by its code (Httpipe-Error).",
 	}, []string{"code"})
-	m.registry.MustRegister(exchanges, unmatched, m.errors, wait, transfer,
+	m.registry.MustRegister(exchanges, unmatched, calls, m.errors, wait, transfer,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	m.exchanges = newOutcomeCounter(exchanges, exchangeOutcomes)
+	m.calls = newOutcomeCounter(calls, callOutcomes)
 	m.unmatched = make(map[pipe.Role]outcomeCounter)
 	for role, outcomes := range unmatchedOutcomes {
 		m.unmatched[role] = newOutcomeCounter(unmatched.MustCurryWith(prometheus.Labels{"role": string(role)}), outcomes)

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"slices"
 	"time"
 
 	"httpipe/pipe"
@@ -9,6 +10,9 @@ import (
 // exchangeOutcomes are the outcomes that an exchange can have.
 var exchangeOutcomes = []pipe.Outcome{pipe.Delivered, pipe.ConsumerLeft, pipe.ProducerLeft, pipe.Stalled, pipe.Silent,
 	pipe.TooLarge, pipe.Deleted, pipe.ShutDown, pipe.Unrecorded}
+
+// callOutcomes are the outcomes that a call can have; the process never sees one that was interrupted.
+var callOutcomes = slices.DeleteFunc(slices.Clone(pipe.CallOutcomes), func(o pipe.Outcome) bool { return o == pipe.Interrupted })
 
 // unmatchedOutcomes are the outcomes that a request can have without an exchange, by role.
 var unmatchedOutcomes = map[pipe.Role][]pipe.Outcome{
@@ -55,4 +59,9 @@ func (r recorder) OutcomeDecided(x *pipe.Exchange, o pipe.Outcome) {
 		r.m.commit.Observe(time.Since(x.EndedAt).Seconds())
 	}
 	r.Recorder.OutcomeDecided(x, o)
+}
+
+func (r recorder) CallEnded(call *pipe.Call) {
+	r.m.calls.add(call.Outcome)
+	r.Recorder.CallEnded(call)
 }

@@ -48,6 +48,7 @@ type Conn struct {
 	phase    atomic.Int32
 	since    atomic.Int64 // when the phase began, except for phaseBusy; Unix time in nanoseconds
 	deadline atomic.Bool  // a deadline has been set, and must be cleared before the next request
+	full     atomic.Bool  // while a request waits: nothing more is read behind it
 
 	// Owned by the goroutine that reads.
 	unread []byte  // bytes that were read from the connection and are yet to be used; a part of buffer

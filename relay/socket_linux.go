@@ -50,13 +50,14 @@ type probe struct {
 	none bool
 }
 
-// clogged reports whether so much waits to be read that a FIN behind it might not get through.
+// clogged reports whether so much waits to be read that a FIN behind it might not get through: the kernel keeps its window
+// closed until a large part of it is free, so if nothing is read any more a few bytes are enough.
 func (c *Conn) clogged() bool {
-	const much = 16 << 10 // a full receive window of the smallest size holds 20 to 64 KiB: the fewer, the smaller the packets
-	unread := 0
-	if c.socket == nil {
-		return false
+	const much = 8 << 10 // a full receive window of the smallest size holds at most 64 KiB: the less, the smaller the packets
+	if c.socket == nil || c.full.Load() {
+		return c.socket != nil
 	}
+	unread := 0
 	c.socket.Control(func(fd uintptr) { unread, _ = unix.IoctlGetInt(int(fd), unix.SIOCINQ) })
 	return unread >= much
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// wait reads on while the request is pending. It keeps what the client sends behind its request, up to a buffer full. It
-// returns served when the response is complete; a part of the next request may have been read then.
+// wait reads on while the request is pending. It keeps what the client sends behind its request, up to maxHeld. It returns
+// served when the response is complete; a part of the next request may have been read then.
 func (c *Conn) wait() afterwards {
 	for {
 		pending, open := c.resume()
@@ -76,14 +76,20 @@ func (c *Conn) readOn() error {
 	switch {
 	case len(c.unread) == 0:
 		return c.readIdle()
-	case len(c.unread) < bufferSize:
+	case len(c.unread) < maxHeld:
 		return c.readMore()
 	}
+	c.full.Store(true)
+	defer c.full.Store(false)
 	if c.pause(0) {
 		return io.EOF
 	}
 	return nil
 }
+
+// maxHeld is how many bytes of the next requests a connection holds while a request waits. A client that sends more is not heard
+// any more: see Pending.Alive.
+const maxHeld = 2 * bufferSize
 
 // wakeLocked makes the goroutine that reads the connection, or waits in pause, look at its state. Conn.mu must be held.
 func (c *Conn) wakeLocked() {

@@ -37,7 +37,7 @@ var standardCopyParams = copyParams{
 // before it. A server may write to the log meanwhile, and the log is not changed. A server that is started on
 // the copy continues from that moment, and records what was open then as Interrupted.
 //
-// Only the file's owner may read the copy. It has no side files, and gets its name only when it is complete,
+// Only the file's owner may read the copy; that is the user of this process or, if that is root, the owner of the directory. It has no side files, and gets its name only when it is complete,
 // checked and synced. Backup does not overwrite an existing file. If it fails or ctx is cancelled, it leaves
 // nothing behind.
 //
@@ -81,6 +81,19 @@ func backup(ctx context.Context, path, target string, how copyParams) (report Re
 	}
 	report.Path = target
 	return report, publish(file, target)
+}
+
+// giveToOwner gives a file that root creates to the owner of its directory: beside the log, that is the server's user, who
+// must be able to read it.
+func giveToOwner(file *os.File) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	var dir unix.Stat_t
+	if err := unix.Stat(filepath.Dir(file.Name()), &dir); err != nil {
+		return err
+	}
+	return file.Chown(int(dir.Uid), int(dir.Gid))
 }
 
 // checkVacant returns an error if target or one of its side files exists. SQLite would apply a leftover WAL to
@@ -212,6 +225,9 @@ func inspectCopy(ctx context.Context, path string) (Report, error) {
 
 // publish gives the file its final name, unless that is taken, and syncs the directory.
 func publish(file *os.File, target string) error {
+	if err := giveToOwner(file); err != nil {
+		return fmt.Errorf("backup %s: cannot get the owner of its directory: %w", target, err)
+	}
 	if err := os.Link(file.Name(), target); errors.Is(err, fs.ErrExist) {
 		return checkVacant(target)
 	} else if err != nil {

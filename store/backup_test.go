@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"httpipe/migrations"
@@ -211,5 +212,27 @@ func TestBackupFails(t *testing.T) {
 		if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
 			t.Errorf("%s: the backup left %v, %v", test.name, entries, err)
 		}
+	}
+}
+
+// TestBackupByRoot checks that a copy that root makes belongs to the owner of its directory.
+func TestBackupByRoot(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give files away")
+	}
+	dir := t.TempDir()
+	if err := os.Chown(dir, 65532, 65533); err != nil {
+		t.Fatal(err)
+	}
+	target := filepath.Join(dir, "copy.db")
+	if _, err := store.Backup(t.Context(), full(t), target); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if is := info.Sys().(*syscall.Stat_t); is.Uid != 65532 || is.Gid != 65533 || info.Mode() != 0o600 {
+		t.Errorf("the copy belongs to %d:%d, with mode %v", is.Uid, is.Gid, info.Mode())
 	}
 }

@@ -2,6 +2,9 @@ package docs
 
 import (
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -54,5 +57,30 @@ func TestClientCommands(t *testing.T) {
 	}
 	if got, err := os.ReadFile(filepath.Join(dir, "handled")); string(got) != "hello" || err != nil {
 		t.Errorf("the program got %q, %v", got, err)
+	}
+}
+
+// TestWorkerCommands calls the services whose workers the page shows.
+func TestWorkerCommands(t *testing.T) {
+	p := kit.Start(t, t.TempDir())
+	t.Setenv("PATH", filepath.Dir(kit.Binary(t))+":"+os.Getenv("PATH"))
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) }))
+	defer web.Close()
+	block := theBlock(t, "docs/clients.md", "sh", "httpipe work")
+	block = strings.NewReplacer("localhost:3000", p.URL, "http://localhost:8080", web.URL).Replace(block)
+	workers := regexp.MustCompile(`(?m)^httpipe work (\S+).*$`).FindAllStringSubmatch(block, -1)
+	if len(workers) != 2 {
+		t.Fatalf("%d workers, want 2", len(workers))
+	}
+	for i, want := range []string{"HELLO", "hello"} {
+		worker := inDir(t, t.TempDir(), "bash", "-c", "exec "+workers[i][0])
+		if err := worker.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if got := <-kit.Patient("-d", "hello", workers[i][1]); got != want {
+			t.Errorf("%s\nanswers %q, want %q", workers[i][0], got, want)
+		}
+		worker.Process.Kill()
+		worker.Wait()
 	}
 }

@@ -16,25 +16,20 @@ type client struct{ language, needs, file, head, foot string }
 
 var clients = []client{
 	{"python", "python3", "client.py", "import sys\n", `
-if sys.argv[1] == "send":
-    send(sys.argv[2], sys.argv[3].encode())
-else:
-    print(receive(sys.argv[2]).decode(), end="")
+body = sys.argv[3].encode() if sys.argv[1] == "send" else None
+print(request(sys.argv[2], body).decode(), end="")
 `},
 	{"js", "node", "client.mjs", "", `
-const [, , what, url, body] = process.argv;
-if (what === "send") await send(url, body);
-else process.stdout.write(await receive(url));
+const [, , , url, body] = process.argv;
+process.stdout.write(await request(url, body));
 `},
-	{"go", "go", "main.go", "package main\nimport (\"errors\"; \"io\"; \"log\"; \"net/http\"; \"os\"; \"strings\")\n", `
+	{"go", "go", "main.go", "package main\nimport (\"bytes\"; \"errors\"; \"io\"; \"log\"; \"net/http\"; \"os\"; \"time\")\n", `
 func main() {
-	if os.Args[1] == "send" {
-		if err := send(os.Args[2], strings.NewReader(os.Args[3])); err != nil { log.Fatal(err) }
-		return
-	}
-	body, err := receive(os.Args[2])
+	method, body := "GET", []byte(nil)
+	if os.Args[1] == "send" { method, body = "POST", []byte(os.Args[3]) }
+	got, err := request(method, os.Args[2], body)
 	if err != nil { log.Fatal(err) }
-	os.Stdout.Write(body)
+	os.Stdout.Write(got)
 }
 `},
 }
@@ -51,7 +46,7 @@ func (c client) install(t *testing.T) []string {
 	if len(shown) != 1 {
 		t.Fatalf("docs/clients.md has %d %s blocks, want 1", len(shown), c.language)
 	}
-	source := kit.WriteFile(t, filepath.Join(dir, c.file), c.head+shown[0]+c.foot)
+	source := kit.WriteFile(t, filepath.Join(dir, c.file), c.head+strings.Replace(shown[0], "wait=50s", "wait=100ms", 1)+c.foot)
 	if c.language != "go" {
 		return []string{program, source}
 	}
@@ -62,8 +57,8 @@ func (c client) install(t *testing.T) []string {
 	return []string{built}
 }
 
-// TestClients runs the programs of docs/clients.md: they send and receive, and fail for a body that is not delivered or
-// does not arrive whole.
+// TestClients runs the programs of docs/clients.md: they send and receive, wait in rounds, and fail for what no retry helps and
+// for a body that does not arrive whole.
 func TestClients(t *testing.T) {
 	for _, c := range clients {
 		t.Run(c.language, func(t *testing.T) {
@@ -82,11 +77,30 @@ func TestClients(t *testing.T) {
 			if code, output := run("receive", url); code != 0 || output != "hello" || <-producer != "" {
 				t.Errorf("receive: exit %d, %s", code, output)
 			}
-			if code, output := run("send", url+"?wait=0", "hello"); code == 0 {
-				t.Errorf("send without a consumer succeeds: %s", output)
+			for _, do := range []struct {
+				args, partner []string
+				role, output  string
+			}{
+				{[]string{"send", url, "hello"}, []string{url}, "producer", ""},
+				{[]string{"receive", url}, []string{url, "-d", "hello"}, "consumer", "hello"},
+			} {
+				ended := make(chan string, 1)
+				go func() {
+					code, output := run(do.args...)
+					ended <- fmt.Sprint(code, " ", output)
+				}()
+				p.WaitForRow(t, "select 1 from requests where outcome = 'timed_out' and role = '"+do.role+"' limit 1")
+				<-kit.Curl(do.partner...)
+				if got := <-ended; got != "0 "+do.output {
+					t.Errorf("%s in rounds: %s", do.args, got)
+				}
 			}
-			if code, output := run("receive", url+"?wait=0"); code == 0 {
-				t.Errorf("receive without a producer succeeds: %s", output)
+			wrong := p.URL + "/channels/demo/%41" // which no retry makes a name
+			if code, output := run("send", wrong, "hello"); code == 0 {
+				t.Errorf("send to a wrong name succeeds: %s", output)
+			}
+			if code, output := run("receive", wrong); code == 0 {
+				t.Errorf("receive from a wrong name succeeds: %s", output)
 			}
 			for framing, body := range map[string]string{
 				"Content-Length: 1000":       "hello",

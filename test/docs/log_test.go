@@ -35,6 +35,7 @@ func TestQueries(t *testing.T) {
 	<-consumer
 	cutOff(t, p, "demo/cut")
 	keepRunning(t, p.URL+"/channels/demo/running")
+	call(t, p, "demo/upper")
 	p.WaitForRow(t, "select 1 from exchanges where channel = 'cut' and outcome = 'consumer_left'")
 	p.WaitForRow(t, "select 1 from exchanges where channel = 'running' and outcome = 'open'")
 	p.WaitForRow(t, "select 1 from requests where outcome = 'refused'")
@@ -87,6 +88,23 @@ func cutOff(t *testing.T, p *kit.Server, channel string) {
 	if got := <-producer; !strings.HasPrefix(got, "consumer_left: ") {
 		t.Fatalf("the producer of a cut transfer got %q", got)
 	}
+}
+
+// call makes a call that is answered, and one that is not.
+func call(t *testing.T, p *kit.Server, service string) {
+	t.Helper()
+	answered := kit.Curl("-d", "hello", p.URL+"/services/"+service)
+	reply := <-kit.Curl("-o", "/dev/null", "-w", "%header{httpipe-reply}", p.URL+"/work/"+service)
+	if got := <-kit.Curl("-d", "answer", p.URL+reply); got != "" {
+		t.Fatalf("the worker got %q", got)
+	}
+	if got := <-answered; got != "answer" {
+		t.Fatalf("the caller got %q", got)
+	}
+	given := kit.Curl("--max-time", "1", p.URL+"/services/"+service)
+	<-kit.Curl(p.URL + "/work/" + service)
+	<-given
+	p.WaitForRow(t, "select 1 from calls where outcome = 'left'")
 }
 
 // keepRunning starts an exchange that runs until the test ends.

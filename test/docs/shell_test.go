@@ -27,7 +27,7 @@ func TestLoops(t *testing.T) {
 	found := 0
 	for _, page := range pages(t) {
 		for _, block := range blocks(t, page, "sh") {
-			if strings.Contains(block, "while true") {
+			if strings.Contains(block, "while true") && !strings.Contains(block, "/work/") { // see TestWorker
 				p := kit.Start(t, t.TempDir())
 				feedLoop(t, p, strings.ReplaceAll(block, "localhost:3000", p.URL))
 				found++
@@ -113,4 +113,22 @@ func TestCurlCommands(t *testing.T) {
 			t.Errorf("%s: %v", send, err)
 		}
 	}
+}
+
+// TestWorker runs the loop of a worker through rounds without a caller and through three calls.
+func TestWorker(t *testing.T) {
+	p := kit.Start(t, t.TempDir())
+	loop := strings.ReplaceAll(theBlock(t, "docs/services.md", "sh", "while true"), "localhost:3000", p.URL)
+	bash := inDir(t, t.TempDir(), "bash", "-c", strings.ReplaceAll(loop, "wait=50s", "wait=100ms"))
+	if err := bash.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { bash.Process.Kill(); bash.Wait() })
+	p.WaitForRow(t, "select 1 from requests where outcome = 'timed_out' limit 1")
+	for _, word := range []string{"one", "two", "three"} {
+		if got := <-kit.Curl("--max-time", "10", "-d", word, p.URL+"/services/demo/upper"); got != strings.ToUpper(word) {
+			t.Fatalf("the caller got %q", got)
+		}
+	}
+	p.WaitForRow(t, "select 1 from calls where outcome = 'answered' and status = 200 group by service having count(*) = 3")
 }

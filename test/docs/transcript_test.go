@@ -54,7 +54,7 @@ var (
 	ownServer = regexp.MustCompile(`(?m)^\$ httpipe\b.*&$`)
 	// assignment is a command that must run in the shell itself.
 	assignment = regexp.MustCompile(`^(export )?\w+=`)
-	aRoute     = regexp.MustCompile(`channels/[^\s/]+/[^\s/?']+`)
+	aRoute     = regexp.MustCompile(`(channels|services)/[^\s/]+/[^\s/?']+`)
 )
 
 // TestTranscripts replays all transcripts with the real binary, curl and sqlite3.
@@ -118,6 +118,7 @@ func transcript(block, url string) (script, want string) {
 		case background:
 			script += command + "\n"
 			for _, route := range aRoute.FindAllString(command, -1) {
+				route = strings.Replace(route, "services/", "work/", 1) // HEAD of a service is a call
 				script += fmt.Sprintf("until curl -sfI -u \":$HTTPIPE_AUTH_SECRET\" -o /dev/null %s/%s; do :; done\n", url, route)
 			}
 		case assignment.MatchString(command):

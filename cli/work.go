@@ -1,0 +1,230 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os/exec"
+	"strings"
+	"time"
+
+	"httpipe/client"
+)
+
+// forwardJobs is how many requests a worker for a web server handles at the same time, unless --jobs says it: a page
+// consists of many.
+const forwardJobs = 16
+
+// A working is one run of the command work.
+type working struct {
+	transfer
+	runner
+	to        *url.URL // the web server; nil: there is a command
+	mediaType string   // of what the command prints
+	jobs      int
+	client    *client.Client
+	service   client.Address
+	local     http.RoundTripper
+}
+
+// work answers the requests of a service.
+func (p Program) work() command {
+	var w working
+	flags := []option{
+		{name: "to", arg: "SERVER", help: "pass requests to this web server, such as http://localhost:8080", set: into(&w.to, parseServer)},
+		{name: "type", arg: "TYPE", def: "text/plain; charset=utf-8", help: "Content-Type of what the command prints", set: into(&w.mediaType, anyText)},
+		{name: "jobs", arg: "N", def: "auto", help: "requests to handle at once; auto: 1 for a command, 16 with --to", set: into(&w.jobs, orWord("auto", parseCount))},
+	}
+	for _, o := range w.flags("") {
+		if o.name != "wait" && o.name != "json" && o.name != "retry" { // a worker works for ever
+			flags = append(flags, o)
+		}
+	}
+	return command{
+		name: "work", args: "URL [COMMAND]...", options: []option{w.tokenOption()}, flags: flags,
+		help: "answer requests by a command or a web server",
+		more: `Write -- before COMMAND. It runs once for each request, which it gets on its standard input when the
+request has arrived whole; its output is the answer, with the status 200, or 500 if it fails. The
+variables are those of receive, and HTTPIPE_METHOD and HTTPIPE_TARGET (the path below the service).
+
+With --to, requests and responses stream between the callers and a web server that the relay cannot
+reach. It sees the callers' methods, paths, headers and bodies.
+
+A request that was taken is answered before SIGTERM or Ctrl-C ends the command.
+
+` + transferHelp,
+		run: func(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
+			if w.service, err = parseURL(args[0], client.Service); err != nil {
+				return err
+			}
+			w.runner = runner{args[1:], stderr}
+			switch {
+			case (w.to == nil) == (len(w.command) == 0):
+				return usageErrorf("want a command, after --, or --to with the URL of a web server")
+			case w.to == nil:
+				if _, err := exec.LookPath(w.command[0]); err != nil {
+					return err
+				}
+			}
+			w.wait, w.retries = client.Forever, client.Forever
+			if w.client, err = w.transfer.client(p.Version, stderr, nil); err != nil {
+				return err
+			}
+			return w.run(ctx)
+		},
+	}
+}
+
+// parseServer reads the URL of a web server.
+func parseServer(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" {
+		return nil, errors.New("want the URL of a web server, such as http://localhost:8080")
+	}
+	u.Path = strings.TrimSuffix(u.Path, "/")
+	return u, nil
+}
+
+// run handles requests until a signal.
+func (w *working) run(ctx context.Context) error {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.DisableCompression = true
+	transport.Proxy = nil
+	w.local = transport
+	jobs := w.jobs
+	if jobs == 0 {
+		jobs = 1
+		if w.to != nil {
+			jobs = forwardJobs
+		}
+	}
+	running, waiting, drain, stop := interruptible(ctx)
+	defer stop()
+	w.client.Waiting = waiting
+	return forEver(jobs, drain, func() error { return w.loop(running) })
+}
+
+// loop handles one request after the other.
+func (w *working) loop(ctx context.Context) error {
+	for w.client.Waiting.Err() == nil {
+		err := w.client.Receive(ctx, w.service, func(m *client.Incoming) error { return w.handle(ctx, m) })
+		switch {
+		case ctx.Err() != nil:
+			return errInterrupted
+		case err == nil || errors.Is(err, errInterrupted):
+		case canContinue(err):
+			fmt.Fprintf(w.stderr, "httpipe: %s\n", escape(err.Error()))
+		default:
+			return err
+		}
+	}
+	return nil
+}
+
+// handle answers a request. What goes wrong with one request is said, and does not end the command.
+func (w *working) handle(ctx context.Context, m *client.Incoming) error {
+	begun := time.Now()
+	var err error
+	if w.to != nil {
+		err = w.forward(ctx, m)
+	} else {
+		err = w.answer(ctx, m)
+	}
+	if err != nil {
+		fmt.Fprintf(w.stderr, "httpipe: %s %s: %s (exchange %s, after %s)\n", escape(m.Method()), escape(m.Target()), escape(err.Error()),
+			m.Exchange, time.Since(begun).Round(time.Millisecond))
+	}
+	return nil
+}
+
+// answer runs the command for a request that has arrived whole, and sends what it prints.
+func (w *working) answer(ctx context.Context, m *client.Incoming) error {
+	in, err := newTempFile()
+	if err != nil {
+		return err
+	}
+	defer in.remove()
+	out, err := newTempFile()
+	if err != nil {
+		return err
+	}
+	defer out.remove()
+	if _, err := io.Copy(in, m.Body); err != nil {
+		return err
+	}
+	if _, err := in.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	a := client.Answer{Status: http.StatusOK, Header: http.Header{"Content-Type": {w.mediaType}}}
+	_, failed := w.runCommand(ctx, in, out, variables(w.service, m, in.Name()))
+	if failed != nil {
+		a.Status = http.StatusInternalServerError
+	}
+	if a.Length, err = out.Seek(0, io.SeekEnd); err != nil {
+		return err
+	}
+	if _, err := out.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	a.Body = out
+	if failed != nil && a.Length == 0 {
+		text := "the command failed: " + failed.Error() + "\n"
+		a.Body, a.Length = strings.NewReader(text), int64(len(text))
+		a.Header.Set("Content-Type", "text/plain; charset=utf-8")
+	}
+	return cmp.Or(w.client.Answer(ctx, w.service, m, a), failed)
+}
+
+// forward passes a request to the web server, and its response to the caller.
+func (w *working) forward(ctx context.Context, m *client.Incoming) error {
+	target, err := url.Parse(w.to.String() + m.Target())
+	if err != nil {
+		return w.refuse(ctx, m, http.StatusBadRequest, err)
+	}
+	req := (&http.Request{Method: m.Method(), URL: target, Host: w.to.Host, Header: m.SentHeader(), Body: io.NopCloser(m.Body), ContentLength: m.Length}).WithContext(ctx)
+	req.Header.Set("X-Forwarded-Host", req.Header.Get("Host"))
+	req.Header.Del("Host")
+	req.Header.Del("Content-Length")
+	if m.Length == 0 {
+		req.Body = http.NoBody
+	}
+	resp, err := w.local.RoundTrip(req)
+	if f, ok := errors.AsType[*client.Failure](err); ok {
+		return f // the caller has left
+	}
+	if err != nil {
+		return w.refuse(ctx, m, http.StatusBadGateway, err)
+	}
+	defer resp.Body.Close()
+	err = w.client.Answer(ctx, w.service, m, client.Answer{Status: resp.StatusCode, Header: resp.Header, Length: lengthOf(m, resp), Body: resp.Body})
+	if _, ok := errors.AsType[*client.Failure](err); err == nil || ok {
+		return err
+	}
+	// The response broke. If nothing of it has reached the caller, the call still waits for an answer.
+	_ = w.refuse(ctx, m, http.StatusBadGateway, err)
+	return err
+}
+
+// lengthOf returns the length of the answer that a response makes. An answer to HEAD has none, whatever its header says.
+func lengthOf(m *client.Incoming, resp *http.Response) int64 {
+	if m.Method() == http.MethodHead || resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusNotModified {
+		return 0
+	}
+	return resp.ContentLength
+}
+
+// refuse answers a request that the web server did not answer, and returns why.
+func (w *working) refuse(ctx context.Context, m *client.Incoming, status int, why error) error {
+	io.Copy(io.Discard, m.Body) // an answer waits until the request has arrived
+	text := http.StatusText(status) + ": the worker's web server does not answer\n"
+	return cmp.Or(w.client.Answer(ctx, w.service, m, client.Answer{
+		Status: status,
+		Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}},
+		Length: int64(len(text)),
+		Body:   strings.NewReader(text),
+	}), why)
+}
