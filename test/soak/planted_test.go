@@ -51,6 +51,10 @@ var plantedBugs = []plantedBug{
 	{"TimeoutsNotRecorded", []kit.Change{
 		in("pipe/request.go", "	b.recorder.RequestUnmatched(r)\n", "	if o != TimedOut {\n		b.recorder.RequestUnmatched(r)\n	}\n"),
 	}, []string{"recorded"}},
+	{"SecondAnswerIsTaken", []kit.Change{
+		in("pipe/service.go", "	call := b.services.calls[replyID]\n", "	call := b.services.calls[replyID]\n"+
+			"	for _, other := range b.services.calls {\n		if call == nil && other.service.Key == a.Key {\n			call = other\n		}\n	}\n"),
+	}, []string{"services"}},
 	{"ConnectionsLeak", []kit.Change{
 		in("relay/conn.go", "	return c.Conn.Close()", "	if c.closed {\n		leaked = append(leaked, c)\n		return c.CloseWrite()\n	}\n	return c.Conn.Close()"),
 		in("relay/conn.go", "// A Conn is a client's connection.", "var leaked []*Conn\n\n// A Conn is a client's connection."),

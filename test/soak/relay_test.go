@@ -98,7 +98,7 @@ func (r *relay) start() {
 	s.cmd = exec.Command(r.program, "--host", "127.0.0.1", "--port", port, "--log-format", "json",
 		"--request-timeout", waitLimit.String(), "--stall-timeout", stallLimit.String(),
 		"--silence-timeout", silenceLimit.String(), "--drain-timeout", drainLimit.String(), "--max-body", strconv.Itoa(sizeLimit),
-		"--auth-secret", soakSecret)
+		"--reply-timeout", replyLimit.String(), "--auth-secret", soakSecret)
 	s.cmd.Dir = r.dir
 	kit.EndWithTest(s.cmd)
 	stderr, err := s.cmd.StderrPipe()

@@ -10,12 +10,15 @@ import (
 // After each round its history is checked, and the memory and descriptors of the server.
 
 // check compares the notes of a round with the log.
-func (s *soakRun) check(notes []*note) {
+func (s *soakRun) check(notes []*note, v *services) {
 	s.t.Helper()
 	h := s.readHistory(notes)
 	for _, i := range invariants {
 		i.check(h, func(format string, args ...any) { s.findings.add(i.name, format, args...) })
 	}
+	db := s.openLog()
+	defer db.Close()
+	v.check(db, h, func(format string, args ...any) { s.findings.add("services", format, args...) })
 	s.exchanges += len(h.exchanges)
 	for _, delay := range h.delays {
 		s.late += delay.over.Sub(delay.began)

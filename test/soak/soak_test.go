@@ -131,6 +131,8 @@ func (s *soakRun) round(rng *rand.Rand, d time.Duration, faults []fault) {
 		clients[i] = c
 		atWork.Go(func() { c.live(stop) })
 	}
+	services := &services{run: s, http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2 * serviceWorkers}}}
+	services.start(rng, &atWork, stop)
 	start, pause := time.Now(), d/time.Duration(len(faults)+1)
 	for i, fault := range faults {
 		time.Sleep(time.Until(start.Add(time.Duration(i+1) * pause)))
@@ -138,7 +140,8 @@ func (s *soakRun) round(rng *rand.Rand, d time.Duration, faults []fault) {
 	}
 	time.Sleep(time.Until(start.Add(d)))
 	close(stop)
-	s.endRequests(&atWork)
+	s.endRequests(&atWork, services)
+	services.http.CloseIdleConnections()
 	close(over)
 	watching.Wait()
 	notes := s.notes
@@ -147,12 +150,12 @@ func (s *soakRun) round(rng *rand.Rand, d time.Duration, faults []fault) {
 		notes = append(notes, c.notes...)
 	}
 	s.settle()
-	s.check(notes)
+	s.check(notes, services)
 	s.checkLeaks()
 }
 
-// endRequests deletes all channels until the clients have ended their requests, most of which are waiting.
-func (s *soakRun) endRequests(atWork *sync.WaitGroup) {
+// endRequests deletes all channels and services until the clients have ended their requests, most of which are waiting.
+func (s *soakRun) endRequests(atWork *sync.WaitGroup, v *services) {
 	ended := make(chan struct{})
 	go func() {
 		atWork.Wait()
@@ -162,6 +165,7 @@ func (s *soakRun) endRequests(atWork *sync.WaitGroup) {
 		for _, namespace := range []string{"soak-a/", "soak-b/", "soak-c/"} {
 			s.delete(namespace)
 		}
+		v.delete()
 	}
 }
 
