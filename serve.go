@@ -148,6 +148,11 @@ func serverConfig(c *cli.Config, log *store.Log, guard *access.Guard, waiting in
 		StallTimeout:   c.StallTimeout,
 		SilenceTimeout: c.SilenceTimeout,
 		ReplyTimeout:   c.ReplyTimeout,
+
+		MaxMessage:       c.MaxMessage,
+		MaxMessageMemory: c.MaxMessageMemory,
+		MessageTimeout:   c.MessageTimeout,
+
 		Limits:         pipe.Limits{Waiting: waiting, PerChannel: c.MaxWaitingPerChannel, PerClient: c.MaxWaitingPerClient},
 		RatePerClient:  c.RatePerClient,
 		ClientIPHeader: c.ClientIPHeader,

@@ -66,6 +66,10 @@ func (q *Query) set(name, text string, now time.Time) (err error) {
 	switch name {
 	case "namespace":
 		q.Filter.Namespace, err = text, pipe.CheckName(name, text)
+	case "topic":
+		q.Filter.Topic, err = text, pipe.CheckName(name, text)
+	case "shape":
+		q.Filter.Shape, err = text, oneOf(Shapes, text)
 	case "channel":
 		q.Filter.Channel, err = text, pipe.CheckName(name, text)
 	case "outcome":
@@ -95,14 +99,24 @@ func (q *Query) set(name, text string, now time.Time) (err error) {
 
 // outcomesOf returns the outcomes that rows of this kind can be filtered by.
 func outcomesOf(k *store.Kind) (words []string) {
-	for _, o := range pipe.Outcomes {
+	outcomes := pipe.Outcomes
+	switch k {
+	case store.Publications:
+		outcomes = pipe.PublicationOutcomes
+	case store.Subscriptions:
+		outcomes = pipe.SubscriptionOutcomes
+	}
+	for _, o := range outcomes {
 		words = append(words, string(o))
 	}
-	if k == store.Exchanges {
+	if k != store.Requests {
 		words = append(words, store.StillOpen)
 	}
 	return words
 }
+
+// Shapes are the values of the filter shape.
+var Shapes = []string{pipe.Channel.String(), pipe.Topic.String(), pipe.Service.String()}
 
 func oneOf(words []string, text string) error {
 	if slices.Contains(words, text) {

@@ -43,6 +43,7 @@ func (r *Recorder) RequestUnmatched(q *pipe.Request) {
 		Role:      string(q.Role),
 		Outcome:   string(q.Outcome()),
 		Reason:    reply.LimitOption(q.RefusedBy()),
+		Shape:     q.Shape.String(),
 		Arrived:   q.ArrivedAt,
 		Ended:     q.EndedAt(),
 		Client:    store.Client(q.Client),
@@ -58,7 +59,7 @@ func (r *Recorder) RequestUnmatched(q *pipe.Request) {
 // RecordRefusal records a request that is refused now, before it reached the broker. role is "" for a request that
 // neither produces nor consumes; group is what counts as one client (pipe.Arrival.Group). On a nil *Recorder it
 // does nothing.
-func (r *Recorder) RecordRefusal(key pipe.Key, role pipe.Role, reason string, client pipe.Client, group string) {
+func (r *Recorder) RecordRefusal(shape pipe.Shape, key pipe.Key, role pipe.Role, reason string, client pipe.Client, group string) {
 	if r == nil {
 		return
 	}
@@ -69,6 +70,7 @@ func (r *Recorder) RecordRefusal(key pipe.Key, role pipe.Role, reason string, cl
 		Role:      string(role),
 		Outcome:   string(pipe.Refused),
 		Reason:    reason,
+		Shape:     shape.String(),
 		Arrived:   now,
 		Ended:     now,
 		Client:    store.Client(client),

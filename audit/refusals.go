@@ -89,6 +89,7 @@ func merge(several, later store.Request) store.Request {
 	}{
 		{&later.Channel, several.Channel},
 		{&later.Role, several.Role},
+		{&later.Shape, several.Shape},
 		{&later.Reason, several.Reason},
 		{&later.Client.Addr, several.Client.Addr},
 		{&later.Client.Agent, several.Client.Agent},

@@ -67,7 +67,7 @@ func printReport(w io.Writer, r store.Report) {
 	}
 	fmt.Fprintf(w, "%s: schema %d, %s%s\n", r.Path, r.Schema, humanize.IBytes(uint64(r.Bytes)), inUse)
 	if r.Runs > 0 {
-		fmt.Fprintf(w, "exchanges %d (open %d), requests %d, channels %d, runs %d (unclean %d), rows lost %d\n",
-			r.Exchanges, r.Open, r.Requests, r.Channels, r.Runs, r.Unclean, r.Lost)
+		fmt.Fprintf(w, "exchanges %d (open %d), requests %d, channels %d, publications %d, subscriptions %d, runs %d (unclean %d), rows lost %d\n",
+			r.Exchanges, r.Open, r.Requests, r.Channels, r.Publications, r.Subscriptions, r.Runs, r.Unclean, r.Lost)
 	}
 }

@@ -32,6 +32,10 @@ type Config struct {
 	ReplyTimeout   time.Duration // 0: no limit
 	DrainTimeout   time.Duration
 
+	MaxMessage       int64         // 0: no limit
+	MaxMessageMemory int64         // 0: no limit
+	MessageTimeout   time.Duration // 0: off
+
 	AuthSecret string // as access.ParseSecrets reads it; empty: no token is needed
 	Anonymous  string // as access.ParseGrants reads it; empty: everything needs a token
 

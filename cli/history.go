@@ -41,6 +41,8 @@ func (q *question) filters() (flags []option) {
 	for _, f := range []option{
 		{name: "namespace", arg: "NAME", help: "show only this namespace"},
 		{name: "channel", arg: "NAME", help: "show only this channel"},
+		{name: "topic", arg: "NAME", help: "show only this topic"},
+		{name: "shape", arg: "SHAPE", help: "show only requests to channels, to topics, or to services", words: audit.Shapes},
 		{name: "outcome", arg: "WORD", help: "show only this outcome, such as delivered; open: still running", words: outcomes},
 		{name: "role", arg: "ROLE", help: "show only requests of a producer, or of a consumer", words: []string{string(pipe.Producer), string(pipe.Consumer)}},
 		{name: "from", arg: "WHEN", help: "show only what is not older than this"},
@@ -57,7 +59,7 @@ func (q *question) filters() (flags []option) {
 
 // exchangeFilters returns those of the filters that exchanges have.
 func (q *question) exchangeFilters() []option {
-	return slices.DeleteFunc(q.filters(), func(o option) bool { return o.name == "role" })
+	return slices.DeleteFunc(q.filters(), func(o option) bool { return o.name == "role" || o.name == "topic" || o.name == "shape" })
 }
 
 func (q *question) limitFlag(def string) option {
@@ -69,7 +71,7 @@ func (q *question) jsonFlag() option {
 }
 
 // kindWords are the first arguments of the commands that read one kind of rows.
-var kindWords = []string{store.Exchanges.Name, store.Requests.Name, store.Channels.Name}
+var kindWords = []string{store.Exchanges.Name, store.Requests.Name, store.Channels.Name, store.Publications.Name, store.Subscriptions.Name}
 
 // kind returns the kind of rows that the first argument names, or exchanges, and the filter for them.
 func (q *question) kind(args []string) (*store.Kind, store.Filter, error) {
@@ -310,6 +312,10 @@ var listed = map[*store.Kind][]column{
 		{"WAITED MS", "WAITED", "wait_ms"}, {"ADDR", "", "addr"}, {"COUNT", "", "count"}},
 	store.Channels: {{"OPENED", "", "opened_at"}, {"CLOSED", "", "closed_at"}, {"CHANNEL", "", "channel"}, {"REASON", "", "reason"},
 		{"EXCHANGES", "", "exchanges"}, {"BYTES", "SIZE", "bytes"}},
+	store.Publications: {{"PUBLISHED", "", "published_at"}, {"TOPIC", "", "topic"}, {"OUTCOME", "", "outcome"}, {"BYTES", "SIZE", "bytes"},
+		{"SUBSCRIBERS", "", "subscribers"}, {"DELIVERED", "", "delivered"}, {"ID", "", "id"}},
+	store.Subscriptions: {{"SUBSCRIBED", "", "subscribed_at"}, {"ENDED", "", "ended_at"}, {"TOPIC", "", "topic"}, {"OUTCOME", "", "outcome"},
+		{"MESSAGES", "", "messages"}, {"BYTES", "SIZE", "bytes"}, {"ADDR", "", "addr"}, {"ID", "", "id"}},
 }
 
 // printer returns a function that prints pages of a kind, as a table or as JSON. At a terminal the head of the table
@@ -346,7 +352,7 @@ func (s style) row(k *store.Kind, page store.Page, i int) (cells []string) {
 	for _, c := range listed[k] {
 		text := s.cell(page, i, c.name)
 		switch c.name {
-		case "channel":
+		case "channel", "topic":
 			text = s.cell(page, i, "namespace") + "/" + text
 		case "outcome", "reason":
 			text = s.mark(k, text)

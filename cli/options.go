@@ -49,7 +49,7 @@ func options(c *Config) []option {
 }
 
 func relayOptions(c *Config) []option {
-	const listening, relaying = "Listening", "Waiting and relaying"
+	const listening, relaying, topics = "Listening", "Waiting and relaying", "Topics"
 	return []option{
 		{name: "port", short: "p", plain: "PORT", group: listening, arg: "N", def: "3000",
 			help: "port to listen on; 0 chooses a free one",
@@ -91,6 +91,16 @@ func relayOptions(c *Config) []option {
 		{name: "drain-timeout", group: relaying, arg: "TIME", def: "30s",
 			help: "how long running exchanges may continue after SIGTERM",
 			set:  into(&c.DrainTimeout, parseDuration)},
+
+		{name: "max-message", group: topics, arg: "SIZE", def: "1MiB",
+			help: "largest message to a topic; 0: no limit",
+			set:  into(&c.MaxMessage, orOff("no limit", parseSize))},
+		{name: "max-message-memory", group: topics, arg: "SIZE", def: "64MiB",
+			help: "memory for all messages to topics; 0: no limit",
+			set:  into(&c.MaxMessageMemory, orOff("no limit", parseSize))},
+		{name: "message-timeout", group: topics, arg: "TIME", def: "10s",
+			help: "cut off a subscriber that accepts no data for this long; 0: off",
+			set:  into(&c.MessageTimeout, orOff("off", parseDuration))},
 	}
 }
 

@@ -144,6 +144,9 @@ var normal = map[*store.Kind][]string{
 	store.Exchanges: {store.Delivered, store.StillOpen},
 	store.Requests:  {"left", "timed_out", "deleted", "shut_down"},
 	store.Channels:  {"idle", "deleted", "shut_down", "-"},
+
+	store.Publications:  {store.Published, store.StillOpen},
+	store.Subscriptions: {store.Delivered, "left", "timed_out", "deleted", "shut_down", store.StillOpen},
 }
 
 // mark colours an outcome or a reason that is a failure.

@@ -19,6 +19,7 @@ type cors struct {
 
 // exposed are the response headers that pages may read, in addition to those that browsers always let them read.
 var exposed = strings.Join([]string{reply.HeaderExchange, reply.HeaderError, reply.HeaderProducers, reply.HeaderConsumers,
+	reply.HeaderSubscribers, reply.HeaderDelivered,
 	"Content-Disposition", "Content-Encoding", "Retry-After"}, ", ")
 
 // forbiddenHeaders are the headers that no page may send: cookies, which the API does not use, and those that are for one

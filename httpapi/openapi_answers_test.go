@@ -32,6 +32,7 @@ func TestOpenAPIAnswers(t *testing.T) {
 	d.failures()
 	d.endings()
 	d.serviceEndings()
+	d.topicEndings()
 	d.successes()
 	for id, o := range d.operations {
 		for status := range o.Responses.Codes.KeysFromOldest() {
@@ -92,7 +93,7 @@ func (d *description) documented(status string) []string {
 
 // fill returns the operation's path with values for its parameters, which replace can give: a name, its value, and so on.
 func (o operation) fill(replace ...string) string {
-	return strings.NewReplacer(append(replace, "{namespace}", "n", "{channel}", "c", "{service}", "c", "{file}", "page.css", "{id}", uuid.NewString())...).Replace(o.path)
+	return strings.NewReplacer(append(replace, "{namespace}", "n", "{channel}", "c", "{service}", "c", "{topic}", "c", "{file}", "page.css", "{id}", uuid.NewString())...).Replace(o.path)
 }
 
 // ask sends the operation's request, with an empty body, and returns its answer.
@@ -126,6 +127,9 @@ func (d *description) fits(id string, a *answer, asked string) {
 		var into any = &reply.Problem{}
 		if a.StatusCode == http.StatusOK {
 			into = &reply.Receipt{}
+			if strings.HasPrefix(id, "publish") {
+				into = &reply.PublicationReceipt{}
+			}
 		}
 		decoder := json.NewDecoder(strings.NewReader(a.Text))
 		decoder.DisallowUnknownFields()
@@ -339,7 +343,8 @@ func (d *description) successes() {
 	for _, id := range append(d.documented("200"), d.documented("204")...) {
 		o := d.operations[id]
 		switch id {
-		case "produce", "producePut", "consume", "work", "answer", "answerPut": // see endings and serviceEndings
+		case "produce", "producePut", "consume", "work", "answer", "answerPut",
+			"publish", "publishPut", "subscribe", "lookAtTopic", "deleteTopic": // see endings, serviceEndings and topicEndings
 		case "lookAtService":
 			c := r.dial().Get("/services/n/c")
 			eventually(d.t, patience, "a caller waits", func() bool { _, _, exists := r.broker.LookService(keyHere); return exists })

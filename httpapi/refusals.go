@@ -20,5 +20,5 @@ func (f *refusals) record(r *request, key pipe.Key, role pipe.Role, reason strin
 		return
 	}
 	client := f.clients.of(r)
-	f.audit.RecordRefusal(key, role, reason, client, group(client.Addr))
+	f.audit.RecordRefusal(r.Shape, key, role, reason, client, group(client.Addr))
 }

@@ -12,8 +12,8 @@ import (
 // A route is an entry of the route table: a path and what can be done with it.
 type route struct {
 	// pattern is the path. It may end with parameters, such as {id}, which stand for one segment of a path; {name...}
-	// stands for all that is left. {namespace} and {channel} are the names of the request's Key; {service} is another name for
-	// {channel}. {target...} stands for all that is left with its slashes, the first included; it may be missing.
+	// stands for all that is left. {namespace} and {channel} are the names of the request's Key; {topic} and {service} are other
+	// names for {channel}. {target...} stands for all that is left with its slashes, the first included; it may be missing.
 	pattern string
 	methods methods
 	any     handler    // answers the methods that are not in methods, but for CONNECT and TRACE; nil: nothing does
@@ -102,7 +102,7 @@ func (t *router) find(r *request) (*route, *reply.Error) {
 		}
 	}
 	return nil, &reply.Error{Status: http.StatusNotFound, Code: reply.CodeNotFound,
-		Text: "nothing is here; channels are at /channels/{namespace}/{channel}, and a manual is at /"}
+		Text: "nothing is here; channels are at /channels/{namespace}/{channel}, topics at /topics/{namespace}/{topic}, and a manual is at /"}
 }
 
 // match returns the parameters of a path, and whether it has the form of the pattern.
@@ -131,7 +131,7 @@ func (d *dynamicRoute) set(r *request, values [maxParameters]string) *reply.Erro
 		switch name {
 		case "namespace":
 			r.Key.Namespace, err = values[i], pipe.CheckName(name, values[i])
-		case "channel", "service":
+		case "channel", "topic", "service":
 			r.Key.Channel, err = values[i], pipe.CheckName(name, values[i])
 		case "target":
 			r.Target = cmp.Or(values[i], "/")

@@ -27,6 +27,13 @@ func (s *Server) routes() []route {
 		// This shadows the list of a namespace that is called namespaces, and nothing else of it.
 		{pattern: "/channels/namespaces", methods: withDelete(ofNamespace("namespaces", may(access.Delete, s.channels.deleteNamespace)),
 			get(may(access.Look, compressed(s.channels.namespaces))))},
+		{pattern: "/topics/{namespace}/{topic...}", shape: pipe.Topic, anyPage: []string{"POST", "PUT", "GET"}, methods: methods{
+			"POST":   may(access.Produce, s.relayed(s.relay.Publish)),
+			"PUT":    may(access.Produce, s.relayed(s.relay.Publish)),
+			"GET":    posting(may(access.Produce, s.relayed(s.relay.Publish)), may(access.Consume, s.relayed(s.relay.Subscribe))),
+			"HEAD":   may(access.Look, s.topics.look),
+			"DELETE": may(access.Delete, s.topics.delete),
+		}},
 		{pattern: "/services/{namespace}/{service}/{target...}", shape: pipe.Service, any: s.gate.calls(s.relayed(s.relay.Call))},
 		{pattern: "/work/{namespace}/{service}", shape: pipe.Service, anyPage: []string{"GET"}, methods: methods{
 			"GET":    may(access.Consume, s.relayed(s.relay.Work)),
@@ -44,6 +51,8 @@ func (s *Server) routes() []route {
 		{pattern: "/audit/exchanges", methods: get(compressed(s.history.asks(store.Exchanges, paging, s.history.list)))},
 		{pattern: "/audit/requests", methods: get(compressed(s.history.asks(store.Requests, paging, s.history.list)))},
 		{pattern: "/audit/channels", methods: get(compressed(s.history.asks(store.Channels, paging, s.history.list)))},
+		{pattern: "/audit/publications", methods: get(compressed(s.history.asks(store.Publications, paging, s.history.list)))},
+		{pattern: "/audit/subscriptions", methods: get(compressed(s.history.asks(store.Subscriptions, paging, s.history.list)))},
 		{pattern: "/audit/summary", methods: get(compressed(s.history.asks(store.Exchanges, []string{"within"}, s.history.summarize)))},
 		{pattern: "/audit/live", methods: methods{"GET": may(access.Audit, s.live.serve)}},
 

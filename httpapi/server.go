@@ -41,6 +41,10 @@ type Config struct {
 	SilenceTimeout time.Duration // for a producer that sends nothing
 	ReplyTimeout   time.Duration // for the answer to a call, from the end of its request to its own beginning
 
+	MaxMessage       int64         // bytes of one message to a topic
+	MaxMessageMemory int64         // bytes that all messages may take
+	MessageTimeout   time.Duration // for a subscriber whose kernel acknowledges nothing of a message
+
 	Limits         pipe.Limits   // of waiting requests
 	RatePerClient  int           // requests a minute
 	ClientIPHeader string        // where a trusted proxy puts the client's address; "" trusts none
@@ -66,6 +70,7 @@ type Server struct {
 	limits   *limits
 	cors     *cors
 	channels *channels
+	topics   *topics
 	services *services
 	health   *health
 	history  *history
@@ -93,6 +98,7 @@ func New(config Config) (*Server, error) {
 		Unavailable:    s.health.unavailable,
 		Logger:         config.Logger,
 		CountError:     config.Metrics.CountError,
+		Missed:         missedIn(config.Log),
 		Handler:        s,
 	}, s.broker)
 	refusals := &refusals{audit: s.audit, metrics: config.Metrics, clients: s.clients}
@@ -100,6 +106,7 @@ func New(config Config) (*Server, error) {
 	s.cors = &cors{origins: config.CORSOrigins}
 	s.limits = &limits{rates: newRates(config.RatePerClient), requireHTTPS: config.RequireHTTPS, cors: s.cors, clients: s.clients, refusals: refusals}
 	s.channels = &channels{broker: s.broker, gate: s.gate}
+	s.topics = &topics{broker: s.broker}
 	s.services = &services{broker: s.broker, gate: s.gate}
 	s.history = &history{log: config.Log, gate: s.gate, stopping: s.broker.Stopping, logger: config.Logger}
 	s.live = newLive(s.broker.Snapshot)
@@ -128,8 +135,12 @@ func newBroker(config *Config) (*pipe.Broker, *audit.Recorder) {
 		Strict:         config.Strict,
 		SilenceTimeout: config.SilenceTimeout,
 		Limits:         config.Limits,
-		NewReplyID:     newReplyID,
-		ReplyTimeout:   config.ReplyTimeout,
+
+		MaxMessage:       config.MaxMessage,
+		MaxMessageMemory: config.MaxMessageMemory,
+		MessageTimeout:   config.MessageTimeout,
+		NewReplyID:       newReplyID,
+		ReplyTimeout:     config.ReplyTimeout,
 	}
 	var recorder *audit.Recorder
 	if config.Log != nil {

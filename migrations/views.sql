@@ -11,6 +11,9 @@ DROP VIEW IF EXISTS requests;
 DROP VIEW IF EXISTS channels;
 DROP VIEW IF EXISTS runs;
 DROP VIEW IF EXISTS cutoffs;
+DROP VIEW IF EXISTS deliveries;
+DROP VIEW IF EXISTS publications;
+DROP VIEW IF EXISTS subscriptions;
 
 -- One row for each exchange. The CASE makes SQLite look up an end only for exchanges whose own row has none.
 CREATE VIEW exchanges AS
@@ -69,7 +72,8 @@ WHERE e.method IS NOT NULL;
 -- One row for each request that was never matched. count is the number of requests that the row stands for: more than 1 if many
 -- requests of one client were refused within a minute; the row then has the times of the last, and a column is empty where they
 -- differed. reason is the option whose limit the request exceeded, or the permission that it lacked and why (produce: expired).
--- role is empty for a request in neither role, which is recorded only if it lacked a permission.
+-- role is empty for a request in neither role, which is recorded only if it lacked a permission. shape says of what kind the thing
+-- is whose name is in channel: a channel, a topic or a service.
 CREATE VIEW requests AS
 SELECT namespace,
        channel,
@@ -84,7 +88,8 @@ SELECT namespace,
        reason,
        request_id,
        count,
-       id
+       id,
+       shape
 FROM request;
 
 -- One row for each life of a channel. While it is open, its exchanges are counted by the query, among those younger than the life
@@ -125,3 +130,49 @@ CREATE VIEW cutoffs AS
 SELECT strftime('%Y-%m-%dT%H:%M:%fZ', ended_before / 1000.0, 'unixepoch') AS ended_before,
        strftime('%Y-%m-%dT%H:%M:%fZ', recorded_at / 1000.0, 'unixepoch')  AS recorded_at
 FROM cutoff;
+
+-- One row for each message that a topic accepted. delivered is how many of the subscribers took all of it.
+CREATE VIEW publications AS
+SELECT p.id,
+       p.namespace,
+       p.topic,
+       coalesce(p.outcome, x.outcome, 'open')                                                    AS outcome,
+       p.bytes,
+       p.content_type,
+       strftime('%Y-%m-%dT%H:%M:%fZ', p.published_at / 1000.0, 'unixepoch')                      AS published_at,
+       strftime('%Y-%m-%dT%H:%M:%fZ', coalesce(p.ended_at, x.ended_at) / 1000.0, 'unixepoch')    AS ended_at,
+       p.subscribers,
+       coalesce(p.delivered, x.delivered)                                                        AS delivered,
+       p.addr       AS producer_addr,
+       p.agent      AS producer_agent,
+       p.subject    AS producer_subject,
+       p.request_id AS producer_request_id
+FROM publication p LEFT JOIN publication_end x ON x.id = CASE WHEN p.ended_at IS NULL THEN p.id END;
+
+-- One row for each subscription. first and last are the ids of the publications that it took first and last.
+CREATE VIEW subscriptions AS
+SELECT s.id,
+       s.namespace,
+       s.topic,
+       strftime('%Y-%m-%dT%H:%M:%fZ', s.subscribed_at / 1000.0, 'unixepoch')                     AS subscribed_at,
+       strftime('%Y-%m-%dT%H:%M:%fZ', coalesce(s.ended_at, x.ended_at) / 1000.0, 'unixepoch')    AS ended_at,
+       coalesce(s.outcome, x.outcome, 'open')                                                    AS outcome,
+       coalesce(s.messages, x.messages)                                                          AS messages,
+       coalesce(s.bytes, x.bytes)                                                                AS bytes,
+       coalesce(s.first, x.first)                                                                AS first,
+       coalesce(s.last, x.last)                                                                  AS last,
+       s.addr,
+       s.agent,
+       s.subject,
+       s.request_id
+FROM subscription s LEFT JOIN subscription_end x ON x.id = CASE WHEN s.ended_at IS NULL THEN s.id END;
+
+-- One row for each message that a subscription took whole. A subscription has no gap: it took what its topic sent from its first
+-- publication to its last. What was withheld, because there was no record of it, has 0 in delivered. A subscription that is
+-- still open, or was interrupted, has no rows.
+CREATE VIEW deliveries AS
+SELECT p.id AS publication,
+       s.id AS subscription
+FROM subscriptions s
+JOIN publications p ON p.namespace = s.namespace AND p.topic = s.topic AND p.id BETWEEN s.first AND s.last
+WHERE p.delivered IS NOT 0;

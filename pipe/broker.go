@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -20,6 +21,11 @@ type Config struct {
 	// SilenceTimeout limits how long a producer may send nothing while it is first in its queue and a consumer
 	// waits, or while its exchange runs. 0: no limit.
 	SilenceTimeout time.Duration
+	// MessageTimeout limits how long a subscriber's kernel may acknowledge nothing while a message is ready. A subscriber has
+	// six times that for a whole message. 0: no limit.
+	MessageTimeout   time.Duration
+	MaxMessage       int64 // bytes of one message; 0: no limit
+	MaxMessageMemory int64 // bytes of memory that all messages together may take; 0: no limit
 	// Limits bound how many requests may wait.
 	Limits Limits
 
@@ -36,6 +42,8 @@ type Broker struct {
 	config   Config
 	recorder Recorder // never nil
 
+	messageMemory atomic.Int64 // see message.go
+
 	// mu guards everything below, and whatever else in this package says so. Nothing blocks while it is held.
 	mu sync.Mutex
 	// namespaces holds every channel that exists, by namespace and name. No inner map is empty.
@@ -43,13 +51,18 @@ type Broker struct {
 	lives        int64          // lives of channels so far
 	waiting      queue          // the waiting requests of all channels
 	producers    int            // how many of them are producers
-	groups       map[string]int // how many of them have each Arrival.Group; empty without Limits.PerClient
+	groups       map[string]int // how many waiters have each Arrival.Group; empty without Limits.PerClient
 	running      queue          // the producers of running exchanges, those on deleted channels included
 	bytesRelayed int64          // by exchanges that have ended
 	current      *Request       // the request whose goroutine holds mu, in Arrive or Fill; nil in all other calls
 	stopping     bool           // Shutdown was called
-	idle         chan struct{}  // closed once stopping and no exchange or call runs
+	idle         chan struct{}  // closed once stopping and nothing is left that runs, or is subscribed
 	isIdle       bool           // idle is closed
+
+	topics            map[Key]*topic
+	subscriptions     int // in the lists of all topics, those that have been deleted included
+	waitingPublishers int // those that wait for subscribers
+	publications      int // accepted, and not ended
 
 	services services
 }
@@ -62,6 +75,7 @@ func New(config Config) *Broker {
 		namespaces: make(map[string]map[string]*channel),
 		waiting:    queue{kind: brokerQueue},
 		groups:     make(map[string]int),
+		topics:     make(map[Key]*topic),
 		running:    queue{kind: brokerQueue},
 		idle:       make(chan struct{}),
 		services:   newServices(),
@@ -200,7 +214,8 @@ func (b *Broker) Stopping() bool {
 }
 
 // Shutdown ends every waiting request (ShutDown) and admits no more. It blocks until the running exchanges have
-// ended. Once ctx is done it cuts them, and they end soon after.
+// ended, and the messages that were accepted have been sent. Then it ends the subscriptions. Once ctx is done it cuts
+// all of these, and they end soon after.
 func (b *Broker) Shutdown(ctx context.Context) {
 	b.mu.Lock()
 	if !b.stopping {
@@ -208,6 +223,7 @@ func (b *Broker) Shutdown(ctx context.Context) {
 		b.stopLocked()
 	}
 	b.mu.Unlock()
+	b.stopTopics()
 
 	select {
 	case <-b.idle:
@@ -222,6 +238,7 @@ func (b *Broker) Shutdown(ctx context.Context) {
 		call.cutLocked(ShutDown) // also of services that have been deleted
 	}
 	b.mu.Unlock()
+	b.cutTopics()
 	<-b.idle
 }
 
@@ -234,10 +251,10 @@ func (b *Broker) stopLocked() {
 	b.closeIfIdleLocked()
 }
 
-// closeIfIdleLocked closes idle if the broker is stopping and no exchange or call runs. It is called when the broker
-// stops, and whenever one of these ends.
+// closeIfIdleLocked closes idle if the broker is stopping, and no exchange or call runs and no subscription or publication is
+// left. It is called when the broker stops, and whenever one of these ends.
 func (b *Broker) closeIfIdleLocked() {
-	if b.stopping && !b.isIdle && b.running.length == 0 && len(b.services.calls) == 0 {
+	if b.stopping && !b.isIdle && b.running.length == 0 && len(b.services.calls) == 0 && b.subscriptions == 0 && b.publications == 0 {
 		b.isIdle = true
 		close(b.idle)
 	}

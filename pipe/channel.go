@@ -156,9 +156,7 @@ func (c *channel) enqueueLocked(r *Request) {
 	if r.Role == Producer {
 		b.producers++
 	}
-	if b.config.Limits.PerClient > 0 {
-		b.groups[r.Group]++
-	}
+	b.countWaiterLocked(r.Group, 1)
 }
 
 // dequeueLocked removes r from its queue.
@@ -169,12 +167,7 @@ func (c *channel) dequeueLocked(r *Request) {
 	if r.Role == Producer {
 		b.producers--
 	}
-	if b.config.Limits.PerClient == 0 {
-		return
-	}
-	if b.groups[r.Group]--; b.groups[r.Group] == 0 {
-		delete(b.groups, r.Group)
-	}
+	b.countWaiterLocked(r.Group, -1)
 }
 
 // nextPairLocked reports whether a request of this role would be part of the next pair if it arrived now. That

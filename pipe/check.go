@@ -37,11 +37,15 @@ func (b *Broker) check() error {
 	for _, n := range b.groups {
 		grouped += n
 	}
-	if b.waiting.length != waitingCount || b.config.Limits.PerClient > 0 && grouped != waitingCount {
-		return fmt.Errorf("%d requests wait, %d are counted, %d by client", waitingCount, b.waiting.length, grouped)
+	all := waitingCount + b.subscriptions + b.waitingPublishers
+	if b.waiting.length != waitingCount || b.config.Limits.PerClient > 0 && grouped != all {
+		return fmt.Errorf("%d requests wait, %d are counted; of %d waiters %d are counted by client", waitingCount, b.waiting.length, all, grouped)
 	}
 	if b.running.length < runningCount {
 		return fmt.Errorf("%d exchanges run, %d are counted", runningCount, b.running.length)
+	}
+	if err := b.checkTopicsLocked(); err != nil {
+		return err
 	}
 	return b.checkQueuesLocked()
 }

@@ -56,6 +56,35 @@
 // Config.Strict. A request that ends unmatched has a shorter way: RequestUnmatched records and counts it,
 // then AwaitMatch or AwaitEnd returns.
 //
+// # Topics
+//
+// A topic is where one publisher reaches all subscribers. Its core is topic.go, subscription.go, publication.go and
+// fanout.go. A [Publication] holds a message whole in memory (message.go). A [Subscription] is a client that receives the
+// messages of a topic in their order, or, with Once, one of them. A [Subscriber] is its connection.
+//
+//	             Read            Publish                    it is first in the queue         all connections are done
+//	publication ─────▶ waiting ───────────────▶ accepted ───────────────────────▶ being sent ─────────────────────▶ ended
+//	             │        │ enough subscribers?                                   pass, then finish                  Published,
+//	             ▼        ▼ TimedOut, Left, Deleted, ShutDown, Refused                                               Unrecorded
+//	      TooLarge, Refused, ProducerLeft
+//
+//	              Subscribe               a pass reaches it                     it has taken the message
+//	subscription ──────────▶ subscribed ────────────────────▶ receiving ──────────────────────────────▶ subscribed,
+//	                             │                                │                                     or ended (Delivered)
+//	                             ▼                                ▼
+//	                    ended: Left, TimedOut,           ended: Left, Stalled,
+//	                    Deleted, ShutDown                Deleted, ShutDown; the client must not take the message for whole
+//
+// A message is accepted when its last byte is in hand and enough clients are subscribed. At that moment it is decided who
+// receives it: the subscriptions that exist. It goes to them although its publisher may leave. A topic sends one message
+// at a time, in the order in which they were accepted.
+//
+// The goroutine in [Publication.Publish] sends: a pass offers the message to each connection, which takes what it can
+// without blocking. The connections that have not taken all of it get a goroutine each, which blocks. A watch cuts those
+// that acknowledge nothing for Config.MessageTimeout, or are not done after six of these. While a message is written to a
+// subscription its state is receiving, and only the sender ends it: whatever else would end it notes a cause and
+// interrupts the write. So a subscription ends between two messages, or its last message is visibly cut.
+//
 // # Services
 //
 // A service is a channel on which exchanges run side by side, and each message gets an answer. A caller is its producer,
@@ -87,6 +116,12 @@
 //   - A call has at most one answer that waits or runs, and its caller waits for it exactly while its request has been
 //     delivered and no answer has begun. A caller is told of one answer, its own.
 //   - Every request ends once: unmatched, or with its exchange. Its wake channel is closed once.
+//   - The subscriptions of a topic are listed in the order of their arrival, and their ids and those of the topic's
+//     publications ascend together.
+//   - A subscription takes every message of its topic from its first to its last, whole and in their order.
+//   - At most one message of a topic is being sent, and no subscription receives when none is.
+//   - A publication waits only while there are not enough subscribers for it.
+//   - Every topic in the broker has a subscription, or a publication that waits or has not ended.
 //
 // The method check states them in code; the tests call it after every step.
 //
@@ -94,7 +129,7 @@
 //
 // One mutex, Broker.mu, guards every queue and every state in this package, and nothing blocks while it is
 // held. Each body has its own mutex, which is locked after Broker.mu and never before it, so that bytes
-// flow without the broker's lock. The broker calls the Recorder, Arrival.Alive and Arrival.Interrupt with
+// flow without the broker's lock. A Subscriber is called without it, except for Interrupt. The broker calls the Recorder, Arrival.Alive and Arrival.Interrupt with
 // Broker.mu held. So the Recorder sees events in their true order, and an exchange begins with two clients
 // that are still connected. These functions must return at once and must not call the broker.
 package pipe

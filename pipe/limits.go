@@ -13,11 +13,12 @@ type Limits struct {
 type Limit int
 
 const (
-	NoLimit         Limit = iota
-	LimitWaiting          // Limits.Waiting
-	LimitPerChannel       // Limits.PerChannel
-	LimitPerClient        // Limits.PerClient
-	NoCall                // not a limit: there is no such call, or it has an answer
+	NoLimit            Limit = iota
+	LimitWaiting             // Limits.Waiting
+	LimitPerChannel          // Limits.PerChannel
+	LimitPerClient           // Limits.PerClient
+	LimitMessageMemory       // Config.MaxMessageMemory
+	NoCall                   // not a limit: there is no such call, or it has an answer
 )
 
 func (l Limit) String() string {
@@ -30,6 +31,8 @@ func (l Limit) String() string {
 		return "limit per channel"
 	case LimitPerClient:
 		return "limit per client"
+	case LimitMessageMemory:
+		return "limit of memory for messages"
 	case NoCall:
 		return "no such call"
 	}
@@ -47,14 +50,39 @@ func (b *Broker) limitLocked(c *channel, a *Arrival) Limit {
 		}
 		onChannel = all
 	}
+	return b.limitsLocked(onChannel, a.Group)
+}
+
+// topicLimitLocked returns the limit that a client of the group would exceed by waiting on t, or NoLimit. t is nil if
+// the topic does not exist.
+func (b *Broker) topicLimitLocked(t *topic, group string) Limit {
+	onTopic := 0
+	if t != nil {
+		onTopic = t.linked + len(t.waiting)
+	}
+	return b.limitsLocked(onTopic, group)
+}
+
+// limitsLocked returns the limit that one more waiter of the group would exceed where here wait already, or NoLimit.
+func (b *Broker) limitsLocked(here int, group string) Limit {
 	limits := b.config.Limits
 	switch {
-	case limits.Waiting > 0 && b.waiting.length >= limits.Waiting:
+	case limits.Waiting > 0 && b.waiting.length+b.subscriptions+b.waitingPublishers >= limits.Waiting:
 		return LimitWaiting
-	case limits.PerChannel > 0 && onChannel >= limits.PerChannel:
+	case limits.PerChannel > 0 && here >= limits.PerChannel:
 		return LimitPerChannel
-	case limits.PerClient > 0 && b.groups[a.Group] >= limits.PerClient:
+	case limits.PerClient > 0 && b.groups[group] >= limits.PerClient:
 		return LimitPerClient
 	}
 	return NoLimit
+}
+
+// countWaiterLocked adds n to the waiters of a group.
+func (b *Broker) countWaiterLocked(group string, n int) {
+	if b.config.Limits.PerClient == 0 {
+		return
+	}
+	if b.groups[group] += n; b.groups[group] == 0 {
+		delete(b.groups, group)
+	}
 }

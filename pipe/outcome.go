@@ -36,13 +36,21 @@ const (
 	// Unrecorded: all bytes were written, but the record of the exchange could not be committed. Or, with
 	// Config.Strict, nothing was written because the record of the match could not be committed.
 	Unrecorded Outcome = "unrecorded"
+	// Published: every connection that was subscribed has taken the message, has been cut, or its client has left.
+	Published Outcome = "published"
 	// Interrupted: the process died. Only the next start can record this.
 	Interrupted Outcome = "interrupted"
 )
 
-// Outcomes lists all outcomes, in the order of the documentation.
+// Outcomes lists the outcomes of requests and exchanges, in the order of the documentation.
 var Outcomes = []Outcome{Delivered, ConsumerLeft, ProducerLeft, Stalled, Silent, TooLarge, Deleted,
 	TimedOut, ShutDown, Left, Refused, Unrecorded, Interrupted}
+
+// The outcomes that a publication which was accepted, and a subscription, can have.
+var (
+	PublicationOutcomes  = []Outcome{Published, Unrecorded, Interrupted}
+	SubscriptionOutcomes = []Outcome{Delivered, Left, Stalled, Deleted, ShutDown, TimedOut, Interrupted}
+)
 
 // Outcomes of a Call only.
 const (
@@ -59,10 +67,10 @@ var CallOutcomes = []Outcome{Answered, Unanswered, Left, ConsumerLeft, ProducerL
 
 func (o Outcome) Error() string { return string(o) }
 
-// WithoutRecord returns what o becomes if the record of it could not be committed. A delivery without a record
-// is Unrecorded; every other outcome stays the same.
+// WithoutRecord returns what o becomes if the record of it could not be committed. A delivery, or a publication, without a
+// record is Unrecorded; every other outcome stays the same.
 func (o Outcome) WithoutRecord() Outcome {
-	if o == Delivered {
+	if o == Delivered || o == Published {
 		return Unrecorded
 	}
 	return o

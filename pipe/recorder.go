@@ -24,6 +24,14 @@ type Recorder interface {
 	// CallEnded reports that a call has ended, after the ends of its exchanges. It began with its request, an exchange that has
 	// a Call.
 	CallEnded(*Call)
+
+	SubscriptionOpened(*Subscription)
+	SubscriptionEnded(*Subscription) Commit
+	// PublicationAccepted reports that a message will be sent. With Config.Strict no byte is sent before the Commit is safe.
+	PublicationAccepted(*Publication) Commit
+	// PublicationEnded reports that a message has been sent to all subscribers. If the Commit fails, the record must say
+	// Unrecorded instead of Published.
+	PublicationEnded(*Publication) Commit
 }
 
 // A Commit is a record that is being written.
@@ -72,6 +80,11 @@ func (Discard) ExchangeMatched(*Exchange) Commit  { return Committed{} }
 func (Discard) ExchangeEnded(*Exchange) Commit    { return Committed{} }
 func (Discard) OutcomeDecided(*Exchange, Outcome) {}
 func (Discard) CallEnded(*Call)                   {}
+
+func (Discard) SubscriptionOpened(*Subscription)        {}
+func (Discard) SubscriptionEnded(*Subscription) Commit  { return Committed{} }
+func (Discard) PublicationAccepted(*Publication) Commit { return Committed{} }
+func (Discard) PublicationEnded(*Publication) Commit    { return Committed{} }
 
 // Committed is the Commit of a record that nothing has to wait for.
 type Committed struct{}

@@ -7,8 +7,9 @@ import "time"
 type Snapshot struct {
 	At      time.Time
 	Load    Load
-	Waiting []*Request  // oldest first
-	Running []*Exchange // oldest first
+	Waiting []*Request   // oldest first
+	Running []*Exchange  // oldest first
+	Topics  []TopicState // in no particular order
 }
 
 // Load counts the requests and exchanges of a broker.
@@ -16,6 +17,11 @@ type Load struct {
 	Producers int // waiting
 	Consumers int // waiting
 	Exchanges int // running
+
+	Subscriptions int
+	Publishers    int // that wait for subscribers
+	Publications  int // being sent, or next
+	Topics        int
 }
 
 // Load returns how many requests wait and how many exchanges run.
@@ -26,7 +32,8 @@ func (b *Broker) Load() Load {
 }
 
 func (b *Broker) loadLocked() Load {
-	return Load{Producers: b.producers, Consumers: b.waiting.length - b.producers, Exchanges: b.running.length}
+	return Load{Producers: b.producers, Consumers: b.waiting.length - b.producers, Exchanges: b.running.length,
+		Subscriptions: b.subscriptions, Publishers: b.waitingPublishers, Publications: b.publications, Topics: len(b.topics)}
 }
 
 // BytesRelayed returns how many bytes have been written to consumers so far, running exchanges included. It
@@ -54,6 +61,7 @@ func (b *Broker) Snapshot(limit int) Snapshot {
 		}
 		s.Waiting = append(s.Waiting, r)
 	}
+	s.Topics = b.topicsLocked(limit)
 	for r := range b.running.all() {
 		if len(s.Running) == limit {
 			break

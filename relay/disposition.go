@@ -9,31 +9,31 @@ import (
 	"httpipe/reply"
 )
 
-// disposition returns the Content-Disposition of the response to c: the producer's, unless a browser must save the message
-// instead of showing it.
-func (c *consumer) disposition(head *pipe.Head) string {
+// disposition returns the Content-Disposition of a response with a message: the producer's, unless a browser must save the
+// message instead of showing it. navigates is what the function of that name returns.
+func disposition(head *pipe.Head, tokenInURL, navigates bool) string {
 	var kind string
 	var err error
 	if head.ContentDisposition != "" {
 		kind, _, err = mime.ParseMediaType(head.ContentDisposition)
 	}
 	switch {
-	case c.tokenInURL && (err != nil || kind != "attachment"):
+	case tokenInURL && (err != nil || kind != "attachment"):
 		return "attachment" // a page can pass its own URL on, and here a token is in it
-	case kind == "" && c.exchange.ReplyTo == nil && needsPlayer(head.ContentType) && c.navigates():
+	case kind == "" && needsPlayer(head.ContentType) && navigates:
 		return "attachment"
 	}
 	return head.ContentDisposition
 }
 
 // navigates reports whether a browser is going to show the response in a window or a frame. Browsers send Sec-Fetch-Dest
-// only over TLS and to the same machine; otherwise Accept has to tell.
-func (c *consumer) navigates() bool {
-	if c.fetchDest != "" {
-		dest := []string{c.fetchDest}
+// only over TLS and to the same machine; otherwise Accept has to tell. Both are headers of the request.
+func navigates(fetchDest, accept string) bool {
+	if fetchDest != "" {
+		dest := []string{fetchDest}
 		return listHas(dest, "document") || listHas(dest, frames...)
 	}
-	return c.accept != "" && reply.WantsHTML([]string{c.accept})
+	return accept != "" && reply.WantsHTML([]string{accept})
 }
 
 // playedTypes are the media types, besides audio/* and video/*, that browsers pass to their player.

@@ -228,12 +228,16 @@ func (p *Pending) Refuse(e *reply.Error, fields ...reply.Field) {
 
 // failure returns the response that Fail sends, and counts it.
 func (p *Pending) failure(e *reply.Error, fields []reply.Field) reply.Response {
-	if count := p.conn.engine.relay.config.CountError; count != nil {
-		count(e.Code)
-	}
+	p.countError(e)
 	r := e.Response(p.WantsJSON())
 	r.Header = append(r.Header, fields...)
 	return r
+}
+
+func (p *Pending) countError(e *reply.Error) {
+	if count := p.conn.engine.relay.config.CountError; count != nil {
+		count(e.Code)
+	}
 }
 
 // Chunked reports whether a body of unknown length is sent in chunks. If not, it ends with the connection.

@@ -57,16 +57,8 @@ func (l *Relay) producer(r *Request, p *producer) (pipe.Arrival, *reply.Error) {
 	if e != nil {
 		return arrival, e
 	}
-	if r.Posts {
-		if notAConsumer(r.Header) != "" {
-			return arrival, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeNotAConsumer, Text: advisePosted}
-		}
-		if e := r.DropBody(l.config.HeaderTimeout); e != nil {
-			return arrival, e
-		}
-	} else if !r.ProtoAtLeast(1, 1) && r.Header.Get("Content-Length") == "" && (r.Target == "" || hasBody(r.Method)) {
-		return arrival, &reply.Error{Status: http.StatusLengthRequired, Code: reply.CodeBadRequest,
-			Text: "an HTTP/1.0 request must say Content-Length: without it the end of the body cannot be told from a broken connection"}
+	if e := l.checkBody(r); e != nil {
+		return arrival, e
 	}
 	source := &p.source
 	if e := l.setSource(source, r, &p.body); e != nil {
@@ -92,6 +84,20 @@ func (l *Relay) producer(r *Request, p *producer) (pipe.Arrival, *reply.Error) {
 		p.probes = maxContinues(r.UserAgent())
 	}
 	return arrival, nil
+}
+
+// checkBody returns why r cannot send a message, or nil.
+func (l *Relay) checkBody(r *Request) *reply.Error {
+	switch {
+	case r.Posts && notAConsumer(r.Header) != "":
+		return &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeNotAConsumer, Text: advisePosted}
+	case r.Posts:
+		return r.DropBody(l.config.HeaderTimeout)
+	case !r.ProtoAtLeast(1, 1) && r.Header.Get("Content-Length") == "" && (r.Target == "" || hasBody(r.Method)):
+		return &reply.Error{Status: http.StatusLengthRequired, Code: reply.CodeBadRequest,
+			Text: "an HTTP/1.0 request must say Content-Length: without it the end of the body cannot be told from a broken connection"}
+	}
+	return nil
 }
 
 // fill reads ahead. If that panics, it counts as the client's failure.

@@ -28,7 +28,10 @@ type Config struct {
 	// CountError is called with the code of an error with which a request was answered after its handler had returned, so
 	// that Request.ErrorCode is not set. nil: none is counted.
 	CountError func(code string)
-	// Handler answers the requests to channels. It passes those that produce or consume to the Relay, and must not keep
+	// Missed returns how many publications of a topic the log has after the one with the id after and before the id before, and
+	// the id of the newest of them. known is false if the log cannot say. nil: there is no log.
+	Missed func(ctx context.Context, topic pipe.Key, after, before string) (count int64, newest string, known bool)
+	// Handler answers the requests to channels and topics. It passes those that produce or consume to the Relay, and must not keep
 	// a request or its ResponseWriter.
 	Handler http.Handler
 }
@@ -38,6 +41,8 @@ type Relay struct {
 	config Config
 	broker *pipe.Broker
 	engine *engine
+
+	streams streams
 
 	used atomic.Bool // an exchange has ended, and was logged at info
 }

@@ -72,6 +72,10 @@ func (r *Request) WantsJSON() bool { return reply.WantsJSON(r.Header["Accept"]) 
 // Fail answers with e.
 func (r *Request) Fail(w http.ResponseWriter, e *reply.Error) {
 	r.ErrorCode = e.Code
+	if retry, ok := reply.RetryStream(e); ok && r.Key.Channel != "" && r.Shape == pipe.Topic && r.Method == http.MethodGet && kindOf(r.Request) == eventStream {
+		retry.Write(w)
+		return
+	}
 	response := e.Response(r.WantsJSON())
 	response.NoLength = r.Method == http.MethodGet && !fromFirstByte(r.Header)
 	response.Write(w)

@@ -149,13 +149,13 @@ func (c *Conn) readHead(t *turn) error {
 	}
 }
 
-// isOurs reports whether the engine serves a request: its path is of a channel or a service, and it has no body that nobody
-// would read. Whether the names in the path are valid is for the handler to say.
+// isOurs reports whether the engine serves a request: its path is of a channel, a topic or a service, and it has no body that
+// nobody would read. Whether the names in the path are valid is for the handler to say.
 func isOurs(h *http1.Head) bool {
 	kind, rest, _ := strings.Cut(strings.TrimPrefix(h.Path, "/"), "/")
 	switch kind {
 	case "services":
-	case "channels", "work":
+	case "channels", "topics", "work":
 		if h.BodyLength() != 0 && (h.Method == http.MethodHead || h.Method == http.MethodDelete) {
 			return false
 		}

@@ -149,17 +149,8 @@ func (c *consumer) appendHead(b []byte) []byte {
 	producer := c.exchange.Producer
 	head := producer.Head
 	var array [16]reply.Field
-	fields := append(array[:0], reply.Field{Name: reply.HeaderExchange, Value: c.exchange.ID}, reply.Field{Name: "Content-Type", Value: head.ContentType})
-	for _, optional := range [...]reply.Field{
-		{Name: "Content-Disposition", Value: c.disposition(head)},
-		{Name: "Content-Encoding", Value: head.ContentEncoding},
-		{Name: "Content-Language", Value: head.ContentLanguage},
-	} {
-		if optional.Value != "" {
-			fields = append(fields, optional)
-		}
-	}
-	fields = append(fields, relayed...)
+	played := c.exchange.ReplyTo == nil && navigates(c.fetchDest, c.accept)
+	fields := appendMessageFields(array[:0], c.exchange.ID, head, disposition(head, c.tokenInURL, played))
 	status, length := http.StatusOK, producer.Length
 	switch {
 	case c.exchange.Call != nil:
@@ -191,6 +182,21 @@ func (c *consumer) bodiless() bool {
 	}
 	status := c.exchange.Producer.Head.Answer.Status
 	return c.head || status == http.StatusNoContent || status == http.StatusNotModified
+}
+
+// appendMessageFields appends the headers of a response with a message.
+func appendMessageFields(fields []reply.Field, id string, head *pipe.Head, disposition string) []reply.Field {
+	fields = append(fields, reply.Field{Name: reply.HeaderExchange, Value: id}, reply.Field{Name: "Content-Type", Value: head.ContentType})
+	for _, optional := range [...]reply.Field{
+		{Name: "Content-Disposition", Value: disposition},
+		{Name: "Content-Encoding", Value: head.ContentEncoding},
+		{Name: "Content-Language", Value: head.ContentLanguage},
+	} {
+		if optional.Value != "" {
+			fields = append(fields, optional)
+		}
+	}
+	return append(fields, relayed...)
 }
 
 // end ends the response of an exchange that has ended. After a delivery all of the body was sent, and a cut comes too late

@@ -15,6 +15,10 @@ const (
 	HeaderError     = "Httpipe-Error"
 	HeaderProducers = "Httpipe-Producers"
 	HeaderConsumers = "Httpipe-Consumers"
+
+	// On the answer to a publisher.
+	HeaderSubscribers = "Httpipe-Subscribers"
+	HeaderDelivered   = "Httpipe-Delivered"
 )
 
 // The headers of services, besides those below.

@@ -39,23 +39,31 @@ func ForOutcome(o pipe.Outcome, role pipe.Role) *Error {
 // ForRequest is ForOutcome for the client of a request. A refusal names the limit that was reached.
 func ForRequest(request *pipe.Request, o pipe.Outcome) *Error {
 	e := ForOutcome(o, request.Role)
-	limit := request.RefusedBy()
-	switch limit {
+	switch limit := request.RefusedBy(); limit {
 	case pipe.NoLimit:
-		return e
 	case pipe.NoCall:
 		return &Error{Status: http.StatusNotFound, Code: CodeNotFound,
 			Text: "no call waits for this answer: the call is over or has an answer, or the address is not that in " + HeaderReply}
+	default:
+		e.setLimit(limit)
+	}
+	return e
+}
+
+// setLimit makes e the refusal for a limit.
+func (e *Error) setLimit(limit pipe.Limit) {
+	switch limit {
 	case pipe.LimitWaiting:
 		e.Text = "too many requests wait on this server"
 	case pipe.LimitPerChannel:
-		e.Text = "too many requests wait on this channel"
+		e.Text = "too many requests wait on this channel or topic"
 	case pipe.LimitPerClient:
 		e.Status = http.StatusTooManyRequests
 		e.Text = "too many of your requests wait on this server"
+	case pipe.LimitMessageMemory:
+		e.Text = "the messages on this server take too much memory"
 	}
 	e.Text += " (--" + LimitOption(limit) + ")"
-	return e
 }
 
 // LimitOption returns the name of the option that sets a limit of pipe.Limits, "no_call" for NoCall, or "" for NoLimit. The
@@ -68,6 +76,8 @@ func LimitOption(l pipe.Limit) string {
 		return "max-waiting-per-channel"
 	case pipe.LimitPerClient:
 		return "max-waiting-per-client"
+	case pipe.LimitMessageMemory:
+		return "max-message-memory"
 	case pipe.NoCall:
 		return "no_call"
 	}

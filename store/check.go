@@ -27,6 +27,9 @@ type Report struct {
 	Requests  int64 // unmatched; a row may stand for many requests
 	Channels  int64 // lives of channels
 
+	Publications, Subscriptions int64
+	OpenOnTopics                int64 // publications and subscriptions that the latest run has begun and not ended
+
 	Problems []string // one line each; empty if the log is sound
 }
 
@@ -205,12 +208,15 @@ func (r *reader) count(ctx context.Context, report *Report) error {
 	if r.inUse {
 		report.Unclean -= going
 	}
-	return nil
+	return r.countTopics(ctx, report)
 }
 
 // checkConsistency adds the inconsistencies between rows to the report.
 func (r *reader) checkConsistency(ctx context.Context, report *Report) error {
 	rules := consistencyRules
+	if report.Schema >= topicsSince {
+		rules = slices.Concat(rules, topicRules)
+	}
 	if report.Schema >= callsSince {
 		rules = slices.Concat(rules, callRules)
 	}
@@ -232,6 +238,10 @@ func (r *reader) checkConsistency(ctx context.Context, report *Report) error {
 	if report.Open > 0 && !r.inUse {
 		report.Problems = append(report.Problems, fmt.Sprintf("rows: %d exchanges have no end, and no server has the log open: "+
 			"it crashed, or this is a copy of its log; the next server that opens it records them as %s", report.Open, Interrupted))
+	}
+	if report.OpenOnTopics > 0 && !r.inUse {
+		report.Problems = append(report.Problems, fmt.Sprintf("rows: %d publications and subscriptions have no end, and no server has the log open: "+
+			"it crashed, or this is a copy of its log; the next server that opens it records them as %s", report.OpenOnTopics, Interrupted))
 	}
 	return nil
 }

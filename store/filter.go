@@ -9,7 +9,8 @@ const StillOpen = "open"
 
 // A Filter selects rows. The zero Filter selects all.
 type Filter struct {
-	Namespace, Channel, Outcome, Role string    // "": any
+	Namespace, Channel, Outcome, Role string // "": any
+	Topic, Shape                      string
 	From, To                          time.Time // From is included, To is not; zero: no bound
 }
 
@@ -22,6 +23,10 @@ func (f *Filter) value(column string) string {
 		return f.Channel
 	case "outcome":
 		return f.Outcome
+	case "topic":
+		return f.Topic
+	case "shape":
+		return f.Shape
 	case "role":
 		return f.Role
 	}

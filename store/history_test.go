@@ -41,8 +41,9 @@ func record(t testing.TB, f fixture) {
 		if outcome := outcomes[rng.IntN(len(outcomes))]; outcome != store.StillOpen {
 			f.ExchangeEnded(store.ExchangeEnd{ID: m.ID, At: at.Add(time.Minute), Outcome: outcome, Bytes: rng.Int64N(1000)})
 		}
+		recordOnTopic(f, rng, m.Namespace, m.Channel, at)
 		f.RequestUnmatched(store.Request{Namespace: m.Namespace, Channel: m.Channel, Role: pick("producer", "consumer", "consumer"),
-			Outcome: pick("left", "timed_out", "refused"), Arrived: at.Add(-time.Minute), Ended: at})
+			Shape: pick("", "topic"), Outcome: pick("left", "timed_out", "refused"), Arrived: at.Add(-time.Minute), Ended: at})
 		if i == 60 { // these are recorded late, after younger ones, like the refusals of a minute
 			for range 7 {
 				f.RequestUnmatched(store.Request{Namespace: "v1", Channel: "a", Role: "producer", Outcome: "left", Arrived: at, Ended: at.Add(30 * time.Second)})
@@ -83,8 +84,10 @@ func filters(k *store.Kind) (all []store.Filter) {
 		for _, channel := range or("channel", "a", "=c") {
 			for _, outcome := range or("outcome", "delivered", "stalled", "open") {
 				for _, role := range or("role", "producer") {
-					for _, span := range times {
-						all = append(all, store.Filter{Namespace: namespace, Channel: channel, Outcome: outcome, Role: role, From: span[0], To: span[1]})
+					for _, topic := range or("topic", "a", "=c") {
+						for _, span := range times {
+							all = append(all, store.Filter{Namespace: namespace, Channel: channel, Topic: topic, Outcome: outcome, Role: role, From: span[0], To: span[1]})
+						}
 					}
 				}
 			}
@@ -96,9 +99,10 @@ func filters(k *store.Kind) (all []store.Filter) {
 // naive returns by a plain query what Page should return.
 func naive(t *testing.T, path string, k *store.Kind, f store.Filter) []string {
 	t.Helper()
-	when := map[*store.Kind]string{store.Exchanges: "matched_at", store.Requests: "ended_at", store.Channels: "opened_at"}[k]
+	when := map[*store.Kind]string{store.Exchanges: "matched_at", store.Requests: "ended_at", store.Channels: "opened_at",
+		store.Publications: "published_at", store.Subscriptions: "subscribed_at"}[k]
 	var where []string
-	for column, value := range map[string]string{"namespace": f.Namespace, "channel": f.Channel, "outcome": f.Outcome, "role": f.Role} {
+	for column, value := range map[string]string{"namespace": f.Namespace, "channel": f.Channel, "outcome": f.Outcome, "role": f.Role, "topic": f.Topic, "shape": f.Shape} {
 		if value != "" {
 			where = append(where, fmt.Sprintf("%s = '%s'", column, value))
 		}

@@ -42,7 +42,7 @@ var (
 	// are recorded. Exceptions are rows that stand for the refusals of a minute.
 	Requests = &Kind{
 		Name:    "requests",
-		Filters: []string{"namespace", "channel", "outcome", "role"},
+		Filters: []string{"namespace", "channel", "outcome", "role", "shape"},
 		table:   "request",
 		columns: "*",
 		time:    "ended_at",
@@ -61,10 +61,30 @@ var (
 			CASE WHEN reason IS NOT NULL THEN bytes END AS bytes, id`,
 		time: "opened_at",
 	}
+	// Publications are filtered by the time at which the topic accepted them.
+	Publications = &Kind{
+		Name:    "publications",
+		Filters: []string{"namespace", "topic", "outcome"},
+		table:   "publication",
+		columns: "*",
+		textID:  true,
+		time:    "published_at",
+		indexes: []index{{"publication_topic", []string{"namespace", "topic"}}},
+	}
+	// Subscriptions are filtered by the time of their beginning.
+	Subscriptions = &Kind{
+		Name:    "subscriptions",
+		Filters: []string{"namespace", "topic", "outcome"},
+		table:   "subscription",
+		columns: "*",
+		textID:  true,
+		time:    "subscribed_at",
+		indexes: []index{{"subscription_topic", []string{"namespace", "topic"}}},
+	}
 )
 
 // Kinds are all kinds of rows.
-var Kinds = []*Kind{Exchanges, Requests, Channels}
+var Kinds = []*Kind{Exchanges, Requests, Channels, Publications, Subscriptions}
 
 // KindOf returns the kind with that name, or nil.
 func KindOf(name string) *Kind {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// key identifies an exchange by its id, a life by its number, or a call by the id of its request.
+// key identifies an exchange, a publication or a subscription by its id, a life by its number, or a call by the id of its request.
 type key struct {
 	exchange string
 	life     int64
@@ -81,6 +81,19 @@ func (l *Log) admitLocked(r *row) error {
 		}
 		if err == nil {
 			delete(l.running, e.ID)
+		}
+	case topicRow:
+		k := key{exchange: e.id()}
+		switch {
+		case e.begins() && err != nil:
+			l.beginningLost[k] = true
+		case e.begins():
+			l.openTopicRows++
+		case l.beginningLost[k]:
+			delete(l.beginningLost, k)
+			return fmt.Errorf("audit log %s: the beginning of %s was lost, so its ending is lost too", l.file.path, e.id())
+		case err == nil:
+			l.openTopicRows--
 		}
 	case *CallEnd:
 		if k := (key{call: e.ID}); l.beginningLost[k] {

@@ -39,6 +39,10 @@ var prunables = []prunable{
 		FROM exchange m LEFT JOIN exchange_end x ON x.id = m.id WHERE m.id > ?1 ORDER BY m.id LIMIT ?2`, ""},
 	{"request", `SELECT m.id, m.arrived_at AS began, m.ended_at AS ended
 		FROM request m WHERE m.id > ?1 ORDER BY m.id LIMIT ?2`, int64(-1)},
+	{"publication", `SELECT m.id, m.published_at AS began, coalesce(m.ended_at, x.ended_at) AS ended
+		FROM publication m LEFT JOIN publication_end x ON x.id = m.id WHERE m.id > ?1 ORDER BY m.id LIMIT ?2`, ""},
+	{"subscription", `SELECT m.id, m.subscribed_at AS began, coalesce(m.ended_at, x.ended_at) AS ended
+		FROM subscription m LEFT JOIN subscription_end x ON x.id = m.id WHERE m.id > ?1 ORDER BY m.id LIMIT ?2`, ""},
 	{"life", `SELECT m.id, m.opened_at AS began, coalesce(m.closed_at, x.closed_at) AS ended
 		FROM life m LEFT JOIN life_end x ON x.id = m.id WHERE m.id > ?1 ORDER BY m.id LIMIT ?2`, int64(-1)},
 }

@@ -25,6 +25,7 @@ type LifeEnd struct {
 type Request struct {
 	Namespace, Channel, Role, Outcome string
 	Reason                            string // why it was refused
+	Shape                             string // of what it was sent to: channel, topic or service; "" means channel
 	Arrived, Ended                    time.Time
 	Client                            Client
 	Count                             int64 // how many requests the row stands for; it describes the last one; 0 means 1
@@ -78,7 +79,7 @@ const maxText = 256
 
 // row is a row that was handed in and is not yet in the file.
 type row struct {
-	entry    any  // *Life, *LifeEnd, *numberedRequest, *Match, *ExchangeEnd or *CallEnd; never changed once it is queued
+	entry    any  // *Life, *LifeEnd, *numberedRequest, *Match, *ExchangeEnd, *CallEnd or a topicRow; never changed once it is queued
 	rejected bool // by the database, because of its content; owned by the writer
 	commit   Commit
 }

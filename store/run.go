@@ -103,6 +103,27 @@ func (s *session) interruptOpen(run int64, now time.Time) (exchanges, lives int6
 	if err != nil {
 		return 0, 0, err
 	}
-	lives, err = result.RowsAffected()
-	return exchanges, lives, err
+	if lives, err = result.RowsAffected(); err != nil {
+		return exchanges, lives, err
+	}
+	return exchanges, lives, s.interruptTopics(run, args...)
+}
+
+// interruptTopics is the part of interruptOpen that is about topics. Of args it uses the time now, the outcome, and the id from
+// which on the run has rows.
+func (s *session) interruptTopics(run int64, args ...any) error {
+	args = append(args[:3:3], run)
+	for _, statement := range []string{
+		`INSERT INTO publication_end (id, outcome, delivered, ended_at)
+		SELECT p.id, ?2, NULL, ?1 FROM publication p
+		WHERE p.id >= ?3 AND p.run = ?4 AND p.ended_at IS NULL AND NOT EXISTS (SELECT 1 FROM publication_end x WHERE x.id = p.id)`,
+		`INSERT INTO subscription_end (id, outcome, messages, bytes, first, last, ended_at)
+		SELECT s.id, ?2, NULL, NULL, NULL, NULL, ?1 FROM subscription s
+		WHERE s.id >= ?3 AND s.run = ?4 AND s.ended_at IS NULL AND NOT EXISTS (SELECT 1 FROM subscription_end x WHERE x.id = s.id)`,
+	} {
+		if err := s.exec(statement, args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -9,7 +9,8 @@ import (
 	"httpipe/store"
 )
 
-var tables = []string{"run", "run_end", "life", "life_end", "exchange", "exchange_end", "request", "cutoff"}
+var tables = []string{"run", "run_end", "life", "life_end", "exchange", "exchange_end", "request", "cutoff",
+	"publication", "publication_end", "subscription", "subscription_end"}
 
 // dump returns the content of the log.
 func dump(t testing.TB, path string) string {
@@ -35,11 +36,13 @@ func full(t testing.TB) (path string) {
 		wait(t, f.ExchangeMatched(m))
 		f.ChannelClosed(store.LifeEnd{ID: life, At: at, Reason: "idle"})
 		wait(t, f.ExchangeEnded(store.ExchangeEnd{ID: id, At: at, Outcome: "delivered"}))
+		onTopic(f, at, func() { f.Sync() })
 
 		release := holdLock(t, f.path)
 		m.ID = idAt(at)
 		f.ExchangeMatched(m)
 		f.ExchangeEnded(store.ExchangeEnd{ID: m.ID, At: at, Outcome: "delivered"})
+		onTopic(f, at, nil)
 		f.ChannelOpened(store.Life{ID: life + 1, Namespace: "v1", Channel: "work", At: at})
 		f.ChannelClosed(store.LifeEnd{ID: life + 1, At: at, Reason: "idle"})
 		release()
@@ -90,6 +93,12 @@ func attempts(t testing.TB, path string) []string {
 		"INSERT INTO life_end SELECT id, 1, 'idle', 1, 1 FROM life WHERE closed_at IS NOT NULL",
 		"INSERT INTO life_end VALUES (77, 1, 'idle', 1, 1)",
 		"INSERT INTO run_end VALUES (77, 1, 0)",
+		"INSERT INTO publication_end SELECT id, 'published', 1, 1 FROM publication WHERE ended_at IS NOT NULL",
+		"INSERT INTO publication_end VALUES ('nothing', 'published', 1, 1)",
+		"INSERT INTO subscription_end SELECT id, 'left', 1, 1, NULL, NULL, 1 FROM subscription WHERE ended_at IS NOT NULL",
+		"INSERT INTO subscription_end VALUES ('nothing', 'left', 1, 1, NULL, NULL, 1)",
+		"DELETE FROM publication_end WHERE ended_at < 1800000000000",
+		"DELETE FROM subscription_end WHERE ended_at < 1800000000000",
 		// The ending without the beginning; open rows; rows newer than the cutoff.
 		"DELETE FROM exchange_end WHERE ended_at < 1800000000000",
 		"DELETE FROM life_end WHERE closed_at < 1800000000000",
@@ -166,6 +175,8 @@ func TestDeleteBelowCutoff(t *testing.T) {
 		fmt.Sprintf("DELETE FROM exchange WHERE matched_at < %d AND channel <> 'open'", cutoff),
 		fmt.Sprintf("DELETE FROM life WHERE opened_at < %d AND channel <> 'open'", cutoff),
 		fmt.Sprintf("DELETE FROM request WHERE ended_at < %d", cutoff),
+		fmt.Sprintf("DELETE FROM publication WHERE published_at < %d", cutoff),
+		fmt.Sprintf("DELETE FROM subscription WHERE subscribed_at < %d", cutoff),
 	} {
 		if _, err := other.Exec(statement); err != nil {
 			t.Fatalf("%s: %v", statement, err)
@@ -174,7 +185,7 @@ func TestDeleteBelowCutoff(t *testing.T) {
 	wantOne(t, path, "3|1", "SELECT (SELECT count(*) FROM exchange), (SELECT count(*) FROM exchange_end)")
 	wantOne(t, path, "3|1", "SELECT (SELECT count(*) FROM life), (SELECT count(*) FROM life_end)")
 	wantOne(t, path, "1", "SELECT count(*) FROM request")
-	for _, table := range []string{"exchange", "life", "request"} {
+	for _, table := range []string{"exchange", "life", "request", "publication", "subscription"} {
 		if _, err := other.Exec("DELETE FROM " + table); err == nil {
 			t.Errorf("rows newer than the cutoff were deleted from %s", table)
 		}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -15,6 +16,9 @@ type statements struct {
 	life, lifeEnd, exchange, exchangeEnd, request *statement
 	call                                          *statement
 	hasLife, hasExchange, hasRequest, hasCall     *sql.Stmt
+
+	publication, publicationEnd, subscription, subscriptionEnd *statement
+	hasPublication, hasSubscription                            *sql.Stmt
 
 	blocks *blocks // updated with each exchange
 }
@@ -31,7 +35,11 @@ func (s *statements) prepare(conn *sql.Conn) error {
 		{&s.exchange, "INSERT INTO exchange VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
 		{&s.exchangeEnd, "INSERT INTO exchange_end VALUES (?, ?, ?, ?)"},
 		{&s.call, "INSERT INTO call VALUES (?, ?, ?, ?, ?)"},
-		{&s.request, "INSERT INTO request VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+		{&s.request, "INSERT INTO request VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+		{&s.publication, "INSERT INTO publication VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+		{&s.publicationEnd, "INSERT INTO publication_end VALUES (?, ?, ?, ?)"},
+		{&s.subscription, "INSERT INTO subscription VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+		{&s.subscriptionEnd, "INSERT INTO subscription_end VALUES (?, ?, ?, ?, ?, ?, ?)"},
 	} {
 		stmt, err := prepareStatement(conn, p.sql)
 		if err != nil {
@@ -47,6 +55,8 @@ func (s *statements) prepare(conn *sql.Conn) error {
 		{&s.hasLife, "SELECT coalesce(l.closed_at, x.closed_at) IS NOT NULL FROM life l LEFT JOIN life_end x ON x.id = l.id WHERE l.id = ?"},
 		{&s.hasExchange, "SELECT coalesce(e.ended_at, x.ended_at) IS NOT NULL FROM exchange e LEFT JOIN exchange_end x ON x.id = e.id WHERE e.id = ?"},
 		{&s.hasRequest, "SELECT 1 FROM request WHERE id = ?"},
+		{&s.hasPublication, "SELECT coalesce(p.ended_at, x.ended_at) IS NOT NULL FROM publication p LEFT JOIN publication_end x ON x.id = p.id WHERE p.id = ?"},
+		{&s.hasSubscription, "SELECT coalesce(s.ended_at, x.ended_at) IS NOT NULL FROM subscription s LEFT JOIN subscription_end x ON x.id = s.id WHERE s.id = ?"},
 		{&s.hasCall, "SELECT 1 FROM call WHERE id = ?"},
 	} {
 		stmt, err := conn.PrepareContext(context.Background(), p.sql)
@@ -59,10 +69,11 @@ func (s *statements) prepare(conn *sql.Conn) error {
 }
 
 func (s *statements) close() {
-	for _, stmt := range []*statement{s.beginTransaction, s.commit, s.life, s.lifeEnd, s.exchange, s.exchangeEnd, s.call, s.request} {
+	for _, stmt := range []*statement{s.beginTransaction, s.commit, s.life, s.lifeEnd, s.exchange, s.exchangeEnd, s.call, s.request,
+		s.publication, s.publicationEnd, s.subscription, s.subscriptionEnd} {
 		stmt.close()
 	}
-	for _, stmt := range []*sql.Stmt{s.hasLife, s.hasExchange, s.hasRequest, s.hasCall} {
+	for _, stmt := range []*sql.Stmt{s.hasLife, s.hasExchange, s.hasRequest, s.hasCall, s.hasPublication, s.hasSubscription} {
 		if stmt != nil {
 			stmt.Close()
 		}
@@ -102,11 +113,14 @@ type change struct {
 	end     *ExchangeEnd
 	callEnd *CallEnd
 	request *numberedRequest
+	topic   [2]topicRow // if the first begins, the second may be its end; otherwise nil
 }
 
 // write makes the change in the open transaction. If recheck is set, it leaves out what the file already has.
 func (s *statements) write(c *change, run int64, recheck bool) error {
 	switch {
+	case c.topic[0] != nil:
+		return c.topic[0].write(s, c.topic[1], run, recheck)
 	case c.request != nil:
 		return s.writeRequest(c.request, run, recheck)
 	case c.callEnd != nil:
@@ -210,7 +224,7 @@ func (s *statements) writeRequest(r *numberedRequest, run int64, recheck bool) e
 	}
 	return s.request.begin().integer(id).text(r.Namespace).text(r.Channel).text(r.Role).text(r.Outcome).
 		integer(r.Arrived.UnixMilli()).integer(r.Ended.UnixMilli()).text(r.Client.Addr).text(r.Client.Agent).
-		text(r.Client.RequestID).integer(max(r.Count, 1)).text(r.Client.Subject).text(r.Reason).exec()
+		text(r.Client.RequestID).integer(max(r.Count, 1)).text(r.Client.Subject).text(r.Reason).text(cmp.Or(r.Shape, "channel")).exec()
 }
 
 // rejectedForContent reports whether err is caused by the content of the row, so that a retry cannot succeed.

@@ -120,6 +120,7 @@ type Log struct {
 	requests      int64           // handed in so far; numbers them for their ids
 	running       map[string]bool // ids of the exchanges recorded as matched and not yet as ended
 	openLives     int64           // lives recorded as opened and not yet as closed
+	openTopicRows int64           // publications and subscriptions recorded as begun and not yet as ended
 	openCalls     int64           // calls recorded as begun and not yet as ended
 	beginningLost map[key]bool    // things whose beginning was lost; their ending must be lost too
 	closeErr      error           // set before finished is closed

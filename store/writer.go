@@ -257,6 +257,18 @@ func (l *Log) take() (changes []change, failures int) {
 			c.callEnd = e
 		case *numberedRequest:
 			c.request = e
+		case topicRow:
+			if r.commit.err != nil {
+				e = ifFailed(e)
+			}
+			k := key{exchange: e.id()}
+			if e.begins() {
+				began[k] = len(changes)
+			} else if i, ok := began[k]; ok && changes[i].topic[1] == nil {
+				changes[i].topic[1], changes[i].rows[1] = e, r
+				continue
+			}
+			c.topic[0] = e
 		}
 		changes = append(changes, c)
 	}
@@ -333,7 +345,7 @@ func (l *Log) endRun() (err error) {
 	s := l.session
 	defer func() { l.session = nil; err = errors.Join(err, s.end(err, l.limits.busyTimeout)) }()
 	l.mu.Lock()
-	lost, open := l.lost, len(l.running) != 0 || l.openLives != 0 || l.openCalls != 0
+	lost, open := l.lost, len(l.running) != 0 || l.openLives != 0 || l.openCalls != 0 || l.openTopicRows != 0
 	l.mu.Unlock()
 	if err := s.endRun(l.run, time.Now(), lost, open || lost > 0); err != nil {
 		return err

@@ -33,6 +33,9 @@ func (j *Journal) WithGroup(string) slog.Handler            { return j }
 func (j *Journal) Handle(_ context.Context, record slog.Record) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if record.Message == "publication ended" && record.Level < slog.LevelError {
+		return nil
+	}
 	if record.Message != "exchange ended" {
 		j.Complaints = append(j.Complaints, record.Message)
 		return nil

@@ -1,0 +1,215 @@
+package pipe
+
+import (
+	"io"
+	"slices"
+	"time"
+)
+
+// A Publication is a message on its way to the subscribers of a topic. Make one with Broker.NewPublication.
+type Publication struct {
+	Arrival       // Wait counts only if Enough is set
+	Enough    int // how many must be subscribed before the message is sent
+	ArrivedAt time.Time
+	Body      []byte // after Read; constant
+	broker    *Broker
+	source    io.Reader
+	held      int64     // bytes of memory that are counted for it; see message.go
+	bodyRead  bool      // Body is whole
+	encoded   []encoded // owned by the goroutine in Publish
+
+	// Set when it is accepted.
+	ID          string
+	PublishedAt time.Time
+	Subscribers int // how many were subscribed
+	number      int64
+	accepted    Commit
+
+	// Guarded by Broker.mu, and constant once Publish has returned.
+	topic     *topic
+	state     state
+	wake      chan struct{} // closed when it no longer waits for subscribers; nil if it never did
+	turn      chan struct{} // closed when it is the first of its topic's queue; nil if it was from the beginning
+	timer     *time.Timer
+	hungUp    bool // Leave was called before it had to wait
+	outcome   Outcome
+	refusedBy Limit
+	EndedAt   time.Time
+	Delivered int // how many connections have taken the whole message
+	ended     Commit
+}
+
+// NewPublication returns a publication of the message that source returns. An error of its Read that wraps an Outcome ends
+// the publication with that outcome; any other error but io.EOF means that the client has left. Call Read, Publish and Release, in this
+// order, on one goroutine.
+func (b *Broker) NewPublication(a Arrival, source io.Reader, enough int) *Publication {
+	a.Shape, a.Role = Topic, Producer
+	return &Publication{Arrival: a, source: source, Enough: enough, ArrivedAt: time.Now(), broker: b, state: waiting}
+}
+
+// Publish sends the message, whose body has been read, to all that are subscribed now, or as soon as there are Enough. It
+// blocks until every connection has taken it, has been cut, or its client has left, and until the record of that is safe.
+// It returns Published, or how the publication ended before it was accepted, or Unrecorded and why there is no record.
+func (p *Publication) Publish() (Outcome, error) {
+	b := p.broker
+	b.mu.Lock()
+	p.arriveLocked()
+	wake := p.wake
+	b.mu.Unlock()
+	if wake != nil {
+		<-wake
+	}
+	if p.state == ended {
+		return p.outcome, nil
+	}
+	if p.turn != nil {
+		<-p.turn
+	}
+	if err := p.send(); err != nil {
+		return Unrecorded, err
+	}
+	if err := p.ended.Wait(); err != nil {
+		return Unrecorded, err
+	}
+	return Published, nil
+}
+
+// arriveLocked accepts p, has it wait for subscribers, or ends it.
+func (p *Publication) arriveLocked() {
+	b := p.broker
+	t, subscribers := b.topics[p.Key], 0
+	if t != nil {
+		subscribers = t.subscribedLocked()
+	}
+	switch {
+	case b.stopping:
+		p.endUnmatchedLocked(ShutDown)
+		return
+	case subscribers >= p.Enough:
+		b.topicLocked(p.Key).acceptLocked(p)
+		return
+	case p.hungUp:
+		p.endUnmatchedLocked(Left)
+		return
+	case p.Wait == 0:
+		p.endUnmatchedLocked(TimedOut)
+		return
+	}
+	if p.refusedBy = b.topicLimitLocked(t, p.Group); p.refusedBy != NoLimit {
+		p.endUnmatchedLocked(Refused)
+		return
+	}
+	t = b.topicLocked(p.Key)
+	p.topic, p.wake = t, make(chan struct{})
+	t.waiting = append(t.waiting, p)
+	b.waitingPublishers++
+	b.countWaiterLocked(p.Group, 1)
+	if p.Wait > 0 {
+		p.timer = time.AfterFunc(p.Wait, func() { p.dismiss(TimedOut) })
+	}
+}
+
+// admitWaitingLocked accepts the waiting publications for which there are enough subscribers now.
+func (t *topic) admitWaitingLocked() {
+	for i := 0; i < len(t.waiting); {
+		p := t.waiting[i]
+		if t.subscribedLocked() < p.Enough {
+			i++
+			continue
+		}
+		p.stopWaitingLocked()
+		t.acceptLocked(p)
+		close(p.wake)
+	}
+}
+
+// acceptLocked puts p at the end of the queue. From now on its message reaches all that are subscribed.
+func (t *topic) acceptLocked(p *Publication) {
+	b := t.broker
+	t.accepted++
+	p.topic, p.state, p.number = t, running, t.accepted
+	p.ID, p.PublishedAt = b.config.NewID(), time.Now()
+	p.Subscribers = t.subscribedLocked()
+	t.once = 0
+	t.queue = append(t.queue, p)
+	if len(t.queue) > 1 {
+		p.turn = make(chan struct{})
+	}
+	b.publications++
+	p.accepted = b.recorder.PublicationAccepted(p)
+}
+
+// Leave tells the broker that the publisher has hung up. A publication that waits for subscribers ends (Left). One that
+// has been accepted goes on.
+func (p *Publication) Leave() {
+	p.broker.mu.Lock()
+	p.hungUp = true
+	p.broker.mu.Unlock()
+	p.dismiss(Left)
+}
+
+// dismiss ends p with the outcome o if it waits for subscribers.
+func (p *Publication) dismiss(o Outcome) {
+	b := p.broker
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if p.state == waiting && p.wake != nil {
+		t := p.topic
+		p.dismissLocked(o)
+		t.closeIfUnusedLocked()
+	}
+}
+
+// dismissLocked ends p, which waits for subscribers.
+func (p *Publication) dismissLocked(o Outcome) {
+	p.stopWaitingLocked()
+	p.endUnmatchedLocked(o)
+	close(p.wake)
+}
+
+func (p *Publication) stopWaitingLocked() {
+	t, b := p.topic, p.broker
+	t.waiting = slices.DeleteFunc(t.waiting, func(other *Publication) bool { return other == p })
+	b.waitingPublishers--
+	b.countWaiterLocked(p.Group, -1)
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+}
+
+// endUnmatchedLocked ends p, which was not accepted.
+func (p *Publication) endUnmatchedLocked(o Outcome) {
+	p.state, p.outcome, p.EndedAt = ended, o, time.Now()
+	p.broker.recorder.RequestUnmatched(&Request{Arrival: p.Arrival, ArrivedAt: p.ArrivedAt, state: ended, outcome: o,
+		endedAt: p.EndedAt, refusedBy: p.refusedBy})
+}
+
+// end ends p, which has been sent, and lets the next publication of its topic begin.
+func (p *Publication) end(o Outcome) {
+	b, t := p.broker, p.topic
+	b.mu.Lock()
+	p.state, p.outcome, p.EndedAt = ended, o, time.Now()
+	p.ended = b.recorder.PublicationEnded(p)
+	t.queue[0] = nil
+	t.queue = t.queue[1:]
+	b.publications--
+	if len(t.queue) > 0 && t.queue[0].turn != nil {
+		close(t.queue[0].turn)
+	}
+	last := len(t.queue) == 0
+	stop := last && b.stopping && !t.deleted
+	t.closeIfUnusedLocked()
+	b.mu.Unlock()
+	if stop {
+		t.endAll(ShutDown)
+	}
+}
+
+// RefusedBy returns the limit for which the publication was Refused, or NoLimit.
+func (p *Publication) RefusedBy() Limit { return p.refusedBy }
+
+// Outcome returns how the publication ended. Call it after Publish, or in the Recorder.
+func (p *Publication) Outcome() Outcome { return p.outcome }
+
+// BodyRead reports whether the whole body has been read, so that the connection can carry another request.
+func (p *Publication) BodyRead() bool { return p.bodyRead }

@@ -1,0 +1,215 @@
+package pipe
+
+import "time"
+
+// A Subscriber is the connection of a Subscription. The broker never calls two of its methods at the same time, except for
+// Acknowledged and Interrupt.
+type Subscriber interface {
+	// Offer writes as much of p as the connection takes without blocking, and reports whether it took all of it. An
+	// error means that the client has left. If Offer returns false and no error, either Finish or Ended follows.
+	Offer(p *Publication) (taken bool, err error)
+	// Finish writes the rest of p. It blocks until the connection has taken it, it fails, or Interrupt is called. It
+	// has its own goroutine.
+	Finish(p *Publication) error
+	// Acknowledged returns a number that changes whenever the client's kernel has acknowledged data. It is called
+	// during Finish.
+	Acknowledged() int64
+	// Interrupt makes a blocked Finish return an error. It is called with the broker's lock held, must return at once,
+	// and may be called more than once, also when no Finish is running.
+	Interrupt()
+	// Ended says that the subscription has ended with the outcome o; nothing follows. If the last message was offered
+	// and not taken, the client must not take it for whole. Ended is called once, without the broker's lock, and must
+	// not block.
+	Ended(o Outcome)
+}
+
+// A Subscription is a client that receives the messages of a topic.
+type Subscription struct {
+	// Set before Subscribe.
+	Key    Key
+	Client Client
+	Group  string        // as in Arrival
+	Wait   time.Duration // how long it may wait for its first message, as in Arrival
+	Once   bool          // it ends with its first message
+	To     Subscriber
+
+	// Set by Subscribe.
+	ID           string // greater than that of every publication before it, and less than that of every one after
+	SubscribedAt time.Time
+	broker       *Broker
+
+	// Guarded by Broker.mu, and constant once it has ended.
+	topic          *topic
+	next, previous *Subscription // in topic's list
+	from           int64         // the number of the first publication that it receives
+	state          subscriptionState
+	cause          Outcome // why it is being cut; "" if it is not
+	timer          *time.Timer
+	refusedBy      Limit
+	recorded       Commit // of its end
+
+	// What it has received, and how it ended: guarded like the rest.
+	Messages    int64
+	Bytes       int64  // of the messages' bodies
+	First, Last string // the ids of the first and the last publication that it took; "" if none
+	Outcome     Outcome
+	EndedAt     time.Time
+}
+
+type subscriptionState int
+
+const (
+	subscribed      subscriptionState = iota // it waits for a message
+	receiving                                // a message is being written to it; the sender settles how that ends
+	subscriptionEnd                          // it has ended
+)
+
+// Subscribe adds s to the subscriptions of its topic, or ends it at once: as TimedOut if it does not want to wait, as
+// Refused if it exceeds a limit, as ShutDown if the broker is stopping. It reports whether s was added; only then does
+// the broker use s.To, which may be before Subscribe returns. It does not block.
+func (b *Broker) Subscribe(s *Subscription) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s.broker, s.SubscribedAt = b, time.Now()
+	switch {
+	case b.stopping:
+		s.refuseLocked(ShutDown)
+		return false
+	case s.Wait == 0:
+		s.refuseLocked(TimedOut)
+		return false
+	}
+	t := b.topics[s.Key]
+	if s.refusedBy = b.topicLimitLocked(t, s.Group); s.refusedBy != NoLimit {
+		s.refuseLocked(Refused)
+		return false
+	}
+	t = b.topicLocked(s.Key)
+	s.ID = b.config.NewID()
+	s.from = t.accepted + 1
+	t.linkLocked(s)
+	if s.Once {
+		t.once++
+	} else {
+		t.streams++
+	}
+	if s.Wait > 0 {
+		s.timer = time.AfterFunc(s.Wait, s.timedOut)
+	}
+	b.recorder.SubscriptionOpened(s)
+	t.admitWaitingLocked()
+	return true
+}
+
+// refuseLocked ends s, which was not added.
+func (s *Subscription) refuseLocked(o Outcome) {
+	s.state, s.Outcome, s.EndedAt = subscriptionEnd, o, s.SubscribedAt
+	a := Arrival{Shape: Topic, Key: s.Key, Role: Consumer, Client: s.Client, Group: s.Group}
+	s.broker.recorder.RequestUnmatched(&Request{Arrival: a, ArrivedAt: s.SubscribedAt, state: ended, outcome: o, endedAt: s.EndedAt,
+		refusedBy: s.refusedBy})
+}
+
+// RefusedBy returns the limit that a Refused subscription exceeded, or NoLimit.
+func (s *Subscription) RefusedBy() Limit { return s.refusedBy }
+
+// Leave tells the broker that the client has hung up. It may be called at any time and more than once. It does not block.
+func (s *Subscription) Leave() { s.end(Left) }
+
+// end ends s with the outcome o, unless it is ending already.
+func (s *Subscription) end(o Outcome) {
+	s.broker.mu.Lock()
+	s.endAndUnlock(o)
+}
+
+// timedOut ends s if no message is on its way to it, or has come.
+func (s *Subscription) timedOut() {
+	s.broker.mu.Lock()
+	if s.from <= s.topic.accepted {
+		s.broker.mu.Unlock()
+		return
+	}
+	s.endAndUnlock(TimedOut)
+}
+
+// endAndUnlock is end with the lock held, which it releases.
+func (s *Subscription) endAndUnlock(o Outcome) {
+	ended := s.endLocked(o)
+	if ended {
+		s.topic.closeIfUnusedLocked()
+	}
+	s.broker.mu.Unlock()
+	if ended {
+		s.To.Ended(o)
+	}
+}
+
+// endLocked ends s with the outcome o and reports whether it has; the caller must then tell s.To without the lock, and call
+// closeIfUnusedLocked. If a message is being written to s, it only interrupts that, and the sender ends s.
+func (s *Subscription) endLocked(o Outcome) bool {
+	switch {
+	case s.state == subscriptionEnd || s.cause != "":
+		return false
+	case s.state == receiving:
+		s.cause = o
+		s.uncountLocked()
+		s.To.Interrupt()
+		return false
+	}
+	s.uncountLocked()
+	s.finishLocked(o)
+	return true
+}
+
+// uncountLocked takes s out of the numbers of those that the next publication goes to.
+func (s *Subscription) uncountLocked() {
+	switch t := s.topic; {
+	case !s.Once:
+		t.streams--
+	case s.from > t.accepted:
+		t.once--
+	}
+}
+
+// finishLocked makes o the outcome of s, which is in the list and no longer counted.
+func (s *Subscription) finishLocked(o Outcome) {
+	s.topic.unlinkLocked(s)
+	s.state, s.Outcome, s.EndedAt = subscriptionEnd, o, time.Now()
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	s.recorded = s.broker.recorder.SubscriptionEnded(s)
+}
+
+// settleLocked notes that the write of p to s has ended, and whether s took all of it. It reports whether s has ended;
+// the caller must then tell s.To without the lock.
+func (s *Subscription) settleLocked(p *Publication, taken bool) bool {
+	s.state = subscribed
+	if taken {
+		s.Messages++
+		s.Bytes += int64(len(p.Body))
+		s.Last = p.ID
+		if s.First == "" {
+			s.First = p.ID
+		}
+		p.Delivered++
+	}
+	switch {
+	case taken && s.Once:
+		s.finishLocked(Delivered) // p has counted it out already
+	case s.cause != "":
+		s.finishLocked(s.cause)
+	case !taken:
+		s.uncountLocked()
+		s.finishLocked(Left)
+	default:
+		return false
+	}
+	return true
+}
+
+// tell calls Ended for subscriptions that have ended. It is called without the lock.
+func tell(ended []*Subscription) {
+	for _, s := range ended {
+		s.To.Ended(s.Outcome)
+	}
+}

@@ -1,0 +1,151 @@
+package relay
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"unicode/utf8"
+
+	"httpipe/pipe"
+	"httpipe/relay/http1"
+	"httpipe/reply"
+)
+
+// A streamForm is the way in which a stream carries messages: a pipe.Form.
+type streamForm struct {
+	kind    streamKind
+	chunked bool // in one chunk each; otherwise as they are, for HTTP/1.0
+}
+
+// A streamKind is what a client asks of a topic.
+type streamKind int8
+
+const (
+	oneMessage streamKind = iota // no stream
+	eventStream
+	jsonLines
+	rawBytes
+)
+
+// The media types of streams.
+const (
+	eventStreamType = "text/event-stream"
+	jsonLinesType   = "application/x-ndjson"
+)
+
+// kindOf returns what a GET of a topic asks for. ?follow decides over Accept: so an EventSource can follow a publisher that
+// writes events itself, as with patchbay.
+func kindOf(r *http.Request) streamKind {
+	follow := hasParameter(r.URL.RawQuery, "follow")
+	if !follow && hasParameter(r.URL.RawQuery, "persist") {
+		query, err := url.ParseQuery(r.URL.RawQuery)
+		follow = err == nil && query.Get("persist") == "true"
+	}
+	accept := r.Header["Accept"]
+	events, lines := reply.Quality(accept, eventStreamType), reply.Quality(accept, jsonLinesType)
+	switch {
+	case follow:
+		return rawBytes
+	case events > 0 && events >= lines:
+		return eventStream
+	case lines > 0:
+		return jsonLines
+	}
+	return oneMessage
+}
+
+// Encode implements pipe.Form.
+func (f streamForm) Encode(p *pipe.Publication) []byte {
+	text := p.Body
+	switch f.kind {
+	case eventStream:
+		text = event(p)
+	case jsonLines:
+		text = jsonLine(p)
+	}
+	if f.chunked {
+		return asChunk(text)
+	}
+	return text
+}
+
+// asChunk returns text as one chunk, or nothing if it is empty: an empty chunk would end the response.
+func asChunk(text []byte) []byte {
+	if len(text) == 0 {
+		return nil
+	}
+	b := make([]byte, 0, len(text)+24)
+	b = http1.AppendChunkHead(b, len(text))
+	return append(append(b, text...), http1.ChunkEnd...)
+}
+
+// event returns a message as a server-sent event. One that an event's lines cannot carry unchanged goes in base64.
+func event(p *pipe.Publication) []byte {
+	body := p.Body
+	b := make([]byte, 0, len(body)+len(body)/8+128)
+	b = append(append(append(b, "id: "...), p.ID...), '\n')
+	if !utf8.Valid(body) || bytes.IndexByte(body, '\r') >= 0 || bytes.IndexByte(body, 0) >= 0 {
+		b = append(b, "event: base64\ndata: "...)
+		b = base64.StdEncoding.AppendEncode(b, body)
+		return append(b, "\n\n"...)
+	}
+	for line := range bytes.SplitSeq(body, []byte("\n")) {
+		b = append(append(append(b, "data: "...), line...), '\n')
+	}
+	return append(b, '\n')
+}
+
+// missedEvent returns the event that tells a client what it missed: a number, or "unknown". newest is "" if that is unknown.
+func missedEvent(count, newest string) []byte {
+	b := []byte("event: missed\n")
+	if newest != "" {
+		b = append(append(append(b, "id: "...), newest...), '\n')
+	}
+	return append(append(append(b, "data: "...), count...), "\n\n"...)
+}
+
+// jsonLine returns a message as a JSON object on a line.
+func jsonLine(p *pipe.Publication) []byte {
+	line := struct {
+		ID          string  `json:"id"`
+		PublishedAt string  `json:"published_at"`
+		ContentType string  `json:"content_type"`
+		Text        *string `json:"text,omitempty"`
+		Base64      []byte  `json:"base64,omitempty"`
+	}{ID: p.ID, PublishedAt: pipe.Timestamp(p.PublishedAt), ContentType: p.Head.ContentType}
+	if utf8.Valid(p.Body) {
+		text := string(p.Body)
+		line.Text = &text
+	} else {
+		line.Base64 = p.Body
+	}
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(line); err != nil {
+		panic(err) // strings always marshal
+	}
+	return b.Bytes()
+}
+
+// comment returns what keeps an idle stream of this kind from being cut by proxies, or nothing.
+func (f streamForm) comment() []byte {
+	text := map[streamKind]string{eventStream: ":\n\n", jsonLines: "\n"}[f.kind]
+	if f.chunked {
+		return asChunk([]byte(text))
+	}
+	return []byte(text)
+}
+
+// fields returns the headers of a stream. mediaType is that of raw bytes.
+func (f streamForm) fields(mediaType string) []reply.Field {
+	switch f.kind {
+	case eventStream:
+		mediaType = eventStreamType
+	case jsonLines:
+		mediaType = jsonLinesType
+	}
+	return append([]reply.Field{{Name: "Content-Type", Value: mediaType}}, relayed...)
+}

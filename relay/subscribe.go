@@ -1,0 +1,266 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"httpipe/pipe"
+	"httpipe/relay/http1"
+	"httpipe/reply"
+)
+
+// A subscriber is a pending request that subscribes to a topic: the pipe.Subscriber of its subscription. Its goroutine is in
+// Read; messages are written by the goroutine that sends them, with the lock.
+type subscriber struct {
+	Pending
+	pipe.Subscription
+	relay *Relay
+	form  streamForm
+	lock  writeLock
+
+	tokenInURL bool // of Once: for disposition
+	navigates  bool // of Once: for disposition
+
+	// Owned by the goroutine that has the lock.
+	owed  []byte    // the rest of a comment, which goes before the next message
+	rest  [2][]byte // of the message that is being written
+	begun bool      // a part of it has been sent; or, with Once, of the response
+	cut   bool      // it was not sent whole
+}
+
+// Subscribe answers r with the messages of a topic: one, or a stream of them.
+func (l *Relay) Subscribe(w http.ResponseWriter, r *Request) { OnEngine(w, r, l.subscribe) }
+
+// subscribe is Subscribe on the engine.
+func (l *Relay) subscribe(w *Response, r *Request) {
+	if advice := notAConsumer(r.Header); advice != "" {
+		r.Refuse(w, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeNotAConsumer, Text: advice})
+		return
+	}
+	if e := r.DropBody(l.config.HeaderTimeout); e != nil {
+		r.Refuse(w, e)
+		return
+	}
+	arrival, e := l.arrival(r, pipe.Consumer)
+	if e != nil {
+		r.Fail(w, e)
+		return
+	}
+	kind := kindOf(r.Request)
+	mediaType, e := streamType(r, kind)
+	if e != nil {
+		r.Fail(w, e)
+		return
+	}
+	fetchDest := joined(r.Header["Sec-Fetch-Dest"])
+	s := &subscriber{relay: l, form: streamForm{kind: kind, chunked: w.minor == 1}, tokenInURL: r.TokenInURL}
+	s.Subscription = pipe.Subscription{Key: arrival.Key, Client: arrival.Client, Group: arrival.Group, Wait: arrival.Wait, Once: kind == oneMessage, To: s}
+	lastID := ""
+	if kind == eventStream {
+		lastID = strings.Clone(r.Header.Get("Last-Event-ID"))
+	}
+	w.Park(r, &s.Pending, s)
+	s.navigates = navigates(fetchDest, s.accept)
+	s.lock.busy = kind != oneMessage // until the head has been sent
+	switch {
+	case !l.broker.Subscribe(&s.Subscription):
+		s.refuse(reply.ForSubscription(&s.Subscription))
+	case kind != oneMessage:
+		s.open(mediaType, lastID)
+	}
+}
+
+// streamType returns the media type of a stream of raw bytes.
+func streamType(r *Request, kind streamKind) (string, *reply.Error) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		panic(err) // the wait was read from it
+	}
+	given, ok := query["mime"]
+	if kind != rawBytes || !ok {
+		return "application/octet-stream", nil
+	}
+	_, _, err = mime.ParseMediaType(given[0])
+	if err != nil || len(given) > 1 || strings.ContainsFunc(given[0], func(c rune) bool { return c < ' ' || c > '~' }) {
+		return "", &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeBadRequest, Text: "mime in the query must be one media type, such as text/plain"}
+	}
+	return given[0], nil
+}
+
+// open sends the head of a stream and, to a client that comes back, what it has missed. Messages wait meanwhile. It runs on
+// the goroutine of the connection. A client could take the end of the connection for the end of the stream, in HTTP/1.0 and in
+// the middle of a chunk, so it is a reset unless the stream ends in order: see consumer.Begin.
+func (s *subscriber) open(mediaType, lastID string) {
+	defer s.unlock()
+	s.conn.setLinger(0)
+	buffer := getBuffer()
+	defer putBuffer(buffer)
+	_, err := s.Send(s.AppendHead(buffer[:0], http.StatusOK, -1, s.form.fields(mediaType)...), false)
+	if err == nil && lastID != "" {
+		if text := s.missed(lastID); len(text) > 0 {
+			_, err = s.Send(text, false)
+		}
+	}
+	if err != nil {
+		s.Leave()
+		return
+	}
+	s.relay.streams.add(s)
+}
+
+// missedTimeout bounds the time for which messages wait until the log has told what a client missed.
+const missedTimeout = 2 * time.Second
+
+// missed returns the event for a client that comes back, or nothing if it has missed nothing.
+func (s *subscriber) missed(lastID string) []byte {
+	count, newest := "unknown", ""
+	if look := s.relay.config.Missed; look != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), missedTimeout)
+		defer cancel()
+		n, id, known := look(ctx, s.Key, lastID, s.ID)
+		switch {
+		case known && n == 0:
+			return nil
+		case known:
+			count, newest = strconv.FormatInt(n, 10), id
+		}
+	}
+	text := missedEvent(count, newest)
+	if s.form.chunked {
+		return asChunk(text)
+	}
+	return text
+}
+
+// refuse answers a subscription that ended before it was added.
+func (s *subscriber) refuse(e *reply.Error) {
+	if s.form.kind == eventStream {
+		if r, ok := reply.RetryStream(e); ok {
+			s.countError(e)
+			s.Answer(r)
+			return
+		}
+	}
+	s.Fail(e)
+}
+
+// HungUp implements Owner.
+func (s *subscriber) HungUp() { s.Leave() }
+
+// Resume implements Owner. Nothing wakes a subscriber.
+func (s *subscriber) Resume() {}
+
+var errHungUp = errors.New("the client has hung up")
+
+// Offer implements pipe.Subscriber.
+func (s *subscriber) Offer(p *pipe.Publication) (taken bool, err error) {
+	if !s.Alive() {
+		s.cut = !s.Once
+		return false, errHungUp
+	}
+	if s.Once {
+		s.rest = [2][]byte{s.appendHead(nil, p), p.Body}
+	} else {
+		s.rest = [2][]byte{nil, p.In(s.form)}
+	}
+	s.cut = true
+	if !s.lock.try() {
+		return false, nil
+	}
+	return s.write(s.TrySend)
+}
+
+// Finish implements pipe.Subscriber.
+func (s *subscriber) Finish(*pipe.Publication) error {
+	s.lock.await()
+	_, err := s.write(s.Send)
+	return err
+}
+
+// write writes what is left of a message with send, and reports whether that is all.
+func (s *subscriber) write(send func(b []byte, last bool) (int, error)) (all bool, err error) {
+	s.lock.mine = true
+	for _, piece := range [...]*[]byte{&s.owed, &s.rest[0], &s.rest[1]} {
+		if len(*piece) == 0 {
+			continue
+		}
+		last := s.Once && (piece == &s.rest[1] || len(s.rest[1]) == 0)
+		n, err := send(*piece, last)
+		s.begun = s.begun || n > 0
+		if *piece = (*piece)[n:]; err != nil || len(*piece) > 0 {
+			return false, err
+		}
+	}
+	s.rest, s.owed, s.cut, s.lock.mine = [2][]byte{}, nil, false, false
+	s.unlock()
+	return true, nil
+}
+
+// appendHead appends the head of the response to a client that gets one message.
+func (s *subscriber) appendHead(b []byte, p *pipe.Publication) []byte {
+	var array [16]reply.Field
+	fields := appendMessageFields(array[:0], p.ID, p.Head, disposition(p.Head, s.tokenInURL, s.navigates))
+	return s.AppendHead(b, http.StatusOK, int64(len(p.Body)), fields...)
+}
+
+// Acknowledged implements pipe.Subscriber. Where the system does not know, only the time for a whole message limits.
+func (s *subscriber) Acknowledged() int64 {
+	if n, ok := s.conn.acknowledged(); ok {
+		return n
+	}
+	return time.Now().UnixNano()
+}
+
+// Ended implements pipe.Subscriber.
+func (s *subscriber) Ended(o pipe.Outcome) {
+	if s.lock.over(o) {
+		s.end(o)
+	}
+}
+
+// unlock gives the lock back, and ends the response if the subscription has ended meanwhile.
+func (s *subscriber) unlock() {
+	if o := s.lock.end(); o != "" {
+		s.end(o)
+	}
+}
+
+// end ends the response.
+func (s *subscriber) end(o pipe.Outcome) {
+	if !s.Once {
+		s.relay.streams.remove(s)
+	}
+	switch {
+	case o == pipe.Delivered: // the response is complete
+	case o == pipe.Left, s.cut && (s.begun || !s.Once):
+		s.Abort()
+	case s.Once && o == pipe.Stalled:
+		s.Abort()
+	case s.Once:
+		s.Fail(reply.ForOutcome(o, pipe.Consumer))
+	default:
+		s.endStream()
+	}
+}
+
+// endStream ends a stream in order, between two messages.
+func (s *subscriber) endStream() {
+	s.conn.setLinger(-1)
+	b := s.owed
+	if s.Chunked() {
+		b = append(b[:len(b):len(b)], http1.LastChunk...)
+	}
+	if len(b) == 0 {
+		s.Pending.Finish()
+		return
+	}
+	if n, err := s.TrySend(b, true); err != nil || n < len(b) {
+		s.Abort()
+	}
+}
