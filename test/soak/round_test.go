@@ -10,7 +10,7 @@ import (
 // After each round its history is checked, and the memory and descriptors of the server.
 
 // check compares the notes of a round with the log.
-func (s *soakRun) check(notes []*note, v *services) {
+func (s *soakRun) check(notes []*note, v *services, t *topics) {
 	s.t.Helper()
 	h := s.readHistory(notes)
 	for _, i := range invariants {
@@ -19,6 +19,7 @@ func (s *soakRun) check(notes []*note, v *services) {
 	db := s.openLog()
 	defer db.Close()
 	v.check(db, h, func(format string, args ...any) { s.findings.add("services", format, args...) })
+	t.check(db, h, func(format string, args ...any) { s.findings.add("topics", format, args...) })
 	s.exchanges += len(h.exchanges)
 	for _, delay := range h.delays {
 		s.late += delay.over.Sub(delay.began)

@@ -133,6 +133,8 @@ func (s *soakRun) round(rng *rand.Rand, d time.Duration, faults []fault) {
 	}
 	services := &services{run: s, http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2 * serviceWorkers}}}
 	services.start(rng, &atWork, stop)
+	topics := &topics{run: s, http: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
+	topics.start(rng, &atWork, stop)
 	start, pause := time.Now(), d/time.Duration(len(faults)+1)
 	for i, fault := range faults {
 		time.Sleep(time.Until(start.Add(time.Duration(i+1) * pause)))
@@ -150,7 +152,7 @@ func (s *soakRun) round(rng *rand.Rand, d time.Duration, faults []fault) {
 		notes = append(notes, c.notes...)
 	}
 	s.settle()
-	s.check(notes, services)
+	s.check(notes, services, topics)
 	s.checkLeaks()
 }
 
