@@ -86,7 +86,7 @@ func relayOptions(c *Config) []option {
 			help: "cut off a producer that sends nothing for this long; 0: off",
 			set:  into(&c.SilenceTimeout, orOff("off", parseDuration))},
 		{name: "reply-timeout", group: relaying, arg: "TIME", def: "60s",
-			help: "how long a caller waits for the answer once a worker has its request; 0: no limit",
+			help: "how long a caller waits for its answer; 0: no limit",
 			set:  into(&c.ReplyTimeout, orOff("no limit", parseDuration))},
 		{name: "drain-timeout", group: relaying, arg: "TIME", def: "30s",
 			help: "how long running exchanges may continue after SIGTERM",

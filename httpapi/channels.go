@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -16,21 +17,29 @@ type channels struct {
 	gate   *gate
 }
 
-// look says how many requests wait on a channel, and consumes nothing.
+// look says how many requests wait on a channel or a service, and takes nothing.
 func (c *channels) look(w http.ResponseWriter, r *request) {
-	producers, consumers, exists := c.broker.Look(r.Key)
+	look := c.broker.Look
+	if r.Shape == pipe.Service {
+		look = c.broker.LookService
+	}
+	producers, consumers, exists := look(r.Key)
 	if !exists {
-		r.Fail(w, noChannel(r.Key))
+		r.Fail(w, nothingAt(r.Shape, r.Key))
 		return
 	}
 	w.Header().Set(reply.HeaderProducers, strconv.Itoa(producers))
 	w.Header().Set(reply.HeaderConsumers, strconv.Itoa(consumers))
 }
 
-// delete deletes a channel.
+// delete deletes a channel or a service.
 func (c *channels) delete(w http.ResponseWriter, r *request) {
-	if !c.broker.Delete(r.Key) {
-		r.Fail(w, noChannel(r.Key))
+	remove := c.broker.Delete
+	if r.Shape == pipe.Service {
+		remove = c.broker.DeleteService
+	}
+	if !remove(r.Key) {
+		r.Fail(w, nothingAt(r.Shape, r.Key))
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -73,9 +82,9 @@ func (c *channels) list(w http.ResponseWriter, r *request) {
 	reply.JSON(http.StatusOK, channels).Write(w)
 }
 
-func noChannel(key pipe.Key) *reply.Error {
+func nothingAt(shape pipe.Shape, key pipe.Key) *reply.Error {
 	return &reply.Error{Status: http.StatusNotFound, Code: reply.CodeNotFound,
-		Text: "there is no channel " + key.String() + " now; a channel exists while it is in use"}
+		Text: fmt.Sprintf("there is no %s %s now; a %s exists while it is in use", shape, key, shape)}
 }
 
 func noNamespace(key pipe.Key) *reply.Error {

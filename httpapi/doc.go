@@ -15,6 +15,7 @@
 //	             gate.requires                access.go: the token and the permission
 //	               │
 //	               ├──▶ relay.Produce, relay.Consume
+//	               ├──▶ relay.Call, relay.Work, relay.Answer   services.go: which credentials are for the worker
 //	               ├──▶ channels              channels.go: lists, HEAD, DELETE
 //	               ├──▶ history               history.go: questions about the audit log, by package audit
 //	               ├──▶ live                  live.go, view.go: the live view

@@ -37,8 +37,8 @@ func (s *Server) routes() []route {
 		{pattern: "/services/{namespace}/{service}/{target...}", shape: pipe.Service, any: s.gate.calls(s.relayed(s.relay.Call))},
 		{pattern: "/work/{namespace}/{service}", shape: pipe.Service, anyPage: []string{"GET"}, methods: methods{
 			"GET":    may(access.Consume, s.relayed(s.relay.Work)),
-			"HEAD":   may(access.Look, s.services.look),
-			"DELETE": may(access.Delete, s.services.delete),
+			"HEAD":   may(access.Look, s.channels.look),
+			"DELETE": may(access.Delete, s.channels.delete),
 		}},
 		{pattern: "/work/{namespace}/{service}/{id}", shape: pipe.Service, anyPage: []string{"POST", "PUT"}, methods: methods{
 			"POST": may(access.Consume, s.relayed(s.relay.Answer)),

@@ -71,7 +71,6 @@ type Server struct {
 	cors     *cors
 	channels *channels
 	topics   *topics
-	services *services
 	health   *health
 	history  *history
 	live     *live
@@ -107,7 +106,6 @@ func New(config Config) (*Server, error) {
 	s.limits = &limits{rates: newRates(config.RatePerClient), requireHTTPS: config.RequireHTTPS, cors: s.cors, clients: s.clients, refusals: refusals}
 	s.channels = &channels{broker: s.broker, gate: s.gate}
 	s.topics = &topics{broker: s.broker}
-	s.services = &services{broker: s.broker, gate: s.gate}
 	s.history = &history{log: config.Log, gate: s.gate, stopping: s.broker.Stopping, logger: config.Logger}
 	s.live = newLive(s.broker.Snapshot)
 	s.live.bodyTimeout = config.HeaderTimeout

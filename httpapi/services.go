@@ -4,42 +4,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"httpipe/access"
-	"httpipe/pipe"
 	"httpipe/reply"
 )
-
-// services answers what is asked about services, and deletes them.
-type services struct {
-	broker *pipe.Broker
-	gate   *gate
-}
-
-// look says how many callers and workers wait, and takes nothing.
-func (s *services) look(w http.ResponseWriter, r *request) {
-	callers, workers, exists := s.broker.LookService(r.Key)
-	if !exists {
-		r.Fail(w, noService(r.Key))
-		return
-	}
-	w.Header().Set(reply.HeaderProducers, strconv.Itoa(callers))
-	w.Header().Set(reply.HeaderConsumers, strconv.Itoa(workers))
-}
-
-// delete ends a service.
-func (s *services) delete(w http.ResponseWriter, r *request) {
-	if !s.broker.DeleteService(r.Key) {
-		r.Fail(w, noService(r.Key))
-		return
-	}
-	w.WriteHeader(http.StatusNoContent)
-}
 
 // newReplyID returns 128 random bits as 32 hexadecimal digits.
 func newReplyID() string {
@@ -47,11 +19,6 @@ func newReplyID() string {
 	more := uuid.New()
 	id[6], id[8] = more[0], more[1] // in place of the version and the variant
 	return hex.EncodeToString(id[:])
-}
-
-func noService(key pipe.Key) *reply.Error {
-	return &reply.Error{Status: http.StatusNotFound, Code: reply.CodeNotFound,
-		Text: "there is no service " + key.String() + " now; a service exists while it is in use"}
 }
 
 // calls returns h for a caller. What the caller sends to prove who it is can be for this server or for the worker: what

@@ -169,6 +169,41 @@ func TestAnswerHeaders(t *testing.T) {
 	}
 }
 
+// TestForms: a form is a request as it is, and of a form with an answer the caller gets the first part, as on channels.
+func TestForms(t *testing.T) {
+	r := start(t)
+	const form = "--x\r\nContent-Type: image/png\r\n\r\npng\r\n--x--\r\n"
+	c := r.dial().Post(service, form, "Content-Type: multipart/form-data; boundary=x")
+	request, replyTo := r.take()
+	if request.Text != form || request.Header.Get("Content-Type") != "multipart/form-data; boundary=x" {
+		t.Errorf("the worker gets %q and %v", request.Text, request.Header)
+	}
+	r.dial().Post(replyTo, form, "Content-Type: multipart/form-data; boundary=x", "Httpipe-Status: 203").Answer().Is(200)
+	if a := c.Answer().Is(203); a.Text != "png" || a.Header.Get("Content-Type") != "image/png" {
+		t.Errorf("the caller gets %q and %v", a.Text, a.Header)
+	}
+}
+
+// TestCallLimits: a body over --max-body, and a caller that says nothing.
+func TestCallLimits(t *testing.T) {
+	r := start(t, maxBody(10), silentFor(200*time.Millisecond))
+	r.dial().Post(service, "more than ten").Answer().Failed(413, "too_large")
+	c := r.dial().Get(service)
+	_, replyTo := r.take()
+	r.dial().Post(replyTo, "more than ten").Answer().Failed(413, "too_large")
+	w := r.dial().Request("POST", replyTo, length(5))
+	w.Answer().Failed(408, "silent")
+	r.dial().Post(replyTo, "right").Answer().Is(200) // the call still waits
+	c.Answer().Got("right")
+	worker := r.dial().Get(work)
+	r.dial().Request("POST", service, length(5)).Answer().Failed(408, "silent")
+	c = r.dial().Get(service)
+	head := worker.Head()
+	r.dial().Post(head.Header.Get(reply.HeaderReply), "right").Answer().Is(200)
+	c.Answer().Got("right")
+	r.gone()
+}
+
 // TestAnswerRefused: an answer that is not valid is refused, and the call still waits.
 func TestAnswerRefused(t *testing.T) {
 	r := start(t)
@@ -345,6 +380,13 @@ func TestCallFromPages(t *testing.T) {
 			t.Errorf("a page may read %q", exposed)
 		}
 	}
+	c := r.dial().Get(service, "X-Mine: 1")
+	request := r.dial().Get(work, from).Answer().Is(200)
+	if exposed := request.Header.Get("Access-Control-Expose-Headers"); !strings.Contains(exposed, "Httpipe-Reply") || !strings.Contains(exposed, "Httpipe-Header-X-Mine") {
+		t.Errorf("a page that works may read %q", exposed)
+	}
+	r.dial().Post(request.Header.Get(reply.HeaderReply), "x", from).Answer().Is(200)
+	c.Answer().Got("x")
 	closed := start(t, func(c *Config) { c.CORSOrigins = []string{"https://other.example"} })
 	closed.dial().Request("OPTIONS", service, from, "Access-Control-Request-Method: PATCH").Answer().Is(204)
 	closed.dial().Request("POST", service, from, length(0)).Answer().Failed(403, "forbidden")

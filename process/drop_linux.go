@@ -20,15 +20,15 @@ import (
 // contains them all. A path that ends with a slash is a directory, whose files go with it. With the zero Account it does nothing.
 //
 // On success as root it does not return: it executes the program again, which then runs as that user. Without that,
-// threads that already run would not get no_new_privs, and root's memory and descriptors would remain. In a process that
-// already runs as that user it checks that the process cannot regain root's rights.
+// threads that already run would not get no_new_privs, and root's memory and descriptors would remain. A process of any other
+// user keeps its user, as a container that is told to run as one: Drop checks that it cannot regain root's rights.
 func Drop(to Account, files ...string) error {
 	if to.Given == "" {
 		return nil
 	}
 	drop := become
 	if os.Geteuid() != 0 {
-		drop = checkDropped
+		drop = func(Account) error { return checkDropped() }
 	} else if len(files) > 0 {
 		if err := give(files, to); err != nil {
 			return err
@@ -69,21 +69,16 @@ func become(to Account) error {
 	return fmt.Errorf("user %d cannot execute %s: %w; make the file executable for everyone", to.UID, paths[len(paths)-1], err)
 }
 
-// checkDropped returns an error unless the process runs as the account and cannot regain root's rights.
-func checkDropped(want Account) error {
-	var ids [6]int
-	ids[0], ids[1], ids[2] = unix.Getresuid()
-	ids[3], ids[4], ids[5] = unix.Getresgid()
-	if ids != [6]int{want.UID, want.UID, want.UID, want.GID, want.GID, want.GID} {
-		return fmt.Errorf("this process runs as user %d, group %d, and only root can switch; start it as root, or without this option", ids[1], ids[4])
-	}
+// checkDropped returns an error if the process can regain root's rights.
+func checkDropped() error {
+	uid := os.Geteuid()
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var capabilities [2]unix.CapUserData
 	if err := unix.Capget(&header, &capabilities[0]); err != nil {
-		return fmt.Errorf("cannot read the capabilities of user %d: %w", want.UID, err)
+		return fmt.Errorf("cannot read the capabilities of user %d: %w", uid, err)
 	}
 	if capabilities[0].Permitted|capabilities[1].Permitted != 0 {
-		return fmt.Errorf("user %d has capabilities that belong to root; start httpipe without them", want.UID)
+		return fmt.Errorf("user %d has capabilities that belong to root; start httpipe without them", uid)
 	}
 	if syscall.Setuid(0) == nil {
 		return errors.New("this process could regain root's rights")

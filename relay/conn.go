@@ -222,12 +222,15 @@ func (c *Conn) unused(now time.Time, grace time.Duration) bool {
 }
 
 // sendContinue asks the client for its body. It ignores errors, which the next read shows, and sends nothing if the kernel
-// would have to wait for a client that does not read.
+// would have to wait for a client that does not read: it holds mu, for which the broker may wait.
 func (c *Conn) sendContinue() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.raw != nil {
 		c.tryWrite(continueBytes)
+		return
+	}
+	if !c.writable() {
 		return
 	}
 	c.Conn.SetWriteDeadline(time.Now().Add(lingering))

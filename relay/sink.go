@@ -154,8 +154,10 @@ func (c *consumer) appendHead(b []byte) []byte {
 	status, length := http.StatusOK, producer.Length
 	switch {
 	case c.exchange.Call != nil:
-		fields = append(fields, requestFields(&head.Request, c.relay.config.MaxHeader, c.relay.config.ClientIPHeader)...)
-		fields = append(fields, reply.Field{Name: reply.HeaderReply, Value: "/work/" + c.exchange.Key.String() + "/" + c.exchange.Call.ReplyID})
+		more := requestFields(&head.Request, c.relay.config.MaxHeader, c.relay.config.ClientIPHeader)
+		more = append(more, reply.Field{Name: reply.HeaderReply, Value: "/work/" + c.exchange.Key.String() + "/" + c.exchange.Call.ReplyID})
+		c.expose(more)
+		fields = append(fields, more...)
 	case c.exchange.ReplyTo != nil:
 		more := make([]reply.Field, len(head.Answer.Fields))
 		for i, f := range head.Answer.Fields {

@@ -41,6 +41,20 @@ func (c *Conn) nothing(events int16) bool {
 	return p.none
 }
 
+// writable reports whether the kernel takes some bytes at once.
+func (c *Conn) writable() bool {
+	if c.socket == nil {
+		return true
+	}
+	fds := [...]unix.PollFd{{Events: unix.POLLOUT}}
+	n := 0
+	c.socket.Control(func(fd uintptr) {
+		fds[0].Fd = int32(fd)
+		n, _ = unix.Poll(fds[:], 0)
+	})
+	return n > 0
+}
+
 // A probe holds the variables of Conn.nothing, kept with the connection so that a match does not allocate them. No two
 // calls run at the same time: while a request waits, the broker calls, with its lock held; later the goroutine that
 // carries out the exchange.

@@ -15,6 +15,8 @@ func (c *Conn) alive() bool { return true }
 
 func (c *Conn) quiet() bool { return true }
 
+func (c *Conn) writable() bool { return true }
+
 func (c *Conn) clogged() bool { return false }
 
 func (c *Conn) acknowledged() (n int64, ok bool) { return 0, false }

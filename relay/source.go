@@ -134,9 +134,9 @@ func (s *source) readPart(p []byte) (int, error) {
 		if err != nil {
 			return 0, s.partError(err)
 		}
-		request := s.head.Request
+		whole := s.head
 		s.part, s.head = part, newHead(part.Header)
-		s.head.Request = request
+		s.head.Request, s.head.Answer = whole.Request, whole.Answer
 	}
 	n, err := s.part.Read(p)
 	if err == nil || n > 0 {

@@ -1,13 +1,17 @@
 package rawhttp
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
 	"flag"
+	"math/big"
 	"net"
-	"net/http"
-	"net/http/httptest"
 	"sync"
 	"testing"
+	"time"
 )
 
 // OverTLS makes Listen and Connect speak TLS, so that the same tests show that the same promises hold over it.
@@ -21,21 +25,34 @@ func Listen(t *testing.T) net.Listener {
 		t.Fatal(err)
 	}
 	if *OverTLS {
-		return tls.NewListener(listener, server().TLS)
+		pair := certificate()
+		return tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"http/1.1"}})
 	}
 	return listener
 }
 
-// server returns a server that is closed, for its certificate.
-var server = sync.OnceValue(func() *httptest.Server {
-	s := httptest.NewTLSServer(nil)
-	s.Close()
-	return s
+// certificate returns a certificate for this machine.
+var certificate = sync.OnceValue(func() tls.Certificate {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		panic(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		panic(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
 })
 
 // clientTLS returns the configuration of a client that trusts the certificate.
 func clientTLS() *tls.Config {
-	config := server().Client().Transport.(*http.Transport).TLSClientConfig.Clone()
-	config.ServerName = "127.0.0.1"
+	config := &tls.Config{RootCAs: x509.NewCertPool(), ServerName: "127.0.0.1"}
+	config.RootCAs.AddCert(certificate().Leaf)
 	return config
 }
