@@ -21,10 +21,11 @@ import (
 
 // The soak test loads a server with clients of all kinds, injects faults, and then checks the audit log.
 //
-// Clients (client_test.go) carry out random plans (plan_test.go), well-behaved or not, and record what they saw. Meanwhile
-// the server (relay_test.go) is stopped, killed, restarted, and its disk fills up (fault_test.go). The test runs in rounds.
-// At the end of each round all clients stop, and a checker compares their records with the audit log: the invariants are in
-// check_test.go and log_test.go. By then the server must have released its memory and descriptors (round_test.go).
+// Clients (client_test.go) carry out random plans (plan_test.go), well-behaved or not, and record what they saw. So do those of
+// services (service_test.go) and topics (topic_test.go), which have checks of their own. Meanwhile the server (relay_test.go)
+// is stopped, killed, restarted, and its disk fills up (fault_test.go). The test runs in rounds. At the end of each round all
+// clients stop, and a checker compares their records with the audit log: the invariants are in check_test.go and log_test.go.
+// By then the server must have released its memory and descriptors (round_test.go).
 //
 // `go test` runs a short form, `scripts/soak 20m` a long one. `scripts/soak --planted` shows that the checker finds bugs
 // (planted_test.go).
