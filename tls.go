@@ -56,7 +56,7 @@ func getCertificate(ctx context.Context, c *cli.Config, listener net.Listener, l
 func serveACME(ctx context.Context, c *cli.Config, authority *certs.Authority, logger *slog.Logger) (stop func(), err error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.ACMEAddr)
 	if err != nil {
-		return nil, fmt.Errorf("cannot listen for the certificate authority (--acme-addr): %w", err)
+		return nil, fmt.Errorf("cannot listen for the certificate authority (--acme-addr): %w; choose another address, or off if the relay is on port 443", err)
 	}
 	server := &http.Server{
 		Handler:      authority.Handler(http.HandlerFunc(refusePlainHTTP)),

@@ -68,6 +68,8 @@ func (q *Query) set(name, text string, now time.Time) (err error) {
 		q.Filter.Namespace, err = text, pipe.CheckName(name, text)
 	case "topic":
 		q.Filter.Topic, err = text, pipe.CheckName(name, text)
+	case "service":
+		q.Filter.Service, err = text, pipe.CheckName(name, text)
 	case "shape":
 		q.Filter.Shape, err = text, oneOf(Shapes, text)
 	case "channel":
@@ -101,6 +103,8 @@ func (q *Query) set(name, text string, now time.Time) (err error) {
 func outcomesOf(k *store.Kind) (words []string) {
 	outcomes := pipe.Outcomes
 	switch k {
+	case store.Calls:
+		outcomes = pipe.CallOutcomes
 	case store.Publications:
 		outcomes = pipe.PublicationOutcomes
 	case store.Subscriptions:

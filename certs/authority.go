@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -43,14 +44,37 @@ func NewAuthority(name, directory, dir string, logger *slog.Logger) (*Authority,
 	if err := makePrivate(dir); err != nil {
 		return nil, fmt.Errorf("directory for TLS certificates: %w; the server's user must be able to write beside the audit log", err)
 	}
+	prefix := "acme_"
+	if u, err := url.Parse(directory); err == nil {
+		prefix = u.Host + "_"
+	}
 	a := &Authority{name: strings.ToLower(name), logger: logger}
 	a.manager = &autocert.Manager{
 		Prompt:     autocert.AcceptTOS,
-		Cache:      autocert.DirCache(dir),
+		Cache:      cache{autocert.DirCache(dir), prefix},
 		HostPolicy: a.policy,
 		Client:     &acme.Client{DirectoryURL: directory, UserAgent: "httpipe"},
 	}
 	return a, nil
+}
+
+// A cache keeps the files of one authority apart from those of others in the same directory: otherwise a certificate for trials
+// would stay in use when the operator changes to the real authority.
+type cache struct {
+	autocert.DirCache
+	prefix string
+}
+
+func (c cache) Get(ctx context.Context, name string) ([]byte, error) {
+	return c.DirCache.Get(ctx, c.prefix+name)
+}
+
+func (c cache) Put(ctx context.Context, name string, data []byte) error {
+	return c.DirCache.Put(ctx, c.prefix+name, data)
+}
+
+func (c cache) Delete(ctx context.Context, name string) error {
+	return c.DirCache.Delete(ctx, c.prefix+name)
 }
 
 // makePrivate makes a directory that only its owner can enter, and in which files can be created.

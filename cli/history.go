@@ -41,6 +41,7 @@ func (q *question) filters() (flags []option) {
 	for _, f := range []option{
 		{name: "namespace", arg: "NAME", help: "show only this namespace"},
 		{name: "channel", arg: "NAME", help: "show only this channel"},
+		{name: "service", arg: "NAME", help: "show only this service"},
 		{name: "topic", arg: "NAME", help: "show only this topic"},
 		{name: "shape", arg: "SHAPE", help: "show only requests to channels, to topics, or to services", words: audit.Shapes},
 		{name: "outcome", arg: "WORD", help: "show only this outcome, such as delivered; open: still running", words: outcomes},
@@ -59,7 +60,9 @@ func (q *question) filters() (flags []option) {
 
 // exchangeFilters returns those of the filters that exchanges have.
 func (q *question) exchangeFilters() []option {
-	return slices.DeleteFunc(q.filters(), func(o option) bool { return o.name == "role" || o.name == "topic" || o.name == "shape" })
+	return slices.DeleteFunc(q.filters(), func(o option) bool {
+		return !slices.Contains(store.Exchanges.Filters, o.name) && o.name != "from" && o.name != "to"
+	})
 }
 
 func (q *question) limitFlag(def string) option {
@@ -71,7 +74,7 @@ func (q *question) jsonFlag() option {
 }
 
 // kindWords are the first arguments of the commands that read one kind of rows.
-var kindWords = []string{store.Exchanges.Name, store.Requests.Name, store.Channels.Name, store.Publications.Name, store.Subscriptions.Name}
+var kindWords = []string{store.Exchanges.Name, store.Requests.Name, store.Channels.Name, store.Calls.Name, store.Publications.Name, store.Subscriptions.Name}
 
 // kind returns the kind of rows that the first argument names, or exchanges, and the filter for them.
 func (q *question) kind(args []string) (*store.Kind, store.Filter, error) {
@@ -142,8 +145,8 @@ func auditList(c *Config) command {
 	var q question
 	return command{
 		name: "audit list", args: "[WHAT]", words: kindWords, options: auditOptions(c),
-		help:  "list exchanges, requests or channels, newest first",
-		more:  "WHAT is exchanges (default), requests (that were never matched) or channels.\n" + whenHelp,
+		help:  "list exchanges, requests, channels, publications or subscriptions",
+		more:  "WHAT is exchanges (default), requests (that were never matched), channels, publications or\nsubscriptions.\n" + whenHelp,
 		flags: append(q.filters(), q.limitFlag("20"), q.jsonFlag()),
 		run: func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			k, filter, err := q.kind(args)
@@ -162,7 +165,7 @@ func auditExport(c *Config) command {
 	formats := []string{"csv", "ndjson"}
 	return command{
 		name: "audit export", args: "[WHAT]", words: kindWords, options: auditOptions(c),
-		help: "write all columns of exchanges, requests or channels",
+		help: "write all columns of one kind of rows",
 		more: whenHelp,
 		flags: append(q.filters(), q.limitFlag("0"), option{name: "format", arg: "FORMAT", def: "csv", help: "csv or ndjson", words: formats,
 			set: into(&q.format, oneOf(formats...))}),
@@ -312,6 +315,8 @@ var listed = map[*store.Kind][]column{
 		{"WAITED MS", "WAITED", "wait_ms"}, {"ADDR", "", "addr"}, {"COUNT", "", "count"}},
 	store.Channels: {{"OPENED", "", "opened_at"}, {"CLOSED", "", "closed_at"}, {"CHANNEL", "", "channel"}, {"REASON", "", "reason"},
 		{"EXCHANGES", "", "exchanges"}, {"BYTES", "SIZE", "bytes"}},
+	store.Calls: {{"TAKEN", "", "taken_at"}, {"SERVICE", "", "service"}, {"METHOD", "", "method"}, {"OUTCOME", "", "outcome"},
+		{"STATUS", "", "status"}, {"ANSWERED", "", "answered_at"}, {"ID", "", "id"}},
 	store.Publications: {{"PUBLISHED", "", "published_at"}, {"TOPIC", "", "topic"}, {"OUTCOME", "", "outcome"}, {"BYTES", "SIZE", "bytes"},
 		{"SUBSCRIBERS", "", "subscribers"}, {"DELIVERED", "", "delivered"}, {"ID", "", "id"}},
 	store.Subscriptions: {{"SUBSCRIBED", "", "subscribed_at"}, {"ENDED", "", "ended_at"}, {"TOPIC", "", "topic"}, {"OUTCOME", "", "outcome"},
@@ -352,7 +357,7 @@ func (s style) row(k *store.Kind, page store.Page, i int) (cells []string) {
 	for _, c := range listed[k] {
 		text := s.cell(page, i, c.name)
 		switch c.name {
-		case "channel", "topic":
+		case "channel", "topic", "service":
 			text = s.cell(page, i, "namespace") + "/" + text
 		case "outcome", "reason":
 			text = s.mark(k, text)

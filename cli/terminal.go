@@ -145,6 +145,7 @@ var normal = map[*store.Kind][]string{
 	store.Requests:  {"left", "timed_out", "deleted", "shut_down"},
 	store.Channels:  {"idle", "deleted", "shut_down", "-"},
 
+	store.Calls:         {"answered", store.StillOpen},
 	store.Publications:  {store.Published, store.StillOpen},
 	store.Subscriptions: {store.Delivered, "left", "timed_out", "deleted", "shut_down", store.StillOpen},
 }

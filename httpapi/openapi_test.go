@@ -69,7 +69,7 @@ func TestOpenAPIHasAllRoutes(t *testing.T) {
 		t.Errorf("described, and not there: %q", slices.Sorted(maps.Keys(described)))
 	}
 	for view, schema := range map[string]string{"exchanges": "Exchange", "requests": "Request", "channels": "Life",
-		"publications": "Publication", "subscriptions": "Subscription"} {
+		"calls": "Call", "publications": "Publication", "subscriptions": "Subscription"} {
 		columns := r.rows(len(document.Components.Schemas[schema].Required), "SELECT name FROM pragma_table_info('"+view+"')")
 		if required := document.Components.Schemas[schema].Required; !slices.Equal(columns, required) {
 			t.Errorf("%s is %q, and the view has %q", schema, required, columns)

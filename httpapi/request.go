@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"httpipe/pipe"
 	"httpipe/relay"
@@ -28,9 +29,19 @@ func (m methods) allow() string {
 	return strings.Join(append(slices.Sorted(maps.Keys(m)), http.MethodOptions), ", ")
 }
 
-// newRequest takes the credentials out of r and returns the request.
+// requests are used again and again: no handler keeps one.
+var requests = sync.Pool{New: func() any { return new(request) }}
+
+// newRequest takes the credentials out of r and returns the request. release takes it back.
 func newRequest(w http.ResponseWriter, r *http.Request) *request {
-	return &request{credentials: takeCredentials(r), Request: relay.NewRequest(w, r)}
+	request := requests.Get().(*request)
+	request.credentials, request.Request = takeCredentials(r), relay.NewRequest(w, r)
+	return request
+}
+
+func (r *request) release() {
+	*r = request{}
+	requests.Put(r)
 }
 
 // role returns the role that the request would have on a channel, or "" if it has none.

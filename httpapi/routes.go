@@ -51,6 +51,7 @@ func (s *Server) routes() []route {
 		{pattern: "/audit/exchanges", methods: get(compressed(s.history.asks(store.Exchanges, paging, s.history.list)))},
 		{pattern: "/audit/requests", methods: get(compressed(s.history.asks(store.Requests, paging, s.history.list)))},
 		{pattern: "/audit/channels", methods: get(compressed(s.history.asks(store.Channels, paging, s.history.list)))},
+		{pattern: "/audit/calls", methods: get(compressed(s.history.asks(store.Calls, paging, s.history.list)))},
 		{pattern: "/audit/publications", methods: get(compressed(s.history.asks(store.Publications, paging, s.history.list)))},
 		{pattern: "/audit/subscriptions", methods: get(compressed(s.history.asks(store.Subscriptions, paging, s.history.list)))},
 		{pattern: "/audit/summary", methods: get(compressed(s.history.asks(store.Exchanges, []string{"within"}, s.history.summarize)))},

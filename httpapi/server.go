@@ -162,6 +162,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	if r.ErrorCode != "" {
 		s.config.Metrics.CountError(r.ErrorCode)
 	}
+	r.release() // not after a panic
 }
 
 // answer answers r with the handler of its route, or refuses it.

@@ -496,3 +496,42 @@ func TestServiceShutdown(t *testing.T) {
 	}
 	<-ended
 }
+
+// TestCallsOnRecord: the log agrees with what callers and workers were told, and shows no path, query or reply id.
+func TestCallsOnRecord(t *testing.T) {
+	r := startAudited(t)
+	answered := r.dial().Get(service + "/secret-path?secret-query")
+	_, replyTo := r.take()
+	r.dial().Post(replyTo, "x", "Httpipe-Status: 404").Answer().Is(200)
+	answered.Answer().Is(404)
+	left := r.dial().Request("DELETE", service)
+	_, lateReply := r.take()
+	left.HangUp()
+	r.gone()
+	r.dial().Post(lateReply, "late").Answer().Failed(502, "consumer_left")
+	r.dial().Post(replyTo, "again").Answer().Failed(404, "not_found")
+	r.config.Log.Sync()
+	for path, want := range map[string][]string{
+		"/audit/calls": {`"method":"GET","outcome":"answered","status":404`, `"method":"DELETE","outcome":"left","status":null`},
+		"/audit/calls?service=s&outcome=answered": {`"outcome":"answered"`},
+		"/audit/calls?service=other":              {},
+		"/audit/calls?namespace=n&outcome=left":   {`"outcome":"left"`},
+		"/audit/requests?shape=service":           {`"outcome":"consumer_left"`},
+		"/audit/exchanges?namespace=n&channel=s":  {`"shape":"service"`, `"reply_to":"`, `"reply_to":null`},
+	} {
+		a := r.dial().Get(path, withKey, "Accept: application/json").Answer().Is(200)
+		for _, word := range want {
+			if !strings.Contains(a.Text, word) {
+				t.Errorf("%s: %s has no %s", path, a.Text, word)
+			}
+		}
+		if n := strings.Count(a.Text, `"service"`); strings.HasPrefix(path, "/audit/calls") && n != len(want) {
+			t.Errorf("%s has %d calls, want %d: %s", path, n, len(want), a.Text)
+		}
+		if strings.Contains(a.Text, "secret") || strings.Contains(a.Text, replyTo[len(replyTo)-32:]) {
+			t.Errorf("%s shows too much: %s", path, a.Text)
+		}
+	}
+	r.dial().Get("/audit/calls?outcome=delivered", withKey).Answer().Failed(400, "bad_filter")
+	r.dial().Get("/audit/calls?channel=s", withKey).Answer().Failed(400, "bad_filter")
+}

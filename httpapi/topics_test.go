@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"httpipe/metrics"
 	"httpipe/pipe"
 	"httpipe/reply"
 	"httpipe/store"
@@ -377,5 +379,39 @@ func TestTopicOnRecord(t *testing.T) {
 	}
 	if a := r.dial().Get("/audit/requests?shape=channel", withKey).Answer().Is(200); strings.Contains(a.Text, "max-waiting") {
 		t.Errorf("the refusal is filed under channel: %s", a.Text)
+	}
+}
+
+func TestTopicsAreCounted(t *testing.T) {
+	m := metrics.New()
+	r := start(t, stored(t), func(c *Config) { c.Metrics = m })
+	url := scraped(t, m)
+	stream, one := r.connect().Get(topicHere, asEvents), r.dial().Get(topicHere)
+	r.subscribed(2)
+	if got := scrape(t, url); got["subscriptions"] != "2" {
+		t.Errorf("%v", got)
+	}
+	r.published("hello", 2, 2)
+	one.Answer().Got("hello")
+	stream.HangUp()
+	r.subscribed(0)
+	got := scrape(t, url)
+	for name, want := range map[string]string{`publications_total{outcome="published"}`: "1", "deliveries_total": "2", "subscriptions": "0", "message_memory_bytes": "0",
+		`subscriptions_total{outcome="delivered"}`: "1", `subscriptions_total{outcome="left"}`: "1", `subscriptions_total{outcome="stalled"}`: "0"} {
+		if got[name] != want {
+			t.Errorf("%s is %q, want %s", name, got[name], want)
+		}
+	}
+}
+
+func TestTopicsInTheLiveView(t *testing.T) {
+	r := start(t)
+	r.follow(topicHere, asEvents)
+	r.dial().Post(topicHere+"?subscribers=5", "x")
+	r.subscribed(1)
+	eventually(t, patience, "a publisher waits", func() bool { return r.broker.Load().Publishers == 1 })
+	line, err := bufio.NewReader(r.follow("/audit/live", withKey).Body).ReadString('\n')
+	if want := `"subscriptions":1,"publications":0,"topics":[{"namespace":"n","topic":"c","subscribers":1,"sending":0,"waiting":1}],"topics_omitted":0`; err != nil || !strings.Contains(line, want) {
+		t.Errorf("the view is %s (%v), want %s", line, err, want)
 	}
 }

@@ -1,10 +1,12 @@
 package httpapi
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"httpipe/pipe"
@@ -22,6 +24,11 @@ type view struct {
 
 	WaitingOmitted int `json:"waiting_omitted"` // waiting requests beyond liveRows
 	RunningOmitted int `json:"running_omitted"` // running exchanges beyond liveRows
+
+	Subscriptions int        `json:"subscriptions"` // to all topics
+	Publications  int        `json:"publications"`  // being sent, or next on their topic
+	Topics        []topicRow `json:"topics"`        // by name
+	TopicsOmitted int        `json:"topics_omitted"`
 
 	at time.Time
 }
@@ -59,6 +66,32 @@ type exchangeRow struct {
 	ConsumerSubject string `json:"consumer_subject,omitempty"`
 }
 
+// A topicRow is a topic.
+type topicRow struct {
+	Namespace   string `json:"namespace"`
+	Topic       string `json:"topic"`
+	Subscribers int    `json:"subscribers"`
+	Sending     int    `json:"sending"`                 // publications that are being sent, or next
+	Since       string `json:"sending_since,omitempty"` // when the first of these was accepted
+	Waiting     int    `json:"waiting"`                 // publishers that wait for subscribers
+}
+
+// topicRows returns the rows of topics, by name.
+func topicRows(topics []pipe.TopicState) []topicRow {
+	rows := make([]topicRow, 0, len(topics))
+	for _, t := range topics {
+		row := topicRow{Namespace: t.Key.Namespace, Topic: t.Key.Channel, Subscribers: t.Subscribed, Sending: t.Sending, Waiting: t.Waiting}
+		if t.Sending > 0 {
+			row.Since = pipe.Timestamp(t.SendingFrom)
+		}
+		rows = append(rows, row)
+	}
+	slices.SortFunc(rows, func(a, b topicRow) int {
+		return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Topic, b.Topic))
+	})
+	return rows
+}
+
 // known is a number that may be unknown. It is negative then, and left out.
 type known float64
 
@@ -80,7 +113,12 @@ func newView(s pipe.Snapshot, last *view) *view {
 
 		WaitingOmitted: s.Load.Producers + s.Load.Consumers - len(s.Waiting),
 		RunningOmitted: s.Load.Exchanges - len(s.Running),
+
+		Subscriptions: s.Load.Subscriptions,
+		Publications:  s.Load.Publications,
+		TopicsOmitted: s.Load.Topics - len(s.Topics),
 	}
+	v.Topics = topicRows(s.Topics)
 	for _, r := range s.Waiting {
 		v.Waiting = append(v.Waiting, waitingRow{
 			Shape:     shapeOf(r.Shape),
@@ -164,6 +202,7 @@ func (row *exchangeRow) rate(bytes int64, in time.Duration) {
 // same reports whether v shows the same as last.
 func (v *view) same(last *view) bool {
 	return v.Producers == last.Producers && v.Consumers == last.Consumers && v.Exchanges == last.Exchanges &&
+		v.Subscriptions == last.Subscriptions && v.Publications == last.Publications && slices.Equal(v.Topics, last.Topics) &&
 		slices.Equal(v.Waiting, last.Waiting) && slices.Equal(v.Running, last.Running)
 }
 

@@ -18,8 +18,12 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
-	waiting = describe("requests_waiting", "Requests waiting for their exchange to begin, by role.", "role")
-	running = describe("exchanges_running", "Running exchanges.")
+	waiting       = describe("requests_waiting", "Requests waiting for their exchange to begin, by role.", "role")
+	running       = describe("exchanges_running", "Running exchanges.")
+	subscribed    = describe("subscriptions", "Clients that are subscribed to topics.")
+	publishers    = describe("publishers_waiting", "Publishers that wait for subscribers.")
+	messageMemory = describe("message_memory_bytes", "Memory that messages to topics take.")
+
 	relayed = describe("bytes_total", "Bytes of bodies written to consumers, running exchanges included.")
 
 	failing     = describe("audit_failing", "1 while the audit log cannot be written, otherwise 0.")
@@ -44,6 +48,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(waiting, int64(load.Producers), string(pipe.Producer))
 	gauge(waiting, int64(load.Consumers), string(pipe.Consumer))
 	gauge(running, int64(load.Exchanges))
+	gauge(subscribed, int64(load.Subscriptions))
+	gauge(publishers, int64(load.Publishers))
+	gauge(messageMemory, c.broker.MessageMemory())
 	counter(relayed, c.broker.BytesRelayed())
 	if c.log == nil {
 		return

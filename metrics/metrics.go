@@ -27,6 +27,7 @@ type Metrics struct {
 	unmatched map[pipe.Role]outcomeCounter
 	calls     outcomeCounter
 	errors    *prometheus.CounterVec
+	topics    topicCounters
 
 	producerWait, consumerWait, transfer prometheus.Observer
 	commit                               prometheus.Histogram // registered only if there is an audit log
@@ -73,7 +74,8 @@ func New() *Metrics {
 		Name: "httpipe_errors_total",
 		Help: "Requests answered with an error, by its code (Httpipe-Error).",
 	}, []string{"code"})
-	m.registry.MustRegister(exchanges, unmatched, calls, m.errors, wait, transfer,
+	m.topics = newTopicCounters()
+	m.registry.MustRegister(m.topics.publications.all, m.topics.subscriptions.all, m.topics.deliveries, exchanges, unmatched, calls, m.errors, wait, transfer,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	m.exchanges = newOutcomeCounter(exchanges, exchangeOutcomes)

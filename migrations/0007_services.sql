@@ -14,7 +14,7 @@ CREATE TABLE call (
     CHECK ((status IS NULL) = (answered_at IS NULL))
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX exchange_method ON exchange (method) WHERE method IS NOT NULL;
+CREATE INDEX exchange_call ON exchange (id) WHERE method IS NOT NULL;
 
 CREATE TRIGGER call_update BEFORE UPDATE ON call BEGIN SELECT RAISE(ABORT, 'audit log is append-only'); END;
 

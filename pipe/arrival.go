@@ -129,6 +129,18 @@ type Source interface {
 	Answer(x *Exchange, o Outcome, cause error)
 }
 
+// A Splicer is a Source that can send bytes of its body to some sinks without a copy through the memory of this process.
+// The goroutine in Relay calls it instead of Read, when it has written all that was read.
+type Splicer interface {
+	Source
+	// Available blocks until there are bytes that Splice can send, and returns how many, or 0 if Read must be called: for
+	// a sink that Splice cannot send to, after Wake, and for the last bytes and the end of the body, or its failure.
+	Available(Sink) int64
+	// Splice sends n bytes that are available, and returns how many it has sent. It blocks as Sink.Write does. The error
+	// is the sink's; Splice may also stop early without one, if the next Read shows why.
+	Splice(to Sink, n int64) (int64, error)
+}
+
 // A Sink is a consumer's connection. Begin and Write are called by the goroutine in Relay.
 type Sink interface {
 	Peer

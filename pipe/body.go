@@ -97,6 +97,9 @@ func (b *body) next() ([]byte, error) {
 	}
 }
 
+// drained reports whether next would have to read the source.
+func (b *body) drained() bool { return b.taken == b.count && b.end == nil && b.stop.Load() == nil }
+
 // take returns the bytes that have been read and not been taken.
 func (b *body) take() []byte {
 	p := b.buffer[b.taken:b.count]

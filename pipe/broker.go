@@ -122,12 +122,13 @@ func (b *Broker) newRequest(a *Arrival) *Request {
 	if a.Role == Consumer {
 		return &Request{Arrival: *a, broker: b}
 	}
-	p := new(struct { // one allocation for both
+	p := new(struct { // one allocation for all
 		Request
-		body body
+		body     body
+		exchange Exchange
 	})
 	r := &p.Request
-	r.Arrival, r.broker, r.body = *a, b, &p.body
+	r.Arrival, r.broker, r.body, r.own = *a, b, &p.body, &p.exchange
 	r.body.init(a)
 	if a.InHand {
 		for r.body.count < r.body.limit && r.body.readAhead() {

@@ -217,7 +217,8 @@ func (c *channel) matchLocked() {
 }
 
 func (c *channel) beginLocked(producer, consumer *Request) {
-	x := &Exchange{
+	x := producer.own
+	*x = Exchange{
 		ID:        c.broker.config.NewID(),
 		Key:       c.Key,
 		Life:      c.ID,

@@ -60,6 +60,9 @@ func (x *Exchange) Relay() (o Outcome) {
 	body.begun = true
 	for x.failed == "" {
 		x.listen()
+		if x.splice() {
+			continue
+		}
 		p, err := body.next()
 		x.heard()
 		last := err == io.EOF
@@ -100,6 +103,27 @@ func (x *Exchange) write(p []byte, last bool) {
 	if err == nil {
 		x.failed = ""
 	}
+}
+
+// splice waits for bytes that the source can send to the sink itself, and has it send them. It reports whether there were
+// any. If not, the source must be read.
+func (x *Exchange) splice() bool {
+	s, ok := x.Producer.Source.(Splicer)
+	if !ok || !x.Producer.body.drained() {
+		return false
+	}
+	available := s.Available(x.Consumer.Sink)
+	if available == 0 {
+		return false
+	}
+	x.heard()
+	x.failed = ConsumerLeft // if it panics
+	n, err := s.Splice(x.Consumer.Sink, available)
+	x.written.Add(n)
+	if err == nil {
+		x.failed = ""
+	}
+	return true
 }
 
 // writeAhead writes what has been read so far, while the goroutine of the producer is in Read or Pause.
@@ -204,6 +228,10 @@ func (x *Exchange) Settle() {
 	source := x.Producer.Source
 	switch x.Outcome {
 	case Delivered:
+		if x.ended == Commit(Committed{}) { // a function for Then is an allocation
+			x.recorded(nil)
+			return
+		}
 		x.ended.Then(x.recorded)
 	case Unrecorded:
 		source.Answer(x, Unrecorded, x.matched.Wait()) // has failed already, so it does not block

@@ -199,6 +199,8 @@ type source struct {
 	reader io.Reader  // the body instead of pieces; nil: none
 	answer func(*Exchange, Outcome, error)
 
+	spliced chan int // how many zeros are available to Splice, 0 to be read; never closed; nil: always 0
+
 	panics bool  // instead of returning the error that was sent
 	rest   piece // the piece that has been read in part
 	read   atomic.Int64
@@ -260,6 +262,24 @@ func (s *source) Pause() {
 	s.pauses.Add(1)
 	<-s.woken
 	s.catchUp()
+}
+
+func (s *source) Available(Sink) int64 {
+	if s.spliced == nil {
+		return 0
+	}
+	select {
+	case n := <-s.spliced:
+		return int64(n)
+	case <-s.woken:
+		s.Wake() // for Read
+		return 0
+	}
+}
+
+func (s *source) Splice(to Sink, n int64) (int64, error) {
+	written, err := to.Write(make([]byte, n), false)
+	return int64(written), err
 }
 
 func (s *source) catchUp() error {

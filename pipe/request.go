@@ -11,7 +11,8 @@ type Request struct {
 	Arrival
 	ArrivedAt time.Time
 	broker    *Broker
-	body      *body // nil for a consumer
+	body      *body     // nil for a consumer
+	own       *Exchange // the memory of exchange; nil for a consumer
 
 	// Guarded by Broker.mu. Those that are set at the end of the request are constant from then on.
 	state     state

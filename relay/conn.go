@@ -40,10 +40,10 @@ type Conn struct {
 	remote string // of the client, with the port
 	engine *engine
 	tls    *tls.Conn       // the connection, if it is TLS
-	tcp    *net.TCPConn    // carries the connection; nil if it is not TCP. For its options and its end, not for data
+	tcp    *net.TCPConn    // carries the connection; nil if it is not TCP. For its options and its end; for data only if raw is set
 	socket syscall.RawConn // of tcp, for polls and options
 	raw    syscall.RawConn // of tcp, for data; nil under TLS
-	probe  probe           // of alive and quiet
+	look   rawPeek
 
 	phase    atomic.Int32
 	since    atomic.Int64 // when the phase began, except for phaseBusy; Unix time in nanoseconds
@@ -54,6 +54,7 @@ type Conn struct {
 	unread []byte  // bytes that were read from the connection and are yet to be used; a part of buffer
 	buffer []byte  // nil while unread is empty
 	first  [1]byte // of readFirst
+	moved  bool    // the goroutine is not the one of the first request
 	in     rawRead
 
 	// mu guards the rest. The broker calls methods that take it, with its own lock held, so nobody who holds mu may call
@@ -130,6 +131,15 @@ func (c *Conn) readMore() error {
 	}
 	return err
 }
+
+// unreadState is what peek has found.
+type unreadState uint8
+
+const (
+	unreadNothing unreadState = iota // the client is connected, and has sent nothing more
+	unreadBytes                      // there are bytes, perhaps with the end behind them
+	unreadEnd                        // the client has hung up
+)
 
 // readFirst is readIdle without the raw connection: it reads one byte, because a buffer would be held while it waits. The
 // rest comes from what a TLS connection holds anyway.

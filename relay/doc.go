@@ -31,6 +31,7 @@
 //	requestbody.go▼                                            ▼
 //	          Broker.Arrive ═══════════ pipe ═══════════▶ Exchange.Relay
 //	              │                                            │ sink.go: the response
+//	              │                                            │ splice.go: the kernel moves the body, if it can
 //	              │                                            │ stall.go: does the client's kernel still acknowledge?
 //	              ▼                                            ▼
 //	produce.go    AwaitEnd, then reply.Delivered or an error   end in order, or break off

@@ -44,6 +44,9 @@ func kindOf(r *http.Request) streamKind {
 		follow = err == nil && query.Get("persist") == "true"
 	}
 	accept := r.Header["Accept"]
+	if !follow && len(accept) == 1 && accept[0] == eventStreamType { // as an EventSource sends it
+		return eventStream
+	}
 	events, lines := reply.Quality(accept, eventStreamType), reply.Quality(accept, jsonLinesType)
 	switch {
 	case follow:
@@ -130,13 +133,12 @@ func jsonLine(p *pipe.Publication) []byte {
 	return b.Bytes()
 }
 
-// comment returns what keeps an idle stream of this kind from being cut by proxies, or nothing.
-func (f streamForm) comment() []byte {
-	text := map[streamKind]string{eventStream: ":\n\n", jsonLines: "\n"}[f.kind]
-	if f.chunked {
-		return asChunk([]byte(text))
-	}
-	return []byte(text)
+// comments are what keeps idle streams from being cut by proxies. Streams of raw bytes have nothing of the kind.
+var comments = map[streamForm][]byte{
+	{eventStream, false}: []byte(":\n\n"),
+	{eventStream, true}:  asChunk([]byte(":\n\n")),
+	{jsonLines, false}:   []byte("\n"),
+	{jsonLines, true}:    asChunk([]byte("\n")),
 }
 
 // fields returns the headers of a stream. mediaType is that of raw bytes.

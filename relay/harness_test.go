@@ -37,6 +37,9 @@ const (
 	noise    = rawhttp.Noise
 	atOnce   = rawhttp.AtOnce
 
+	// spliced is the framing of a body that is so large that its bytes are spliced, except for the last.
+	spliced = "Content-Length: 10485760"
+
 	here = "/channels/n/c" // the path that clients use unless a test needs another
 
 	browser = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
@@ -66,7 +69,8 @@ type testServer struct {
 	broker *pipe.Broker
 	relay  *Relay
 	http   *http.Server
-	served chan error // gives what Serve returned
+	served chan error                          // gives what Serve returned
+	own    func(http.ResponseWriter, *Request) // answers requests to a channel named own; nil: as all others
 }
 
 // start runs a server until the end of the test, which fails if the server has logged anything but ends of exchanges.
@@ -101,6 +105,10 @@ func (s *testServer) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	path := strings.Split(r.URL.Path, "/")
 	r.Key = pipe.Key{Namespace: path[2], Channel: path[3]}
 	r.Client.Addr, r.Group = r.Conn.Addr, r.Conn.Addr
+	if s.own != nil && r.Key.Channel == "own" {
+		s.own(w, &r)
+		return
+	}
 	notFound := &reply.Error{Status: http.StatusNotFound, Code: reply.CodeNotFound, Text: "no channel"}
 	switch r.Method {
 	case http.MethodPost, http.MethodPut:

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"httpipe/relay/http1"
@@ -27,6 +28,8 @@ type Pending struct {
 	close  bool          // the connection ends after the response
 	accept string        // the header Accept
 	fields []reply.Field // of each response to the request, besides its own
+
+	answered bool // Answer or Fail has been called. Guarded by Conn.mu
 }
 
 // An Owner is told what happens to a pending request, on the goroutine of its connection.
@@ -90,10 +93,16 @@ func (p *Pending) takeWake() bool {
 
 // Alive asks the kernel, without waiting, whether the client is still connected. A client that pipelines so much that its
 // FIN cannot be seen counts as one that has hung up. Most clients pipeline nothing, and for these one system call is enough.
-// On systems that cannot tell it returns true.
+// Where the system cannot tell, it returns true.
 func (p *Pending) Alive() bool {
 	c := p.conn
-	return c.quiet() || c.alive() && !c.clogged()
+	switch c.peek() {
+	case unreadNothing:
+		return true
+	case unreadEnd:
+		return false
+	}
+	return c.alive() && !c.clogged()
 }
 
 // Interrupt makes a Send that blocks return an error, and all later ones.
@@ -185,11 +194,27 @@ func (p *Pending) Abort() {
 	}
 }
 
-// Answer sends a whole response.
-func (p *Pending) Answer(r reply.Response) {
+// Answer sends a whole response, with other fields. Only the first call of Answer or Fail has an effect: the owner may be
+// asked to Resume again before a slow client has taken its answer.
+func (p *Pending) Answer(r reply.Response, fields ...reply.Field) {
+	if p.claim() {
+		p.answer(r, fields)
+	}
+}
+
+// claim reports whether the request is still to be answered, and takes that upon the caller.
+func (p *Pending) claim() bool {
+	c := p.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	mine := c.pending == p && !p.answered
+	p.answered = p.answered || mine
+	return mine
+}
+
+func (p *Pending) answer(r reply.Response, fields []reply.Field) {
 	buffer := getBuffer()
-	b := p.AppendHead(buffer[:0], r.Status, int64(len(r.Body)), r.Header...)
-	b = append(b, r.Body...)
+	b := p.appendResponse(buffer[:0], r, fields)
 	n, err := p.TrySend(b, true)
 	switch {
 	case err != nil:
@@ -209,29 +234,31 @@ func (p *Pending) sendRest(b []byte) {
 }
 
 // WantsJSON reports whether the client asks for JSON.
-func (p *Pending) WantsJSON() bool { return p.accept != "" && reply.WantsJSON([]string{p.accept}) }
+func (p *Pending) WantsJSON() bool {
+	return p.accept != "" && p.accept != "*/*" && reply.WantsJSON([]string{p.accept})
+}
 
 // Fail answers with e and other fields.
-func (p *Pending) Fail(e *reply.Error, fields ...reply.Field) { p.Answer(p.failure(e, fields)) }
+func (p *Pending) Fail(e *reply.Error, fields ...reply.Field) {
+	if p.claim() {
+		p.answer(p.failure(e), fields)
+	}
+}
 
 // Refuse is Fail for a request of which the body may not have been read. It blocks, reads what the client still sends for a moment, as
 // Request.Refuse does, and closes the connection. It must be called on the goroutine of the connection.
 func (p *Pending) Refuse(e *reply.Error, fields ...reply.Field) {
 	p.close = true
-	r := p.failure(e, fields)
-	b := p.AppendHead(nil, r.Status, int64(len(r.Body)), r.Header...)
-	if _, err := p.Send(append(b, r.Body...), false); err == nil {
+	if _, err := p.Send(p.appendResponse(nil, p.failure(e), fields), false); err == nil {
 		p.conn.linger()
 	}
 	p.Abort()
 }
 
 // failure returns the response that Fail sends, and counts it.
-func (p *Pending) failure(e *reply.Error, fields []reply.Field) reply.Response {
+func (p *Pending) failure(e *reply.Error) reply.Response {
 	p.countError(e)
-	r := e.Response(p.WantsJSON())
-	r.Header = append(r.Header, fields...)
-	return r
+	return e.Response(p.WantsJSON())
 }
 
 func (p *Pending) countError(e *reply.Error) {
@@ -243,30 +270,43 @@ func (p *Pending) countError(e *reply.Error) {
 // Chunked reports whether a body of unknown length is sent in chunks. If not, it ends with the connection.
 func (p *Pending) Chunked() bool { return p.minor == 1 }
 
+const noStoreLine = "Cache-Control: no-store\r\n"
+
 // noBody is the length of the body of a response that has none, and says no length.
 const noBody = -2
 
 // AppendHead appends the head of the response: the status, the fields given, those that a handler has set before Park, and
-// Cache-Control: no-store unless it is given. length is the length of the body, or noBody; if it is -1, the body is Chunked or the connection ends with it.
+// Cache-Control: no-store unless it is given. length is the length of the body, or noBody; if it is -1, the body is Chunked or
+// the connection ends with it.
 func (p *Pending) AppendHead(b []byte, status int, length int64, fields ...reply.Field) []byte {
+	own := noStoreLine
+	if slices.ContainsFunc(fields, func(f reply.Field) bool { return f.Name == "Cache-Control" }) {
+		own = ""
+	}
+	return p.appendHead(b, status, length, own, fields, nil)
+}
+
+// appendHead is AppendHead without Cache-Control, with the lines own, and with more fields.
+func (p *Pending) appendHead(b []byte, status int, length int64, own string, fields, more []reply.Field) []byte {
 	b = http1.AppendStatus(b, int(p.minor), status)
-	stored := false
-	for _, f := range fields {
-		b = http1.AppendField(b, f.Name, f.Value)
-		stored = stored || f.Name == "Cache-Control"
+	for _, some := range [...][]reply.Field{fields, more, p.fields} {
+		for i := range some {
+			b = http1.AppendField(b, some[i].Name, some[i].Value)
+		}
 	}
-	for _, f := range p.fields {
-		b = http1.AppendField(b, f.Name, f.Value)
-	}
-	if !stored {
-		b = append(b, "Cache-Control: no-store\r\n"...)
-	}
+	b = append(b, own...)
 	open := length == -1 && status != http.StatusNoContent
 	p.close = p.close || open && !p.Chunked()
 	if length >= 0 {
 		b = http1.AppendIntField(b, "Content-Length", length)
 	}
 	return appendFraming(b, int(p.minor), p.close, open && p.Chunked())
+}
+
+// appendResponse appends a whole response, with more fields.
+func (p *Pending) appendResponse(b []byte, r reply.Response, more []reply.Field) []byte {
+	b = p.appendHead(b, r.Status, int64(len(r.Body)), noStoreLine, r.Header, more)
+	return append(b, r.Body...)
 }
 
 // settle calls the owner as often as it is to be called, when the goroutine of the connection has ended.

@@ -176,18 +176,17 @@ func (p *producer) Answer(x *pipe.Exchange, outcome pipe.Outcome, cause error) {
 // answer tells the client how its request has ended. It blocks only if the body was not read to its end, and then this is the
 // goroutine of the connection. x is nil if there was no exchange.
 func (p *producer) answer(request *pipe.Request, x *pipe.Exchange, outcome pipe.Outcome, cause error) {
-	var id []reply.Field
+	var array [1]reply.Field
+	id := array[:0]
 	if x != nil {
-		id = []reply.Field{{Name: reply.HeaderExchange, Value: x.ID}}
+		id = append(id, reply.Field{Name: reply.HeaderExchange, Value: x.ID})
 	}
 	switch outcome {
 	case pipe.Left:
 		p.Abort()
 		return
 	case pipe.Delivered:
-		r := reply.Delivered(x, p.WantsJSON())
-		r.Header = append(r.Header, id...)
-		p.Pending.Answer(r)
+		p.Pending.Answer(reply.Delivered(x, p.WantsJSON()), id...)
 		return
 	}
 	e := reply.ForRequest(request, outcome)

@@ -73,14 +73,14 @@ func (l *Relay) publication(r *Request, p *publisher) *reply.Error {
 
 // enoughSubscribers returns the number in ?subscribers=, or 0.
 func enoughSubscribers(r *Request) (int, *reply.Error) {
+	if !hasParameter(r.URL.RawQuery, "subscribers") {
+		return 0, nil
+	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		panic(err) // the wait was read from it
 	}
-	given, ok := query["subscribers"]
-	if !ok {
-		return 0, nil
-	}
+	given := query["subscribers"]
 	n, err := strconv.ParseUint(given[0], 10, 31)
 	if err != nil || len(given) > 1 {
 		return 0, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeBadRequest, Text: "subscribers in the query must be one number, such as 3"}

@@ -6,8 +6,11 @@ package relay
 type (
 	rawRead  struct{}
 	rawWrite struct{}
+	rawPeek  struct{}
 )
 
 func (c *Conn) readIdle() error { return c.readFirst() }
 
 func (c *Conn) tryWrite([]byte) (n int, err error) { return 0, nil }
+
+func (c *Conn) peek() unreadState { return unreadNothing }

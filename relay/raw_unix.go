@@ -95,3 +95,35 @@ func (c *Conn) tryWrite(b []byte) (n int, err error) {
 	}
 	return f.n, nil
 }
+
+// A rawPeek looks at what waits to be read from a TCP connection. No two calls run at the same time: while a request waits,
+// the broker calls, with its lock held; later the goroutine that carries out the exchange.
+type rawPeek struct {
+	try   func(fd uintptr)
+	b     [1]byte
+	found unreadState
+}
+
+// peek reports, without waiting, what there is to be read.
+func (c *Conn) peek() unreadState {
+	if c.socket == nil {
+		return unreadNothing
+	}
+	f := &c.look
+	if f.try == nil {
+		f.try = func(fd uintptr) {
+			n, _, err := syscall.Recvfrom(int(fd), f.b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+			switch {
+			case err == syscall.EAGAIN || err == syscall.EINTR:
+				f.found = unreadNothing
+			case n > 0:
+				f.found = unreadBytes
+			default:
+				f.found = unreadEnd
+			}
+		}
+	}
+	f.found = unreadEnd // if the connection is closed
+	c.socket.Control(f.try)
+	return f.found
+}

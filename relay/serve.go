@@ -62,6 +62,11 @@ func (c *Conn) serve(before afterwards) {
 			c.Close()
 			return
 		case pending:
+			if !c.moved {
+				c.moved = true
+				go c.serve(pending) // a new goroutine has a small stack, and most connections carry one request
+				return
+			}
 			after = c.wait()
 		case served:
 			after = c.next()

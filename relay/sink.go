@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"io"
 	"net"
 	"net/http"
 
@@ -17,6 +18,17 @@ var relayed = []reply.Field{
 	{Name: "X-Accel-Buffering", Value: "no"},
 	{Name: "X-Content-Type-Options", Value: "nosniff"},
 	{Name: "X-Robots-Tag", Value: "none"},
+}
+
+// relayedLines are relayed as they are sent.
+var relayedLines = lines(relayed)
+
+func lines(fields []reply.Field) string {
+	var b []byte
+	for _, f := range fields {
+		b = http1.AppendField(b, f.Name, f.Value)
+	}
+	return string(b)
 }
 
 // A sink is the state of a consumer's response, as pipe writes it. The response begins with the first byte of the body, or
@@ -36,6 +48,8 @@ type stream struct {
 	stall  stallClock
 	pieces [3][]byte // of vector
 	vector net.Buffers
+
+	limited io.LimitedReader // of Splice
 }
 
 // Begin implements pipe.Sink. From here to the end of the body the connection ends with a reset if a client could take the
@@ -64,7 +78,7 @@ func (c *consumer) Write(p []byte, last bool) (n int, err error) {
 	b := buffer[:0]
 	if !c.begun {
 		c.begun = true
-		b = c.appendHead(b)
+		b = c.appendMessageHead(b)
 	}
 	end := ""
 	if c.bodiless() {
@@ -144,12 +158,12 @@ func (c *consumer) mayBlock() {
 	c.stream.stall.writing.Store(true)
 }
 
-// appendHead appends the head of the response.
-func (c *consumer) appendHead(b []byte) []byte {
+// appendMessageHead appends the head of the response.
+func (c *consumer) appendMessageHead(b []byte) []byte {
 	producer := c.exchange.Producer
 	head := producer.Head
 	var array [16]reply.Field
-	played := c.exchange.ReplyTo == nil && navigates(c.fetchDest, c.accept)
+	played := c.exchange.ReplyTo == nil && needsPlayer(head.ContentType) && navigates(c.fetchDest, c.accept)
 	fields := appendMessageFields(array[:0], c.exchange.ID, head, disposition(head, c.tokenInURL, played))
 	status, length := http.StatusOK, producer.Length
 	switch {
@@ -174,7 +188,7 @@ func (c *consumer) appendHead(b []byte) []byte {
 		c.expose(more)
 		fields = append(fields, more...)
 	}
-	return c.AppendHead(b, status, length, fields...)
+	return c.appendHead(b, status, length, relayedLines, fields, nil)
 }
 
 // bodiless reports whether the response has no body: an answer to HEAD, or one whose status has none.
@@ -186,7 +200,7 @@ func (c *consumer) bodiless() bool {
 	return c.head || status == http.StatusNoContent || status == http.StatusNotModified
 }
 
-// appendMessageFields appends the headers of a response with a message.
+// appendMessageFields appends the headers of a response with a message, besides those in relayed.
 func appendMessageFields(fields []reply.Field, id string, head *pipe.Head, disposition string) []reply.Field {
 	fields = append(fields, reply.Field{Name: reply.HeaderExchange, Value: id}, reply.Field{Name: "Content-Type", Value: head.ContentType})
 	for _, optional := range [...]reply.Field{
@@ -198,7 +212,7 @@ func appendMessageFields(fields []reply.Field, id string, head *pipe.Head, dispo
 			fields = append(fields, optional)
 		}
 	}
-	return append(fields, relayed...)
+	return fields
 }
 
 // end ends the response of an exchange that has ended. After a delivery all of the body was sent, and a cut comes too late

@@ -88,7 +88,7 @@ func TestConsumerClosesAtTheLastByte(t *testing.T) {
 
 func TestConsumerLeavesHalfway(t *testing.T) {
 	for name, cut := range cuts {
-		for _, framing := range []string{chunked, length(100)} {
+		for _, framing := range []string{chunked, length(100), spliced} {
 			t.Run(name+" "+framing, func(t *testing.T) {
 				r := start(t)
 				p, c := r.dial().Request("POST", here, framing), r.dial()

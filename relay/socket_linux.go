@@ -17,28 +17,17 @@ func (c *Conn) awaitHangUp() error {
 	})
 }
 
-// alive asks the kernel, without waiting, whether the client is still connected.
-func (c *Conn) alive() bool { return c.nothing(unix.POLLRDHUP) }
-
-// quiet reports whether the client is connected and nothing waits to be read behind the current request.
-func (c *Conn) quiet() bool { return c.nothing(unix.POLLRDHUP | unix.POLLIN) }
-
-// nothing reports whether none of the events has happened on the connection, nor its end.
-func (c *Conn) nothing(events int16) bool {
-	p := &c.probe
-	if p.poll == nil {
-		p.poll = func(fd uintptr) {
-			p.fds[0].Fd = int32(fd)
-			n, err := unix.Poll(p.fds[:], 0)
-			p.none = err != nil || n == 0
-		}
-	}
+// alive asks the kernel, without waiting, whether the client is still connected, whatever it has sent before.
+func (c *Conn) alive() (alive bool) {
 	if c.socket == nil {
 		return true
 	}
-	p.none, p.fds[0].Events = false, events
-	c.socket.Control(p.poll)
-	return p.none
+	c.socket.Control(func(fd uintptr) {
+		fds := [...]unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+		n, err := unix.Poll(fds[:], 0)
+		alive = err != nil || n == 0
+	})
+	return alive
 }
 
 // writable reports whether the kernel takes some bytes at once.
@@ -53,15 +42,6 @@ func (c *Conn) writable() bool {
 		n, _ = unix.Poll(fds[:], 0)
 	})
 	return n > 0
-}
-
-// A probe holds the variables of Conn.nothing, kept with the connection so that a match does not allocate them. No two
-// calls run at the same time: while a request waits, the broker calls, with its lock held; later the goroutine that
-// carries out the exchange.
-type probe struct {
-	fds  [1]unix.PollFd
-	poll func(fd uintptr)
-	none bool
 }
 
 // clogged reports whether so much waits to be read that a FIN behind it might not get through: the kernel keeps its window

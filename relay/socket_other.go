@@ -8,12 +8,7 @@ func (c *Conn) watches() bool { return false }
 
 func (c *Conn) awaitHangUp() error { return nil }
 
-// A probe is empty where the system cannot be asked.
-type probe struct{}
-
 func (c *Conn) alive() bool { return true }
-
-func (c *Conn) quiet() bool { return true }
 
 func (c *Conn) writable() bool { return true }
 

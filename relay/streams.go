@@ -18,7 +18,7 @@ type streams struct {
 }
 
 func (t *streams) add(s *subscriber) {
-	if len(s.form.comment()) == 0 {
+	if comments[s.form] == nil {
 		return
 	}
 	t.mu.Lock()
@@ -46,14 +46,8 @@ func (t *streams) comment() {
 	t.mu.Lock()
 	all := slices.AppendSeq(make([]*subscriber, 0, len(t.all)), maps.Keys(t.all))
 	t.mu.Unlock()
-	comments := make(map[streamForm][]byte)
 	for _, s := range all {
-		text := comments[s.form]
-		if text == nil {
-			text = s.form.comment()
-			comments[s.form] = text
-		}
-		s.comment(text)
+		s.comment(comments[s.form])
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

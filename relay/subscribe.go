@@ -78,14 +78,14 @@ func (l *Relay) subscribe(w *Response, r *Request) {
 
 // streamType returns the media type of a stream of raw bytes.
 func streamType(r *Request, kind streamKind) (string, *reply.Error) {
+	if kind != rawBytes || !hasParameter(r.URL.RawQuery, "mime") {
+		return "application/octet-stream", nil
+	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		panic(err) // the wait was read from it
 	}
-	given, ok := query["mime"]
-	if kind != rawBytes || !ok {
-		return "application/octet-stream", nil
-	}
+	given := query["mime"]
 	_, _, err = mime.ParseMediaType(given[0])
 	if err != nil || len(given) > 1 || strings.ContainsFunc(given[0], func(c rune) bool { return c < ' ' || c > '~' }) {
 		return "", &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeBadRequest, Text: "mime in the query must be one media type, such as text/plain"}
@@ -206,7 +206,7 @@ func (s *subscriber) write(send func(b []byte, last bool) (int, error)) (all boo
 func (s *subscriber) appendHead(b []byte, p *pipe.Publication) []byte {
 	var array [16]reply.Field
 	fields := appendMessageFields(array[:0], p.ID, p.Head, disposition(p.Head, s.tokenInURL, s.navigates))
-	return s.AppendHead(b, http.StatusOK, int64(len(p.Body)), fields...)
+	return s.Pending.appendHead(b, http.StatusOK, int64(len(p.Body)), relayedLines, fields, nil)
 }
 
 // Acknowledged implements pipe.Subscriber. Where the system does not know, only the time for a whole message limits.

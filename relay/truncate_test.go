@@ -22,7 +22,7 @@ var cuts = map[string]func(*client){
 
 func TestProducerLeavesHalfway(t *testing.T) {
 	for name, cut := range cuts {
-		for _, framing := range []string{chunked, length(10)} {
+		for _, framing := range []string{chunked, length(10), spliced} {
 			t.Run(name+" "+framing, func(t *testing.T) {
 				r := start(t)
 				p, body := r.halfway(framing, "GET "+here+" HTTP/1.1\r\nHost: relay\r\n\r\n")
@@ -112,7 +112,7 @@ func TestProducerLeavesBeforeTheFirstByte(t *testing.T) {
 // What the server itself ends looks no better.
 func TestDeletedHalfway(t *testing.T) {
 	for name, get := range map[string]string{"1.1": "GET " + here + " HTTP/1.1\r\nHost: relay\r\n\r\n", "1.0": "GET " + here + " HTTP/1.0\r\n\r\n"} {
-		for _, framing := range []string{chunked, length(10)} {
+		for _, framing := range []string{chunked, length(10), spliced} {
 			t.Run(name+" "+framing, func(t *testing.T) {
 				r := start(t)
 				p, body := r.halfway(framing, get)

@@ -146,7 +146,7 @@ func TestSilenceBeforeTheFirstByte(t *testing.T) {
 func TestSilenceHalfway(t *testing.T) {
 	t.Parallel()
 	r := start(t, silentFor(100*time.Millisecond))
-	for _, framing := range []string{length(10), chunked} {
+	for _, framing := range []string{length(10), spliced, chunked} {
 		p := r.dial().Request("POST", here, framing)
 		if framing == chunked {
 			p.Say("5\r\n")

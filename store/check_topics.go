@@ -6,7 +6,7 @@ import (
 )
 
 // topicsSince is the schema version that introduced topics.
-const topicsSince = 6
+const topicsSince = 5
 
 // topicRules are the consistencyRules for topics.
 var topicRules = []consistencyRule{

@@ -10,7 +10,7 @@ const StillOpen = "open"
 // A Filter selects rows. The zero Filter selects all.
 type Filter struct {
 	Namespace, Channel, Outcome, Role string // "": any
-	Topic, Shape                      string
+	Topic, Service, Shape             string
 	From, To                          time.Time // From is included, To is not; zero: no bound
 }
 
@@ -25,6 +25,8 @@ func (f *Filter) value(column string) string {
 		return f.Outcome
 	case "topic":
 		return f.Topic
+	case "service":
+		return f.Service
 	case "shape":
 		return f.Shape
 	case "role":

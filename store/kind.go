@@ -61,6 +61,15 @@ var (
 			CASE WHEN reason IS NOT NULL THEN bytes END AS bytes, id`,
 		time: "opened_at",
 	}
+	// Calls are filtered by the time at which a worker took them.
+	Calls = &Kind{
+		Name:    "calls",
+		Filters: []string{"namespace", "service", "outcome"},
+		table:   "exchange",
+		columns: "*",
+		textID:  true,
+		time:    "taken_at",
+	}
 	// Publications are filtered by the time at which the topic accepted them.
 	Publications = &Kind{
 		Name:    "publications",
@@ -84,7 +93,7 @@ var (
 )
 
 // Kinds are all kinds of rows.
-var Kinds = []*Kind{Exchanges, Requests, Channels, Publications, Subscriptions}
+var Kinds = []*Kind{Exchanges, Requests, Channels, Calls, Publications, Subscriptions}
 
 // KindOf returns the kind with that name, or nil.
 func KindOf(name string) *Kind {

@@ -38,6 +38,13 @@ func (k *Kind) plans(f *Filter, running func() []string) []plan {
 	if k == Exchanges {
 		found = append(byBlock(f), byOutcome(f.Outcome, running)...)
 	}
+	if k == Calls {
+		found = []plan{{
+			query:   "SELECT id FROM exchange INDEXED BY exchange_call WHERE id >= ?1 AND id < ?2 AND method IS NOT NULL",
+			order:   byID,
+			listIDs: true,
+		}}
+	}
 	if found == nil {
 		found = []plan{{query: "SELECT id FROM " + k.table + " NOT INDEXED WHERE id >= ?1 AND id < ?2", order: byID}}
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"net"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -19,7 +20,7 @@ import (
 
 // TestQueries runs all queries on a log in which each of them should find something.
 func TestQueries(t *testing.T) {
-	p := kit.Start(t, t.TempDir(), "--auth-secret", kit.Secret, "--anonymous", "produce:*/* consume:*/* look:*/*")
+	p := kit.Start(t, t.TempDir(), "--auth-secret", kit.Secret, "--anonymous", "produce:*/* consume:*/* look:*/*", "--message-timeout", "200ms")
 	channel := p.URL + "/channels/demo/hello"
 	if got := <-kit.Curl("-X", "DELETE", channel); !strings.HasPrefix(got, "unauthorized: ") {
 		t.Fatalf("a DELETE without a token gets %q", got)
@@ -36,16 +37,22 @@ func TestQueries(t *testing.T) {
 	cutOff(t, p, "demo/cut")
 	keepRunning(t, p.URL+"/channels/demo/running")
 	call(t, p, "demo/upper")
+	publish(t, p, "demo/news")
 	p.WaitForRow(t, "select 1 from exchanges where channel = 'cut' and outcome = 'consumer_left'")
 	p.WaitForRow(t, "select 1 from exchanges where channel = 'running' and outcome = 'open'")
 	p.WaitForRow(t, "select 1 from requests where outcome = 'refused'")
 
 	id := p.SQLite(t, "select id from exchanges limit 1")
+	publication := p.SQLite(t, "select publication from deliveries limit 1")
 	found := 0
 	for _, page := range pages(t) {
 		for _, query := range blocks(t, page, "sql") {
 			found++
-			query = regexp.MustCompile(varying[0][0]).ReplaceAllString(query, id)
+			one := id
+			if strings.Contains(query, "deliveries") {
+				one = publication
+			}
+			query = regexp.MustCompile(varying[0][0]).ReplaceAllString(query, one)
 			if p.SQLite(t, query) == "" {
 				t.Errorf("%s: finds nothing: %s", page, query)
 			}
@@ -105,6 +112,31 @@ func call(t *testing.T, p *kit.Server, service string) {
 	<-kit.Curl(p.URL + "/work/" + service)
 	<-given
 	p.WaitForRow(t, "select 1 from calls where outcome = 'left'")
+}
+
+// publish publishes messages that one subscriber takes, and another one, which does not read, at first.
+func publish(t *testing.T, p *kit.Server, topic string) {
+	t.Helper()
+	address := p.URL + "/topics/" + topic
+	takes := kit.Curl("-o", "/dev/null", address)
+	stuck, err := net.Dial("tcp", strings.TrimPrefix(p.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stuck.Close()
+	fmt.Fprintf(stuck, "GET /topics/%s?follow HTTP/1.1\r\nHost: x\r\n\r\n", topic)
+	large := kit.WriteFile(t, filepath.Join(t.TempDir(), "large"), strings.Repeat("x", 1<<20))
+	if got := <-kit.Curl("-T", large, address+"?subscribers=2"); got != "" {
+		t.Fatalf("the publisher got %q", got)
+	}
+	<-takes
+	for range 20 {
+		if p.SQLite(t, "select 1 from publications where delivered < subscribers") != "" {
+			return
+		}
+		<-kit.Curl("-T", large, address)
+	}
+	t.Fatal("the subscriber that does not read was not cut")
 }
 
 // keepRunning starts an exchange that runs until the test ends.

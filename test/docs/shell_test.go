@@ -27,7 +27,7 @@ func TestLoops(t *testing.T) {
 	found := 0
 	for _, page := range pages(t) {
 		for _, block := range blocks(t, page, "sh") {
-			if strings.Contains(block, "while true") && !strings.Contains(block, "/work/") { // see TestWorker
+			if strings.Contains(block, "while true") && strings.Contains(block, "/channels/demo/jobs") {
 				p := kit.Start(t, t.TempDir())
 				feedLoop(t, p, strings.ReplaceAll(block, "localhost:3000", p.URL))
 				found++

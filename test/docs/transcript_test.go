@@ -54,7 +54,7 @@ var (
 	ownServer = regexp.MustCompile(`(?m)^\$ httpipe\b.*&$`)
 	// assignment is a command that must run in the shell itself.
 	assignment = regexp.MustCompile(`^(export )?\w+=`)
-	aRoute     = regexp.MustCompile(`(channels|services)/[^\s/]+/[^\s/?']+`)
+	aRoute     = regexp.MustCompile(`(channels|services|topics)/[^\s/]+/[^\s/?']+`)
 )
 
 // TestTranscripts replays all transcripts with the real binary, curl and sqlite3.

@@ -81,8 +81,8 @@ func TestAuditCommands(t *testing.T) {
 		code int
 		want string // … is anything
 	}{
-		{"audit check --config " + file, 0, log + ": schema …iB\nexchanges 1 (open 0), requests 0, channels 1, runs 1 (unclean 0), rows lost 0\nsound\n"},
-		{"audit backup copy.db --audit-db " + log, 0, "copy.db: schema …iB\nexchanges 1 (open 0), requests 0, channels 1, runs 1 (unclean 0), rows lost 0\n"},
+		{"audit check --config " + file, 0, log + ": schema …iB\nexchanges 1 (open 0), requests 0, channels 1, publications 0, subscriptions 0, runs 1 (unclean 0), rows lost 0\nsound\n"},
+		{"audit backup copy.db --audit-db " + log, 0, "copy.db: schema …iB\nexchanges 1 (open 0), requests 0, channels 1, publications 0, subscriptions 0, runs 1 (unclean 0), rows lost 0\n"},
 		{"audit backup copy.db --audit-db " + log, 1, "httpipe: backup copy.db: copy.db already exists; choose another name, or remove it\n"},
 		{"audit backup --audit-db " + log, 2, "httpipe: FILE is missing; usage: httpipe audit backup [options] FILE\n"},
 		{"audit check --audit-db none.db", 1, "httpipe: audit log …/none.db: there is no such file; give the path of the log (--audit-db)\n"},

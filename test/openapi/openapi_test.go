@@ -2,12 +2,8 @@ package openapi_test
 
 import (
 	"bufio"
-	"crypto/sha256"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -26,7 +22,7 @@ func TestGeneratedClients(t *testing.T) {
 	t.Run("openapi-python-client", func(t *testing.T) {
 		t.Parallel()
 		dir := copyOf(t, "python")
-		packages := installed(t, "python", "requirements.txt", "python3", "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+		packages := kit.Installed(t, "testdata/python", "requirements.txt", "python3", "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
 			"--no-input", "--no-deps", "--target", ".", "--requirement", "requirements.txt")
 		env := []string{"PYTHONPATH=" + packages, "PYTHONDONTWRITEBYTECODE=1"}
 		run(t, dir, env, "python3", "-m", "openapi_python_client", "generate", "--path", document, "--config", "config.yaml",
@@ -45,7 +41,7 @@ func TestGeneratedClients(t *testing.T) {
 	t.Run("openapi-typescript", func(t *testing.T) {
 		t.Parallel()
 		dir := copyOf(t, "typescript")
-		packages := installed(t, "typescript", "package-lock.json", "npm", "ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts")
+		packages := kit.Installed(t, "testdata/typescript", "package-lock.json", "npm", "ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts")
 		bin := filepath.Join(packages, "node_modules", ".bin")
 		run(t, dir, nil, filepath.Join(bin, "openapi-typescript"), document, "--output", "generated.d.ts")
 		run(t, dir, nil, filepath.Join(bin, "tsc"), "--project", ".")
@@ -114,46 +110,6 @@ func copyOf(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	return dir
-}
-
-// installed returns the directory in the user's cache where command has installed the packages that testdata/name/lock
-// lists. Only the first run with a lock file, and a version of the command, installs them: command then runs in a copy of
-// testdata/name, which gets its final name when it is complete. So a second run at the same time cannot use half of it.
-func installed(t *testing.T, name, lock string, command ...string) string {
-	t.Helper()
-	versions, err := os.ReadFile(filepath.Join("testdata", name, lock))
-	if err != nil {
-		t.Fatal(err)
-	}
-	version, err := exec.Command(command[0], "--version").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cache = filepath.Join(cache, "httpipe-test")
-	final := filepath.Join(cache, fmt.Sprintf("%s-%x", name, sha256.Sum256(append(versions, version...))))
-	if _, err := os.Stat(final); err == nil {
-		return final
-	}
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	dir, err := os.MkdirTemp(cache, name+"-new-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", name))); err != nil {
-		t.Fatal(err)
-	}
-	run(t, dir, nil, command...)
-	if err := os.Rename(dir, final); err != nil && !errors.Is(err, fs.ErrExist) {
-		t.Fatal(err)
-	}
-	return final
 }
 
 // run runs a command in dir, with env added to its environment.
