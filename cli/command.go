@@ -161,6 +161,9 @@ func (cmd command) flagError(err error) error {
 		case hint == "" && short.short != "" && short.arg != "":
 			return usageErrorf("unknown option -%s: write -%s %s, with a space; see %s -h", name, short.short, name[1:], cmd.command())
 		}
+		if hint == "" && strings.Contains(cmd.args, "[COMMAND]") {
+			return usageErrorf("unknown option %s; write -- before COMMAND if it is one of its options; see %s -h", dashes(name), cmd.command())
+		}
 		return usageErrorf("unknown option %s%s; see %s -h", dashes(name), hint, cmd.command())
 	}
 	if _, name, ok := strings.Cut(err.Error(), "flag needs an argument: -"); ok {

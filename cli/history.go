@@ -145,7 +145,7 @@ func auditList(c *Config) command {
 	var q question
 	return command{
 		name: "audit list", args: "[WHAT]", words: kindWords, options: auditOptions(c),
-		help:  "list exchanges, requests, channels, publications or subscriptions",
+		help:  "list rows of the log, newest first",
 		more:  "WHAT is exchanges (default), requests (that were never matched), channels, publications or\nsubscriptions.\n" + whenHelp,
 		flags: append(q.filters(), q.limitFlag("20"), q.jsonFlag()),
 		run: func(ctx context.Context, args []string, stdout, stderr io.Writer) error {

@@ -58,8 +58,11 @@ func ParseAddress(text string, kind Kind) (Address, error) {
 		return Address{}, errors.New("the URL has ?wait= in it; use --wait instead")
 	}
 	path := strings.TrimSuffix(u.EscapedPath(), "/")
-	if u.Fragment != "" && path == "" && kind == Channel { // the link of the page at /
-		path = "/channels/" + u.EscapedFragment()
+	if name := u.EscapedFragment(); name != "" && path == "" && kind == Channel { // the link of the page at /
+		if !strings.Contains(name, "/") {
+			name = "v1/" + name // as the page has it
+		}
+		path = "/channels/" + name
 	}
 	for _, prefix := range prefixes[kind] {
 		base, name, found := strings.Cut(path, prefix)

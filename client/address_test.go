@@ -11,6 +11,7 @@ func TestParseAddress(t *testing.T) {
 		"localhost:3000/channels/demo/hello/":                 "http://localhost:3000/channels/demo/hello?wait=1s demo/hello",
 		"https://relay.example/under/channels/demo/a(b)!'*$&": "https://relay.example/under/channels/demo/a(b)!'*$&?wait=1s demo/a(b)!'*$&",
 		"relay.example/channels/demo/hello?headers&x=%41":     "http://relay.example/channels/demo/hello?headers&x=%41&wait=1s demo/hello",
+		"http://localhost:3000/#hello":                        "http://localhost:3000/channels/v1/hello?wait=1s v1/hello",
 		"http://localhost:3000/#demo/hello":                   "http://localhost:3000/channels/demo/hello?wait=1s demo/hello",
 		"http://localhost:3000/channels/demo/a%2fb":           "http://localhost:3000/channels/demo/a%2fb?wait=1s demo/a%2fb",
 	} {

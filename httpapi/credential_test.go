@@ -272,6 +272,9 @@ func TestForeignAuthorization(t *testing.T) {
 		}
 		for _, connection := range []string{"Connection: keep-alive", "Connection: keep-alive, x"} { // for the engine, and for net/http
 			r.dial().Post(here+"?token=&q&token=x", "hello", connection) // is ignored, or refused
+			if test.changes == nil {
+				r.Waiting(1, 0)
+			}
 			r.dial().Post(here+"?q", "hello", append(test.headers, connection)...)
 			a := r.dial().Get(here+"?headers", consumer...).Answer().Got("hello")
 			if test.changes == nil {

@@ -11,6 +11,7 @@ import (
 
 	"httpipe/pipe"
 	"httpipe/reply"
+	"httpipe/test/rawhttp"
 )
 
 // Answers to producers that are still uploading: they come at once, and the client receives them.
@@ -111,13 +112,13 @@ func TestEarlyAnswerToAClientThatDoesNotListen(t *testing.T) {
 // Go's own client gives up on an answer when its upload is reset under its hands.
 func TestEarlyAnswerToGosClient(t *testing.T) {
 	r := start(t)
-	transport := &http.Transport{DisableKeepAlives: true}
+	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: rawhttp.ClientTLS()}
 	for i := range 24 {
 		var body io.Reader = bytes.NewReader(make([]byte, large))
 		if i%2 == 1 {
 			body = io.LimitReader(zeros{}, large) // chunked
 		}
-		request, _ := http.NewRequest("POST", "http://"+r.addr+here+"?wait=20ms", body)
+		request, _ := http.NewRequest("POST", rawhttp.Scheme()+"://"+r.addr+here+"?wait=20ms", body)
 		if i%4 > 1 {
 			request.Header.Set("Expect", "100-continue")
 		}

@@ -1,5 +1,3 @@
-//go:build !noepoll
-
 package httpapi
 
 import (

@@ -154,6 +154,7 @@ func (l *live) serve(w http.ResponseWriter, r *request) {
 	defer context.AfterFunc(ctx, func() { control.SetWriteDeadline(time.Unix(1, 0)) })()
 
 	h := w.Header()
+	h.Set("Connection", "close") // the deadline may come when the response has ended
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store, no-transform")
 	h.Set("X-Accel-Buffering", "no")

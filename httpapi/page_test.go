@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"httpipe/test/rawhttp"
 	"httpipe/web"
 )
 
@@ -151,6 +152,9 @@ func TestManual(t *testing.T) {
 		{"%41", "", "http://" + r.addr},
 		{long, "", "http://" + r.addr},
 	} {
+		if _, rest, http := strings.Cut(test.want, "http://"); http {
+			test.want = rawhttp.Scheme() + "://" + rest
+		}
 		c := r.dial()
 		c.Say(fmt.Sprintf("GET / HTTP/1.1\r\nHost: %s\r\nX-Forwarded-Proto: %s\r\n\r\n", test.host, test.proto))
 		a := c.Answer()

@@ -24,6 +24,16 @@ func showHome(w http.ResponseWriter, r *request) {
 // with the token that the operator enters.
 func showAuditPage(w http.ResponseWriter, _ *request) { writePage(w, web.AuditPage()) }
 
+// showNotFound answers a browser that asked for a page that does not exist.
+func showNotFound(w http.ResponseWriter, r *request, e *reply.Error) {
+	r.ErrorCode = e.Code
+	w.Header().Set(reply.HeaderError, e.Code)
+	w.Header().Add("Vary", "Accept")
+	w.Header().Set("Content-Security-Policy", web.Policy)
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	reply.Text(e.Status, "text/html; charset=utf-8", web.NotFoundPage()).Write(w)
+}
+
 // showAsset answers with a file that the pages load.
 func showAsset(w http.ResponseWriter, r *request) {
 	contentType, content, ok := web.Asset(r.parameter)

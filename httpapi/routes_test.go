@@ -209,6 +209,12 @@ func TestNotFound(t *testing.T) {
 			r.dial().Request(method, path).Answer().Failed(404, "not_found")
 		}
 	}
+	a := r.dial().Get("/x", "Accept: text/html,*/*").Answer().Is(404)
+	if a.Header.Get("Httpipe-Error") != "not_found" || a.Header.Get("Content-Type") != "text/html; charset=utf-8" ||
+		a.Header.Get("Content-Security-Policy") == "" || !strings.Contains(a.Text, "There is no page at this address") {
+		t.Errorf("a browser gets %v\n%s", a.Header, a.Text)
+	}
+	r.dial().Request("POST", "/x", "Accept: text/html").Answer().Failed(404, "not_found")
 	r.Vanished()
 }
 

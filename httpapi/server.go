@@ -174,6 +174,10 @@ func (s *Server) answer(w http.ResponseWriter, r *request) {
 	if e == nil && !entry.health {
 		e = s.limits.overPlainHTTP(r)
 	}
+	if entry == nil && r.Method == http.MethodGet && reply.WantsHTML(r.Header["Accept"]) {
+		showNotFound(w, r, e)
+		return
+	}
 	if e != nil {
 		r.Refuse(w, e)
 		return

@@ -45,16 +45,32 @@
 //	record   Recorder.ExchangeEnded queues the row and returns its Commit
 //	  │
 //	  ▼
-//	answer   after a delivery, Commit.Wait; if it fails, Outcome.WithoutRecord says Unrecorded
+//	answer   after a delivery, when the Commit calls back; if it has failed, Outcome.WithoutRecord says Unrecorded
 //	  │
 //	  ├────▶ Recorder.OutcomeDecided: the metric
-//	  └────▶ Request.AwaitEnd: the producer's status and the server's log line
+//	  └────▶ Source.Answer: the producer's status and the server's log line
 //
 // The row says the same as the answer, because the Recorder queues it with both outcomes and the audit log
 // writes the second if the Commit fails. An outcome other than Delivered is decided at the end and does
 // not wait for its record. The consumer never waits for a record, except for that of the match with
 // Config.Strict. A request that ends unmatched has a shorter way: RequestUnmatched records and counts it,
-// then AwaitMatch or AwaitEnd returns.
+// then Peer.Wake has the goroutine that serves it look at it.
+//
+// # Who carries out an exchange
+//
+// Nothing in this package waits for a match or an end. The goroutine that serves a request, that of its connection, calls
+// [Broker.Arrive] and, for a producer, [Request.Fill], and after each Wake of the connection it looks at the request:
+//
+//	Begun is not nil   the goroutine carries the exchange out: Relay, then Settle
+//	Unmatched          it answers the client with Outcome
+//	neither            the request waits, or is another goroutine's business
+//
+// One goroutine owns a body at a time (body.go), and carries out its exchange:
+//
+//   - The consumer's, if the exchange begins in its Arrive and the body is whole in memory. The producer's sleeps on.
+//   - The producer's in all other cases. It is woken, unless the exchange begins in its own Arrive or Fill. If it is in
+//     Read or Pause of its Source, it calls [Request.CatchUp], which writes what has been read so far. So no byte waits
+//     for the next one, and reading never changes hands.
 //
 // # Topics
 //
@@ -115,7 +131,7 @@
 //     every channel.
 //   - A call has at most one answer that waits or runs, and its caller waits for it exactly while its request has been
 //     delivered and no answer has begun. A caller is told of one answer, its own.
-//   - Every request ends once: unmatched, or with its exchange. Its wake channel is closed once.
+//   - Every request ends once: unmatched, or with its exchange.
 //   - The subscriptions of a topic are listed in the order of their arrival, and their ids and those of the topic's
 //     publications ascend together.
 //   - A subscription takes every message of its topic from its first to its last, whole and in their order.
@@ -128,8 +144,8 @@
 // # Locking
 //
 // One mutex, Broker.mu, guards every queue and every state in this package, and nothing blocks while it is
-// held. Each body has its own mutex, which is locked after Broker.mu and never before it, so that bytes
-// flow without the broker's lock. A Subscriber is called without it, except for Interrupt. The broker calls the Recorder, Arrival.Alive and Arrival.Interrupt with
-// Broker.mu held. So the Recorder sees events in their true order, and an exchange begins with two clients
-// that are still connected. These functions must return at once and must not call the broker.
+// held. A body has no lock, because one goroutine at a time owns it. The broker calls the Recorder, the methods of Peer,
+// and Interrupt of a Sink and a Subscriber, with Broker.mu held. So the Recorder sees events in their true order, and an
+// exchange begins with two clients that are still connected. These functions must return at once and must not call the
+// broker.
 package pipe

@@ -17,7 +17,7 @@ type Recorder interface {
 	// must say Exchange.Outcome.WithoutRecord instead.
 	ExchangeEnded(*Exchange) Commit
 	// OutcomeDecided reports, once for each exchange, the outcome that the producer is told. For a delivery
-	// that is after the Commit of ExchangeEnded, and the call comes without the broker's lock, from AwaitEnd.
+	// that is after the Commit of ExchangeEnded, and the call comes without the broker's lock, from Exchange.Settle.
 	// For any other outcome the call follows ExchangeEnded at once.
 	OutcomeDecided(*Exchange, Outcome)
 

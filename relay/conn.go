@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"crypto/tls"
 	"net"
 	"net/netip"
 	"sync"
@@ -39,7 +38,7 @@ type Conn struct {
 
 	remote string // of the client, with the port
 	engine *engine
-	tls    *tls.Conn       // the connection, if it is TLS
+	tls    *secured        // the connection, if it is TLS
 	tcp    *net.TCPConn    // carries the connection; nil if it is not TCP. For its options and its end; for data only if raw is set
 	socket syscall.RawConn // of tcp, for polls and options
 	raw    syscall.RawConn // of tcp, for data; nil under TLS
@@ -173,7 +172,7 @@ func (c *Conn) breakOff() {
 // CloseWrite sends a FIN, after a close_notify if the connection is TLS.
 func (c *Conn) CloseWrite() error {
 	if c.tls != nil {
-		c.tls.CloseWrite() // fails if a write has failed
+		c.tls.CloseWrite()
 	}
 	if c.tcp == nil {
 		return nil
@@ -240,11 +239,16 @@ func (c *Conn) sendContinue() {
 		c.tryWrite(continueBytes)
 		return
 	}
+	c.writeFewLocked(continueBytes)
+}
+
+// writeFewLocked writes a few bytes to a connection that is not plain TCP, unless it would block. mu must be held.
+func (c *Conn) writeFewLocked(b []byte) {
 	if !c.writable() {
 		return
 	}
 	c.Conn.SetWriteDeadline(time.Now().Add(lingering))
-	c.Conn.Write(continueBytes)
+	c.Conn.Write(b)
 	c.Conn.SetWriteDeadline(noDeadline)
 }
 

@@ -10,12 +10,12 @@
 //	serve.go   read a head ─────────────────────────────────────────▶ handOver ──▶ http.Server
 //	              │    ▲                                                               │
 //	              │    │                       a request that produces or consumes     │
-//	              │    └───────────────────────────── onEngine ◀───────────────────────┘
+//	              │    └───────────────────────────── OnEngine ◀───────────────────────┘
 //	              ▼
 //	          Config.Handler (package httpapi), then Produce or Consume
 //
 // Each connection has one goroutine, which reads a head with package http1, serves the request, writes the response
-// (response.go), and goes on with the next. While a connection is idle it holds no buffer (idle_unix.go). A request for
+// (response.go), and goes on with the next. While a connection is idle it holds no buffer (raw_unix.go). A request for
 // net/http takes its connection along, with the bytes that were read. If such a connection later carries a request that
 // produces or consumes, the engine takes it back. So there is one relay, and net/http does what it is good at.
 //
@@ -29,16 +29,34 @@
 //	              │                                            │
 //	source.go     │ the body, or the first part of a form      │
 //	requestbody.go▼                                            ▼
-//	          Broker.Arrive ═══════════ pipe ═══════════▶ Exchange.Relay
+//	pending.go    Response.Park: the handler will not answer the request
+//	              │                                            │
+//	              ▼                                            ▼
+//	          Broker.Arrive ═══════════ pipe ═══════════▶ carryOut: Exchange.Relay
 //	              │                                            │ sink.go: the response
 //	              │                                            │ splice.go: the kernel moves the body, if it can
 //	              │                                            │ stall.go: does the client's kernel still acknowledge?
 //	              ▼                                            ▼
-//	produce.go    AwaitEnd, then reply.Delivered or an error   end in order, or break off
+//	produce.go    producer.Answer, after the commit           end in order, or break off
 //
-// While a request waits, its goroutine does not read the connection. A watcher (watch_linux.go) sees that a client
-// hangs up, and its request loses its place at once, whatever the client has sent behind it. Other systems have
-// onReadError instead.
+// # Who reads and who writes
+//
+// A connection's goroutine reads it. It is in Read while the connection is idle, and while its request waits or is answered
+// (waiting.go): so it sees at once that the client hangs up. It keeps the bytes of a next request, up to a limit; beyond
+// that it reads no more, and waits for the hang-up alone where the system tells (socket_linux.go).
+//
+// A response is written by the goroutine that has something to write. A message that is whole in memory is written to its
+// consumer by the goroutine of whichever request came later, and a stream by the goroutine of the producer, which has to
+// read anyway. The producer's 200 is written by the goroutine that commits the record, or without a log by the one that
+// has carried out the exchange. So a request that waits costs no goroutine a wake-up before its client has sent the next.
+// The right to write passes from one to the next under one lock: see Pending. What cannot be written at once and must not
+// block is written by a goroutine of its own.
+//
+// A connection's goroutine does the rest: Pending.Wake has it answer a request that ended without an exchange, and carry
+// out an exchange that began when neither of its requests had just come.
+//
+// A connection need not be TCP. Over TLS nothing is written without the chance to block, and reads take one byte first, so
+// that a connection that waits has no buffer.
 //
 // # Rules
 //

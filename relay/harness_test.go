@@ -105,6 +105,15 @@ func (s *testServer) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	path := strings.Split(r.URL.Path, "/")
 	r.Key = pipe.Key{Namespace: path[2], Channel: path[3]}
 	r.Client.Addr, r.Group = r.Conn.Addr, r.Conn.Addr
+	if path[1] == "topics" {
+		r.Shape = pipe.Topic
+		if r.Method == http.MethodGet {
+			s.relay.Subscribe(w, &r)
+		} else {
+			s.relay.Publish(w, &r)
+		}
+		return
+	}
 	if s.own != nil && r.Key.Channel == "own" {
 		s.own(w, &r)
 		return

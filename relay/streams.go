@@ -63,6 +63,13 @@ func (s *subscriber) comment(text []byte) {
 		return
 	}
 	defer s.unlock()
+	c := s.conn
+	if c.raw == nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.writeFewLocked(text)
+		return
+	}
 	if len(s.owed) > 0 {
 		text = s.owed
 	}

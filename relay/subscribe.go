@@ -260,7 +260,12 @@ func (s *subscriber) endStream() {
 		s.Pending.Finish()
 		return
 	}
-	if n, err := s.TrySend(b, true); err != nil || n < len(b) {
+	n, err := s.TrySend(b, true)
+	switch {
+	case err != nil:
 		s.Abort()
+	case n < len(b): // over TLS always; a client that does not read is cut
+		s.conn.SetWriteDeadline(time.Now().Add(lingering))
+		go s.sendRest(b[n:])
 	}
 }

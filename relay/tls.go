@@ -8,15 +8,46 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 
 	"httpipe/reply"
 )
 
+// A secured connection is TLS. It ends without a close_notify if a write has failed: what was sent is not whole then, and the
+// alert would have to wait for a client that does not read.
+type secured struct {
+	*tls.Conn
+	failed atomic.Bool
+}
+
+func (s *secured) Write(p []byte) (int, error) {
+	n, err := s.Conn.Write(p)
+	if err != nil {
+		s.failed.Store(true)
+	}
+	return n, err
+}
+
+func (s *secured) Close() error {
+	if s.failed.Load() {
+		return s.NetConn().Close()
+	}
+	return s.Conn.Close()
+}
+
+func (s *secured) CloseWrite() error {
+	if s.failed.Load() {
+		return nil
+	}
+	return s.Conn.CloseWrite()
+}
+
 // findSocket sets the fields of what carries the connection.
 func (c *Conn) findSocket() {
 	carrier := c.Conn
-	if secure, ok := c.Conn.(*tls.Conn); ok {
-		c.tls, carrier = secure, secure.NetConn()
+	if conn, ok := c.Conn.(*tls.Conn); ok {
+		c.tls, carrier = &secured{Conn: conn}, conn.NetConn()
+		c.Conn = c.tls
 	}
 	tcp, ok := carrier.(*net.TCPConn)
 	if !ok {

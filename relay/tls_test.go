@@ -147,12 +147,12 @@ func (c *recorded) closeNotify() bool {
 // TestHandshakeTakesTooLong: a client that connects and says nothing, or half of a handshake, is cut off.
 func TestHandshakeTakesTooLong(t *testing.T) {
 	needTLS(t)
-	for _, start := range []string{"", "\x16\x03\x01\x02\x00half"} {
-		r := handshakes(t, func(c *settings) { c.HeaderTimeout = 200 * time.Millisecond })
+	for _, beginning := range []string{"", "\x16\x03\x01\x02\x00half"} {
+		r := start(t, func(c *settings) { c.HeaderTimeout = 200 * time.Millisecond })
 		conn := r.connect()
-		io.WriteString(conn, start)
+		io.WriteString(conn, beginning)
 		if rest, err := io.ReadAll(conn); len(rest) > 0 || errors.Is(err, net.ErrClosed) {
-			t.Errorf("after %q: %q, %v", start, rest, err)
+			t.Errorf("after %q: %q, %v", beginning, rest, err)
 		}
 	}
 }
@@ -162,7 +162,7 @@ func TestPlainHTTPToTLS(t *testing.T) {
 	needTLS(t)
 	for _, request := range []string{"GET " + here + " HTTP/1.1\r\nHost: relay\r\n\r\n", "GET / HTTP/1.0\r\n\r\n",
 		"DELETE " + here + " HTTP/1.1\r\nHost: relay\r\n\r\n", "POST " + here + " HTTP/1.1\r\nHost: relay\r\nContent-Length: 1000000\r\n\r\n" + strings.Repeat("x", 1e6)} {
-		r := handshakes(t)
+		r := start(t)
 		conn := r.connect()
 		go io.WriteString(conn, request)
 		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
@@ -180,7 +180,7 @@ func TestPlainHTTPToTLS(t *testing.T) {
 // TestWrongProtocol: a client that speaks only HTTP/2 gets an alert, and one that is not TLS nor HTTP nothing.
 func TestWrongProtocol(t *testing.T) {
 	needTLS(t)
-	r := handshakes(t)
+	r := start(t)
 	client := tls.Client(r.connect(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
 	if err := client.Handshake(); err == nil || !strings.Contains(err.Error(), "no application protocol") {
 		t.Errorf("HTTP/2: %v", err)
@@ -190,17 +190,6 @@ func TestWrongProtocol(t *testing.T) {
 	if answer, _ := io.ReadAll(conn); strings.HasPrefix(string(answer), "HTTP") {
 		t.Errorf("mail: %q", answer)
 	}
-}
-
-// handshakes runs a server whose handshakes may fail.
-func handshakes(t *testing.T, changes ...func(*settings)) *testServer {
-	t.Helper()
-	r := start(t, changes...)
-	t.Cleanup(func() { // before the server's own
-		rawhttp.Eventually(t, patience, "no connection is left", func() bool { return r.relay.Connections() == 0 })
-		r.Journal.Forgive("TLS handshake failed")
-	})
-	return r
 }
 
 // connect connects without TLS.

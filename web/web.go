@@ -15,7 +15,7 @@ import (
 	"text/template"
 )
 
-//go:embed index.html audit.html manual.txt openapi.json assets
+//go:embed index.html audit.html 404.html manual.txt openapi.json assets
 var files embed.FS
 
 // Policy is the Content-Security-Policy of the pages. They may load what is at their own origin and run scripts from there
@@ -37,6 +37,9 @@ func Page() string { return read("index.html") }
 
 // AuditPage returns the operator's page, in HTML. It contains no data.
 func AuditPage() string { return read("audit.html") }
+
+// NotFoundPage returns the page that says that there is none at this address, in HTML.
+func NotFoundPage() string { return read("404.html") }
 
 // OpenAPI returns the description of the API, in JSON.
 func OpenAPI() string { return read("openapi.json") }

@@ -97,6 +97,12 @@ func (v *visitor) saved(name string, size int) string {
 	return string(content)
 }
 
+// savedText returns the content of a file that the browser saves, as far as it has come.
+func (v *visitor) savedText(name string) string {
+	content, _ := os.ReadFile(filepath.Join(v.downloads, name))
+	return string(content)
+}
+
 // savedNothing requires that no file, nor part of one, was saved.
 func (v *visitor) savedNothing() {
 	v.t.Helper()
@@ -154,9 +160,9 @@ func (tab *tab) notice(event any) {
 	case *runtime.EventConsoleAPICalled:
 		complaint = "console: " + string(e.Type)
 	case *log.EventEntryAdded:
-		// That a request on a channel or for the books failed is what many tests are about.
+		// That a request on a channel or a topic, or for the books, failed is what many tests are about.
 		at, _ := strings.CutPrefix(e.Entry.URL, tab.server)
-		if e.Entry.Source != log.EntrySourceNetwork || !strings.HasPrefix(at, "/channels/") && !strings.HasPrefix(at, "/audit/") {
+		if e.Entry.Source != log.EntrySourceNetwork || !strings.HasPrefix(at, "/channels/") && !strings.HasPrefix(at, "/audit/") && !strings.HasPrefix(at, "/topics/") {
 			complaint = fmt.Sprintf("%s: %s %s", e.Entry.Source, e.Entry.Text, e.Entry.URL)
 		}
 	case *network.EventRequestWillBeSent:

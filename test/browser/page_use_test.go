@@ -21,6 +21,8 @@ import (
 
 // How the page looks on various screens, and its minor features.
 
+const rule = "A namespace and a name are each 1 to 255 of A to Z, a to z, 0 to 9 and - . _ ~ ! $ & ' ( ) * + , ; = : @"
+
 // The page takes the channel of its address, or makes up a new one.
 func TestPageChannel(t *testing.T) {
 	t.Parallel()
@@ -47,20 +49,24 @@ func TestPageChannel(t *testing.T) {
 		"#v1/do_work":                       "v1/do_work",
 		"#a!$&'()*+,;=:@/~._-":              "a!$&'()*+,;=:@/~._-",
 		"#v1%2Fdo_work":                     "v1/do_work",
-		"#v1/do_work/x":                     "",
-		"#v1":                               "",
-		"#v1/..":                            "",
-		"#v1/ä":                             "",
-		"#%":                                "",
-		`#<img src=x onerror="alert(1)">/x`: "",
-		"#v1/" + strings.Repeat("x", 256):   "",
+		"#hello":                            "v1/hello",
+		"#v1/do_work/x":                     "!A channel has one “/”, between its namespace and its name.",
+		"#v1/..":                            "!“..” is not a name.",
+		"#v1/ä":                             "!A name cannot contain “ä”. " + rule,
+		"#v1/%20":                           "!A name cannot contain a space. " + rule,
+		"#v1/a%E2%80%AE":                    "!A name cannot contain an invisible character. " + rule,
+		"#v1/":                              "!" + rule,
+		"#%":                                "!A name cannot contain “%”. " + rule,
+		`#<img src=x onerror="alert(1)">/x`: "!A name cannot contain “<”. " + rule,
+		"#v1/" + strings.Repeat("x", 256):   "!This name has 256 characters. " + rule,
 	} {
 		value[bool](tab, fmt.Sprintf(`new Promise(heard => {
 			addEventListener('hashchange', () => heard(true), {once: true});
 			location.hash = %s;
 		})`, quoted(fragment)))
 		got := value[string](tab, channel)
-		if want == "" && (len(got) != len("v1/xxxx-xxxx-xxxx") || tab.text("#channel-hint") != "The link had no valid channel name. This is a new channel.") || want != "" && got != want {
+		why, wrong := strings.CutPrefix(want, "!")
+		if wrong && (len(got) != len("v1/xxxx-xxxx-xxxx") || tab.text("#channel-hint") != "This is a new channel, because the link had no valid one. "+why) || !wrong && got != want {
 			t.Errorf("%s: the channel is %s (%s)", fragment, got, tab.text("#channel-hint"))
 		}
 	}
@@ -82,7 +88,7 @@ func TestPageChannelStays(t *testing.T) {
 	tab.wait("document.querySelector('#name').value === 'other'")
 
 	tab.fill("#name", "not possible")
-	tab.shows("#channel-hint", "A namespace and a name are each 1 to 255 of A to Z, a to z, 0 to 9 and - . _ ~ ! $ & ' ( ) * + , ; = : @")
+	tab.shows("#channel-hint", "A name cannot contain a space. "+rule)
 	tab.click("#receive .go")
 	tab.told("#receive", "Not started", "A channel cannot have this name.")
 }
@@ -354,8 +360,6 @@ func TestPageDrop(t *testing.T) {
 			}
 		}`))
 	}
-	drop("['a', 'b']")
-	tab.shows("#file-hint", "One file at a time, please.")
 	drop("['note.txt']")
 	tab.shows("#file-hint", "note.txt, 5 bytes")
 	tab.click("#send .go")

@@ -180,6 +180,7 @@ func TestClientStatuses(t *testing.T) {
 		{"send . " + url, 1, ". is a directory; send an archive of it: tar -c . | httpipe send URL"},
 		{"send", 2, "URL is missing; usage: httpipe send [options] [FILE]... URL"},
 		{"send " + p.URL, 2, "is not the URL of a channel, such as " + p.URL + "/channels/demo/hello"},
+		{"receive " + url + " sh -c true", 2, "unknown option -c; write -- before COMMAND if it is one of its options"},
 		{"receive --token= " + url, 2, "--token (command line) is set but empty"},
 		{"receive --forever -o large " + url, 2, "-o must be a directory"},
 		{"receive --jobs 2 " + url, 2, "--jobs has no effect without --forever"},

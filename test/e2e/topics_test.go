@@ -36,7 +36,7 @@ func TestThousandSubscribers(t *testing.T) {
 		all[i] = subscribeReader(t, p.URL, i, messages)
 		reading.Go(all[i].read)
 	}
-	waitForSubscribers(t, p.URL, readers)
+	waitForSubscribers(t, p.URL+"/topics/e2e/run", readers)
 
 	published := make([][]publishedMessage, publishers)
 	var sending sync.WaitGroup
@@ -90,10 +90,11 @@ func publish(t *testing.T, url, name string, size int) publishedMessage {
 	return m
 }
 
+// waitForSubscribers polls until so many clients are subscribed to the topic with that URL.
 func waitForSubscribers(t *testing.T, url string, n int) {
 	t.Helper()
 	for deadline := time.Now().Add(kit.Patience); ; time.Sleep(5 * kit.Pause) {
-		response, err := http.Head(url + "/topics/e2e/run")
+		response, err := http.Head(url)
 		if err != nil {
 			t.Fatal(err)
 		}

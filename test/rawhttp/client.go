@@ -63,7 +63,7 @@ func Connect(t *testing.T, addr string) *Client {
 	c := &Client{TCPConn: conn.(*net.TCPConn), conn: conn, t: t}
 	c.SetDeadline(time.Now().Add(Patience))
 	if *OverTLS {
-		secure := tls.Client(conn, clientTLS())
+		secure := tls.Client(conn, ClientTLS())
 		if err := secure.Handshake(); err != nil {
 			t.Fatal(err)
 		}

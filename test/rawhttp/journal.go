@@ -19,7 +19,8 @@ func Eventually(t *testing.T, soon time.Duration, what string, so func() bool) {
 	}
 }
 
-// A Journal is a slog.Handler that keeps the outcomes of exchanges, and every other message as a complaint.
+// A Journal is a slog.Handler that keeps the outcomes of exchanges, and every other message as a complaint unless it is
+// for debugging.
 type Journal struct {
 	mu         sync.Mutex
 	outcomes   []string
@@ -37,6 +38,9 @@ func (j *Journal) Handle(_ context.Context, record slog.Record) error {
 		return nil
 	}
 	if record.Message != "exchange ended" {
+		if record.Level < slog.LevelInfo {
+			return nil
+		}
 		j.Complaints = append(j.Complaints, record.Message)
 		return nil
 	}

@@ -50,8 +50,16 @@ var certificate = sync.OnceValue(func() tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
 })
 
-// clientTLS returns the configuration of a client that trusts the certificate.
-func clientTLS() *tls.Config {
+// Scheme returns https over TLS, else http.
+func Scheme() string {
+	if *OverTLS {
+		return "https"
+	}
+	return "http"
+}
+
+// ClientTLS returns the configuration of a client that trusts the certificate of Listen.
+func ClientTLS() *tls.Config {
 	config := &tls.Config{RootCAs: x509.NewCertPool(), ServerName: "127.0.0.1"}
 	config.RootCAs.AddCert(certificate().Leaf)
 	return config

@@ -45,7 +45,7 @@ func TestSmoke(t *testing.T) {
 }
 
 func TestPlainHTTP(t *testing.T) {
-	s := start(t)
+	s := start(t, "--log-level", "debug")
 	for _, args := range [][]string{{"-d", "hello"}, {"-T", "/bin/sh"}, {"-L", "-d", "hello"}, {"--http1.0"}} {
 		got := <-kit.Patient(append(args, "-w", " %{http_code} %{num_redirects}", "http://"+s.addr()+"/channels/v1/a")...)
 		if !strings.HasPrefix(got, "https_required: ") || !strings.HasSuffix(got, " 403 0") {
@@ -54,6 +54,10 @@ func TestPlainHTTP(t *testing.T) {
 	}
 	if got := s.SQLite(t, "select count(*) from requests"); got != "0" {
 		t.Errorf("%s requests are on record", got)
+	}
+	s.Stop(t)
+	if log := s.Log.String(); strings.Count(log, `"level":"DEBUG","msg":"TLS handshake failed","client":"127.0.0.1"`) != 4 {
+		t.Errorf("the log: %s", log)
 	}
 }
 

@@ -67,6 +67,17 @@ export async function ask(path, parameters, signal) {
 	}
 }
 
+// askCSV returns the rows at a path as a CSV file.
+export async function askCSV(path, parameters, signal) {
+	const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== ''));
+	const response = await get(`${path}?${query}`, 'text/csv', signal);
+	try {
+		return await response.blob();
+	} catch (error) {
+		throw signal.aborted ? error : new Failure(0);
+	}
+}
+
 // silence is the time after which a silent connection counts as dead; the server sends something more often.
 const silence = 45_000;
 

@@ -24,7 +24,7 @@ export function plot(into, {label, from, to, step, buckets, lines = [], scale, u
 	const x = at => left + (at - from) / (to - from || 1) * (width - left - right);
 	const wide = Math.max(x(from + step) - x(from), 1);
 	const base = height - bottom;
-	const picture = svg('svg', {viewBox: `0 0 ${width} ${height}`, width, height, role: 'img', 'aria-label': label});
+	const picture = svg('svg', {viewBox: `0 0 ${width} ${height}`, width, height, role: 'group', 'aria-label': label});
 
 	for (const tick of ticks) {
 		const at = base - y(tick);
@@ -49,16 +49,31 @@ export function plot(into, {label, from, to, step, buckets, lines = [], scale, u
 			picture.append(svg('rect', {class: className, x: begin(bucket) + gap / 2, width: Math.max(end(bucket) - begin(bucket) - gap, 1), y: under, height: high}));
 		}
 	}
-	lines.forEach((className, i) => picture.append(svg('path', {class: `line ${className}`, d: path(buckets, i, step, bucket => (begin(bucket) + end(bucket)) / 2, value => base - y(value))})));
+	const middle = bucket => (begin(bucket) + end(bucket)) / 2;
+	lines.forEach((className, i) => {
+		picture.append(svg('path', {class: `line ${className}`, d: path(buckets, i, step, middle, value => base - y(value))}));
+		for (const bucket of lone(buckets, i, step)) {
+			picture.append(svg('circle', {class: `dot ${className}`, cx: middle(bucket), cy: base - y(bucket.lines[i]), r: 3}));
+		}
+	});
 	for (const bucket of buckets) {
 		// The table has the same for users without a pointer.
-		picture.append(svg('a', {href: bucket.href, tabindex: -1},
+		picture.append(svg('a', {href: bucket.href, tabindex: -1, 'aria-label': bucket.says},
 			svg('rect', {class: 'touch', x: begin(bucket), width: end(bucket) - begin(bucket), y: top, height: base - top}, svg('title', {}, bucket.says))));
 	}
 	into.replaceChildren(picture);
 }
 
-// path joins the values of neighbours; one that stands alone is a dot.
+// near says whether two buckets follow one another.
+const near = (one, next, step) => one && next && next.at - one.at <= step * 1.5;
+
+// lone returns the buckets whose value has no neighbour, so that no line shows it.
+function lone(buckets, i, step) {
+	const some = buckets.filter(bucket => bucket.lines[i] !== null);
+	return some.filter((bucket, n) => !near(some[n - 1], bucket, step) && !near(bucket, some[n + 1], step));
+}
+
+// path joins the values of neighbours.
 function path(buckets, i, step, x, y) {
 	let drawn = '';
 	let last = null;
@@ -68,9 +83,8 @@ function path(buckets, i, step, x, y) {
 			last = null;
 			continue;
 		}
-		const joined = last !== null && bucket.at - last <= step * 1.5;
-		drawn += `${joined ? 'L' : 'M'}${x(bucket).toFixed(1)} ${y(value).toFixed(1)}${joined ? '' : 'h0.01'}`;
-		last = bucket.at;
+		drawn += `${near(last, bucket, step) ? 'L' : 'M'}${x(bucket).toFixed(1)} ${y(value).toFixed(1)}`;
+		last = bucket;
 	}
 	return drawn;
 }

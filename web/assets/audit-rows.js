@@ -54,8 +54,8 @@ export function cells(titles) {
 }
 
 // name returns an element with a channel's name, which may wrap after the namespace.
-export function name({namespace, channel}) {
-	return element('span', 'mono name', element('span', 'soft', `${namespace}/`), element('wbr'), channel);
+export function name({namespace, channel}, tag = 'span') {
+	return element(tag, 'mono name', element('span', 'soft', `${namespace}/`), element('wbr'), channel);
 }
 
 // client returns an element with a client's address, and its agent or the name of its token.

@@ -8,7 +8,7 @@ import {size} from './words.js';
 
 const $ = id => document.getElementById(id);
 
-const weights = ['good', 'running', 'mild', 'bad', 'worst']; // from the bottom up
+const weights = ['good', 'running', 'mild', 'early', 'bad', 'worst']; // from the bottom up
 
 let drawn = () => {}; // draws the newest summary
 

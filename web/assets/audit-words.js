@@ -35,7 +35,8 @@ export const outcomes = {
 	},
 };
 
-// weight returns the CSS class that colours an outcome: a success, running, somebody's choice, a failure, or a serious one.
+// weight returns the CSS class that colours an outcome: a success, running, somebody's choice, a
+// producer that left, another failure, or a serious one.
 export function weight(outcome) {
 	switch (outcome) {
 	case 'delivered':
@@ -47,6 +48,8 @@ export function weight(outcome) {
 	case 'deleted':
 	case 'shut_down':
 		return 'mild';
+	case 'producer_left':
+		return 'early';
 	case 'unrecorded':
 	case 'interrupted':
 	case 'refused':

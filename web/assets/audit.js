@@ -2,8 +2,8 @@
 // that a view can be shared. What happens now is in audit-live.js, what happened in audit-history.js and
 // audit-summary.js.
 
-import {Failure, keepToken} from './audit-data.js';
-import {detail, list} from './audit-history.js';
+import {ask, askCSV, Failure, keepToken} from './audit-data.js';
+import {detail, list, renew} from './audit-history.js';
 import {watch} from './audit-live.js';
 import {write} from './audit-rows.js';
 import {summarize} from './audit-summary.js';
@@ -127,12 +127,55 @@ async function load() {
 	$('older').disabled = true;
 	$('newer').disabled = !asked.cursor;
 	const wanted = filter();
-	const counted = asked.show === 'exchanges' ? wanted : {...wanted, outcome: ''};
 	await Promise.all([
-		summarize(counted, narrowed, signal).catch(error => failed(error, $('plots-note'), signal)),
-		list(asked.show, wanted, asked.cursor, id => address({id}), signal).then(showOlder).catch(error => failed(error, $('rows-note'), signal)),
+		sum(signal),
+		list(asked.show, wanted, asked.cursor, links, signal).then(showOlder).catch(error => failed(error, $('rows-note'), signal)),
 	]);
 }
+
+// sum counts what is listed. Requests that were never matched have other outcomes than exchanges.
+async function sum(signal) {
+	summed = Date.now();
+	const wanted = filter();
+	await summarize(asked.show === 'exchanges' ? wanted : {...wanted, outcome: ''}, narrowed, signal)
+		.catch(error => failed(error, $('plots-note'), signal));
+}
+
+let summed = 0; // when that was last
+
+// The rows link to exchanges, and to the lists of channels.
+const links = {
+	exchange: id => address({id}),
+	channel: ({namespace, channel}) => narrowed({namespace, channel}),
+};
+
+// The newest page moves on as long as somebody sees it, and the counts with it, but not as often, because they cost more.
+const [renewal, recount] = [3000, 15_000];
+
+async function follow() {
+	const {signal} = loading;
+	const newest = !asked.cursor && asked.last !== 'span';
+	if (newest && !document.hidden && !$('list').hidden && !$('past').hidden && $('list').ariaBusy !== 'true') {
+		try {
+			const cursor = await renew(asked.show, filter(), links, signal);
+			if (cursor !== null) {
+				showOlder(cursor);
+				stale = true;
+			}
+			if (stale && Date.now() - summed > recount) {
+				stale = false;
+				await sum(signal);
+			}
+		} catch (error) {
+			if (!(error instanceof Failure) && !signal.aborted) {
+				throw error;
+			} // the live view says that the server does not answer
+		}
+	}
+	setTimeout(follow, renewal);
+}
+
+let stale = false; // the counts lack rows that are listed
 
 function showOlder(cursor) {
 	$('older').disabled = !cursor;
@@ -230,8 +273,38 @@ form.addEventListener('submit', event => {
 	listed = null;
 	go(narrowed({namespace: namespace.value.trim(), channel: channel.value.trim(), outcome: outcome.value, last: last.value, ...between}));
 });
+// The fields complete the names of channels that exist, if the token allows to look, and of the rows that are listed.
+async function offerNames() {
+	const state = await ask('/state', {}, new AbortController().signal).catch(() => ({}));
+	const listed = [...$('rows').querySelectorAll('.name')].map(name => name.textContent.split('/'));
+	const pairs = [...listed, ...Object.entries(state).flatMap(([namespace, channels]) => channels.map(channel => [namespace, channel]))];
+	const within = form.elements.namespace.value.trim();
+	offer($('namespaces'), pairs.map(([namespace]) => namespace));
+	offer($('channels'), pairs.filter(([namespace]) => !within || namespace === within).map(([, channel]) => channel));
+}
+
+const mostOffered = 500;
+
+function offer(list, names) {
+	list.replaceChildren(...[...new Set(names)].sort().slice(0, mostOffered).map(name => new Option(name, name)));
+}
+
+form.addEventListener('focusin', event => event.target.list && offerNames());
 form.elements.last.addEventListener('change', showSpan);
 $('refresh').addEventListener('click', load);
+// All rows, not only those of this page: browsers keep large files on their disk.
+$('csv').addEventListener('click', async () => {
+	const {signal} = loading;
+	try {
+		const link = document.createElement('a');
+		link.href = URL.createObjectURL(await askCSV(`/audit/${asked.show}`, filter(), signal));
+		link.download = `${asked.show}.csv`;
+		link.click();
+		setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // when it has been saved
+	} catch (error) {
+		failed(error, $('rows-note'), signal);
+	}
+});
 
 // A cursor leads to older rows only. The state of the address keeps the cursors of the pages before.
 $('older').addEventListener('click', event => {
@@ -249,6 +322,7 @@ $('newer').addEventListener('click', () => {
 addEventListener('hashchange', read);
 
 read();
+setTimeout(follow, renewal);
 watch(failure => new Promise(resolve => {
 	given = resolve;
 	askForToken(failure);

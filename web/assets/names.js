@@ -3,9 +3,23 @@
 // What the server accepts as a name (pipe/key.go).
 const allowed = /^(?!\.{1,2}$)[A-Za-z0-9\-._~!$&'()*+,;=:@]{1,255}$/;
 
-export const rule = 'A namespace and a name are each 1 to 255 of A to Z, a to z, 0 to 9 and - . _ ~ ! $ & \' ( ) * + , ; = : @';
+const rule = 'A namespace and a name are each 1 to 255 of A to Z, a to z, 0 to 9 and - . _ ~ ! $ & \' ( ) * + , ; = : @';
 
 export const isName = text => allowed.test(text);
+
+// fault says what is wrong with a text that is not a name, in a sentence.
+export function fault(text) {
+	const wrong = Array.from(text).find(character => !isName(character + 'x')); // x, because . alone is not a name
+	switch (true) {
+	case text === '.' || text === '..':
+		return `“${text}” is not a name.`;
+	case wrong !== undefined:
+		return `A name cannot contain ${/^[\p{Z}\p{C}]$/u.test(wrong) ? wrong === ' ' ? 'a space' : 'an invisible character' : `“${wrong}”`}. ${rule}`;
+	case text.length > 255:
+		return `This name has ${text.length} characters. ${rule}`;
+	}
+	return rule;
+}
 
 // randomName returns a name that cannot be guessed: 12 characters of 5 random bits each.
 export function randomName() {
@@ -14,16 +28,26 @@ export function randomName() {
 	return Array.from(bytes, byte => digits[byte & 31]).join('').replace(/....(?=.)/g, '$&-');
 }
 
-// channelIn returns the namespace and name that a fragment holds, or null if it holds none.
+export const usualNamespace = 'v1';
+
+// channelIn returns the namespace and the name that a fragment holds, or says why it holds none. A name alone is one of the
+// usual namespace.
 export function channelIn(fragment) {
 	let text = fragment.replace(/^#/, '');
 	try {
 		text = decodeURIComponent(text); // some messengers escape the links that they pass on
 	} catch {
-		return null;
+		return {wrong: fault('%')};
 	}
 	const names = text.split('/');
-	return names.length === 2 && names.every(isName) ? {namespace: names[0], name: names[1]} : null;
+	if (names.length === 1) {
+		names.unshift(usualNamespace);
+	}
+	if (names.length > 2) {
+		return {wrong: 'A channel has one “/”, between its namespace and its name.'};
+	}
+	const wrong = names.find(name => !isName(name));
+	return wrong === undefined ? {namespace: names[0], name: names[1]} : {wrong: fault(wrong)};
 }
 
 // disposition returns the Content-Disposition that carries a file's name, for old and new readers.

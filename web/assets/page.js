@@ -3,7 +3,8 @@
 import {copy} from './clipboard.js';
 import {printing, saving, sending} from './curl.js';
 import {End} from './end.js';
-import {channelIn, disposition, fileName, harmless, isName, randomName, rule} from './names.js';
+import {channelIn, disposition, fault, harmless, isName, randomName, usualNamespace} from './names.js';
+import {Pace} from './pace.js';
 import {isToken} from './token.js';
 import {receive, send} from './transfer.js';
 import {received, sent, size} from './words.js';
@@ -36,7 +37,9 @@ function noteChannel(hint = '') {
 		field.size = Math.max(field.value.length, 2);
 	}
 	$('channel').classList.toggle('wrong', !channel);
-	$('channel-hint').textContent = channel ? hint || 'Anyone who knows this name can receive. Open the link at the other end, or use curl.' : rule;
+	$('channel-hint').textContent = channel
+		? hint || 'Anyone who knows this name can receive. Open the link at the other end, or use curl.'
+		: fault(fields.map(field => field.value).find(text => !isName(text)));
 	showCommands();
 }
 
@@ -51,13 +54,20 @@ function keepChannel() {
 
 // readAddress takes the channel from the address, or makes a new one.
 function readAddress() {
-	const channel = channelIn(location.hash);
 	if (busy()) {
 		keepChannel(); // a running transfer keeps its channel
-	} else if (channel) {
-		setChannel(channel);
+		return;
+	}
+	const random = {namespace: usualNamespace, name: randomName()};
+	if (location.hash.length < 2) {
+		setChannel(random);
+		return;
+	}
+	const channel = channelIn(location.hash);
+	if (channel.wrong) {
+		setChannel(random, `This is a new channel, because the link had no valid one. ${channel.wrong}`);
 	} else {
-		setChannel({namespace: 'v1', name: randomName()}, location.hash.length > 1 ? 'The link had no valid channel name. This is a new channel.' : '');
+		setChannel(channel);
 	}
 }
 
@@ -106,48 +116,71 @@ function tokenTyped() {
 
 // Sending.
 
-const chosen = () => $('file').files[0];
+const chosen = () => [...$('file').files];
 
 async function sendMessage() {
 	const target = start(sender);
 	if (!target) {
 		return;
 	}
-	const file = chosen();
+	const files = chosen();
 	const text = $('text').value;
-	if (!file && !text) {
+	if (files.length === 0 && !text) {
 		sender.refuse('Nothing to send', 'Write something, or choose a file.', $('text'));
 		return;
 	}
-	const message = file
-		? {blob: file, type: file.type || 'application/octet-stream', disposition: disposition(file.name)}
-		: {blob: new Blob([text]), type: 'text/plain; charset=utf-8'};
-	const total = message.blob.size;
-	let left = 0;
-	let moved = Date.now();
+	const messages = files.length > 0
+		? files.map(file => ({blob: file, type: file.type || 'application/octet-stream', disposition: disposition(file.name)}))
+		: [{blob: new Blob([text]), type: 'text/plain; charset=utf-8'}];
+	let done = 0; // messages that were delivered; the next one is on its way
+	let left = 0; // bytes of that one
+	let pace = new Pace();
+	const total = () => messages[done].blob.size;
 	const tell = () => {
-		const moving = left < total && Date.now() - moved < 2000;
-		sender.measure(left, total);
-		if (left < total) {
-			sender.say(moving ? 'moving' : 'waiting', moving ? 'Sending' : 'Waiting for the other side', `${size(left)} of ${size(total)} have left this browser.`);
-		} else {
-			sender.say('waiting', 'Waiting for the other side', `All of it (${size(total)}) has left this browser. It is not delivered until the receiver has it.`);
+		const which = messages.length > 1 ? ` ${done + 1} of ${messages.length}` : '';
+		sender.measure(left, total());
+		if (left === total()) {
+			sender.say('waiting', `Waiting for the other side${which && `: file${which}`}`,
+				`All of it (${size(left)}) has left this browser. It is not delivered until the receiver has it.`);
+			return;
 		}
+		const moving = pace.moving(2000);
+		sender.say(moving ? 'moving' : 'waiting', moving ? `Sending${which}` : `Waiting for the other side${which && `: file${which}`}`,
+			`${size(left)} of ${size(total())} have left this browser${moving ? pace.say(total()) : ''}.`);
 	};
-	const ending = await sender.run(signal => send(target.url, {...message, token: target.token}, signal, bytes => {
-		[left, moved] = [bytes, Date.now()];
-		tell();
-	}), tell);
-	conclude(sender, ending, sent(ending, total));
+	const ending = await sender.run(async signal => {
+		for (;;) {
+			const ending = await send(target.url, {...messages[done], token: target.token}, signal, bytes => {
+				pace.note(left = bytes);
+				tell();
+			});
+			if (ending.kind !== 'delivered' || done + 1 === messages.length) {
+				return ending;
+			}
+			done++;
+			left = 0;
+			pace = new Pace();
+			tell();
+		}
+	}, tell);
+	const told = sent(ending, total());
+	if (messages.length > 1) {
+		told.detail += ending.kind === 'delivered' ? ` All ${messages.length} files were delivered.` : ` This is file ${done + 1} of ${messages.length}; ` +
+			(done ? `the ${done === 1 ? 'one' : done} before it ${done === 1 ? 'was' : 'were'} delivered.` : 'none was delivered.');
+	}
+	conclude(sender, ending, told);
 }
 
-// showFile shows what is to be sent: a file, if there is one, or else the text.
+// showFile shows what is to be sent: files, if there are any, or else the text.
 function showFile(hint) {
-	const file = chosen();
-	$('text').disabled = Boolean(file);
-	$('no-file').hidden = !file;
-	$('file-hint').textContent = hint ?? (file ? `${file.name}, ${size(file.size)}` : matchMedia('(hover: hover)').matches ? 'or drop one here' : '');
-	$('file-hint').classList.toggle('chosen', Boolean(file));
+	const files = chosen();
+	const some = files.length > 0;
+	const all = size(files.reduce((sum, file) => sum + file.size, 0));
+	$('text').disabled = some;
+	$('no-file').hidden = !some;
+	$('file-hint').textContent = hint ?? (files.length > 1 ? `${files.length} files, ${all}: ${files.map(file => file.name).join(', ')}`
+		: some ? `${files[0].name}, ${all}` : matchMedia('(hover: hover)').matches ? 'or drop or paste some here' : '');
+	$('file-hint').classList.toggle('chosen', some);
 	showCommands();
 }
 
@@ -157,6 +190,27 @@ $('no-file').addEventListener('click', () => {
 	$('file').value = '';
 	showFile();
 	$('file').focus();
+});
+
+$('text').addEventListener('keydown', event => {
+	if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) {
+		event.preventDefault();
+		event.target.form.requestSubmit();
+	}
+});
+
+// take chooses files that were dropped or pasted. While something is being sent, they are for the next time.
+function take(files) {
+	$('file').files = files;
+	showFile();
+}
+
+addEventListener('paste', event => {
+	const files = event.clipboardData?.files;
+	if (files?.length) {
+		event.preventDefault();
+		take(files);
+	}
 });
 
 // A file may be dropped anywhere on the page: elsewhere the browser would open it instead of this page.
@@ -178,13 +232,7 @@ addEventListener('drop', event => {
 		return;
 	}
 	event.preventDefault();
-	const files = event.dataTransfer.files;
-	if (files.length === 1) {
-		$('file').files = files;
-		showFile();
-	} else {
-		showFile('One file at a time, please.');
-	}
+	take(event.dataTransfer.files);
 });
 
 // Receiving.
@@ -199,6 +247,7 @@ async function receiveMessage() {
 	URL.revokeObjectURL($('save').href);
 	let bytes = 0;
 	let total;
+	const pace = new Pace();
 	const tell = () => {
 		if (total === undefined) {
 			receiver.measure(0, null);
@@ -206,10 +255,13 @@ async function receiveMessage() {
 			return;
 		}
 		receiver.measure(bytes, total);
-		receiver.say('moving', 'Receiving', total === null ? `${size(bytes)} so far; the sender has not said how large it is.` : `${size(bytes)} of ${size(total)}.`);
+		receiver.say('moving', 'Receiving', total === null
+			? `${size(bytes)} so far${pace.say(null)}; the sender has not said how large it is.`
+			: `${size(bytes)} of ${size(total)}${pace.say(total)}.`);
 	};
 	const message = await receiver.run(signal => receive(target.url, target, signal, (...numbers) => {
 		[bytes, total] = numbers;
+		pace.note(bytes);
 		tell();
 	}), tell);
 	const told = received(message);
@@ -242,7 +294,7 @@ function showCommands() {
 	const channel = wanted() ?? {namespace: 'NAMESPACE', name: 'CHANNEL'};
 	const url = urlOf(channel);
 	const token = $('token').value.trim();
-	showCommand('curl-send', sending(url, {text: $('text').value, file: chosen()?.name, token}));
+	showCommand('curl-send', sending(url, {text: $('text').value, file: chosen()[0]?.name, token}));
 	showCommand('curl-print', printing(url, {token}));
 	showCommand('curl-save', saving(url, {token}));
 }
@@ -259,8 +311,12 @@ for (const button of document.querySelectorAll('[data-copies]')) {
 	button.addEventListener('click', () => copy(button, $(button.dataset.copies).textContent));
 }
 $('copy-message').addEventListener('click', event => copy(event.target, $('message').textContent));
+if (navigator.share) { // browsers have it over TLS only
+	$('share').hidden = false;
+	$('share').addEventListener('click', () => navigator.share({title: 'httpipe', url: location.href}).catch(() => {})); // it was closed
+}
 $('copy-link').addEventListener('click', event => copy(event.target, location.href));
-$('new-name').addEventListener('click', () => setChannel({namespace: isName(fields[0].value) ? fields[0].value : 'v1', name: randomName()}));
+$('new-name').addEventListener('click', () => setChannel({namespace: isName(fields[0].value) ? fields[0].value : usualNamespace, name: randomName()}));
 for (const form of [$('channel'), $('access').querySelector('form')]) {
 	form.addEventListener('submit', event => event.preventDefault());
 }

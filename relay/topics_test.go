@@ -1,0 +1,120 @@
+package relay
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"httpipe/pipe"
+	"httpipe/test/rawhttp"
+)
+
+const topicHere = "/topics/n/c"
+
+// subscribed waits until that many clients are subscribed.
+func (s *testServer) subscribed(n int) {
+	s.t.Helper()
+	rawhttp.Eventually(s.t, patience, fmt.Sprint(n, " are subscribed"), func() bool {
+		got, _ := s.broker.LookTopic(keyHere)
+		return got == n
+	})
+}
+
+// commented waits until that many streams are open of those that get comments, and returns one of them.
+func (s *testServer) commented(n int) (one *subscriber) {
+	s.t.Helper()
+	rawhttp.Eventually(s.t, patience, fmt.Sprint(n, " streams are open"), func() bool {
+		s.relay.streams.mu.Lock()
+		defer s.relay.streams.mu.Unlock()
+		for one = range s.relay.streams.all {
+		}
+		return len(s.relay.streams.all) == n
+	})
+	return one
+}
+
+// An idle stream gets a comment in its form, between messages, and a message is what it was.
+func TestComments(t *testing.T) {
+	s := start(t)
+	events := s.dial().Get(topicHere, "Accept: text/event-stream").Head().Body
+	lines := s.dial().Get(topicHere, "Accept: application/x-ndjson").Head().Body
+	raw := s.dial().Get(topicHere + "?follow").Head().Body
+	old := s.dial().Say("GET " + topicHere + " HTTP/1.0\r\nAccept: text/event-stream\r\n\r\n").Head().Body
+	s.subscribed(4)
+	s.commented(3)
+	s.relay.streams.comment()
+	reads(t, events, ":\n\n")
+	reads(t, lines, "\n")
+	reads(t, old, ":\n\n")
+	s.dial().Post(topicHere, "x").Answer().Is(200)
+	s.relay.streams.comment()
+	for name, body := range map[string]io.Reader{"events": events, "old": old} {
+		in := bufio.NewReader(body)
+		var text strings.Builder
+		for range 5 {
+			line, err := in.ReadString('\n')
+			if err != nil {
+				t.Fatal(name, err)
+			}
+			text.WriteString(line)
+		}
+		if got := text.String(); !strings.HasPrefix(got, "id: ") || !strings.HasSuffix(got, "\ndata: x\n\n:\n\n") {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	reads(t, raw, "x") // and no comment
+}
+
+// A comment that the kernel takes only a part of is completed before the next message.
+func TestHalfComment(t *testing.T) {
+	if *rawhttp.OverTLS {
+		t.Skip("TLS writes whole records")
+	}
+	s := start(t)
+	events := s.dial().Get(topicHere, "Accept: text/event-stream").Head().Body
+	s.subscribed(1)
+	one := s.commented(1)
+	text := comments[one.form]
+	if !one.lock.try() {
+		t.Fatal("the stream is busy")
+	}
+	one.TrySend(text[:4], false)
+	one.owed = text[4:]
+	one.unlock()
+	id := s.dial().Post(topicHere, "x").Answer().Is(200).Header.Get("Httpipe-Exchange")
+	reads(t, events, ":\n\nid: "+id+"\ndata: x\n\n")
+}
+
+// A message waits while a stream is being opened, and a subscription that ends meanwhile ends after that.
+func TestWriteLock(t *testing.T) {
+	l := &writeLock{busy: true}
+	if l.try() {
+		t.Error("the lock was taken twice")
+	}
+	taken := make(chan bool)
+	go func() {
+		l.await()
+		taken <- l.mine
+	}()
+	if o := l.end(); o != "" {
+		t.Errorf("it has ended: %s", o)
+	}
+	if !<-taken {
+		t.Error("the lock was not taken")
+	}
+	if !l.over(pipe.Stalled) {
+		t.Error("the goroutine that sends must end the response itself")
+	}
+	l = &writeLock{busy: true}
+	if l.over(pipe.Deleted) {
+		t.Error("the response was ended while another goroutine writes")
+	}
+	if o := l.end(); o != pipe.Deleted {
+		t.Errorf("the last to write is told %q", o)
+	}
+	if l.try() {
+		t.Error("the lock was taken after the end")
+	}
+}

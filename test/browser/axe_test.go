@@ -1,0 +1,96 @@
+package browser
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	"httpipe/test/kit"
+)
+
+// axe returns the source of axe-core, of the version in testdata.
+func axe(t *testing.T) string {
+	t.Helper()
+	packages := kit.Installed(t, "test/browser/testdata/axe", "package-lock.json", "npm", "ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts")
+	source, err := os.ReadFile(filepath.Join(packages, "node_modules/axe-core/axe.min.js"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(source)
+}
+
+// scheme emulates a preference for dark or light colours.
+func scheme(name string) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}}})
+		return err
+	})
+}
+
+// TestPagesByAxe: axe-core finds no violation on any page, with data and without, on a desktop and a phone, dark and light.
+func TestPagesByAxe(t *testing.T) {
+	t.Parallel()
+	source := axe(t)
+	v, p := visit(t)
+	check := func(tab *tab, what string) {
+		t.Helper()
+		for _, colours := range []string{"light", "dark"} {
+			tab.do(scheme(colours))
+			found := value[[]string](tab, `axe.run().then(result => result.violations.map(v => v.id + ': ' + v.nodes.map(n => n.target + ' ' + n.html.slice(0, 120)).join('; ')))`)
+			for _, violation := range found {
+				t.Errorf("%s, %s: %s", what, colours, violation)
+			}
+		}
+	}
+	open := func(path string) *tab {
+		tab := v.open(path)
+		tab.do(chromedp.Evaluate[chromedp.Void](source + "; 0"))
+		return tab
+	}
+	missing := open("/nothing")
+	check(missing, "404")
+	missing.mu.Lock()
+	missing.complaints = nil // of the 404
+	missing.mu.Unlock()
+	check(open(pageAt), "the page")
+	empty := open("/audit#token=" + p.AuditKey(t))
+	empty.shows("#rows-note", "No records match.")
+	check(empty, "the empty log")
+
+	for _, channel := range []string{"v1/one", "v1/two"} {
+		exchange(t, p, channel, "hello")
+	}
+	waiting := kit.Curl(p.URL + "/channels/v1/waits")
+	p.WaitFor(t, "v1/waits", "0", "1")
+	page := open(pageAt)
+	page.sendText("hello")
+	page.click("#receive .go")
+	page.shows("#message", "hello")
+	page.shows("#send .headline", "Delivered")
+	check(page, "the page with a message")
+	log := open("/audit#token=" + p.AuditKey(t))
+	log.shows("#totals strong", "3")
+	log.shows("#waiting .name", "v1/waits")
+	check(log, "the log")
+	log.click("#figures summary")
+	log.click("#waiting summary")
+	check(log, "the log with details open")
+	log.click("#rows tbody a")
+	log.wait("document.querySelector('#details dd') !== null")
+	check(log, "an exchange")
+	for what, tab := range map[string]*tab{"the page with a message": page, "an exchange": log} {
+		tab.do(phone)
+		check(tab, fmt.Sprint(what, " on a phone"))
+	}
+	if got := <-kit.Curl("-X", "DELETE", p.URL+"/channels/v1/waits"); got != "" {
+		t.Error(got)
+	}
+	<-waiting
+}
