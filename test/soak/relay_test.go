@@ -248,6 +248,17 @@ func (s *serverProcess) openDescriptors() int {
 	return len(entries)
 }
 
+// openFiles returns what the descriptors of the process are.
+func (s *serverProcess) openFiles() (names []string) {
+	dir := fmt.Sprintf("/proc/%d/fd/", s.cmd.Process.Pid)
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		name, _ := os.Readlink(dir + e.Name())
+		names = append(names, filepath.Base(name))
+	}
+	return names
+}
+
 // memory returns the anonymous resident memory of the process, in bytes.
 func (s *serverProcess) memory() int64 {
 	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
