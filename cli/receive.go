@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"httpipe/client"
 )
@@ -279,11 +280,11 @@ func final(err error) error {
 }
 
 // safeName returns the name of a message's file, or "" if it has none that is good here. The sender chooses the name, so it
-// must not lead to another directory, hide the file or be too long.
+// must not lead to another directory, hide the file, look like another one by invisible characters, or be too long.
 func safeName(m *client.Incoming) string {
 	name := strings.ReplaceAll(m.Name(), `\`, "/")
 	name = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == '�' {
+		if !unicode.IsPrint(r) || r == unicode.ReplacementChar {
 			return -1
 		}
 		return r

@@ -60,7 +60,7 @@ func (h *history) asks(k *store.Kind, more []string, answer func(w http.Response
 		}
 		key := pipe.Key{Namespace: q.Filter.Namespace}
 		if key.Namespace != "" {
-			key.Channel = q.Filter.Channel // without a namespace it matches channels of all of them
+			key.Channel = cmp.Or(q.Filter.Channel, q.Filter.Topic, q.Filter.Service) // without a namespace it matches channels of all of them
 		}
 		if h.gate.permits(w, r, access.Audit, key) {
 			answer(w, r, q)

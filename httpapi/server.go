@@ -90,6 +90,7 @@ func New(config Config) (*Server, error) {
 		RequestTimeout: config.RequestTimeout,
 		ReadAhead:      config.ReadAhead,
 		MaxBody:        config.MaxBody,
+		SilenceTimeout: config.SilenceTimeout,
 		StallTimeout:   config.StallTimeout,
 		HeaderTimeout:  config.HeaderTimeout,
 		MaxHeader:      config.MaxHeader,

@@ -72,6 +72,9 @@
 //     Read or Pause of its Source, it calls [Request.CatchUp], which writes what has been read so far. So no byte waits
 //     for the next one, and reading never changes hands.
 //
+// A Source that is a [Splicer] sends the most of a long body to the Sink itself, without a copy in this process. Relay only
+// waits for the bytes, counts them, and reads and writes the last of them.
+//
 // # Topics
 //
 // A topic is where one publisher reaches all subscribers. Its core is topic.go, subscription.go, publication.go and

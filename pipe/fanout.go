@@ -56,7 +56,7 @@ type write struct {
 // pass offers the message to all subscriptions, some at a time, and returns those whose connections have not taken it yet.
 func (p *Publication) pass() (slow []*Subscription) {
 	var array [passSize]write
-	for writes := p.take(array[:0], nil); len(writes) > 0; {
+	for writes := p.take(array[:0]); len(writes) > 0; {
 		for i := range writes {
 			w := &writes[i]
 			w.taken, w.err = w.to.To.Offer(p)
@@ -72,8 +72,8 @@ func (p *Publication) pass() (slow []*Subscription) {
 	return slow
 }
 
-// take returns the first writes of a pass.
-func (p *Publication) take(writes []write, after *Subscription) []write {
+// take appends the first writes of a pass.
+func (p *Publication) take(writes []write) []write {
 	p.broker.mu.Lock()
 	defer p.broker.mu.Unlock()
 	return p.takeLocked(writes, p.topic.first)

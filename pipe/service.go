@@ -112,8 +112,8 @@ func (c *channel) beginCallLocked(x *Exchange) {
 // for its answer.
 func (call *Call) requestEndedLocked(o Outcome) {
 	switch cause := call.Request.cause; {
-	case o == Delivered && cause != "":
-		o = cause // a cut that came too late for the request
+	case o == Delivered && (cause == Deleted || cause == ShutDown):
+		o = cause // the cut came too late for the request, but not for its answer
 	case o == Delivered && !call.callerLeft:
 		call.Reply.ArrivedAt = time.Now()
 		call.answers.admitLocked(call.Reply)

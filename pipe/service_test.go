@@ -284,6 +284,14 @@ func TestServiceDeleted(t *testing.T) {
 		worker.ends(Delivered)
 		caller.ends(Deleted)
 	})
+	inServiceWorld(t, Config{}, func(w *world) { // another cut that comes too late changes nothing
+		caller, worker := w.call("c"), w.held("w", ofService, func(p *peer) { p.sink.stubborn = true })
+		worker.cuts(Stalled)
+		worker.releases()
+		worker.ends(Delivered)
+		w.answer("a", worker).ends(Delivered)
+		caller.ends(Answered)
+	})
 	inServiceWorld(t, Config{}, func(w *world) { // a new life is another service
 		caller, worker := w.call("c"), w.held("w", ofService, func(p *peer) { p.sink.stubborn = true })
 		w.deletesService(true)

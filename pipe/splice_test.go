@@ -82,7 +82,7 @@ func TestCutWhileBytesAreSpliced(t *testing.T) {
 	for _, busy := range []bool{false, true} { // in Available, in Splice
 		inWorld(t, Config{}, func(w *world) {
 			c := w.consume("c")
-		p := w.produce("p", canSplice, firstBytes("a"))
+			p := w.produce("p", canSplice, firstBytes("a"))
 			if busy {
 				c.sink.hold()
 				p.splices(2)

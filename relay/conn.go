@@ -152,9 +152,14 @@ func (c *Conn) readFirst() error {
 	return nil
 }
 
-// Close closes the connection and forgets it. All that was sent on it is whole.
+// Close closes the connection and forgets it. All that was sent on it is whole. It does not block: where a close_notify would
+// have to wait for a slow client, which package tls does for five seconds, another goroutine does it.
 func (c *Conn) Close() error {
 	c.engine.forget(c)
+	if c.tls != nil && !c.writable() {
+		go c.tls.Close()
+		return nil
+	}
 	return c.Conn.Close()
 }
 

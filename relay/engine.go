@@ -163,8 +163,8 @@ func (e *engine) sweep() {
 	time.AfterFunc(e.sweepEvery(), e.sweep)
 }
 
-// shutdown closes the listener, and connections as soon as they carry no request, and blocks until there are none. When ctx is done, it
-// closes the rest and returns the error of ctx.
+// shutdown closes the listener, and connections as soon as they carry no request, and blocks until there are none. When ctx
+// is done, it closes the rest and returns the error of ctx.
 func (e *engine) shutdown(ctx context.Context) error {
 	e.mu.Lock()
 	e.stopping.Store(true)

@@ -17,10 +17,10 @@ import (
 // waits costs one allocation.
 //
 // The right to write to a connection is a state of it: Conn.pending. While that is nil, the connection's goroutine has the
-// right: it reads the next request and its handler answers. Park gives it to the owner, which must see to it that one
+// right: it reads the next request, and the handler answers. Park gives it to the owner, which must see to it that one
 // goroutine at a time writes. The owner gives it back by exactly one of these: a TrySend or Send of the last bytes that
-// succeeds, Finish, Answer, Fail or Abort. After that its calls have no effect. No method but Send blocks, and all may be called with
-// a lock held, if the Owner does not take that lock in HungUp or Resume while it waits for a method.
+// succeeds, Finish, Answer, Fail, Refuse or Abort. After that its calls have no effect. Only Send, Refuse and, if the
+// connection is TLS and ends, Finish block. All other methods may be called from any goroutine, with any lock held.
 type Pending struct {
 	conn   *Conn
 	owner  Owner
@@ -42,8 +42,8 @@ type Owner interface {
 	Resume()
 }
 
-// Park makes r, which w answers, pending. It must be called before any other goroutine learns of the request. The handler must not
-// use w or r any more, and must return soon. What it does after Park happens before HungUp and Resume.
+// Park makes r, which w answers, pending. It must be called before any other goroutine learns of the request. The handler
+// must not use w or r any more, and must return soon. What it does after Park happens before HungUp and Resume.
 func (w *Response) Park(r *Request, p *Pending, owner Owner) {
 	*p = Pending{conn: w.conn, owner: owner, minor: int8(w.minor), close: w.close, accept: joined(r.Header["Accept"])}
 	for name, values := range w.header {
@@ -115,8 +115,9 @@ func (p *Pending) Interrupt() {
 	}
 }
 
-// TrySend sends what the kernel takes of b at once, and returns how much that is. If it is less than all, and there is no error, Send
-// can send the rest. Nothing is sent at once on a connection other than TCP. If all of b is sent and last is true, the response is complete.
+// TrySend sends what the kernel takes of b at once, and returns how much that is. If it is less than all, and there is no
+// error, Send can send the rest. Nothing is sent at once on a connection other than TCP. If all of b is sent and last is
+// true, the response is complete.
 func (p *Pending) TrySend(b []byte, last bool) (n int, err error) {
 	c := p.conn
 	closing := false
@@ -149,8 +150,8 @@ func (p *Pending) Send(b []byte, last bool) (n int, err error) {
 	return n + m, err
 }
 
-// Finish ends a response of which all bytes have been sent. The connection can then carry the next request, which may have been
-// read already.
+// Finish ends a response of which all bytes have been sent. The connection can then carry the next request, which may have
+// been read already.
 func (p *Pending) Finish() {
 	c := p.conn
 	c.mu.Lock()
@@ -245,8 +246,8 @@ func (p *Pending) Fail(e *reply.Error, fields ...reply.Field) {
 	}
 }
 
-// Refuse is Fail for a request of which the body may not have been read. It blocks, reads what the client still sends for a moment, as
-// Request.Refuse does, and closes the connection. It must be called on the goroutine of the connection.
+// Refuse is Fail for a request of which the body may not have been read. It blocks, reads what the client still sends for a
+// moment, as Request.Refuse does, and closes the connection. It must be called on the goroutine of the connection.
 func (p *Pending) Refuse(e *reply.Error, fields ...reply.Field) {
 	p.close = true
 	if _, err := p.Send(p.appendResponse(nil, p.failure(e), fields), false); err == nil {
@@ -276,8 +277,8 @@ const noStoreLine = "Cache-Control: no-store\r\n"
 const noBody = -2
 
 // AppendHead appends the head of the response: the status, the fields given, those that a handler has set before Park, and
-// Cache-Control: no-store unless it is given. length is the length of the body, or noBody; if it is -1, the body is Chunked or
-// the connection ends with it.
+// Cache-Control: no-store unless it is given. length is the length of the body, or noBody; if it is -1, the body is Chunked
+// or the connection ends with it.
 func (p *Pending) AppendHead(b []byte, status int, length int64, fields ...reply.Field) []byte {
 	own := noStoreLine
 	if slices.ContainsFunc(fields, func(f reply.Field) bool { return f.Name == "Cache-Control" }) {
@@ -312,7 +313,7 @@ func (p *Pending) appendResponse(b []byte, r reply.Response, more []reply.Field)
 // settle calls the owner as often as it is to be called, when the goroutine of the connection has ended.
 func (c *Conn) settle() {
 	defer c.recover()
-	if c.hungUp() == finished {
+	if c.leave() == finished {
 		c.Close()
 	}
 }

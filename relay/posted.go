@@ -35,6 +35,9 @@ func (s *source) setPosted(r *Request) *reply.Error {
 
 // hasParameter reports whether a query has a parameter of that name, with any value or none.
 func hasParameter(rawQuery, name string) bool {
+	if rawQuery == "" {
+		return false
+	}
 	for pair := range strings.SplitSeq(rawQuery, "&") {
 		key, _, _ := strings.Cut(pair, "=")
 		if key == name {

@@ -2,10 +2,14 @@ package relay
 
 import (
 	"context"
+	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
+	"time"
 
 	"httpipe/pipe"
 	"httpipe/reply"
@@ -32,11 +36,12 @@ func (l *Relay) publish(w *Response, r *Request) {
 	}
 	if err := p.publication.Read(); err != nil {
 		p.publication.Release()
-		if fromConnection(p.source.err) {
-			Abort()
-		}
-		e := reply.ForPublication(p.publication, p.publication.Outcome())
-		if p.publication.Outcome() == pipe.ProducerLeft {
+		outcome := p.publication.Outcome()
+		e := reply.ForPublication(p.publication, outcome)
+		if outcome == pipe.ProducerLeft {
+			if fromConnection(p.source.err) {
+				Abort()
+			}
 			e.Code, e.Text = reply.CodeBadRequest, p.source.explain(e.Text)
 		}
 		r.Refuse(w, e)
@@ -67,8 +72,33 @@ func (l *Relay) publication(r *Request, p *publisher) *reply.Error {
 		return e
 	}
 	arrival.Head, arrival.Length = &p.source.head, p.source.length
-	p.publication = l.broker.NewPublication(arrival, &p.source, enough)
+	p.publication = l.broker.NewPublication(arrival, p.limited(r.Conn), enough)
 	return nil
+}
+
+// limited returns the body as a reader that fails if the client sends nothing for the silence timeout.
+func (p *publisher) limited(c *Conn) io.Reader {
+	if p.relay.config.SilenceTimeout <= 0 {
+		return &p.source
+	}
+	return &impatientReader{&p.source, c, p.relay.config.SilenceTimeout}
+}
+
+// An impatientReader reads a connection with a limit for each read.
+type impatientReader struct {
+	io.Reader
+	conn  *Conn
+	limit time.Duration
+}
+
+func (i *impatientReader) Read(p []byte) (int, error) {
+	i.conn.SetReadDeadline(time.Now().Add(i.limit))
+	n, err := i.Reader.Read(p)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = pipe.Silent
+	}
+	i.conn.SetReadDeadline(noDeadline)
+	return n, err
 }
 
 // enoughSubscribers returns the number in ?subscribers=, or 0.

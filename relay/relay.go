@@ -17,6 +17,7 @@ type Config struct {
 	RequestTimeout time.Duration // the longest that a request may wait
 	ReadAhead      int           // bytes of a waiting producer's body that are held in memory; must be set
 	MaxBody        int64         // bytes
+	SilenceTimeout time.Duration // of a publisher that is sending its message
 	StallTimeout   time.Duration // of a consumer whose kernel acknowledges nothing
 	HeaderTimeout  time.Duration // for the body of a GET
 	MaxHeader      int           // bytes in the head of a request or of a form's part; must be set

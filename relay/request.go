@@ -136,10 +136,9 @@ func BreakOff(h http.Handler) http.Handler {
 	})
 }
 
-// Abort closes the connection of a request that is not pending at once. It does not return. A response that has begun is left
-// without its end, so
-// no client takes it for whole; one that has not is not sent at all, and a client that only closed its sending half
-// does not take it for a success.
+// Abort closes the connection of a request that is not pending at once. It does not return. A response that has begun is
+// left without its end, so no client takes it for whole; one that has not is not sent at all, and a client that only closed
+// its sending half does not take it for a success.
 func Abort() { panic(http.ErrAbortHandler) }
 
 // joined returns the fields of a header that is a list as one.

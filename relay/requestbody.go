@@ -8,8 +8,8 @@ import (
 	"httpipe/relay/http1"
 )
 
-// A requestBody reads the body of a request from its connection. Read returns the bytes that have come, and does not wait for more.
-// It implements io.ReadCloser. It is owned by the goroutine that reads it, one after another.
+// A requestBody reads the body of a request from its connection. Read returns the bytes that have come, and does not wait
+// for more. It implements io.ReadCloser. It is owned by the goroutine that reads it, one after another.
 type requestBody struct {
 	conn    *Conn
 	left    int64 // bytes that are still to come; not used if chunked

@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -10,46 +9,30 @@ import (
 	"httpipe/relay/http1"
 )
 
-// A Response is an http.ResponseWriter on a connection of the engine. It is owned by the goroutine that serves the
-// request, but for the deadlines. It keeps the head and the first bytes of the body together, so that a small response
-// is sent with one write.
+// A Response is an http.ResponseWriter on a connection of the engine. It is owned by the goroutine that serves the request,
+// but for the deadlines. It keeps the head and the body together, so that a response is sent with one write. Messages do
+// not pass here: a request that waits is a Pending.
 type Response struct {
 	conn   *Conn
 	method string
 	minor  int
 	header http.Header
-	values [6]string // of header
-	used   int       // of values
-	close  bool      // the connection ends after the response
-	lines  string    // the header lines of the request
-	parked bool      // the response is a Pending's
+	close  bool   // the connection ends after the response
+	lines  string // the header lines of the request
+	parked bool   // the response is a Pending's
 
 	status   int   // 0: none yet
 	chunked  bool  // the body is
 	bodiless bool  // there is no body, whatever is written
 	left     int64 // bytes of the body that are still to be written, or unknownLength
 
-	unsent []byte      // from the buffer pool; nil if there is nothing
-	pieces [3][]byte   // of vector
-	vector net.Buffers // of writeVector
+	unsent []byte // from the buffer pool; nil if there is nothing
 }
 
 const unknownLength = -1
 
 // Header implements http.ResponseWriter.
 func (w *Response) Header() http.Header { return w.header }
-
-// set sets a header as Header().Set does, but allocates nothing for the first few. name must be canonical.
-func (w *Response) set(name, value string) {
-	i := w.used
-	if i == len(w.values) {
-		w.header[name] = []string{value}
-		return
-	}
-	w.values[i] = value
-	w.header[name] = w.values[i : i+1 : i+1]
-	w.used++
-}
 
 // WriteHeader implements http.ResponseWriter, for a final status.
 func (w *Response) WriteHeader(status int) {
@@ -102,7 +85,7 @@ func appendFraming(b []byte, minor int, close, chunked bool) []byte {
 	return append(b, http1.HeadEnd...)
 }
 
-// Write implements http.ResponseWriter. It keeps a small p, and sends a large one at once, with what is unsent.
+// Write implements http.ResponseWriter. It keeps p until FlushError or the end: what handlers write on the engine is small.
 func (w *Response) Write(p []byte) (int, error) {
 	w.WriteHeader(http.StatusOK)
 	switch {
@@ -117,36 +100,14 @@ func (w *Response) Write(p []byte) (int, error) {
 	if w.unsent == nil {
 		w.unsent = getBuffer()[:0]
 	}
-	if w.chunked {
-		w.unsent = http1.AppendChunkHead(w.unsent, len(p))
-	}
-	const end = len(http1.ChunkEnd)
-	if len(w.unsent)+len(p)+end <= cap(w.unsent) {
+	if !w.chunked {
 		w.unsent = append(w.unsent, p...)
-		if w.chunked {
-			w.unsent = append(w.unsent, http1.ChunkEnd...)
-		}
 		return len(p), nil
 	}
-	return w.writeVector(p)
-}
-
-var chunkEnd = []byte(http1.ChunkEnd)
-
-// writeVector sends what is unsent, p, and the end of its chunk. It returns how many bytes of p were sent.
-func (w *Response) writeVector(p []byte) (int, error) {
-	head := len(w.unsent)
-	w.pieces = [3][]byte{w.unsent, p, nil}
-	w.vector = w.pieces[:2]
-	if w.chunked {
-		w.pieces[2] = chunkEnd
-		w.vector = w.pieces[:3]
-	}
-	n, err := w.vector.WriteTo(w.conn.Conn)
-	w.vector, w.pieces = nil, [3][]byte{}
-	w.close = w.close || err != nil
-	w.drop()
-	return int(min(max(n-int64(head), 0), int64(len(p)))), err
+	w.unsent = http1.AppendChunkHead(w.unsent, len(p))
+	w.unsent = append(w.unsent, p...)
+	w.unsent = append(w.unsent, http1.ChunkEnd...)
+	return len(p), nil
 }
 
 // drop gives the buffer back.

@@ -224,7 +224,7 @@ func (c *consumer) end(x *pipe.Exchange, outcome pipe.Outcome) {
 	switch {
 	case c.complete:
 	case outcome == pipe.Delivered:
-		c.conn.SetWriteDeadline(noDeadline)
+		c.conn.SetWriteDeadline(c.relay.stallDeadline())
 		if _, err := c.conn.Conn.Write([]byte(c.unsent)); err != nil {
 			c.Abort()
 			return

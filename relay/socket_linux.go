@@ -7,8 +7,8 @@ import "golang.org/x/sys/unix"
 // watches reports whether awaitHangUp works.
 func (c *Conn) watches() bool { return c.socket != nil }
 
-// awaitHangUp blocks until the client has hung up, whatever it has sent before, or until the read deadline. Only the goroutine
-// that reads the connection may call it. Go's poller calls at every change of the connection's state.
+// awaitHangUp blocks until the client has hung up, whatever it has sent before, or until the read deadline. Only the
+// goroutine that reads the connection may call it. Go's poller calls at every change of the connection's state.
 func (c *Conn) awaitHangUp() error {
 	return c.socket.Read(func(fd uintptr) bool {
 		fds := [...]unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}

@@ -53,8 +53,8 @@ type source struct {
 	maxHead int64             // bytes of the body in which the first part has to begin
 }
 
-// setSource makes s the source of r's body, or returns the error that r is answered with. The head of a part may be as large as
-// the head of a request: it becomes the head of a response, and proxies limit the size of that.
+// setSource makes s the source of r's body, or returns the error that r is answered with. The head of a part may be as
+// large as the head of a request: it becomes the head of a response, and proxies limit the size of that.
 func (l *Relay) setSource(s *source, r *Request, body io.Reader) *reply.Error {
 	s.body, s.limit, s.maxHead = body, l.config.MaxBody, int64(l.config.MaxHeader)
 	if r.Posts {

@@ -36,7 +36,7 @@ func (p *producer) Splice(to pipe.Sink, n int64) (int64, error) {
 	p.body.left -= n
 	p.source.read += n
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		err = nil // the producer was woken: Read looks why
+		err = nil // the producer was woken, or the exchange was cut: Read shows why
 	}
 	return n, err
 }

@@ -8,7 +8,6 @@ import (
 	"net"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -63,24 +62,6 @@ func TestDeletedWhileTheConsumerTakesNothing(t *testing.T) {
 		t.Errorf("%d bytes look whole", n)
 	}
 	r.Ended(pipe.Deleted)
-}
-
-// Urgent data (RFC 9293 3.8.5), which nobody sends any more, costs the producer its message and nobody else anything.
-func TestUrgentData(t *testing.T) {
-	r := start(t)
-	p, body := r.halfway(spliced, "GET "+here+" HTTP/1.1\r\nHost: relay\r\n\r\n")
-	raw, err := p.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw.Control(func(fd uintptr) { err = syscall.Sendto(int(fd), []byte("!"), syscall.MSG_OOB, nil) })
-	if err != nil {
-		t.Skip("this system cannot send urgent data: ", err)
-	}
-	p.Say("more")
-	reads(t, body, "more")
-	p.HangUp()
-	r.Ended(pipe.ProducerLeft)
 }
 
 // splicer returns a producer with a body of this length, a consumer, and the far ends of their connections.

@@ -68,3 +68,11 @@ func (s *stallClock) acknowledged() int64 {
 	}
 	return s.exchange.Written()
 }
+
+// stallDeadline is the deadline of a few bytes that are written without a stallClock.
+func (l *Relay) stallDeadline() time.Time {
+	if l.config.StallTimeout <= 0 {
+		return noDeadline
+	}
+	return time.Now().Add(l.config.StallTimeout)
+}

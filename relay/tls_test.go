@@ -27,8 +27,8 @@ func needTLS(t *testing.T) {
 	}
 }
 
-// TestBrokenOffWithoutCloseNotify: the end of a TLS stream says whether it is whole, also to an HTTP/1.0 client.
-func TestBrokenOffWithoutCloseNotify(t *testing.T) {
+// TestTLSBrokenOff: the end of a TLS stream says whether it is whole, also to an HTTP/1.0 client.
+func TestTLSBrokenOff(t *testing.T) {
 	needTLS(t)
 	for _, version := range []string{"1.0", "1.1", "1.2"} { // net/http reads the last
 		for _, framing := range []string{length(10), chunked} {
@@ -56,7 +56,7 @@ func TestBrokenOffWithoutCloseNotify(t *testing.T) {
 	}
 }
 
-func TestWholeWithCloseNotify(t *testing.T) {
+func TestTLSWhole(t *testing.T) {
 	needTLS(t)
 	for _, get := range []string{"GET " + here + " HTTP/1.0\r\n\r\n", "GET " + here + " HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n"} {
 		r := start(t)
@@ -70,8 +70,8 @@ func TestWholeWithCloseNotify(t *testing.T) {
 	}
 }
 
-// TestAbortOnOthers: what net/http serves and a handler breaks off has no close_notify either.
-func TestAbortOnOthers(t *testing.T) {
+// TestTLSAbortOnOthers: what net/http serves and a handler breaks off has no close_notify either.
+func TestTLSAbortOnOthers(t *testing.T) {
 	needTLS(t)
 	for _, abort := range []bool{false, true} {
 		r := start(t)
@@ -144,8 +144,8 @@ func (c *recorded) closeNotify() bool {
 	return last == alert
 }
 
-// TestHandshakeTakesTooLong: a client that connects and says nothing, or half of a handshake, is cut off.
-func TestHandshakeTakesTooLong(t *testing.T) {
+// TestTLSHandshakeTakesTooLong: a client that connects and says nothing, or half of a handshake, is cut off.
+func TestTLSHandshakeTakesTooLong(t *testing.T) {
 	needTLS(t)
 	for _, beginning := range []string{"", "\x16\x03\x01\x02\x00half"} {
 		r := start(t, func(c *settings) { c.HeaderTimeout = 200 * time.Millisecond })
@@ -157,8 +157,8 @@ func TestHandshakeTakesTooLong(t *testing.T) {
 	}
 }
 
-// TestPlainHTTPToTLS: a client that forgot the s of https is told so, also in the middle of its upload.
-func TestPlainHTTPToTLS(t *testing.T) {
+// TestTLSGetsPlainHTTP: a client that forgot the s of https is told so, also in the middle of its upload.
+func TestTLSGetsPlainHTTP(t *testing.T) {
 	needTLS(t)
 	for _, request := range []string{"GET " + here + " HTTP/1.1\r\nHost: relay\r\n\r\n", "GET / HTTP/1.0\r\n\r\n",
 		"DELETE " + here + " HTTP/1.1\r\nHost: relay\r\n\r\n", "POST " + here + " HTTP/1.1\r\nHost: relay\r\nContent-Length: 1000000\r\n\r\n" + strings.Repeat("x", 1e6)} {
@@ -177,8 +177,8 @@ func TestPlainHTTPToTLS(t *testing.T) {
 	}
 }
 
-// TestWrongProtocol: a client that speaks only HTTP/2 gets an alert, and one that is not TLS nor HTTP nothing.
-func TestWrongProtocol(t *testing.T) {
+// TestTLSWrongProtocol: a client that speaks only HTTP/2 gets an alert, and one that is not TLS nor HTTP nothing.
+func TestTLSWrongProtocol(t *testing.T) {
 	needTLS(t)
 	r := start(t)
 	client := tls.Client(r.connect(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})

@@ -47,8 +47,7 @@ func (c *Conn) resume() (pending, open bool) {
 	}
 }
 
-// hungUp tells the owner that nothing more can be read. If the response is not complete then, the owner has the connection
-// for good, and whoever ends the response closes it.
+// hungUp tells the owner that nothing more can be read.
 func (c *Conn) hungUp() afterwards {
 	c.mu.Lock()
 	p := c.pending
@@ -56,6 +55,12 @@ func (c *Conn) hungUp() afterwards {
 	if p != nil {
 		p.owner.HungUp()
 	}
+	return c.leave()
+}
+
+// leave ends the goroutine that has read the connection. If the response is not complete, the owner has the connection for
+// good, and whoever ends the response closes it.
+func (c *Conn) leave() afterwards {
 	for {
 		c.mu.Lock()
 		pending, woken := c.pending != nil, c.woken
@@ -87,8 +92,8 @@ func (c *Conn) readOn() error {
 	return nil
 }
 
-// maxHeld is how many bytes of the next requests a connection holds while a request waits. A client that sends more is not heard
-// any more: see Pending.Alive.
+// maxHeld is how many bytes of the next requests a connection holds while a request waits. A client that sends more is not
+// heard any more: see Pending.Alive.
 const maxHeld = 2 * bufferSize
 
 // wakeLocked makes the goroutine that reads the connection, or waits in pause, look at its state. Conn.mu must be held.

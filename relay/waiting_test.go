@@ -116,6 +116,9 @@ func TestPendingHangsUp(t *testing.T) {
 					}
 					p.Wake() // although the goroutine that read has ended
 					within(t, p.resumed)
+					if len(p.hungUp) > 0 {
+						t.Error("HungUp was called again")
+					}
 					p.Abort()
 				})
 			}

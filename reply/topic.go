@@ -60,6 +60,8 @@ func onTopic(e *Error, o pipe.Outcome, limit pipe.Limit) *Error {
 		e.Text = "the topic was deleted"
 	case pipe.TimedOut:
 		e.Text = "the wait was over before anything was published, or before enough clients were subscribed"
+	case pipe.Silent:
+		e.Text = "the message did not come: nothing was sent for too long (--silence-timeout)"
 	case pipe.TooLarge:
 		e.Text = "the message is larger than this server accepts (--max-message)"
 	case pipe.Unrecorded:

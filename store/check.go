@@ -249,7 +249,7 @@ func (r *reader) checkConsistency(ctx context.Context, report *Report) error {
 // blocksSince and callsSince are the schema versions that introduced blocks and calls.
 const (
 	blocksSince = 4
-	callsSince  = 7
+	callsSince  = 6
 )
 
 // checkBlocks compares the number of exchanges that should be in the index by channel with the number that are.

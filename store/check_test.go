@@ -130,6 +130,8 @@ func TestCheckFindsInconsistentRows(t *testing.T) {
 		{in(life, "1<<32|9", "1, 'idle', 0, 0") + "; INSERT INTO life_end VALUES (1<<32|9, 1, 'idle', 0, 0)", "1 lives of channels have two ends, such as 4294967305"},
 		{"INSERT INTO life_end VALUES (7, 1, 'idle', 0, 0)", "1 ends of lives of channels have no beginning, such as 7"},
 		{"INSERT INTO run_end VALUES (7, 1, 0)", "1 ends of runs have no beginning, such as 7"},
+		{strings.Replace(in(exchange, "call", "'delivered', 1, 1"), "NULL, NULL)", "'GET', NULL)", 1), "1 calls have no end although their run is over, such as call"},
+		{"INSERT INTO call VALUES ('none', 'left', NULL, NULL, 1)", "1 ends of calls have no request, such as none"},
 		{"INSERT INTO block_entry VALUES (1, 'v1', 'a', 'none')", "exchanges are in blocks, but the blocks have"},
 	} {
 		path := closedLog(t)

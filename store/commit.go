@@ -12,6 +12,7 @@ type Commit struct {
 	deadline time.Time // when it fails; see watchdog
 
 	// Guarded by log.mu until settled, and constant after that.
+	taken   bool // by the writer, which is going to write the row now
 	settled bool
 	err     error
 	then    func(error) // what to call when it is settled; nil: nothing
@@ -38,6 +39,10 @@ func (c *Commit) Then(f func(error)) {
 			}
 		}
 		c.then = f
+		if !c.taken {
+			c.log.awaited = true
+			c.log.wakeWriter()
+		}
 	}
 	c.log.mu.Unlock()
 	if settled {

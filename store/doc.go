@@ -13,11 +13,12 @@
 //
 // # From an event to the disk
 //
-//	ExchangeEnded (or another of the five recording methods)
+//	ExchangeEnded (or another recording method)
 //	  │   any goroutine; never waits for the disk
 //	  ▼
 //	queue in memory (queue.go)
-//	  │   the writer, a single goroutine, takes the whole queue as a batch (writer.go)
+//	  │   the writer, a single goroutine, takes the queue as a batch (writer.go) when a caller waits for one of the
+//	  │   rows, or 50 ms after the oldest was handed in
 //	  ▼
 //	BEGIN IMMEDIATE, then take the rows, INSERT, check the files, COMMIT with fsync
 //	  │   one transaction per batch: all rows that arrive during one fsync share the next;
@@ -28,7 +29,10 @@
 //	  ▼
 //	settle: Commit.Then calls back, Commit.Wait returns (outage.go)
 //
-// The beginning and the ending of an exchange that meet in a batch become one row.
+// A beginning that no caller waits for stays in the queue for up to 50 ms if its ending has not come yet. Beginning and
+// ending become one row if they are in the same batch. So a small exchange is one row, and the life of a channel that had
+// no other is another one; they share a commit with all that ended at the same time. A crash loses what is in the queue,
+// which no client has been told about.
 //
 // # Sessions and outages
 //

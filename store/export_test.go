@@ -14,6 +14,7 @@ import (
 // Limits are the limits that tests may lower. A zero field keeps the standard value.
 type Limits struct {
 	Commit, Busy, PruneEvery time.Duration
+	Linger, Idle             time.Duration
 	Queued, Block            int
 	WALCheck, WALReset       int64
 	Backoff                  time.Duration // between all attempts
@@ -29,6 +30,13 @@ func OpenWith(cfg Config, lower Limits) (*Log, error) {
 	l.blockSize = 7 // small enough for each test to have some blocks
 	if lower.Commit != 0 {
 		l.commitTimeout = lower.Commit
+		l.linger = min(l.linger, lower.Commit/4)
+	}
+	if lower.Linger != 0 {
+		l.linger = lower.Linger
+	}
+	if lower.Idle != 0 {
+		l.idleInterval = lower.Idle
 	}
 	if lower.Busy != 0 {
 		l.busyTimeout = lower.Busy

@@ -14,6 +14,7 @@ func (l *Log) settle() {
 	l.mu.Lock()
 	for _, r := range l.batch {
 		callbacks = r.commit.settleLocked(nil, callbacks)
+		l.forgetLocked(r)
 	}
 	written := len(l.batch)
 	clear(l.batch)
@@ -28,6 +29,25 @@ func (l *Log) settle() {
 	if wasOut {
 		l.cfg.Logger.Info("the audit log can be written again", "file", l.file.path,
 			"after", time.Since(since).Round(time.Millisecond).String(), "rows_written", written, "rows_lost", lost)
+	}
+}
+
+// forgetLocked notes that the row is no longer in memory. What has begun stays in lives and running until it ends. The
+// caller holds mu.
+func (l *Log) forgetLocked(r *row) {
+	r.gone = true
+	if r.end != nil {
+		return
+	}
+	switch e := r.entry.(type) {
+	case *Life:
+		l.lives[e.ID] = nil
+	case *Match:
+		l.running[e.ID] = nil
+	case topicRow:
+		if e.begins() {
+			l.onTopics[e.id()] = nil
+		}
 	}
 }
 

@@ -2,15 +2,13 @@ package store
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
-// key identifies an exchange, a publication or a subscription by its id, a life by its number, or a call by the id of its request.
-type key struct {
-	exchange string
-	life     int64
-	call     string
-}
+// The queue holds rows back for a short time, unless a caller waits for them. Most exchanges and many lives of
+// channels end while their beginning is still in the queue, so that both become one row, and only a row that a caller
+// waits for is worth a commit of its own.
 
 // add queues the row, or counts it as lost.
 func (l *Log) add(r *row) *Commit {
@@ -18,33 +16,27 @@ func (l *Log) add(r *row) *Commit {
 	r.commit.deadline = time.Now().Add(l.limits.commitTimeout)
 
 	l.mu.Lock()
-	err := l.admitLocked(r)
-	if err != nil {
+	defer l.mu.Unlock()
+	if err := l.admitLocked(r); err != nil {
 		l.lost++
-		r.commit.settleLocked(err, nil) // nobody has the commit yet, so there is nothing to call
-	} else {
-		l.queue = append(l.queue, r)
-		if l.err != nil {
-			r.commit.settleLocked(l.err, nil)
-		} else if !l.watchdogSet {
-			l.watchdogSet = true
-			time.AfterFunc(l.limits.commitTimeout, l.watchdog)
-		}
+		r.commit.settleLocked(err, nil) // no caller has the commit yet, so there is nothing to call
+		return &r.commit
 	}
-	first := err == nil && len(l.queue) == 1
-	l.mu.Unlock()
-
-	if first {
-		select {
-		case l.wake <- struct{}{}:
-		default: // the writer has not yet received the last signal
-		}
+	l.queue = append(l.queue, r)
+	if l.err != nil {
+		r.commit.settleLocked(l.err, nil)
+		return &r.commit
 	}
+	if !l.watchdogSet {
+		l.watchdogSet = true
+		time.AfterFunc(l.limits.commitTimeout, l.watchdog)
+	}
+	l.setLingerLocked()
 	return &r.commit
 }
 
 // admitLocked returns nil if the row can be queued, and otherwise why it is lost. It keeps track of what is
-// open. The caller holds mu.
+// open, and links a beginning and its ending. The caller holds mu.
 func (l *Log) admitLocked(r *row) error {
 	err := l.roomLocked(r.entry)
 	switch e := r.entry.(type) {
@@ -53,14 +45,15 @@ func (l *Log) admitLocked(r *row) error {
 			l.beginningLost[key{life: e.ID}] = true
 			return err
 		}
-		l.openLives++
+		l.lives[e.ID] = r
 	case *LifeEnd:
 		if k := (key{life: e.ID}); l.beginningLost[k] {
 			delete(l.beginningLost, k)
 			return fmt.Errorf("audit log %s: the opening of channel life %d was lost, so its closing is lost too", l.file.path, e.ID)
 		}
 		if err == nil {
-			l.openLives--
+			r.follow(l.lives[e.ID])
+			delete(l.lives, e.ID)
 		}
 	case *Match:
 		if err != nil {
@@ -70,7 +63,8 @@ func (l *Log) admitLocked(r *row) error {
 			}
 			return err
 		}
-		l.running[e.ID] = true
+		l.running[e.ID] = r
+		r.after = l.lives[e.Life]
 		if e.Method != "" {
 			l.openCalls++
 		}
@@ -80,27 +74,18 @@ func (l *Log) admitLocked(r *row) error {
 			return fmt.Errorf("audit log %s: the beginning of exchange %s was lost, so its ending is lost too", l.file.path, e.ID)
 		}
 		if err == nil {
+			r.follow(l.running[e.ID])
 			delete(l.running, e.ID)
 		}
 	case topicRow:
-		k := key{exchange: e.id()}
-		switch {
-		case e.begins() && err != nil:
-			l.beginningLost[k] = true
-		case e.begins():
-			l.openTopicRows++
-		case l.beginningLost[k]:
-			delete(l.beginningLost, k)
-			return fmt.Errorf("audit log %s: the beginning of %s was lost, so its ending is lost too", l.file.path, e.id())
-		case err == nil:
-			l.openTopicRows--
-		}
+		return l.admitTopicLocked(r, e, err)
 	case *CallEnd:
 		if k := (key{call: e.ID}); l.beginningLost[k] {
 			delete(l.beginningLost, k)
 			return fmt.Errorf("audit log %s: the beginning of call %s was lost, so its ending is lost too", l.file.path, e.ID)
 		}
 		if err == nil {
+			r.after = l.running[e.ID]
 			l.openCalls--
 		}
 	case *numberedRequest:
@@ -108,6 +93,38 @@ func (l *Log) admitLocked(r *row) error {
 		e.number = l.requests
 	}
 	return err
+}
+
+// admitTopicLocked is admitLocked for a row about a topic. err says why there is no room for it. The caller holds mu.
+func (l *Log) admitTopicLocked(r *row, e topicRow, err error) error {
+	k := key{exchange: e.id()}
+	switch {
+	case e.begins() && err != nil:
+		l.beginningLost[k] = true
+	case e.begins():
+		l.onTopics[e.id()] = r
+	case l.beginningLost[k]:
+		delete(l.beginningLost, k)
+		return fmt.Errorf("audit log %s: the beginning of %s was lost, so its ending is lost too", l.file.path, e.id())
+	case err == nil:
+		r.follow(l.onTopics[e.id()])
+		delete(l.onTopics, e.id())
+	}
+	return err
+}
+
+// key identifies an exchange, a publication or a subscription by its id, a life by its number, or a call by the id of its request.
+type key struct {
+	exchange string
+	life     int64
+	call     string
+}
+
+// follow links an ending to its beginning, or does nothing if that is nil.
+func (r *row) follow(begin *row) {
+	if begin != nil {
+		r.begin, begin.end = begin, r
+	}
 }
 
 // roomLocked returns an error if the log is closed or too many rows are in memory. Requests may fill only half
@@ -124,4 +141,75 @@ func (l *Log) roomLocked(entry any) error {
 		return fmt.Errorf("audit log %s: %d rows are waiting to be written, and there is no room for more", l.file.path, len(l.batch)+len(l.queue))
 	}
 	return nil
+}
+
+// setLingerLocked sets the timer that wakes the writer when the oldest row in the queue has been there for long enough.
+// It is set whenever the queue is not empty, unless the writer has been woken for that row. The caller holds mu.
+func (l *Log) setLingerLocked() {
+	if !l.lingerSet && len(l.queue) > 0 {
+		l.lingerSet = true
+		time.AfterFunc(l.limits.linger-l.ageLocked(l.queue[0], time.Now()), l.lingered)
+	}
+}
+
+func (l *Log) lingered() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lingerSet = false
+	if len(l.queue) > 0 && l.ageLocked(l.queue[0], time.Now()) >= l.limits.linger {
+		l.wakeWriter()
+	} else {
+		l.setLingerLocked()
+	}
+}
+
+// ageLocked returns the time since the row was handed in. The caller holds mu.
+func (l *Log) ageLocked(r *row, now time.Time) time.Duration {
+	return l.limits.commitTimeout - r.commit.deadline.Sub(now)
+}
+
+// wakeWriter makes the writer look for pending rows.
+func (l *Log) wakeWriter() {
+	select {
+	case l.wake <- struct{}{}:
+	default: // the writer has not yet received the last signal
+	}
+}
+
+// pendingLocked reports whether there are rows to write now. The caller holds mu.
+func (l *Log) pendingLocked() bool {
+	switch {
+	case len(l.batch) > 0:
+		return true
+	case len(l.queue) == 0:
+		return false
+	}
+	return l.awaited || l.flushLocked() || l.ageLocked(l.queue[0], time.Now()) >= l.limits.linger
+}
+
+// flushLocked reports whether no row may be held back. The caller holds mu.
+func (l *Log) flushLocked() bool { return l.flush || l.closed || l.err != nil }
+
+// releaseLocked moves the queue into the batch, except for beginnings that may still be held back. The caller holds mu.
+func (l *Log) releaseLocked() {
+	now, flush := time.Now(), l.flushLocked()
+	for _, r := range slices.Backward(l.queue) { // so that a row is looked at after those that need it
+		r.held = !flush && r.begins() && r.end == nil && r.commit.then == nil && !r.needed && l.ageLocked(r, now) < l.limits.linger
+		if !r.held && r.after != nil {
+			r.after.needed = true
+		}
+	}
+	kept := l.queue[:0]
+	for _, r := range l.queue {
+		if r.held {
+			kept = append(kept, r)
+		} else {
+			r.commit.taken = true
+			l.batch = append(l.batch, r)
+		}
+	}
+	clear(l.queue[len(kept):])
+	l.queue = kept
+	l.awaited, l.flush = false, false
+	l.setLingerLocked()
 }

@@ -34,12 +34,13 @@ func TestExchange(t *testing.T) {
 
 func TestExchangeOfOneBatchIsOneRow(t *testing.T) {
 	f := open(t)
-	release := holdLock(t, f.path)
 	id, commit := f.exchange("delivered")
 	other := newID()
 	f.ExchangeMatched(match(other))
-	release()
 	wait(t, commit)
+	if err := f.Sync(); err != nil {
+		t.Fatal(err)
+	}
 	wantOne(t, f.path, id+"|v1|work|delivered|42|text/plain|2026-02-03T12:00:00.123Z|2026-02-03T12:00:00.373Z|250|"+whoWas, "SELECT "+exchangeColumns+" FROM exchanges WHERE id = ?", id)
 	wantOne(t, f.path, "open", "SELECT outcome FROM exchanges WHERE id = ?", other)
 	wantOne(t, f.path, "0", "SELECT count(*) FROM exchange_end")

@@ -77,11 +77,38 @@ type Client struct {
 // maxText is how many bytes are stored of a text that a client chooses.
 const maxText = 256
 
-// row is a row that was handed in and is not yet in the file.
+// row is a row that was handed in and is not yet in the file. Log.mu guards the fields that change.
 type row struct {
-	entry    any  // *Life, *LifeEnd, *numberedRequest, *Match, *ExchangeEnd, *CallEnd or a topicRow; never changed once it is queued
-	rejected bool // by the database, because of its content; owned by the writer
-	commit   Commit
+	entry  any // *Life, *LifeEnd, *numberedRequest, *Match, *ExchangeEnd, *CallEnd or a topicRow; constant once it is queued
+	commit Commit
+
+	begin  *row // of an ending: its beginning, if that was not yet in the file when the ending was handed in
+	end    *row // of a beginning: its ending, if that has been handed in
+	after  *row // a row that must get into the file before this one: of a Match, the opening of its channel
+	needed bool // a row after this one is about to be written
+	held   bool // it stays in the queue for now
+	gone   bool // no longer in memory: in the file, or rejected by the database because of its content
+}
+
+// begins reports whether the row is a beginning, which is going to have an ending.
+func (r *row) begins() bool {
+	switch e := r.entry.(type) {
+	case *Life, *Match:
+		return true
+	case topicRow:
+		return e.begins()
+	}
+	return false
+}
+
+// newRow returns a row and its entry in one piece of memory.
+func newRow[T any](entry T) *row {
+	both := &struct {
+		row   row
+		entry T
+	}{entry: entry}
+	both.row.entry = &both.entry
+	return &both.row
 }
 
 // numberedRequest is a Request with the number that is part of its id.
@@ -94,13 +121,13 @@ type numberedRequest struct {
 // the disk.
 func (l *Log) ChannelOpened(life Life) {
 	life.Namespace, life.Channel = validUTF8(life.Namespace), validUTF8(life.Channel)
-	l.add(&row{entry: &life})
+	l.add(newRow(life))
 }
 
 // ChannelClosed records that a channel has closed.
 func (l *Log) ChannelClosed(end LifeEnd) {
 	end.Reason = validUTF8(end.Reason)
-	l.add(&row{entry: &end})
+	l.add(newRow(end))
 }
 
 // RequestUnmatched records a request that was never matched. When rows accumulate in memory, requests are the
@@ -109,7 +136,7 @@ func (l *Log) RequestUnmatched(request Request) {
 	request.Namespace, request.Channel = validUTF8(request.Namespace), validUTF8(request.Channel)
 	request.Role, request.Outcome, request.Reason = validUTF8(request.Role), validUTF8(request.Outcome), validUTF8(request.Reason)
 	request.Client = cleanClient(request.Client)
-	l.add(&row{entry: &numberedRequest{Request: request}})
+	l.add(newRow(numberedRequest{Request: request}))
 }
 
 // ExchangeMatched records that an exchange has begun. The caller need not wait for the Commit.
@@ -119,20 +146,20 @@ func (l *Log) ExchangeMatched(match Match) *Commit {
 	match.ContentType = CleanText(match.ContentType)
 	match.Method, match.ReplyTo = CleanText(match.Method), validUTF8(match.ReplyTo)
 	match.Producer, match.Consumer = cleanClient(match.Producer), cleanClient(match.Consumer)
-	return l.add(&row{entry: &match})
+	return l.add(newRow(match))
 }
 
 // ExchangeEnded records that an exchange has ended. The caller must wait for the Commit before it reports a
 // delivery, and need not wait otherwise. An exchange ends once: the database rejects a second ending.
 func (l *Log) ExchangeEnded(end ExchangeEnd) *Commit {
 	end.ID, end.Outcome, end.OutcomeIfFailed = validUTF8(end.ID), validUTF8(end.Outcome), validUTF8(end.OutcomeIfFailed)
-	return l.add(&row{entry: &end})
+	return l.add(newRow(end))
 }
 
 // CallEnded records that a call has ended.
 func (l *Log) CallEnded(end CallEnd) {
 	end.ID, end.Outcome = validUTF8(end.ID), validUTF8(end.Outcome)
-	l.add(&row{entry: &end})
+	l.add(newRow(end))
 }
 
 // validUTF8 replaces invalid UTF-8 in s.

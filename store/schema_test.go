@@ -32,7 +32,7 @@ func full(t testing.TB) (path string) {
 		life := int64(2*i + 1)
 		f.ChannelOpened(store.Life{ID: life, Namespace: "v1", Channel: "work", At: at})
 		m := match(id)
-		m.At = at
+		m.Life, m.At = life, at
 		wait(t, f.ExchangeMatched(m))
 		f.ChannelClosed(store.LifeEnd{ID: life, At: at, Reason: "idle"})
 		wait(t, f.ExchangeEnded(store.ExchangeEnd{ID: id, At: at, Outcome: "delivered"}))

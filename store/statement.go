@@ -85,8 +85,11 @@ func (s *statement) null(n int) *statement {
 	return s
 }
 
-// exec executes the statement with the values given, which must be all.
+// exec executes the statement with the values given, which must be all. The statement returns no rows.
+//
+// The driver's Query gives all values and takes the first step in a single call of C, where its Exec makes a call for
+// each value. Without rows the first step is all there is, and the rows need not be closed.
 func (s *statement) exec() error {
-	_, err := s.stmt.ExecContext(context.Background(), s.values[:s.given])
+	_, err := s.stmt.QueryContext(context.Background(), s.values[:s.given])
 	return err
 }

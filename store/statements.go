@@ -116,6 +116,42 @@ type change struct {
 	topic   [2]topicRow // if the first begins, the second may be its end; otherwise nil
 }
 
+// change returns what the row changes, together with its ending if it has one. The caller holds Log.mu. An ending whose
+// Commit has failed gets its OutcomeIfFailed.
+func (r *row) change() change {
+	c := change{rows: [2]*row{r, r.end}}
+	for i, r := range c.rows {
+		if r == nil {
+			break
+		}
+		switch e := r.entry.(type) {
+		case *Life:
+			c.life = e
+		case *LifeEnd:
+			c.lifeEnd = e
+		case *Match:
+			c.match = e
+		case *ExchangeEnd:
+			c.end = e
+			if r.commit.err != nil && e.OutcomeIfFailed != "" {
+				failed := *e
+				failed.Outcome = e.OutcomeIfFailed
+				c.end = &failed
+			}
+		case *CallEnd:
+			c.callEnd = e
+		case *numberedRequest:
+			c.request = e
+		case topicRow:
+			if r.commit.err != nil {
+				e = ifFailed(e)
+			}
+			c.topic[i] = e
+		}
+	}
+	return c
+}
+
 // write makes the change in the open transaction. If recheck is set, it leaves out what the file already has.
 func (s *statements) write(c *change, run int64, recheck bool) error {
 	switch {

@@ -28,6 +28,7 @@ type Config struct {
 // limits holds the constants of this package, so that tests can lower them.
 type limits struct {
 	commitTimeout     time.Duration // from handing in a row to its commit
+	linger            time.Duration // how long a row is held back that no caller waits for
 	closeTimeout      time.Duration // how long Close waits for a writer that is blocked on the disk
 	busyTimeout       time.Duration // how long the writer waits for another process's lock
 	outageBusyTimeout time.Duration // the same during an outage, when no caller waits for the row
@@ -57,12 +58,16 @@ const (
 const (
 	// commitTimeout is how long a commit may take, from handing in the row. After that it has failed.
 	commitTimeout = 5 * time.Second
+	// linger is long enough for most beginnings to meet their ending, and short for a person who reads the log. A crash
+	// loses what happened in this time and was not acknowledged.
+	linger = 50 * time.Millisecond
 	// maxRows bounds the rows in memory, which take about 500 bytes each.
 	maxRows = 20_000
 )
 
 var standardLimits = limits{
 	commitTimeout:     commitTimeout,
+	linger:            linger,
 	closeTimeout:      6 * commitTimeout,
 	busyTimeout:       commitTimeout,
 	outageBusyTimeout: 100 * time.Millisecond,
@@ -91,7 +96,7 @@ type Log struct {
 
 	history *History
 
-	wake     chan struct{} // capacity 1; signals that the queue is not empty; never closed
+	wake     chan struct{} // capacity 1; signals that there may be rows to write; never closed
 	closing  chan struct{} // closed by Close
 	finished chan struct{} // closed by the writer when it has released the file
 
@@ -101,7 +106,6 @@ type Log struct {
 	walSuspect bool     // after an I/O error the WAL may be incomplete on disk; see resume
 	retention  retention
 	changes    []change      // of the last batch; here so that take need not allocate it
-	began      map[key]int   // the same: the index in changes of each beginning
 	callbacks  []func(error) // the same, for settle
 
 	// mu guards the fields below. It is held for short times only, and never during disk access or logging. The
@@ -113,14 +117,17 @@ type Log struct {
 	err           error           // why the log cannot be written; nil while it can
 	outageSince   time.Time       // when err was set
 	lostBefore    int64           // the value of lost at that time
+	awaited       bool            // a caller waits for a row in the queue
+	flush         bool            // no row in the queue may be held back; see Sync
+	lingerSet     bool            // a timer for lingered is running
 	watchdogSet   bool            // a timer for watchdog is running
 	failures      int             // how many times pending rows have been failed
 	closed        bool            // no more rows are accepted
 	lost          int64           // rows that are not and will not be in the file
 	requests      int64           // handed in so far; numbers them for their ids
-	running       map[string]bool // ids of the exchanges recorded as matched and not yet as ended
-	openLives     int64           // lives recorded as opened and not yet as closed
-	openTopicRows int64           // publications and subscriptions recorded as begun and not yet as ended
+	lives         map[int64]*row  // lives recorded as opened and not yet as closed: the row, or nil if it is in the file
+	running       map[string]*row // exchanges recorded as matched and not yet as ended: the same
+	onTopics      map[string]*row // publications and subscriptions recorded as begun and not yet as ended: the same
 	openCalls     int64           // calls recorded as begun and not yet as ended
 	beginningLost map[key]bool    // things whose beginning was lost; their ending must be lost too
 	closeErr      error           // set before finished is closed
@@ -185,8 +192,9 @@ func open(cfg Config, limits limits) (_ *Log, err error) {
 		finished:      make(chan struct{}),
 		session:       session,
 		retention:     newRetention(cfg.Retention, limits.pruneEvery),
-		began:         make(map[key]int),
-		running:       make(map[string]bool),
+		lives:         make(map[int64]*row),
+		running:       make(map[string]*row),
+		onTopics:      make(map[string]*row),
 		beginningLost: make(map[key]bool),
 	}
 	if l.history, err = newHistory(file, l.runningIDs); err != nil {
@@ -250,6 +258,7 @@ func (l *Log) Lost() int64 {
 // failed, and returns the error. The History sees these rows after Sync returns nil.
 func (l *Log) Sync() error {
 	l.mu.Lock()
+	l.flush = len(l.queue) > 0
 	var newest *row
 	for _, rows := range [][]*row{l.batch, l.queue} {
 		if len(rows) > 0 {

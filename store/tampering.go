@@ -179,6 +179,17 @@ func (e sideFileLost) Error() string { return string(e) }
 // checkFiles returns an error unless the file and its side files are still at their paths, with the content
 // that SQLite wrote.
 func (s *session) checkFiles() error {
+	if err := s.checkBeforeCommit(); err != nil {
+		return err
+	}
+	// Without the wal-index no record is lost. But other programs would create another one, and see an old state
+	// of the log.
+	_, err := s.checkSideFile("-shm", s.shm)
+	return err
+}
+
+// checkBeforeCommit is checkFiles for the files that hold records.
+func (s *session) checkBeforeCommit() error {
 	if err := s.file.checkContent(); err != nil {
 		return err
 	}
@@ -192,10 +203,7 @@ func (s *session) checkFiles() error {
 		}
 	}
 	s.walSize = wal.Size()
-	// Without the wal-index no record is lost. But other programs would create another one, and see an old state
-	// of the log.
-	_, err = s.checkSideFile("-shm", s.shm)
-	return err
+	return nil
 }
 
 // checkSideFile returns an error unless the side file is still at its path.

@@ -46,20 +46,20 @@ type SubscriptionEnd struct {
 func (l *Log) PublicationAccepted(p Publication) *Commit {
 	p.ID, p.Namespace, p.Topic = validUTF8(p.ID), validUTF8(p.Namespace), validUTF8(p.Topic)
 	p.ContentType, p.Client = CleanText(p.ContentType), cleanClient(p.Client)
-	return l.add(&row{entry: &p})
+	return l.add(newRow(p))
 }
 
 // PublicationEnded records that a message has been sent. The caller must wait for the Commit before it tells the publisher.
-func (l *Log) PublicationEnded(end PublicationEnd) *Commit { return l.add(&row{entry: &end}) }
+func (l *Log) PublicationEnded(end PublicationEnd) *Commit { return l.add(newRow(end)) }
 
 // SubscriptionOpened records a new subscription.
 func (l *Log) SubscriptionOpened(s Subscription) {
 	s.ID, s.Namespace, s.Topic, s.Client = validUTF8(s.ID), validUTF8(s.Namespace), validUTF8(s.Topic), cleanClient(s.Client)
-	l.add(&row{entry: &s})
+	l.add(newRow(s))
 }
 
 // SubscriptionEnded records that a subscription has ended. The caller need not wait for the Commit.
-func (l *Log) SubscriptionEnded(end SubscriptionEnd) *Commit { return l.add(&row{entry: &end}) }
+func (l *Log) SubscriptionEnded(end SubscriptionEnd) *Commit { return l.add(newRow(end)) }
 
 // A topicRow is a row about a topic: a beginning, whose end is of the other type, or an end.
 type topicRow interface {

@@ -182,7 +182,7 @@ func (l *Log) attempt(recheck bool) (committed bool, err error) {
 	}
 	// commit checks again after COMMIT. This check avoids writing rows with their Outcome when their Commit is
 	// about to fail.
-	if err := l.session.checkFiles(); err != nil {
+	if err := l.session.checkBeforeCommit(); err != nil {
 		return false, err
 	}
 	l.limits.hook(committing)
@@ -206,71 +206,24 @@ func (l *Log) apply(changes []change, recheck bool) error {
 	return nil
 }
 
-// pending reports whether there are rows to write.
+// pending reports whether there are rows to write now.
 func (l *Log) pending() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.batch)+len(l.queue) > 0
+	return l.pendingLocked()
 }
 
 // take moves the queue into the batch. It returns the changes that the batch makes to the file, and the number
-// of failures so far for failedSince. An ending whose Commit has failed gets its OutcomeIfFailed.
+// of failures so far for failedSince.
 func (l *Log) take() (changes []change, failures int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.batch) == 0 {
-		l.batch, l.queue = l.queue, l.batch // which settle has cleared
-	} else {
-		l.batch = append(l.batch, l.queue...)
-		l.queue = nil
-	}
+	l.releaseLocked()
 	changes = slices.Grow(l.changes[:0], len(l.batch))
-	began := l.began
-	clear(began)
 	for _, r := range l.batch {
-		c := change{rows: [2]*row{r, nil}}
-		switch e := r.entry.(type) {
-		case *Life:
-			began[key{life: e.ID}] = len(changes)
-			c.life = e
-		case *LifeEnd:
-			if i, ok := began[key{life: e.ID}]; ok && changes[i].lifeEnd == nil {
-				changes[i].lifeEnd, changes[i].rows[1] = e, r
-				continue
-			}
-			c.lifeEnd = e
-		case *Match:
-			began[key{exchange: e.ID}] = len(changes)
-			c.match = e
-		case *ExchangeEnd:
-			if r.commit.err != nil && e.OutcomeIfFailed != "" {
-				failed := *e
-				failed.Outcome = e.OutcomeIfFailed
-				e = &failed
-			}
-			if i, ok := began[key{exchange: e.ID}]; ok && changes[i].end == nil {
-				changes[i].end, changes[i].rows[1] = e, r
-				continue
-			}
-			c.end = e
-		case *CallEnd:
-			c.callEnd = e
-		case *numberedRequest:
-			c.request = e
-		case topicRow:
-			if r.commit.err != nil {
-				e = ifFailed(e)
-			}
-			k := key{exchange: e.id()}
-			if e.begins() {
-				began[k] = len(changes)
-			} else if i, ok := began[k]; ok && changes[i].topic[1] == nil {
-				changes[i].topic[1], changes[i].rows[1] = e, r
-				continue
-			}
-			c.topic[0] = e
-		}
-		changes = append(changes, c)
+		if r.begin == nil || r.begin.gone {
+			changes = append(changes, r.change())
+		} // otherwise it is part of the change that its beginning makes
 	}
 	l.changes = changes
 	return changes, l.failures
@@ -290,14 +243,14 @@ func (l *Log) reject(c *change, err error) {
 	l.mu.Lock()
 	for _, r := range c.rows {
 		if r != nil {
-			r.rejected = true
+			r.gone = true
 			callbacks = r.commit.settleLocked(err, callbacks)
 			l.lost++
 		}
 	}
 	kept := l.batch[:0]
 	for _, r := range l.batch {
-		if !r.rejected {
+		if !r.gone {
 			kept = append(kept, r)
 		}
 	}
@@ -345,7 +298,7 @@ func (l *Log) endRun() (err error) {
 	s := l.session
 	defer func() { l.session = nil; err = errors.Join(err, s.end(err, l.limits.busyTimeout)) }()
 	l.mu.Lock()
-	lost, open := l.lost, len(l.running) != 0 || l.openLives != 0 || l.openCalls != 0 || l.openTopicRows != 0
+	lost, open := l.lost, len(l.running) != 0 || len(l.lives) != 0 || len(l.onTopics) != 0 || l.openCalls != 0
 	l.mu.Unlock()
 	if err := s.endRun(l.run, time.Now(), lost, open || lost > 0); err != nil {
 		return err

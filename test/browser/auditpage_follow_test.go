@@ -63,7 +63,9 @@ func TestAuditPageFollows(t *testing.T) {
 	if got := <-kit.Curl(p.URL + "/channels/v1/one?wait=0"); got != "" {
 		t.Error(got)
 	}
-	tab.click("[data-show=requests]")
+	tab.shows("#unmatched", "1 unmatched request: timed_out 1")
+	tab.click("#unmatched a")
+	tab.wait("location.hash.includes('show=requests') && location.hash.includes('outcome=timed_out')")
 	tab.has("#rows tbody tr", 1)
 	for n := range 2 { // rows that are alike but for their time
 		<-kit.Curl(p.URL + "/channels/v1/one?wait=0")

@@ -205,6 +205,7 @@ func TestClientStatuses(t *testing.T) {
 // TestClientsSurviveTheRelay: the relay is killed while a sender and a receiver wait, and in the middle of a message; it
 // refuses, and it comes back. Each message arrives, and half a message is never handed on.
 func TestClientsSurviveTheRelay(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	p := kit.Start(t, t.TempDir())
 	dir := t.TempDir()
 	_, port, _ := strings.Cut(strings.TrimPrefix(p.URL, "http://"), ":")
@@ -261,6 +262,7 @@ func TestClientsSurviveTheRelay(t *testing.T) {
 // TestFrozenRelay: a relay that was stopped in the middle of a message accepts connections and answers nothing. A client
 // notices it, and gets its message when the relay goes on.
 func TestFrozenRelay(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	p := kit.Start(t, t.TempDir())
 	dir, url := t.TempDir(), p.URL+"/channels/broken/hello"
 	receiver := startClient(t, dir, "receive", "--round", "1s", "-o", "got", url)

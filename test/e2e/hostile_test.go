@@ -112,8 +112,8 @@ func TestTLSOnThePlainPort(t *testing.T) {
 	works(t, p)
 }
 
-// TestManyConnections checks that the relay works beside 10,000 connections, of which some are silent, some slow, and some
-// wait.
+// TestManyConnections checks that the relay works beside 10,000 connections, of which some are silent, some slow, some wait,
+// some pipeline requests and read no answer, and some send what is malformed.
 func TestManyConnections(t *testing.T) {
 	const many = 10_000
 	const files = 13_400 // which the server wants for --max-waiting 12000
@@ -133,9 +133,18 @@ func TestManyConnections(t *testing.T) {
 					return
 				}
 				conns[i] = c
-				switch i % 4 {
+				switch i % 8 {
 				case 1:
 					io.WriteString(c, "GET /sta")
+				case 4:
+					io.WriteString(c, strings.Repeat("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", 100))
+				case 5:
+					fmt.Fprintf(c, "GET /channels/many/%d HTTP/1.1\r\nHost: x\r\n\r\n", i)
+					io.WriteString(c, strings.Repeat("GET /channels/many/behind HTTP/1.1\r\nHost: x\r\n\r\n", 200))
+				case 6:
+					fmt.Fprintf(c, "POST /channels/many/%d HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n1", i)
+				case 7:
+					fmt.Fprintf(c, "POST /channels/many/%d HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nxyz", i)
 				case 2:
 					fmt.Fprintf(c, "GET /channels/many/%d HTTP/1.1\r\nHost: x\r\n\r\n", i)
 				case 3:

@@ -1,5 +1,5 @@
-// Package packages tests what scripts/release makes: it installs, upgrades, removes and purges the packages, in a Debian of
-// their own that systemd boots.
+//go:build packages
+
 package packages
 
 import (

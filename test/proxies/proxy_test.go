@@ -42,6 +42,7 @@ func TestProxies(t *testing.T) {
 				"dead large producer": r.testDeadLarge,
 				"dead consumer":       r.testDeadConsumer,
 				"delete":              r.testDelete,
+				"services":            r.testServices,
 			} {
 				t.Run(name, func(t *testing.T) {
 					t.Parallel()

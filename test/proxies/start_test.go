@@ -22,8 +22,8 @@ import (
 type proxy struct {
 	name string // also the program's, and that of Debian's package
 	// command makes a command that runs the proxy in the foreground as deploy/ configures it, but for
-	// the addresses, on listen (host:port) in front of relay.
-	command func(t *testing.T, dir, listen, relay string) *exec.Cmd
+	// the addresses, on listen (host:port) in front of relay, and for changes (old, new, old, new, …).
+	command func(t *testing.T, dir, listen, relay string, changes ...string) *exec.Cmd
 
 	losesCut    bool // a chunked body that was cut off arrives as if it were whole
 	answersLate bool // a producer that pauses has its answer only when its body ends
@@ -43,8 +43,8 @@ var proxies = []proxy{
 	{name: "haproxy", command: haproxyCommand},
 }
 
-func nginxCommand(t *testing.T, dir, listen, relay string) *exec.Cmd {
-	site := kit.WriteFile(t, filepath.Join(dir, "site"), kit.Deployed(t, "nginx.conf", "listen 80 ", "listen "+listen+" ", "127.0.0.1:3000", relay))
+func nginxCommand(t *testing.T, dir, listen, relay string, changes ...string) *exec.Cmd {
+	site := kit.WriteFile(t, filepath.Join(dir, "site"), kit.Deployed(t, "nginx.conf", append(changes, "listen 80 ", "listen "+listen+" ", "127.0.0.1:3000", relay)...))
 	user := ""
 	if os.Getuid() == 0 {
 		user = "user root;" // only root could read the test's directory
@@ -69,17 +69,17 @@ func nginxCommand(t *testing.T, dir, listen, relay string) *exec.Cmd {
 	return exec.Command("nginx", "-e", "stderr", "-c", config)
 }
 
-func caddyCommand(t *testing.T, dir, listen, relay string) *exec.Cmd {
+func caddyCommand(t *testing.T, dir, listen, relay string, changes ...string) *exec.Cmd {
 	_, port, _ := strings.Cut(listen, ":")
-	config := kit.Deployed(t, "Caddyfile", "{$DOMAIN:relay.example.com}", "http://relay.example.com:"+port+", http://"+listen, "{$HTTPIPE:127.0.0.1:3000}", relay)
+	config := kit.Deployed(t, "Caddyfile", append(changes, "{$DOMAIN:relay.example.com}", "http://relay.example.com:"+port+", http://"+listen, "{$HTTPIPE:127.0.0.1:3000}", relay)...)
 	options := fmt.Sprintf("{\n\tadmin off\n\tstorage file_system %s\n\tlog {\n\t\tlevel ERROR\n\t}\n}\n", dir)
 	cmd := exec.Command("caddy", "run", "--adapter", "caddyfile", "--config", kit.WriteFile(t, filepath.Join(dir, "Caddyfile"), options+config))
 	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_CONFIG_HOME="+dir, "XDG_DATA_HOME="+dir)
 	return cmd
 }
 
-func haproxyCommand(t *testing.T, dir, listen, relay string) *exec.Cmd {
-	config := kit.Deployed(t, "haproxy.cfg", "bind :80\n", "bind "+listen+"\n", "127.0.0.1:3000", relay)
+func haproxyCommand(t *testing.T, dir, listen, relay string, changes ...string) *exec.Cmd {
+	config := kit.Deployed(t, "haproxy.cfg", append(changes, "bind :80\n", "bind "+listen+"\n", "127.0.0.1:3000", relay)...)
 	return exec.Command("haproxy", "-db", "-q", "-f", kit.WriteFile(t, filepath.Join(dir, "haproxy.cfg"), config))
 }
 
@@ -90,11 +90,18 @@ func (x proxy) lost(args []string, printed string) bool {
 }
 
 // start runs the proxy in front of relay (a URL) until the test's end, and returns its own URL.
-func (x proxy) start(t *testing.T, relay string) string {
+func (x proxy) start(t *testing.T, relay string) string { return x.startWith(t, relay) }
+
+// startWith is start with changes to the configuration, in which {relay} is the relay's address.
+func (x proxy) startWith(t *testing.T, relay string, changes ...string) string {
 	t.Helper()
 	kit.NeedTool(t, x.name)
-	listen := kit.FreeAddress(t)
-	cmd := x.command(t, t.TempDir(), listen, strings.TrimPrefix(relay, "http://"))
+	listen, address := kit.FreeAddress(t), strings.TrimPrefix(relay, "http://")
+	changes = slices.Clone(changes)
+	for i := range changes {
+		changes[i] = strings.ReplaceAll(changes[i], "{relay}", address)
+	}
+	cmd := x.command(t, t.TempDir(), listen, address, changes...)
 	var printed bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &printed, &printed
 	if err := cmd.Start(); err != nil {

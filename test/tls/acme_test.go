@@ -182,7 +182,7 @@ func TestIssue(t *testing.T) {
 // that is connected and waits notices nothing.
 func TestRenewal(t *testing.T) {
 	_, relayPort, _ := net.SplitHostPort(kit.FreeAddress(t))
-	p := startPebble(t, 15, "1", relayPort)
+	p := startPebble(t, 9, "1", relayPort)
 	s := kit.Start(t, t.TempDir(), "--port", relayPort, "--tls-domain", domain, "--acme-url", p.url, "--acme-addr", "off")
 	addr := strings.TrimPrefix(s.URL, "https://")
 	roots := x509.NewCertPool()

@@ -39,6 +39,28 @@ export async function summarize(filter, narrowed, signal) {
 	}
 }
 
+const mostCounted = 1000; // the largest page of the API
+
+// countUnmatched counts the newest requests that were never matched, by outcome. The log has no summary of them, so it counts a
+// page of them.
+export async function countUnmatched(filter, narrowed, signal) {
+	const {requests, next} = await ask('/audit/requests', {...filter, outcome: '', limit: mostCounted}, signal);
+	if (signal.aborted) {
+		return;
+	}
+	const by = new Map();
+	for (const {outcome, count = 1} of requests) {
+		by.set(outcome, (by.get(outcome) ?? 0) + count);
+	}
+	const total = [...by.values()].reduce((sum, n) => sum + n, 0);
+	const links = Object.keys(outcomes.requests).filter(outcome => by.has(outcome)).map(outcome => {
+		const link = element('a', '', badge(outcome, 'requests'), ` ${count(by.get(outcome))}`);
+		link.href = narrowed({show: 'requests', outcome});
+		return link;
+	});
+	$('unmatched').replaceChildren(...total ? [`${next ? 'Of the newest ' : ''}${count(total)} unmatched request${total === 1 ? '' : 's'}: `, ...links] : []);
+}
+
 // The plots are drawn again when their width changes.
 new ResizeObserver(() => drawn()).observe($('plots'));
 

@@ -6,7 +6,7 @@ import {ask, askCSV, Failure, keepToken} from './audit-data.js';
 import {detail, list, renew} from './audit-history.js';
 import {watch} from './audit-live.js';
 import {write} from './audit-rows.js';
-import {summarize} from './audit-summary.js';
+import {countUnmatched, summarize} from './audit-summary.js';
 import {outcomes} from './audit-words.js';
 import {isToken} from './token.js';
 
@@ -137,8 +137,10 @@ async function load() {
 async function sum(signal) {
 	summed = Date.now();
 	const wanted = filter();
-	await summarize(asked.show === 'exchanges' ? wanted : {...wanted, outcome: ''}, narrowed, signal)
-		.catch(error => failed(error, $('plots-note'), signal));
+	await Promise.all([
+		summarize(asked.show === 'exchanges' ? wanted : {...wanted, outcome: ''}, narrowed, signal),
+		countUnmatched(wanted, narrowed, signal),
+	]).catch(error => failed(error, $('plots-note'), signal));
 }
 
 let summed = 0; // when that was last
@@ -162,9 +164,10 @@ async function follow() {
 				showOlder(cursor);
 				stale = true;
 			}
-			if (stale && Date.now() - summed > recount) {
+			if (Date.now() - summed > recount) {
+				summed = Date.now();
+				await (stale ? sum(signal) : countUnmatched(filter(), narrowed, signal));
 				stale = false;
-				await sum(signal);
 			}
 		} catch (error) {
 			if (!(error instanceof Failure) && !signal.aborted) {

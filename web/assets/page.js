@@ -3,6 +3,7 @@
 import {copy} from './clipboard.js';
 import {printing, saving, sending} from './curl.js';
 import {End} from './end.js';
+import {Feed} from './feed.js';
 import {channelIn, disposition, fault, harmless, isName, randomName, usualNamespace} from './names.js';
 import {Pace} from './pace.js';
 import {isToken} from './token.js';
@@ -73,7 +74,8 @@ function readAddress() {
 
 const sender = new End($('send'), sendMessage, fixChannel);
 const receiver = new End($('receive'), receiveMessage, fixChannel);
-const busy = () => sender.busy || receiver.busy;
+const feed = new Feed($('topic'), topicToUse, fixChannel);
+const busy = () => sender.busy || receiver.busy || feed.busy;
 
 // fixChannel locks the channel while a transfer runs on it.
 function fixChannel() {
@@ -106,6 +108,18 @@ function start(end) {
 	}
 	keepChannel();
 	return {url: urlOf(channel), token, name: channel.name};
+}
+
+// topicToUse returns the topic of the chosen name, or null after it has said what is missing.
+function topicToUse() {
+	const channel = wanted();
+	const token = tokenTyped();
+	if (!channel || token === null) {
+		feed.tell('bad', channel ? 'A token contains only ASCII characters, and no spaces.' : 'A topic cannot have this name.');
+		return null;
+	}
+	keepChannel();
+	return {url: urlOf(channel).replace('/channels/', '/topics/'), token, name: channel.name};
 }
 
 // tokenTyped returns the token, or null if no header can hold it. The token is kept only in its field.

@@ -7,6 +7,7 @@ or "broken" and why, if the library raises an error."""
 
 import asyncio
 import hashlib
+import io
 import sys
 import urllib.error
 import urllib.request
@@ -62,6 +63,30 @@ def use_httpx():
     def run(method, url, data=None):
         r = session.request(method, url, content=data)
         return r.status_code, r.content
+
+    return run
+
+
+def use_pycurl():  # a newer curl than the system has
+    import pycurl
+
+    handle = pycurl.Curl()
+
+    def run(method, url, data=None):
+        got = io.BytesIO()
+        handle.reset()  # keeps the connection
+        handle.setopt(pycurl.URL, url)
+        handle.setopt(pycurl.WRITEDATA, got)
+        if isinstance(data, bytes):
+            handle.setopt(pycurl.POST, 1)
+            handle.setopt(pycurl.POSTFIELDSIZE_LARGE, len(data))
+            handle.setopt(pycurl.READFUNCTION, io.BytesIO(data).read)
+        elif data is not None:
+            handle.setopt(pycurl.POST, 1)
+            handle.setopt(pycurl.HTTPHEADER, ["Transfer-Encoding: chunked"])
+            handle.setopt(pycurl.READFUNCTION, io.BytesIO(b"".join(data)).read)
+        handle.perform()
+        return handle.getinfo(pycurl.RESPONSE_CODE), got.getvalue()
 
     return run
 

@@ -1,0 +1,155 @@
+package store_test
+
+import (
+	"testing"
+	"time"
+
+	"httpipe/store"
+)
+
+// patient opens a log that holds rows back for longer than the test takes.
+func patient(t *testing.T) fixture {
+	t.Helper()
+	return start(t, tempPath(t), store.Config{}, store.Limits{Linger: time.Hour})
+}
+
+func (f fixture) sync(t *testing.T) {
+	t.Helper()
+	if err := f.Sync(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func opening(life int64) store.Life {
+	return store.Life{ID: life, Namespace: "v1", Channel: "work", At: noon}
+}
+
+func closing(life int64) store.LifeEnd {
+	return store.LifeEnd{ID: life, At: noon, Reason: "idle", Exchanges: 1, Bytes: 42}
+}
+
+const rowsOfEachTable = `SELECT (SELECT count(*) FROM life), (SELECT count(*) FROM life_end),
+	(SELECT count(*) FROM exchange), (SELECT count(*) FROM exchange_end), (SELECT count(*) FROM request)`
+
+// A commit leaves out beginnings that no caller waits for. They become one row with their ending.
+func TestBeginningsWaitForTheirEnding(t *testing.T) {
+	f := patient(t)
+	f.ChannelOpened(opening(2))
+	id := newID()
+	m := match(id)
+	m.Life = 2
+	f.ExchangeMatched(m)
+	_, other := f.exchange("delivered") // of another life
+	wait(t, other)
+	wantOne(t, f.path, "0|0|1|0|0", rowsOfEachTable)
+
+	commit := f.ExchangeEnded(end(id, "delivered"))
+	f.ChannelClosed(closing(2))
+	wait(t, commit)
+	wantOne(t, f.path, "1|0|2|0|0", rowsOfEachTable)
+	wantOne(t, f.path, "idle|1|42", "SELECT reason, exchanges, bytes FROM channels")
+}
+
+// With an exchange, the opening of its channel gets into the file, even if the channel stays open.
+func TestOpeningComesWithTheExchange(t *testing.T) {
+	f := patient(t)
+	f.ChannelOpened(opening(1))
+	_, commit := f.exchange("delivered")
+	wait(t, commit)
+	wantOne(t, f.path, "1|0|1|0|0", rowsOfEachTable)
+	f.ChannelClosed(closing(1))
+	f.sync(t)
+	wantOne(t, f.path, "1|1|1|0|0", rowsOfEachTable)
+}
+
+// A caller that waits for a beginning (--audit=strict) gets it written, and the opening of its channel too.
+func TestBeginningThatACallerWaitsFor(t *testing.T) {
+	f := patient(t)
+	f.ChannelOpened(opening(1))
+	id := newID()
+	wait(t, f.ExchangeMatched(match(id)))
+	wantOne(t, f.path, "1|0|1|0|0", rowsOfEachTable)
+	wait(t, f.ExchangeEnded(end(id, "delivered")))
+	wantOne(t, f.path, "1|0|1|1|0", rowsOfEachTable)
+}
+
+// Sync and Close hold nothing back.
+func TestSyncHoldsNothingBack(t *testing.T) {
+	f := patient(t)
+	f.ChannelOpened(opening(1))
+	f.sync(t)
+	wantOne(t, f.path, "1|0|0|0|0", rowsOfEachTable)
+	f.ExchangeMatched(match(newID()))
+	f.RequestUnmatched(store.Request{Namespace: "v1", Channel: "work", Role: "consumer", Outcome: "left", Arrived: noon, Ended: noon})
+	f.sync(t)
+	wantOne(t, f.path, "1|0|1|0|1", rowsOfEachTable)
+	f.ChannelOpened(opening(2))
+	mustClose(t, f)
+	wantOne(t, f.path, "2|2|1|1|1", rowsOfEachTable) // Close ends what is open
+}
+
+// Without a caller that waits, rows are written after a short time, and each row in its turn.
+func TestRowsAreWrittenWithoutACallerThatWaits(t *testing.T) {
+	f := start(t, tempPath(t), store.Config{}, store.Limits{Linger: 5 * time.Millisecond, Idle: time.Hour})
+	wrote := func(want string) {
+		t.Helper()
+		eventually(t, want, func() bool { return one(t, f.path, rowsOfEachTable) == want })
+	}
+	f.ChannelOpened(opening(1))
+	wrote("1|0|0|0|0")
+	f.ExchangeMatched(match(newID()))
+	wrote("1|0|1|0|0")
+	f.ChannelClosed(closing(1))
+	wrote("1|1|1|0|0")
+	// A beginning that stays behind in the queue when a commit takes the rest.
+	f.ChannelOpened(opening(2))
+	_, commit := f.exchange("delivered")
+	wait(t, commit)
+	wrote("2|1|2|0|0")
+}
+
+// Rows that are younger than those that a commit takes get their turn too, even if no other row comes after them.
+func TestYoungRowsAreNotForgotten(t *testing.T) {
+	f := start(t, tempPath(t), store.Config{}, store.Limits{Linger: 5 * time.Millisecond, Idle: time.Hour})
+	reader := db(t, f.path)
+	written := func() (n int64) {
+		if err := reader.QueryRow("SELECT count(*) FROM life").Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	opened := int64(0)
+	for range 20 {
+		for before := written(); written() == before; {
+			opened++
+			f.ChannelOpened(opening(opened))
+		}
+		eventually(t, "all openings are in the file", func() bool { return written() == opened })
+	}
+}
+
+// An ending that comes while its beginning is being committed is a row of its own; and the one that comes after a
+// rejected beginning is rejected too.
+func TestEndingDuringTheCommitOfItsBeginning(t *testing.T) {
+	var f fixture
+	id := newID()
+	ended := make(chan *store.Commit, 1)
+	endIt, armed := once(func() {
+		f.ChannelClosed(closing(1))
+		ended <- f.ExchangeEnded(end(id, "delivered"))
+	})
+	f = start(t, tempPath(t), store.Config{}, store.Limits{Linger: time.Hour, Inserted: endIt})
+	armed.Store(true)
+	f.ChannelOpened(opening(1))
+	begun := f.ExchangeMatched(match(id))
+	wait(t, begun)
+	wait(t, <-ended)
+	wantOne(t, f.path, "1|1|1|1|0", rowsOfEachTable)
+	wantOne(t, f.path, "delivered", "SELECT outcome FROM exchanges")
+
+	wantFailed(t, f.ExchangeMatched(match(id)))
+	wantFailed(t, f.ExchangeEnded(end(id, "delivered")))
+	if f.Lost() != 2 || f.Err() != nil {
+		t.Errorf("%d rows were lost, and Err is %v; want 2 and nil", f.Lost(), f.Err())
+	}
+}
