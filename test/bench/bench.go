@@ -20,6 +20,7 @@ import (
 type bench struct {
 	temp     string    // a directory for everything
 	relays   []variant // those of httpipe, in the order of the columns
+	floor    string    // the program of the reference server of that name
 	tables   tables    // all measurements so far
 	progress io.Writer
 	effort
@@ -37,8 +38,8 @@ type effort struct {
 }
 
 var (
-	thorough = effort{rounds: 5, turn: time.Second, paced: 3 * time.Second, sustained: 10 * time.Second,
-		megabytes: 2048, memoryRounds: 5, waiters: 10_000}
+	thorough = effort{rounds: 5, turn: time.Second, paced: 2 * time.Second, sustained: 8 * time.Second,
+		megabytes: 1024, memoryRounds: 5, waiters: 10_000}
 	quick = effort{rounds: 5, turn: 150 * time.Millisecond, paced: 300 * time.Millisecond, sustained: 1500 * time.Millisecond,
 		megabytes: 192, memoryRounds: 1, waiters: 10_000}
 )
@@ -68,16 +69,20 @@ func relays(o options, temp string) ([]variant, error) {
 		}
 		options := []string{path, "--host", "127.0.0.1", "--port", "0", "--log-format", "json", "--audit-db", logName,
 			"--header-timeout", "1h", // for connections that are silent until it is their turn
+			"--max-waiting-per-channel", "off", // for 10,000 subscribers to a topic
 			"--audit"}
 		variants = append(variants,
-			variant{name: strings.TrimSpace(name + " required"), command: append(options[:len(options):len(options)], "required"), kind: withLog, from: o.from},
-			variant{name: strings.TrimSpace(name + " off"), command: append(options[:len(options):len(options)], "off"), kind: withoutLog})
+			variant{name: strings.TrimSpace(name + " " + required), command: append(options[:len(options):len(options)], required), kind: withLog, from: o.from},
+			variant{name: strings.TrimSpace(name + " " + off), command: append(options[:len(options):len(options)], off), kind: withoutLog})
 	}
 	return variants, nil
 }
 
-// reference is a server of this program itself.
-func reference(name string) (variant, error) {
+// reference is a reference server. Except for the floor it is this program itself.
+func (b *bench) reference(name string) (variant, error) {
+	if name == floor {
+		return variant{name: name, command: []string{b.floor}, kind: aReference}, nil
+	}
 	self, err := os.Executable()
 	return variant{name: name, command: []string{self, "--reference", name}, kind: aReference}, err
 }
@@ -90,7 +95,7 @@ func (b *bench) start(variants []variant, references ...string) (servers []*serv
 		}
 	}()
 	for _, name := range references {
-		v, err := reference(name)
+		v, err := b.reference(name)
 		if err != nil {
 			return servers, err
 		}
@@ -126,10 +131,13 @@ func (b *bench) table(title, heading string) *table {
 	for _, v := range b.relays {
 		t.columns = append(t.columns, v.name)
 	}
-	t.columns = append(t.columns, bare, naive, raw)
+	t.columns = append(t.columns, floor, naive, raw)
 	binaries := b.binaries()
 	for i, c := range binaries {
-		t.ratios = append(t.ratios, ratio{c.required, c.off}, ratio{c.off, bare}, ratio{c.off, raw})
+		t.ratios = append(t.ratios, ratio{c.required, c.off})
+		for _, reference := range []string{floor, naive, raw} {
+			t.ratios = append(t.ratios, ratio{c.off, reference}, ratio{c.required, reference})
+		}
 		if i > 0 {
 			t.ratios = append(t.ratios, ratio{c.required, binaries[0].required}, ratio{c.off, binaries[0].off})
 		}

@@ -68,7 +68,7 @@ func (b *bench) books() error {
 				return err
 			}
 		}
-		t.add("the log's bytes per exchange", m.name, float64(size-begun)/float64(made[m]))
+		t.add(rowBytes, m.name, float64(size-begun)/float64(made[m]))
 	}
 	return nil
 }

@@ -4,25 +4,19 @@ package main
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
-	"runtime"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
-// A fleet is the load generator: pairs of clients on keep-alive connections, with requests that are ready to be written,
-// all driven by one thread. So it takes little of the time that it measures. It checks every response.
+// A fleet is the load generator for exchanges: pairs of clients on keep-alive connections, with requests that are ready to be
+// written. It checks every response.
 type fleet struct {
-	load   load
-	pairs  []*pair
-	epoll  int
-	timer  int    // a timerfd that paces the exchanges, if a rate is given
-	buffer []byte // for one read
-	stamp  int    // of the last message
+	loop  // its tokens are twice the number of a pair, and one more for its consumer
+	load  load
+	pairs []*pair
+	stamp int // of the last message
 
 	// The current run.
 
@@ -55,27 +49,20 @@ func (t *tally) each(total time.Duration) float64 {
 	return float64(total.Nanoseconds()) / 1000 / float64(t.exchanges)
 }
 
-// patience is how long the generator waits for anything to happen.
-const patience = 20 * time.Second
-
-// timerToken stands for the timer in an event. Other tokens are twice the number of a pair, and one more for its consumer.
-const timerToken = -1
+// times is the median of some times, in µs.
+func (t *tally) times(times []time.Duration) float64 {
+	return float64(percentile(times, 0.5).Nanoseconds()) / 1000
+}
 
 // newFleet connects to the server.
 func newFleet(addr netip.AddrPort, l load) (_ *fleet, err error) {
-	f := &fleet{load: l, epoll: -1, timer: -1, buffer: make([]byte, 64<<10)}
+	f := &fleet{load: l}
 	defer func() {
 		if err != nil {
 			f.close()
 		}
 	}()
-	if f.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
-		return nil, err
-	}
-	if f.timer, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK); err != nil {
-		return nil, err
-	}
-	if err := f.watch(f.timer, timerToken); err != nil {
+	if f.loop, err = newLoop(); err != nil {
 		return nil, err
 	}
 	for n := range l.pairs {
@@ -93,28 +80,21 @@ func newFleet(addr netip.AddrPort, l load) (_ *fleet, err error) {
 	return f, nil
 }
 
-func (f *fleet) watch(fd, token int) error {
-	return unix.EpollCtl(f.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(token)})
-}
-
 func (f *fleet) close() {
 	for _, p := range f.pairs {
 		p.close()
 	}
-	unix.Close(f.timer)
-	unix.Close(f.epoll)
+	f.loop.close()
 }
 
 // run makes exchanges for a while, and returns when the last one has ended. With a rate it begins so many per second,
 // each with a consumer that already waits; without, each pair begins the next as soon as it has done the last. After an
 // error the fleet can only be closed.
 func (f *fleet) run(duration time.Duration, rate float64, timed bool) (*tally, error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	f.tally = &tally{timed: timed}
 	f.ready, f.overdue, f.rate = f.ready[:0], 0, rate
 	f.start, f.end = time.Now(), duration
-	if err := f.pace(); err != nil {
+	if err := f.pace(rate); err != nil {
 		return nil, err
 	}
 	for _, p := range f.pairs {
@@ -122,34 +102,11 @@ func (f *fleet) run(duration time.Duration, rate float64, timed bool) (*tally, e
 			return nil, err
 		}
 	}
-	events := make([]unix.EpollEvent, 256)
-	for f.running > 0 {
-		n, err := unix.EpollWait(f.epoll, events, int(patience.Milliseconds()))
-		switch {
-		case err == unix.EINTR:
-			continue
-		case err != nil:
-			return nil, err
-		case n == 0:
-			return nil, fmt.Errorf("%d pairs got no answer within %v", f.running, patience)
-		}
-		for _, e := range events[:n] {
-			if err := f.event(int(e.Fd)); err != nil {
-				return nil, err
-			}
-		}
+	if err := f.while(func() int { return f.running }, f.event); err != nil {
+		return nil, err
 	}
 	f.tally.elapsed = time.Since(f.start)
 	return f.tally, nil
-}
-
-// pace starts the timer, or stops it if exchanges are not to be paced.
-func (f *fleet) pace() error {
-	var every unix.Timespec
-	if f.rate > 0 {
-		every = unix.NsecToTimespec(int64(float64(time.Second) / f.rate))
-	}
-	return unix.TimerfdSettime(f.timer, 0, &unix.ItimerSpec{Interval: every, Value: every}, nil)
 }
 
 // begin begins the pair's next exchange, or only the consumer's part of it if exchanges are paced.
@@ -171,10 +128,8 @@ func (f *fleet) begin(p *pair) error {
 
 // post writes the producer's request.
 func (f *fleet) post(p *pair) error {
-	if !f.load.fixed {
-		f.stamp++
-		p.stamp(f.stamp)
-	}
+	f.stamp++
+	stamp(p.producer.body, f.stamp)
 	if f.tally.timed {
 		p.posted, p.delivered = time.Since(f.start), 0
 	}
@@ -229,11 +184,7 @@ func (f *fleet) clock(p *pair, side *connection) {
 
 // tick begins the exchanges whose time has come, and at the end all those whose consumer still waits.
 func (f *fleet) tick() error {
-	var ticks [8]byte
-	if _, err := unix.Read(f.timer, ticks[:]); err != nil {
-		return nil // the timer was set anew meanwhile
-	}
-	due := f.overdue + int(binary.NativeEndian.Uint64(ticks[:]))
+	due := f.overdue + f.ticks()
 	if time.Since(f.start) >= f.end {
 		due = len(f.ready)
 	}

@@ -15,7 +15,7 @@ const idleRate = 500
 // handOver measures how long a message takes to a consumer that waits, and how long its producer waits for the 200.
 // Half load is the same rate for all.
 func (b *bench) handOver() error {
-	servers, err := b.start(b.relays, naive)
+	servers, err := b.start(b.relays, floor, naive)
 	if err != nil {
 		return err
 	}
@@ -26,7 +26,7 @@ func (b *bench) handOver() error {
 	}
 	consumers := b.table(titleHandOver, "load")
 	consumers.note = fmt.Sprintf("Idle is %d exchanges per second, half load %.0f: half of what the slowest of these can do.", idleRate, half)
-	producers := b.table("From writing the POST to the producer's 200, in µs", "load")
+	producers := b.table(titleAcknowledged, "load")
 	for _, pace := range []struct {
 		name  string
 		pairs int

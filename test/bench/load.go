@@ -17,7 +17,6 @@ type load struct {
 	pairs int  // of clients, each on a channel of its own
 	size  int  // of a message in bytes, at least 5
 	fresh bool // each exchange is on a channel that there never was before
-	fixed bool // the server answers a GET with a message of its own, always the same
 }
 
 // A pair is a producer and a consumer on the same channel.
@@ -34,17 +33,28 @@ type connection struct {
 	channel []byte // the part of request that names the channel
 	body    []byte // the part of request that is the message; empty for a consumer
 	part    []byte // of a response that has not come whole yet
+	head    []byte // of the response that read has returned; valid until the next call
 }
 
-// The requests are what curl would write. %[1]d is the size of the message, which the reference servers see in the path,
-// %[2]s the channel.
+// The requests are what curl would write.
 const (
-	produceRequest = "POST /channels/%[1]d/%[2]s HTTP/1.1\r\nHost: localhost\r\nUser-Agent: curl/8.14.1\r\nAccept: */*\r\n" +
-		"Content-Length: %[1]d\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\n"
-	consumeRequest = "GET /channels/%[1]d/%[2]s HTTP/1.1\r\nHost: localhost\r\nUser-Agent: curl/8.14.1\r\nAccept: */*\r\n\r\n"
+	postRequest = "POST %s HTTP/1.1\r\nHost: localhost\r\nUser-Agent: curl/8.14.1\r\nAccept: */*\r\n" +
+		"Content-Length: %d\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\n"
+	getRequest = "GET %s HTTP/1.1\r\nHost: localhost\r\nUser-Agent: curl/8.14.1\r\nAccept: %s\r\n\r\n"
 )
 
-// message is what a producer sends, before it is stamped, and what a bare server has for a consumer.
+// newPost makes a connection that posts a message of that size. It is not yet connected, nor is newGet's.
+func newPost(path string, size int) connection {
+	request := fmt.Appendf(nil, postRequest, path, size)
+	request = append(request, message(size)...)
+	return connection{fd: -1, request: request, body: request[len(request)-size:]}
+}
+
+func newGet(path, accept string) connection {
+	return connection{fd: -1, request: fmt.Appendf(nil, getRequest, path, accept)}
+}
+
+// message is what a producer sends, before it is stamped.
 func message(size int) []byte {
 	return bytes.Repeat([]byte("hello"), size/5+1)[:size]
 }
@@ -52,12 +62,8 @@ func message(size int) []byte {
 // newPair makes a pair that is not yet connected.
 func newPair(l load, number int) *pair {
 	channel := fmt.Sprintf("channel-%08d", number) // 16 characters, as many as those of a random one
-	post := fmt.Appendf(nil, produceRequest, l.size, channel)
-	post = append(post, message(l.size)...)
-	get := fmt.Appendf(nil, consumeRequest, l.size, channel)
-
-	p := &pair{producer: connection{fd: -1, request: post}, consumer: connection{fd: -1, request: get}}
-	p.producer.body = post[len(post)-l.size:]
+	path := "/channels/bench/" + channel
+	p := &pair{producer: newPost(path, l.size), consumer: newGet(path, "*/*")}
 	for _, c := range p.sides() {
 		at := bytes.Index(c.request, []byte(channel))
 		c.channel = c.request[at : at+len(channel)]
@@ -124,14 +130,14 @@ func (c *connection) read(buffer []byte) (body []byte, err error) {
 		c.part = append(c.part[:0], response...)
 		return nil, nil
 	}
-	c.part = c.part[:0]
+	c.part, c.head = c.part[:0], response[:len(response)-len(body)]
 	return body, nil
 }
 
-// stamp makes the messages of successive exchanges different.
-func (p *pair) stamp(number int) {
+// stamp makes successive messages different.
+func stamp(message []byte, number int) {
 	for i := 4; i >= 0; i-- {
-		p.producer.body[i] = byte('0' + number%10)
+		message[i] = byte('0' + number%10)
 		number /= 10
 	}
 }

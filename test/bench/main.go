@@ -27,7 +27,7 @@ func main() {
 	}
 }
 
-// A part is one kind of measurement.
+// A part is one kind of measurement. What a build of httpipe does not offer is left out.
 type part struct {
 	name    string
 	measure func(*bench) error
@@ -40,11 +40,14 @@ var allParts = []part{
 	{"memory", (*bench).memory},
 	{"start", (*bench).startUp},
 	{"log", (*bench).books},
+	{"topics", (*bench).topics},
+	{"services", (*bench).services},
 }
 
 // options are what the command line says.
 type options struct {
 	quick     bool
+	update    bool
 	parts     []part
 	binaries  []string
 	from      string
@@ -61,19 +64,12 @@ func parseOptions(args []string) (o options, err error) {
 		names = append(names, p.name)
 	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.BoolVar(&o.quick, "quick", false, "take under two minutes, and be less exact")
-	o.parts = allParts
-	flags.Func("only", "measure these `parts`, separated by commas: "+strings.Join(names, ", "), func(s string) error {
-		o.parts = nil
-		for name := range strings.SplitSeq(s, ",") {
-			i := slices.Index(names, name)
-			if i < 0 {
-				return fmt.Errorf("want some of %s", strings.Join(names, ", "))
-			}
-			o.parts = append(o.parts, allParts[i])
-		}
-		return nil
-	})
+	flags.Usage = func() {
+		fmt.Fprintf(flags.Output(), "usage: scripts/bench [options] [part ...]\n\nThe parts are %s; without any, all are measured.\n\n", strings.Join(names, ", "))
+		flags.PrintDefaults()
+	}
+	flags.BoolVar(&o.quick, "quick", false, "take about two minutes, and be less exact")
+	flags.BoolVar(&o.update, "update", false, "write the results into "+performancePage+", too")
 	flags.Func("binary", "measure this build of httpipe, a `file` or name=file, instead of building one; may be given twice", func(s string) error {
 		o.binaries = append(o.binaries, s)
 		return nil
@@ -84,11 +80,25 @@ func parseOptions(args []string) (o options, err error) {
 	flags.IntVar(&o.rows, "rows", 10_000_000, "let the log that is only made have `N` exchanges")
 	flags.BoolVar(&o.pages, "pages", false, "instead of all that, measure how fast the log of --from, or one made for it, answers over HTTP")
 	flags.StringVar(&o.reference, "reference", "", "be this reference `server`; for the benchmark itself")
-	if err := flags.Parse(args); err != nil {
-		return o, err
+	for { // options may follow parts
+		if err := flags.Parse(args); err != nil {
+			return o, err
+		}
+		if flags.NArg() == 0 {
+			break
+		}
+		i := slices.Index(names, flags.Arg(0))
+		if i < 0 {
+			return o, fmt.Errorf("no part is called %q; there are %s", flags.Arg(0), strings.Join(names, ", "))
+		}
+		o.parts = append(o.parts, allParts[i])
+		args = flags.Args()[1:]
 	}
-	if flags.NArg() > 0 {
-		return o, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	if o.update && o.parts != nil {
+		return o, errors.New("--update needs all parts")
+	}
+	if o.parts == nil {
+		o.parts = allParts
 	}
 	return o, nil
 }
@@ -122,10 +132,16 @@ func run(args []string, stdout io.Writer) (err error) {
 	if b.relays, err = relays(o, b.temp); err != nil {
 		return err
 	}
+	if b.floor, err = buildFloor(b.temp); err != nil {
+		return err
+	}
 	if err := b.describe(stdout); err != nil {
 		return err
 	}
-	return b.run(o.parts, stdout)
+	if err := b.run(o.parts, stdout); err != nil || !o.update {
+		return err
+	}
+	return b.update()
 }
 
 // cleanUpOnSignal removes the bench's directory when the program is told to stop. The servers end with it.

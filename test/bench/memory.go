@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -20,18 +21,18 @@ func (b *bench) memory() error {
 		return err
 	}
 	waiters := min(b.waiters, allowed)
-	t := b.table(fmt.Sprintf("Resident memory for each of %d waiting clients, in KB", waiters), "client")
-	variants := b.relays[:len(b.relays):len(b.relays)]
-	v, err := reference(naive)
+	t := b.table(titleMemory, "client")
+	t.note = fmt.Sprintf("While %d wait, each on a channel of its own.", waiters)
+	v, err := b.reference(naive)
 	if err != nil {
 		return err
 	}
-	err = turns(b.memoryRounds, append(variants, v), func(round int, v variant) error {
+	return turns(b.memoryRounds, append(slices.Clone(b.relays), v), func(round int, v variant) error {
 		if round == warmUp {
 			return nil
 		}
-		for side, name := range []string{"producer with 5 B", "consumer"} {
-			bytes, err := b.memoryOf(v, side, waiters)
+		for side, name := range []string{rowProducer, rowConsumer} {
+			bytes, err := b.memoryWhile(v, waiters, func(s *server) (func(), func() error, error) { return wait(s, side, waiters) })
 			if err != nil {
 				return fmt.Errorf("%s: %w", name, err)
 			}
@@ -39,7 +40,6 @@ func (b *bench) memory() error {
 		}
 		return nil
 	})
-	return err
 }
 
 // waitersAllowed is how many waiters there can be with the number of files that a process may open, of which httpipe keeps a part
@@ -52,8 +52,9 @@ func waitersAllowed() (int, error) {
 	return int(min(files.Max, 1<<20)*3/4) - 100, nil
 }
 
-// memoryOf returns how many bytes a waiter of one side takes.
-func (b *bench) memoryOf(v variant, side, waiters int) (float64, error) {
+// memoryWhile returns how many bytes of a server's memory each of that many clients takes that connect connects. What was
+// measured were waiting clients if serve can serve them afterwards. close disconnects them; it is called also after an error.
+func (b *bench) memoryWhile(v variant, clients int, connect func(*server) (close func(), serve func() error, err error)) (float64, error) {
 	s, err := v.start(b.temp)
 	if err != nil {
 		return 0, err
@@ -66,12 +67,8 @@ func (b *bench) memoryOf(v variant, side, waiters int) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	pairs, err := wait(s, side, waiters)
-	defer func() {
-		for _, p := range pairs {
-			p.close()
-		}
-	}()
+	close, serve, err := connect(s)
+	defer close()
 	if err != nil {
 		return 0, err
 	}
@@ -82,30 +79,38 @@ func (b *bench) memoryOf(v variant, side, waiters int) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	// What was measured were waiters if they can still be served.
-	for i := 0; i < waiters; i += waiters/100 + 1 {
-		if err := pairs[i].meet(s, side); err != nil {
-			return 0, fmt.Errorf("waiter %d: %w", i, err)
-		}
-	}
-	return float64(after-before) / float64(waiters), nil
+	return float64(after-before) / float64(clients), serve()
 }
 
-// wait lets one side of that many pairs begin to wait. The caller closes the pairs, also after an error.
-func wait(s *server, side, waiters int) (pairs []*pair, err error) {
+// wait lets one side of that many pairs begin to wait, and serves a hundred of them.
+func wait(s *server, side, waiters int) (close func(), serve func() error, err error) {
+	var pairs []*pair
+	close = func() {
+		for _, p := range pairs {
+			p.close()
+		}
+	}
+	serve = func() error {
+		for i := 0; i < waiters; i += waiters/100 + 1 {
+			if err := pairs[i].meet(s, side); err != nil {
+				return fmt.Errorf("waiter %d: %w", i, err)
+			}
+		}
+		return nil
+	}
 	for n := range waiters {
 		p := newPair(load{pairs: waiters, size: 5}, n)
-		p.stamp(n)
+		stamp(p.producer.body, n)
 		pairs = append(pairs, p)
 		c := p.sides()[side]
 		if err := c.connect(s.addr); err != nil {
-			return pairs, err
+			return close, serve, err
 		}
 		if err := c.write(); err != nil {
-			return pairs, err
+			return close, serve, err
 		}
 	}
-	return pairs, nil
+	return close, serve, nil
 }
 
 // meet lets the other side of a waiter come, and checks what both get.
@@ -133,16 +138,25 @@ func (p *pair) meet(s *server, side int) error {
 func (c *connection) await() ([]byte, error) {
 	buffer := make([]byte, 4096)
 	for {
-		ready := []unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLIN}}
-		n, err := unix.Poll(ready, int(patience.Milliseconds()))
-		if err == nil && n == 0 {
-			err = fmt.Errorf("no answer within %v", patience)
-		}
-		if err != nil && err != unix.EINTR {
+		if err := c.awaitBytes(); err != nil {
 			return nil, err
 		}
 		if body, err := c.read(buffer); body != nil || err != nil {
 			return body, err
+		}
+	}
+}
+
+// awaitBytes blocks until there is something to read.
+func (c *connection) awaitBytes() error {
+	for {
+		ready := []unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLIN}}
+		switch n, err := unix.Poll(ready, int(patience.Milliseconds())); {
+		case err == unix.EINTR:
+		case err == nil && n == 0:
+			return fmt.Errorf("no answer within %v", patience)
+		default:
+			return err
 		}
 	}
 }

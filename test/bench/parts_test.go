@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestMain lets the test binary be a reference server, as the program is its own.
@@ -31,7 +33,11 @@ func TestParts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{temp: temp, relays: variants, progress: io.Discard, effort: effort{
+	floor, err := buildFloor(temp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{temp: temp, floor: floor, relays: variants, progress: io.Discard, effort: effort{
 		rounds: 1, turn: 5 * time.Millisecond, paced: 50 * time.Millisecond, sustained: 50 * time.Millisecond,
 		megabytes: 16, memoryRounds: 1, waiters: 100,
 	}}
@@ -43,18 +49,20 @@ func TestParts(t *testing.T) {
 		row   string
 		cells int
 	}{
-		{"1 channel, 5 B", 6}, {"256 channels, 4 KB", 6}, {"64 at a time, each on a new channel, 5 B", 6},
-		{"idle, p50", 4}, {"half load, p99", 4},
-		{"1 stream, with a length", 6}, {"16 streams, chunked", 6},
-		{"producer with 5 B", 4}, {"consumer", 4},
-		{"new, or none", 5},
+		{"1 channel, 5 B", 9}, {"1000 channels, 5 B", 9}, {"64 at a time, each on a new channel, 5 B", 9},
+		{"idle, p50", 9}, {"half load, p99", 9},
+		{"1 stream, with a length", 12}, {"16 streams, chunked", 12},
+		{"producer with 5 B", 6}, {"consumer", 6},
+		{"new, or none", 3},
 		{"exchanges/s", 1}, {"largest WAL, in MB", 1}, {"the log's bytes per exchange", 1},
-		{"processor time per exchange, durable log ÷ `--audit=off`", 2},
+		{"processor time of the server per delivery, in µs", 6}, {"memory of an idle subscriber, in KB", 6},
+		{"the former ÷ the latter", 3}, {"calls ÷ exchanges", 3},
+		{"durable log, processor time per exchange, 16 channels", 3},
 	} {
 		_, row, found := strings.Cut(printed.String(), "| "+want.row+" |")
 		row, _, _ = strings.Cut(row, "\n")
 		cells := strings.Count(row, "|")
-		incomplete := strings.Contains(row, "–") && !strings.Contains(want.row, "new channel")
+		incomplete := strings.Contains(row, "–") && !strings.Contains(want.row, "new channel") && !strings.Contains(want.row, "chunked") && !strings.Contains(want.row, "subscriber")
 		if !found || cells != want.cells || incomplete || strings.Contains(row, "not measured") {
 			t.Errorf("%s: %q, want %d figures", want.row, row, want.cells)
 		}
@@ -148,5 +156,74 @@ func TestCheckPattern(t *testing.T) {
 	repeated := twice[:64<<10] + twice[:64<<10]
 	if _, err := checkPattern(strings.NewReader(repeated)); err == nil {
 		t.Error("a part that came twice was not noticed")
+	}
+}
+
+// startFloor starts the floor for a test.
+func startFloor(t *testing.T) *server {
+	t.Helper()
+	temp := t.TempDir()
+	program, err := buildFloor(temp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := variant{name: floor, command: []string{program}, kind: aReference}.start(temp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.kill)
+	return s
+}
+
+func TestFloor(t *testing.T) {
+	s := startFloor(t)
+	f, err := newFleet(s.addr, load{pairs: 8, size: 4096, fresh: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.close()
+	if seen, err := f.run(20*time.Millisecond, 0, true); err != nil || seen.exchanges < 8 {
+		t.Errorf("exchanges: %+v, %v", seen, err)
+	}
+	if err := (flow{"streams", 4, false}).through(s, 3); err != nil {
+		t.Errorf("streams: %v", err)
+	}
+	c, err := newCrowd(s.addr, 20)
+	defer c.close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if p, err := c.publish(); err != nil || p.last <= 0 || p.acknowledged <= 0 {
+			t.Errorf("a publication: %+v, %v", p, err)
+		}
+	}
+}
+
+// TestCrowdFinds checks that the load generator for topics reports what a subscriber should not get.
+func TestCrowdFinds(t *testing.T) {
+	for name, test := range map[string]struct{ came, want string }{
+		"another message":       {"\ndata: jello\n\n\ndata: hello\n\n", "wanted only"},
+		"a message twice":       {"\ndata: hello\n\n\ndata: hello\n\n", "wanted only"},
+		"the end of the stream": {"\ndata: hel", "closed the stream"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := subscriber{connection: connection{fd: fds[0]}}
+			defer s.close()
+			unix.Write(fds[1], []byte(test.came))
+			unix.Close(fds[1])
+			buffer := make([]byte, 100)
+			got, err := s.receive(buffer, []byte("\ndata: hello\n\n"))
+			if err == nil && !got {
+				_, err = s.receive(buffer, []byte("\ndata: hello\n\n"))
+			}
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%q: %v, want %q", test.came, err, test.want)
+			}
+		})
 	}
 }

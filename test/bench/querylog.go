@@ -68,7 +68,7 @@ func (b *bench) measureLog(exchanges int, w io.Writer) error {
 		slowest = max(slowest, median(t.row(c.name).samples["ms"]))
 	}
 	t.write(w)
-	verdict := target{limit: lastTarget}.verdict(slowest)
+	verdict := atMost(lastTarget).verdict(slowest)
 	fmt.Fprintf(w, "\nThe target is %d ms for any of them: %s.\n", lastTarget, verdict)
 	return nil
 }

@@ -3,20 +3,23 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	_ "embed" // for floor/floor.c
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 )
 
 // The reference servers, by their names.
 const (
-	bare  = "bare"
+	floor = "floor"
 	naive = "naive"
 	raw   = "raw TCP"
 )
@@ -29,8 +32,6 @@ func serveReference(name string) error {
 	}
 	fmt.Fprintf(os.Stderr, `{"msg":"listening","addr":%q}`+"\n", listener.Addr())
 	switch name {
-	case bare:
-		return http.Serve(listener, http.HandlerFunc(bareHandler))
 	case naive:
 		return http.Serve(listener, &naiveRelay{channels: make(map[string]chan *naiveMessage)})
 	case raw:
@@ -39,21 +40,20 @@ func serveReference(name string) error {
 	return fmt.Errorf("no reference server is called %q", name)
 }
 
-// bareMessages are what the bare server has for consumers, by the size that they ask for.
-var bareMessages = map[string][]byte{"5": message(5), "4096": message(4096)}
+//go:embed floor/floor.c
+var floorSource []byte
 
-// bareHandler answers a POST when it has read its body, and a GET with a fixed message: two requests of net/http that
-// have nothing to do with each other.
-func bareHandler(w http.ResponseWriter, r *http.Request) {
-	if r.Method == http.MethodPost {
-		io.Copy(io.Discard, r.Body)
-		w.Header().Set("Content-Length", "0")
-		return
+// buildFloor compiles the floor into a directory, and returns the program's path.
+func buildFloor(dir string) (string, error) {
+	source, program := filepath.Join(dir, "floor.c"), filepath.Join(dir, floor)
+	if err := os.WriteFile(source, floorSource, 0o600); err != nil {
+		return "", err
 	}
-	size, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/channels/"), "/")
-	w.Header().Set("Content-Type", "application/octet-stream")
-	w.Header().Set("Content-Length", size)
-	w.Write(bareMessages[size])
+	compiler := cmp.Or(os.Getenv("CC"), "cc")
+	if out, err := exec.Command(compiler, "-O2", "-o", program, source).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building the floor with %s: %w\n%s", compiler, err, out)
+	}
+	return program, nil
 }
 
 // naiveRelay is the least that relays: a map of channels, and io.Copy. It forgets no channel, notices nobody who leaves

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -94,6 +95,31 @@ func listening(log *bufio.Reader) (netip.AddrPort, error) {
 			return netip.ParseAddrPort(entry.Addr)
 		}
 	}
+}
+
+// offering are the variants that have anything at a path. Older builds have fewer.
+func offering(path, temp string, variants []variant) (some []variant, err error) {
+	for _, v := range variants {
+		s, err := v.start(temp)
+		if err != nil {
+			return nil, err
+		}
+		request, err := http.NewRequest(http.MethodPost, "http://"+s.addr.String()+path, nil)
+		if err != nil {
+			return nil, err
+		}
+		request.Header.Set("Prefer", "wait=0")
+		response, err := http.DefaultClient.Do(request)
+		s.kill()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", v, err)
+		}
+		response.Body.Close()
+		if response.StatusCode != http.StatusNotFound {
+			some = append(some, v)
+		}
+	}
+	return some, nil
 }
 
 // complaints passes on a server's log lines, except those of level INFO.

@@ -12,12 +12,7 @@ import (
 // startUp measures how long it takes from the start of a process to its first answer.
 func (b *bench) startUp() error {
 	t := b.table("From the start of a process to its first answer, in ms", "audit log")
-	v, err := reference(bare)
-	if err != nil {
-		return err
-	}
-	variants := append(b.relays[:len(b.relays):len(b.relays)], v)
-	return turns(b.rounds, variants, func(round int, v variant) error {
+	return turns(b.rounds, b.relays, func(round int, v variant) error {
 		s, err := v.start(b.temp)
 		if err != nil {
 			return err
@@ -34,10 +29,7 @@ func (b *bench) startUp() error {
 
 // firstAnswer returns how long after its start the server has answered a request.
 func (s *server) firstAnswer() (time.Duration, error) {
-	path := "/healthz"
-	if s.kind == aReference {
-		path = fmt.Sprintf("/channels/%d/any", 5)
-	}
+	const path = "/healthz"
 	response, err := http.Get("http://" + s.addr.String() + path)
 	if err != nil {
 		return 0, err

@@ -24,10 +24,10 @@ type flow struct {
 	chunked bool
 }
 
-const oneStream, oneChunked = "1 stream, with a length", "1 stream, chunked"
+const oneStream, manyStreams, oneChunked = "1 stream, with a length", "16 streams, with a length", "1 stream, chunked"
 
 var flows = []flow{
-	{oneStream, 1, false}, {"16 streams, with a length", 16, false},
+	{oneStream, 1, false}, {manyStreams, 16, false},
 	{oneChunked, 1, true}, {"16 streams, chunked", 16, true},
 }
 
@@ -50,17 +50,18 @@ var chunkedPattern = sync.OnceValue(func() []byte {
 })
 
 // streams measures how fast bytes go through, and what they cost. Raw TCP knows no chunks; what it does without stands beside
-// both.
+// both. The floor has none.
 func (b *bench) streams() error {
 	speeds := b.table("Streams, in GB/s", "flow")
 	costs := b.table(titleStreamCosts, "flow")
-	servers, err := b.start(b.relays, naive, raw)
+	servers, err := b.start(b.relays, floor, naive, raw)
 	if err != nil {
 		return err
 	}
 	defer kill(servers)
 	for _, f := range flows {
-		err := turns(b.rounds, servers, func(round int, s *server) error {
+		through := slices.DeleteFunc(slices.Clone(servers), func(s *server) bool { return s.name == floor && f.chunked })
+		err := turns(b.rounds, through, func(round int, s *server) error {
 			before, err := s.processorTime()
 			if err != nil {
 				return err

@@ -11,7 +11,6 @@
 package kit
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -164,34 +163,56 @@ func Run(t *testing.T, dir string, args ...string) (code int, output string) {
 	return Execute(t, dir, append([]string{Binary(t)}, args...)...)
 }
 
-// Variant builds the program with changes to one source file (old, new, old, new, …), and returns its path. The source tree
-// stays as it is. The file must have each of the old texts exactly once.
-func Variant(t *testing.T, source string, changes ...string) string {
+// A Change replaces text of a source file, which must have the old text exactly once.
+type Change struct{ File, Old, New string }
+
+// Variant is Changed with changes to one file: old, new, old, new, ….
+func Variant(t *testing.T, file string, changes ...string) string {
+	t.Helper()
+	var all []Change
+	for i := 0; i < len(changes); i += 2 {
+		all = append(all, Change{file, changes[i], changes[i+1]})
+	}
+	return Changed(t, all...)
+}
+
+// Changed builds the program with changes to its source, and returns its path. The source tree stays as it is.
+func Changed(t *testing.T, changes ...Change) string {
 	t.Helper()
 	dir := t.TempDir()
-	text, err := os.ReadFile(source)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := 0; i < len(changes); i += 2 {
-		if n := bytes.Count(text, []byte(changes[i])); n != 1 {
-			t.Fatalf("%s has %d times %q, want 1: adapt this test", source, n, changes[i])
+	texts := make(map[string]string) // of the changed files
+	for _, c := range changes {
+		text, ok := texts[c.File]
+		if !ok {
+			source, err := os.ReadFile(c.File)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text = string(source)
 		}
-		text = bytes.Replace(text, []byte(changes[i]), []byte(changes[i+1]), 1)
+		if n := strings.Count(text, c.Old); n != 1 {
+			t.Fatalf("%s has %d times %q, want 1: adapt this test", c.File, n, c.Old)
+		}
+		texts[c.File] = strings.Replace(text, c.Old, c.New, 1)
 	}
-	original, err := filepath.Abs(source)
-	if err != nil {
-		t.Fatal(err)
-	}
-	changed, overlay, program := filepath.Join(dir, "changed.go"), filepath.Join(dir, "overlay.json"), filepath.Join(dir, "httpipe")
-	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{original: changed}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for path, content := range map[string][]byte{changed: text, overlay: replace} {
-		if err := os.WriteFile(path, content, 0o600); err != nil {
+	replace := make(map[string]string)
+	for file, text := range texts {
+		original, err := filepath.Abs(file)
+		if err != nil {
 			t.Fatal(err)
 		}
+		replace[original] = filepath.Join(dir, fmt.Sprintf("changed%d.go", len(replace)))
+		if err := os.WriteFile(replace[original], []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlay, program := filepath.Join(dir, "overlay.json"), filepath.Join(dir, "httpipe")
+	if err := os.WriteFile(overlay, list, 0o600); err != nil {
+		t.Fatal(err)
 	}
 	if out, err := exec.Command("go", "build", "-overlay", overlay, "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

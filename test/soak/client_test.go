@@ -152,7 +152,7 @@ func (c *client) hangUp(n *note) {
 	n.left = time.Now()
 	if n.how == byReset {
 		c.conn.SetLinger(0)
-	} else if c.conn.CloseWrite() == nil && confirmed(c.conn) {
+	} else if c.conn.CloseWrite() == nil && confirmed(c.conn, n.cue != nil) {
 		n.known = time.Now()
 	}
 	closeOnce(n.gone)
@@ -164,15 +164,19 @@ func (c *client) hangUp(n *note) {
 }
 
 // confirmed reports whether the kernel of the server has confirmed the FIN that was just sent. From then on it tells the
-// server, when asked, that the client has hung up.
-func confirmed(conn *net.TCPConn) bool {
+// server, when asked, that the client has hung up. A patient caller waits for a kernel that delays its confirmation.
+func confirmed(conn *net.TCPConn, patient bool) bool {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return false
 	}
 	const finWait2, timeWait = 5, 6
 	state := uint8(0)
-	for start := time.Now(); time.Since(start) < 2*time.Millisecond; {
+	limit := 2 * time.Millisecond
+	if patient {
+		limit = 100 * time.Millisecond
+	}
+	for start := time.Now(); time.Since(start) < limit; {
 		raw.Control(func(fd uintptr) {
 			if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
 				state = info.State

@@ -78,7 +78,7 @@ func (s *soakRun) readHistory(notes []*note) *history {
 	defer db.Close()
 	s.rows(db, `SELECT id, namespace || '/' || channel, outcome, life, coalesce(bytes, -1), matched_at, coalesce(ended_at, ''),
 		producer_wait_ms, consumer_wait_ms, producer_agent, consumer_agent
-		FROM exchanges WHERE id > ? AND namespace <> 'soak-d' ORDER BY id`, s.checked.exchange, func(rows *sql.Rows) error {
+		FROM exchanges WHERE id > ? AND namespace < 'soak-d' ORDER BY id`, s.checked.exchange, func(rows *sql.Rows) error {
 		r := new(exchangeRow)
 		var matched, ended string
 		err := rows.Scan(&r.id, &r.channel, &r.outcome, &r.life, &r.bytes, &matched, &ended, &r.wait[0], &r.wait[1], &r.agent[0], &r.agent[1])
@@ -91,7 +91,7 @@ func (s *soakRun) readHistory(notes []*note) *history {
 		return err
 	})
 	s.rows(db, `SELECT id, namespace || '/' || channel, role, outcome, arrived_at, ended_at, agent
-		FROM requests WHERE id > ? AND namespace <> 'soak-d' ORDER BY id`, s.checked.request, func(rows *sql.Rows) error {
+		FROM requests WHERE id > ? AND namespace < 'soak-d' ORDER BY id`, s.checked.request, func(rows *sql.Rows) error {
 		r := new(requestRow)
 		var arrived, ended string
 		err := rows.Scan(&r.id, &r.channel, &r.role, &r.outcome, &arrived, &ended, &r.agent)
@@ -101,7 +101,7 @@ func (s *soakRun) readHistory(notes []*note) *history {
 		return err
 	})
 	s.rows(db, `SELECT id, namespace || '/' || channel, exchanges, bytes, opened_at, coalesce(closed_at, ''), coalesce(reason, '')
-		FROM channels WHERE id > ? AND namespace <> 'soak-d' ORDER BY id`, s.checked.life, func(rows *sql.Rows) error {
+		FROM channels WHERE id > ? AND namespace < 'soak-d' ORDER BY id`, s.checked.life, func(rows *sql.Rows) error {
 		r := new(lifeRow)
 		var opened, closed string
 		err := rows.Scan(&r.id, &r.channel, &r.exchanges, &r.bytes, &opened, &closed, &r.reason)

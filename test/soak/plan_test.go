@@ -211,7 +211,9 @@ func (c *client) live(stop <-chan struct{}) {
 		if !connected {
 			pause += 20 * time.Millisecond // the server is down
 		}
-		rest(pause, stop)
+		if !connected || chance(c.rng, 70) {
+			rest(pause, stop) // or else the next request comes as soon as the last one has been answered
+		}
 	}
 }
 

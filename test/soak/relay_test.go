@@ -98,7 +98,7 @@ func (r *relay) start() {
 	s.cmd = exec.Command(r.program, "--host", "127.0.0.1", "--port", port, "--log-format", "json",
 		"--request-timeout", waitLimit.String(), "--stall-timeout", stallLimit.String(),
 		"--silence-timeout", silenceLimit.String(), "--drain-timeout", drainLimit.String(), "--max-body", strconv.Itoa(sizeLimit),
-		"--auth-secret", soakSecret)
+		"--reply-timeout", replyLimit.String(), "--auth-secret", soakSecret)
 	s.cmd.Dir = r.dir
 	kit.EndWithTest(s.cmd)
 	stderr, err := s.cmd.StderrPipe()
@@ -246,6 +246,17 @@ func (r *relay) health(status int, within time.Duration) bool {
 func (s *serverProcess) openDescriptors() int {
 	entries, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.cmd.Process.Pid))
 	return len(entries)
+}
+
+// openFiles returns what the descriptors of the process are.
+func (s *serverProcess) openFiles() (names []string) {
+	dir := fmt.Sprintf("/proc/%d/fd/", s.cmd.Process.Pid)
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		name, _ := os.Readlink(dir + e.Name())
+		names = append(names, filepath.Base(name))
+	}
+	return names
 }
 
 // memory returns the anonymous resident memory of the process, in bytes.

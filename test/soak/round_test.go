@@ -10,12 +10,16 @@ import (
 // After each round its history is checked, and the memory and descriptors of the server.
 
 // check compares the notes of a round with the log.
-func (s *soakRun) check(notes []*note) {
+func (s *soakRun) check(notes []*note, v *services, t *topics) {
 	s.t.Helper()
 	h := s.readHistory(notes)
 	for _, i := range invariants {
 		i.check(h, func(format string, args ...any) { s.findings.add(i.name, format, args...) })
 	}
+	db := s.openLog()
+	defer db.Close()
+	v.check(db, h, func(format string, args ...any) { s.findings.add("services", format, args...) })
+	t.check(db, h, func(format string, args ...any) { s.findings.add("topics", format, args...) })
 	s.exchanges += len(h.exchanges)
 	for _, delay := range h.delays {
 		s.late += delay.over.Sub(delay.began)
@@ -38,8 +42,9 @@ func (s *soakRun) check(notes []*note) {
 }
 
 const (
-	// spareDescriptors is how many descriptors a process may have more than at its start; SQLite keeps some open.
-	spareDescriptors = 6
+	// spareDescriptors is how many descriptors a process may have more than at its start. SQLite keeps some open, and so does
+	// Go with the pipes of splice(2).
+	spareDescriptors = 20
 	// spareMemory is how much memory a process may have more than after its first round.
 	spareMemory = 24 << 20
 	// mostMemory is how much memory it may have after any round.
@@ -55,7 +60,7 @@ func (s *soakRun) checkLeaks() {
 		open = process.openDescriptors()
 	}
 	if open > most {
-		s.findings.add("leaks", "%d descriptors are open, and at most %d should be: %v", open, most, process)
+		s.findings.add("leaks", "%d descriptors are open, and at most %d should be: %v, %v", open, most, process, process.openFiles())
 	}
 	memory := process.memory()
 	s.memories = append(s.memories, memory)

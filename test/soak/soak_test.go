@@ -21,10 +21,11 @@ import (
 
 // The soak test loads a server with clients of all kinds, injects faults, and then checks the audit log.
 //
-// Clients (client_test.go) carry out random plans (plan_test.go), well-behaved or not, and record what they saw. Meanwhile
-// the server (relay_test.go) is stopped, killed, restarted, and its disk fills up (fault_test.go). The test runs in rounds.
-// At the end of each round all clients stop, and a checker compares their records with the audit log: the invariants are in
-// check_test.go and log_test.go. By then the server must have released its memory and descriptors (round_test.go).
+// Clients (client_test.go) carry out random plans (plan_test.go), well-behaved or not, and record what they saw. So do those of
+// services (service_test.go) and topics (topic_test.go), which have checks of their own. Meanwhile the server (relay_test.go)
+// is stopped, killed, restarted, and its disk fills up (fault_test.go). The test runs in rounds. At the end of each round all
+// clients stop, and a checker compares their records with the audit log: the invariants are in check_test.go and log_test.go.
+// By then the server must have released its memory and descriptors (round_test.go).
 //
 // `go test` runs a short form, `scripts/soak 20m` a long one. `scripts/soak --planted` shows that the checker finds bugs
 // (planted_test.go).
@@ -131,6 +132,10 @@ func (s *soakRun) round(rng *rand.Rand, d time.Duration, faults []fault) {
 		clients[i] = c
 		atWork.Go(func() { c.live(stop) })
 	}
+	services := &services{run: s, http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2 * serviceWorkers}}}
+	services.start(rng, &atWork, stop)
+	topics := &topics{run: s, http: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
+	topics.start(rng, &atWork, stop)
 	start, pause := time.Now(), d/time.Duration(len(faults)+1)
 	for i, fault := range faults {
 		time.Sleep(time.Until(start.Add(time.Duration(i+1) * pause)))
@@ -138,7 +143,8 @@ func (s *soakRun) round(rng *rand.Rand, d time.Duration, faults []fault) {
 	}
 	time.Sleep(time.Until(start.Add(d)))
 	close(stop)
-	s.endRequests(&atWork)
+	s.endRequests(&atWork, services)
+	services.http.CloseIdleConnections()
 	close(over)
 	watching.Wait()
 	notes := s.notes
@@ -147,12 +153,12 @@ func (s *soakRun) round(rng *rand.Rand, d time.Duration, faults []fault) {
 		notes = append(notes, c.notes...)
 	}
 	s.settle()
-	s.check(notes)
+	s.check(notes, services, topics)
 	s.checkLeaks()
 }
 
-// endRequests deletes all channels until the clients have ended their requests, most of which are waiting.
-func (s *soakRun) endRequests(atWork *sync.WaitGroup) {
+// endRequests deletes all channels and services until the clients have ended their requests, most of which are waiting.
+func (s *soakRun) endRequests(atWork *sync.WaitGroup, v *services) {
 	ended := make(chan struct{})
 	go func() {
 		atWork.Wait()
@@ -162,6 +168,7 @@ func (s *soakRun) endRequests(atWork *sync.WaitGroup) {
 		for _, namespace := range []string{"soak-a/", "soak-b/", "soak-c/"} {
 			s.delete(namespace)
 		}
+		v.delete()
 	}
 }
 
