@@ -91,7 +91,7 @@ func TestRequests(t *testing.T) {
 	known := slices.Sorted(maps.Keys(document.Paths))
 	listed := func(page string) []string {
 		paths := map[string]bool{}
-		for _, row := range regexp.MustCompile("(?m)^\\| (.*?) \\|").FindAllStringSubmatch(read(t, page), -1) {
+		for _, row := range regexp.MustCompile(`(?m)^\| (.*?) \|`).FindAllStringSubmatch(read(t, page), -1) {
 			for _, path := range regexp.MustCompile("`(?:[A-Z][A-Z`, or]* )?(/[^`?… ]*)").FindAllStringSubmatch(row[1], -1) {
 				if path = path[1:]; !strings.HasPrefix(path[0], "/services/") { // whose requests are those of programs
 					paths[path[0]] = true
