@@ -32,7 +32,7 @@ var assetTypes = map[string]string{
 
 var manual = template.Must(template.ParseFS(files, "manual.txt"))
 
-// Page returns the page for everybody, in HTML.
+// Page returns the page that sends and receives, in HTML.
 func Page() string { return read("index.html") }
 
 // AuditPage returns the operator's page, in HTML. It contains no data.
