@@ -220,7 +220,7 @@ func (h *handOver) Close() error {
 	return nil
 }
 
-// Addr implements net.Listener. Nobody asks.
+// Addr implements net.Listener. No code calls it.
 func (h *handOver) Addr() net.Addr { return nil }
 
 // logPanic is called when serving a request has panicked, which closes its connection.

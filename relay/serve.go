@@ -154,8 +154,8 @@ func (c *Conn) readHead(t *turn) error {
 	}
 }
 
-// isOurs reports whether the engine serves a request: its path is of a channel, a topic or a service, and it has no body that
-// nobody would read. Whether the names in the path are valid is for the handler to say.
+// isOurs reports whether the engine serves a request: its path is that of a channel, a topic or a service, and its handler
+// reads the body, if there is one. The handler checks the names in the path.
 func isOurs(h *http1.Head) bool {
 	kind, rest, _ := strings.Cut(strings.TrimPrefix(h.Path, "/"), "/")
 	switch kind {
