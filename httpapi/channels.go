@@ -17,7 +17,7 @@ type channels struct {
 	gate   *gate
 }
 
-// look says how many requests wait on a channel or a service, and takes nothing.
+// look answers with the numbers of requests that wait on a channel or a service. It takes no message.
 func (c *channels) look(w http.ResponseWriter, r *request) {
 	look := c.broker.Look
 	if r.Shape == pipe.Service {

@@ -75,7 +75,8 @@ func hasBody(method string) bool {
 	return method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch
 }
 
-// callTexts and answerTexts say of some outcomes what a caller, and a worker that answers, are told.
+// callTexts and answerTexts are the texts of errors for callers, and for workers that answer, where those about channels
+// do not fit.
 var (
 	callTexts = map[pipe.Outcome]string{
 		pipe.ConsumerLeft: "the worker hung up before it had the whole request; send the request again to try another worker",
