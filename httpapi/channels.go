@@ -11,7 +11,7 @@ import (
 	"httpipe/reply"
 )
 
-// channels answers what is asked about the channels that exist now, and deletes them.
+// channels lists and counts the clients of channels and services that exist now, and deletes these.
 type channels struct {
 	broker *pipe.Broker
 	gate   *gate
