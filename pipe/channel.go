@@ -247,6 +247,7 @@ func (c *channel) beginLocked(producer, consumer *Request) {
 		x.carrier = consumer // it has just arrived, so no goroutine need be woken
 		return
 	}
+	x.later = c.broker.current != producer
 	producer.wakeLocked()
 }
 

@@ -18,6 +18,7 @@ type Exchange struct {
 	channel            *channel
 	whole              bool     // the producer's body was whole in memory
 	carrier            *Request // the one of the two whose goroutine carries out the exchange
+	later              bool     // that goroutine has to be woken first
 	matched            Commit   // of the record of the match
 
 	Call    *Call     // whose request this is; nil for any other
@@ -66,8 +67,8 @@ func (x *Exchange) Relay() (o Outcome) {
 		p, err := body.next()
 		x.heard()
 		last := err == io.EOF
-		// When the exchange began, the consumer was connected.
-		if last && (!x.whole || b.config.Strict) && !x.Consumer.Sink.Alive() {
+		// When the exchange began, the consumer was connected. If that was earlier than now, it may have left since.
+		if last && (!x.whole || x.later || b.config.Strict) && !x.Consumer.Sink.Alive() {
 			return ConsumerLeft
 		}
 		x.write(p, last)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 	"time"
 )
@@ -313,3 +314,28 @@ func TestBodyRead(t *testing.T) {
 }
 
 func stubborn(p *peer) { p.sink.stubborn = true }
+
+// An exchange that begins when the last one ends is carried out a little later, by the producer's goroutine.
+func TestConsumerLeavesBeforeTheProducerWakes(t *testing.T) {
+	b := New(Config{NewID: func() string { return "x" }})
+	arrive := func(p *peer) *peer {
+		if p.arrival.InHand = p.src.reader != nil; p.arrival.Role == Producer {
+			p.arrival.Length = 1
+		}
+		p.request = b.Arrive(p.arrival)
+		return p
+	}
+	produce := func() *peer {
+		p := newPeer(nil, "p", Producer)
+		p.src.reader = strings.NewReader("x")
+		return arrive(p)
+	}
+	_, second := produce(), produce()
+	first, gone := arrive(newPeer(nil, "c", Consumer)), arrive(newPeer(nil, "c", Consumer))
+	carryOut(first.request.Begun())
+	gone.hungUp.Store(true)
+	carryOut(second.request.Begun())
+	if second.outcome != ConsumerLeft || gone.sink.writes > 0 {
+		t.Errorf("the producer got %q after %d writes, want %q without any", second.outcome, gone.sink.writes, ConsumerLeft)
+	}
+}

@@ -38,6 +38,9 @@ func (p *Publication) withdraw() {
 			continue
 		}
 		s.from = p.number + 1
+		if s.timer != nil { // it may have fired while the message was held back
+			s.timer.Reset(time.Until(s.SubscribedAt.Add(s.Wait)))
+		}
 		if len(t.queue) > 1 {
 			t.queue[1].Subscribers++
 		} else {

@@ -373,6 +373,21 @@ func TestStrictHoldsAMessage(t *testing.T) {
 	})
 }
 
+func TestWaitEndsWhileAMessageIsHeldBack(t *testing.T) {
+	inTopicWorld(t, Config{Strict: true}, func(w *topicWorld) {
+		accepted := make(commit)
+		w.accepted = accepted
+		one := w.subscribe("one", once, waits(time.Second))
+		held := w.publish("never")
+		w.after(2 * time.Second)
+		one.got("") // the message was in time
+		accepted <- errors.New("disk full")
+		w.settle()
+		held.is(w, Unrecorded, 1, 0)
+		one.got(TimedOut)
+	})
+}
+
 func TestPublisherAwaitsTheRecord(t *testing.T) {
 	inTopicWorld(t, Config{}, func(w *topicWorld) {
 		full := errors.New("disk full")

@@ -63,7 +63,7 @@ type Conn struct {
 	woken   bool          // Resume of the owner is to be called
 	held    bool          // the goroutine that reads waits with a part of the next request in unread
 	gone    bool          // the client has hung up, and the goroutine that read has ended
-	closed  bool          // the connection is closed, or about to be
+	closed  bool          // the connection is closed, or about to be by the goroutine that set this
 	pausing chan struct{} // closed to wake the goroutine in pauseUnlock; nil if there is none
 	out     rawWrite
 }
@@ -247,9 +247,10 @@ func (c *Conn) sendContinue() {
 	c.writeFewLocked(continueBytes)
 }
 
-// writeFewLocked writes a few bytes to a connection that is not plain TCP, unless it would block. mu must be held.
+// writeFewLocked writes a few bytes to a connection that is not plain TCP, unless it would block or has been interrupted. mu
+// must be held.
 func (c *Conn) writeFewLocked(b []byte) {
-	if !c.writable() {
+	if c.pending != nil && c.pending.interrupted || !c.writable() {
 		return
 	}
 	c.Conn.SetWriteDeadline(time.Now().Add(lingering))

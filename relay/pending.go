@@ -29,7 +29,9 @@ type Pending struct {
 	accept string        // the header Accept
 	fields []reply.Field // of each response to the request, besides its own
 
-	answered bool // Answer or Fail has been called. Guarded by Conn.mu
+	// Guarded by Conn.mu.
+	answered    bool // Answer or Fail has been called
+	interrupted bool // the write deadline is over, and stays so
 }
 
 // An Owner handles the events of a pending request. Its methods are called on the goroutine of the connection.
@@ -111,6 +113,7 @@ func (p *Pending) Interrupt() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.pending == p {
+		p.interrupted = true
 		c.SetWriteDeadline(past)
 	}
 }

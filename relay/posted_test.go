@@ -27,6 +27,18 @@ func TestPostedText(t *testing.T) {
 	}
 }
 
+// TestPostedTextBeyondReadAhead: what follows the request on the connection is never taken for the rest of the text.
+func TestPostedTextBeyondReadAhead(t *testing.T) {
+	r := start(t, func(s *settings) { s.ReadAhead = 1 << 10 })
+	text, dropped := strings.Repeat("x", 2<<10), strings.Repeat("y", 2*readLast)
+	p := r.dial().Request("GET", here+"?method=post&body="+text, length(len(dropped))).Say(dropped)
+	r.Waiting(1, 0)
+	c := r.dial().Get(here)
+	p.Post(here, "next")
+	c.Answer().Got(text)
+	p.Answer().Is(200)
+}
+
 // TestPostedTextRefused: such a GET is refused if its query is not clear, or if its client does not mean to send anything.
 func TestPostedTextRefused(t *testing.T) {
 	r := start(t, maxBody(10))

@@ -12,12 +12,12 @@ import (
 // both clients are still connected, and for a small body a splice costs more than a copy.
 const readLast = 256 << 10
 
-// Available implements pipe.Splicer. A body can be spliced that has a length and is not the part of a form, from one plain
-// TCP connection to another.
+// Available implements pipe.Splicer. A body can be spliced that has a length and is neither the part of a form nor in the
+// URL, from one plain TCP connection to another.
 func (p *producer) Available(to pipe.Sink) int64 {
 	b := &p.body
 	length := b.left - readLast
-	if b.chunked || length <= 0 || p.source.parts != nil || len(p.conn.unread) > 0 {
+	if p.source.body != io.Reader(b) || b.chunked || length <= 0 || p.source.parts != nil || len(p.conn.unread) > 0 {
 		return 0
 	}
 	if c, ok := to.(*consumer); !ok || c.conn.raw == nil || p.conn.raw == nil || c.bodiless() {

@@ -16,7 +16,7 @@ func (c *Conn) wait() afterwards {
 		case !pending && open:
 			return served
 		case !pending:
-			return finished
+			return handedOver // to the goroutine that closes it: in order, or not
 		}
 		if err := c.readOn(); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 			return c.hungUp()
@@ -59,14 +59,17 @@ func (c *Conn) hungUp() afterwards {
 }
 
 // leave ends the goroutine that has read the connection. If the response is not complete, the owner keeps the connection,
-// and the goroutine that ends the response closes it.
+// and the goroutine that ends the response closes it. Once that goroutine has begun to, no other may: Close ends a TLS
+// connection in order, and Abort must not.
 func (c *Conn) leave() afterwards {
 	for {
 		c.mu.Lock()
-		pending, woken := c.pending != nil, c.woken
+		pending, woken, closed := c.pending != nil, c.woken, c.closed
 		c.gone = pending && !woken
 		c.mu.Unlock()
 		switch {
+		case !pending && closed:
+			return handedOver
 		case !pending:
 			return finished
 		case !woken:

@@ -2,10 +2,13 @@ package relay
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -242,5 +245,31 @@ func TestPendingHammer(t *testing.T) {
 		case <-done:
 			return
 		}
+	}
+}
+
+// A connection that is about to be broken off is not closed in order by the goroutine that reads it, which a client can wake
+// at that moment by sending something: over TLS a body without its end would look whole.
+func TestOneGoroutineCloses(t *testing.T) {
+	c := &Conn{closed: true}
+	if got := c.wait(); got != handedOver {
+		t.Errorf("after more bytes: %v, want %v", got, handedOver)
+	}
+	if got := c.hungUp(); got != handedOver {
+		t.Errorf("after a hang-up: %v, want %v", got, handedOver)
+	}
+}
+
+// A few bytes that were to be written when the owner was interrupted do not end the interruption.
+func TestInterruptionLasts(t *testing.T) {
+	server, client := net.Pipe()
+	go io.Copy(io.Discard, client)
+	c := &Conn{Conn: server}
+	p := &Pending{conn: c}
+	c.pending = p
+	p.Interrupt()
+	c.sendContinue()
+	if n, err := p.Send([]byte("more"), false); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("Send returned %d, %v; want 0, %v", n, err, os.ErrDeadlineExceeded)
 	}
 }

@@ -21,6 +21,7 @@ func (l *Log) settle() {
 	l.batch = l.batch[:0]
 	wasOut := l.err != nil
 	l.err = nil
+	l.setLingerLocked() // for rows that came during the outage, too late for the batch
 	since, lost := l.outageSince, l.lost-l.lostBefore
 	l.mu.Unlock()
 	l.callBack(callbacks, nil)

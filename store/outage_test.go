@@ -152,6 +152,26 @@ func TestOutageIsKnownAtOnce(t *testing.T) {
 	wantUnrecorded(t, f, id)
 }
 
+// Rows that arrive while the commit is made that ends an outage are held back no longer than others.
+func TestRowsDuringTheLastCommitOfAnOutage(t *testing.T) {
+	var f fixture
+	var armed atomic.Bool
+	f = start(t, tempPath(t), store.Config{}, store.Limits{Busy: time.Millisecond, Idle: time.Hour, Committing: func() {
+		if armed.CompareAndSwap(true, false) {
+			f.exchange("consumer_left")
+		}
+	}})
+	release := holdLock(t, f.path)
+	began := time.Now()
+	_, commit := f.exchange("delivered")
+	wantFailed(t, commit)
+	eventually(t, "the time is over for which the first rows may be held back", func() bool { return time.Since(began) > 200*time.Millisecond })
+	armed.Store(true)
+	release()
+	f.waitUntilWritable(t)
+	eventually(t, "both exchanges are in the file", func() bool { return one(t, f.path, "SELECT count(*) FROM exchanges") == "2" })
+}
+
 // Without OutcomeIfFailed a row keeps its outcome.
 func TestFailedCommitKeepsOutcome(t *testing.T) {
 	f := start(t, tempPath(t), store.Config{}, store.Limits{Busy: time.Millisecond})

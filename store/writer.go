@@ -239,6 +239,11 @@ func (l *Log) failedSince(failures int) bool {
 // reject drops the rows of c, which the database has rejected because of their content.
 func (l *Log) reject(c *change, err error) {
 	err = fmt.Errorf("audit log %s: the database rejected a row: %w", l.file.path, err)
+	for _, r := range c.rows {
+		if r != nil {
+			l.cfg.Logger.Error("the audit log rejected a row; this is a bug in httpipe", "error", err, "row", fmt.Sprintf("%+v", r.entry))
+		}
+	}
 	var callbacks []func(error)
 	l.mu.Lock()
 	for _, r := range c.rows {
@@ -258,11 +263,6 @@ func (l *Log) reject(c *change, err error) {
 	l.batch = kept
 	l.mu.Unlock()
 	l.callBack(callbacks, err)
-	for _, r := range c.rows {
-		if r != nil {
-			l.cfg.Logger.Error("the audit log rejected a row; this is a bug in httpipe", "error", err, "row", fmt.Sprintf("%+v", r.entry))
-		}
-	}
 }
 
 // finish ends the run. It writes the remaining rows and retries for up to commitTimeout.

@@ -165,7 +165,7 @@ func TestDockerContext(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range files {
-		known := regexp.MustCompile(`^(go\.(mod|sum)|scripts/(build|need)|web/(assets/.*|openapi\.json|[a-z]*\.(html|txt))|.*\.(go|sql))$`).MatchString(file)
+		known := regexp.MustCompile(`^(go\.(mod|sum)|scripts/(build|need)|web/(assets/.*|openapi\.json|[a-z0-9]*\.(html|txt))|.*\.(go|sql))$`).MatchString(file)
 		if !known || strings.HasSuffix(file, "_test.go") {
 			t.Errorf("the build sees %s", file)
 		}

@@ -48,10 +48,11 @@ func TestRecipeQueue(t *testing.T) {
 	send := strings.ReplaceAll(theBlock(t, "docs/recipes.md", "sh", "photo 17"), "localhost:3000", p.URL)
 	results := map[string]chan string{}
 	for _, job := range []string{"photo 1", "photo 2", "photo 3", "photo 4", "photo 5", "fails"} {
-		results[job] = make(chan string, 1)
+		result := make(chan string, 1)
+		results[job] = result
 		go func() {
 			out, err := inDir(t, dir, "bash", "-c", strings.ReplaceAll(send, "photo 17", job)).Output()
-			results[job] <- fmt.Sprintf("%s%v", out, err)
+			result <- fmt.Sprintf("%s%v", out, err)
 		}()
 	}
 	for job, result := range results {

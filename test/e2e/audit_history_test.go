@@ -64,7 +64,7 @@ func TestHistoryCommands(t *testing.T) {
 		"audit list everything":               `unknown "everything"; want one of exchanges, requests, channels`,
 		"audit list --outcome lost":           `outcome="lost": want one of`,
 		"audit list --role producer":          "--role applies only to requests: httpipe audit list requests --role producer",
-		"audit list channels --outcome left":  "--outcome applies only to exchanges and requests: httpipe audit list exchanges --outcome left",
+		"audit list channels --outcome left":  "--outcome applies only to exchanges, requests, calls, publications and subscriptions: httpipe audit list exchanges --outcome left",
 		"audit show none":                     `no exchange has an id that begins with "none"`,
 		"audit export --format xml":           "want one of csv, ndjson",
 		"audit summary --audit-db nowhere.db": "there is no such file",

@@ -90,8 +90,10 @@ func (v *services) start(rng *rand.Rand, atWork *sync.WaitGroup, stop <-chan str
 	}
 }
 
-// send sends a request in a role. It returns an error unless the whole response has arrived.
+// send sends a request in a role. It returns an error unless the whole response has arrived within capTime.
 func (v *services) send(ctx context.Context, role, method, target string, body io.Reader, headers ...string) (*http.Response, []byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, capTime)
+	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, method, "http://"+v.run.relay.addr+target, body)
 	if err != nil {
 		return nil, nil, err

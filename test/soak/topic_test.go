@@ -127,7 +127,9 @@ func (v *topics) do(ctx context.Context, role, method, topic string, number int,
 func (v *topics) publish(rng *rand.Rand, topic string) {
 	p := &publication{number: int(v.requests.Add(1)), topic: topic, begun: time.Now()}
 	p.size = numberLength + []int{0, 1, 100, 3000, 60 << 10, 300 << 10}[rng.IntN(6)]
-	response, err := v.do(context.Background(), "producer", "POST", topic, p.number, strings.NewReader(topicMessage(p.number, p.size)))
+	ctx, cancel := context.WithTimeout(context.Background(), capTime)
+	defer cancel()
+	response, err := v.do(ctx, "producer", "POST", topic, p.number, strings.NewReader(topicMessage(p.number, p.size)))
 	if err == nil {
 		io.Copy(io.Discard, response.Body)
 		response.Body.Close()
