@@ -1,7 +1,8 @@
 // Httpipe is an HTTP server through which one HTTP client pipes data to another. A producer sends a body
 // to a named channel, a consumer reads from it; each waits until the other is there; the body then
 // streams from the first request into the response of the second, and every such exchange leaves a
-// record in an SQLite audit log.
+// record in an SQLite audit log. A topic sends a message to all its subscribers; a service returns an answer
+// to each message.
 //
 //	curl -d hello  http://localhost:3000/channels/demo/hello     # waits
 //	curl           http://localhost:3000/channels/demo/hello     # prints hello; both return
@@ -16,18 +17,18 @@
 // The other packages, from the outside in:
 //
 //	cli         the command line
-//	client      the client side: sending and receiving, through everything that ends a request early
+//	client      the client side: it sends and receives, and tries again when a request ends early
 //	process     the operating system's process: user, files, memory
 //	httpapi     the HTTP server: routes, permissions, lists, live view, audit API
 //	web         its pages, manual and OpenAPI document
 //	relay       the relay path: from a producer's connection to a consumer's
-//	reply       what a client is told: outcomes as statuses, headers and bodies
+//	reply       responses as data: the status, headers and body for each outcome
 //	access      tokens and permissions
-//	certs       the certificate of a server that speaks TLS itself
+//	certs       certificates for TLS: from files, or from a certificate authority
 //	audit       events as rows of the log, and questions about it
 //	metrics     counters for Prometheus
 //	store       the audit log, in SQLite; migrations has its schema
-//	pipe        the core: it matches producers with consumers and decides how an exchange ends
+//	pipe        the core: it matches producers with consumers, sends publications to subscribers, and decides how each ends
 //	test        tests of the whole program; test/README.md lists them, scripts/ runs them
 package main
 

@@ -54,7 +54,7 @@ func TestRunRefusesToStart(t *testing.T) {
 		{"what needs no token, where nothing does", []string{"--port", "0", "--audit", "off", "--anonymous", "produce:a/*"}, "--anonymous has no effect without --auth-secret"},
 		{"a port in use", []string{"--port", port, "--host", "127.0.0.1", "--audit", "off"}, "port " + port + " is in use"},
 		{"a log in use", []string{"--port", "0", "--audit-db", filepath.Join(dir, "httpipe.db")}, "httpipe.db"},
-		{"a certificate without its key", []string{"--port", "0", "--audit", "off", "--tls-cert", "a.pem"}, "--tls-cert and --tls-key belong together"},
+		{"a certificate without its key", []string{"--port", "0", "--audit", "off", "--tls-cert", "a.pem"}, "--tls-cert and --tls-key must be set together"},
 		{"two certificates", []string{"--port", "0", "--audit", "off", "--tls-cert", "a.pem", "--tls-domain", "relay.example"}, "--tls-domain gets a certificate"},
 		{"no certificate", []string{"--port", "0", "--audit", "off", "--tls-cert", filepath.Join(dir, "a.pem"), "--tls-key", "a.key"}, "a.pem: no such file"},
 		{"a log in no directory", []string{"--port", "0", "--audit-db", filepath.Join(dir, "no", "a.db")}, "a.db"},

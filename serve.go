@@ -219,7 +219,7 @@ func announce(c *cli.Config, logger *slog.Logger, addr net.Addr, key string, ter
 		fmt.Fprint(terminal, text+"Ctrl-C stops the server.\n\n")
 	case key == "":
 	case c.Audit == cli.AuditOff:
-		logger.Info("nobody can open /audit/live: its key is printed only on a terminal, and there is none; with --auth-secret, the secret opens it")
+		logger.Info("/audit/live cannot be opened: its key is printed only on a terminal, and there is none; to open it, set --auth-secret and use the secret")
 	default:
 		logger.Info("the audit key opens /audit; \"httpipe audit key\" prints it", "audit_key_file", cli.KeyPath(c.AuditDB))
 	}

@@ -16,13 +16,13 @@ import (
 	"httpipe/reply"
 )
 
-// secure makes the listener speak TLS, if the options say so. Until stop, it gets and renews the certificate of --tls-domain.
+// secure wraps the listener in TLS, if the options say so. Until stop, it gets and renews the certificate of --tls-domain.
 func secure(ctx context.Context, c *cli.Config, listener net.Listener, logger *slog.Logger) (secured net.Listener, stop func(), err error) {
 	switch {
 	case c.TLSDomain != "" && (c.TLSCert != "" || c.TLSKey != ""):
-		return nil, nil, errors.New("--tls-domain gets a certificate, so --tls-cert and --tls-key have no place beside it")
+		return nil, nil, errors.New("--tls-domain gets a certificate by itself; remove it, or remove --tls-cert and --tls-key")
 	case (c.TLSCert == "") != (c.TLSKey == ""):
-		return nil, nil, errors.New("--tls-cert and --tls-key belong together: one is the certificate, the other its key")
+		return nil, nil, errors.New("--tls-cert and --tls-key must be set together: the certificate, and its key")
 	case c.TLSDomain != "":
 		return getCertificate(ctx, c, listener, logger)
 	case c.TLSCert != "":
@@ -35,7 +35,7 @@ func secure(ctx context.Context, c *cli.Config, listener net.Listener, logger *s
 	return listener, func() {}, nil
 }
 
-// getCertificate makes the listener speak TLS with a certificate that an authority issues, and has it renewed until stop.
+// getCertificate wraps the listener in TLS with a certificate from an authority, which is renewed until stop.
 func getCertificate(ctx context.Context, c *cli.Config, listener net.Listener, logger *slog.Logger) (secured net.Listener, stop func(), err error) {
 	authority, err := certs.NewAuthority(c.TLSDomain, c.ACMEURL, cli.CertificatesPath(c.AuditDB), logger)
 	if err != nil {
@@ -70,7 +70,7 @@ func serveACME(ctx context.Context, c *cli.Config, authority *certs.Authority, l
 	return func() { server.Close() }, nil
 }
 
-// refusePlainHTTP answers a request to the port that is only there for the certificate authority.
+// refusePlainHTTP answers a request to the port that serves only the certificate authority.
 func refusePlainHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Connection", "close")

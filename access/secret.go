@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// minSecret is the minimum length of a secret in bytes. Anyone who has a token can try out secrets on it
+// minSecret is the minimum length of a secret in bytes. A client with a token can try out secrets on it
 // offline.
 const minSecret = 32
 

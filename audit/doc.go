@@ -9,9 +9,10 @@
 //	                   │
 //	      RecordRefusal: requests that are refused before they reach the broker
 //
-// A [Recorder] translates; it decides nothing. An exchange's row carries two outcomes, the one that the broker
-// decided and the one that holds if the commit fails, and the store writes the right one. A client that is refused
-// many times a minute gets a few rows of its own, then one row with a count (refusals.go).
+// A [Recorder] translates events and decides nothing: lives, exchanges, calls, unmatched requests and, in topics.go,
+// publications and subscriptions. The row of an exchange or a publication carries two outcomes, that of the broker and
+// that for a failed commit, and the store writes the right one. A client that is refused many times a minute gets a few
+// rows of its own, then one row with a count (refusals.go).
 //
 // # Questions to answers
 //

@@ -21,7 +21,7 @@ const (
 	maxWithin = 30 * time.Second
 )
 
-// A Query is a question about the audit log, as a client asked it.
+// A Query holds the parameters of a question about the audit log.
 type Query struct {
 	Kind   *store.Kind
 	Filter store.Filter

@@ -26,20 +26,20 @@ const (
 	inspectEvery = time.Hour
 )
 
-// Authority gets a certificate for one name from a certificate authority that speaks ACME (RFC 8555), and renews it when
-// a third of its lifetime is left, or 30 days. The authority checks the name by a request to port 80 or 443 of it.
+// Authority gets a certificate for one DNS name from a certificate authority by ACME (RFC 8555), and renews it when
+// a third of its lifetime is left, or 30 days. The authority verifies the name by a request to its port 80 or 443.
 //
-// Package autocert does that. It is part of the Go project and brings no other module; it leaves to this type
-// when a first attempt is repeated, and to tell the operator.
+// Package autocert does the work. It is part of the Go project and depends on no other module. This type decides when a
+// failed first attempt is repeated, and logs what the operator must know.
 type Authority struct {
 	name    string
 	manager *autocert.Manager
 	logger  *slog.Logger
-	ready   atomic.Bool // there is a certificate. Until then only Run asks for one, or each handshake would count as an attempt
+	ready   atomic.Bool // the certificate exists. Until then only Run requests it: authorities limit the attempts
 }
 
 // NewAuthority returns an Authority for a name, with the URL of the authority's directory. It keeps keys and certificates
-// in dir, which it creates, for its owner alone. By its use the operator accepts the authority's terms of service.
+// in dir, which it creates, for its owner alone. An operator that uses it accepts the authority's terms of service.
 func NewAuthority(name, directory, dir string, logger *slog.Logger) (*Authority, error) {
 	if err := makePrivate(dir); err != nil {
 		return nil, fmt.Errorf("directory for TLS certificates: %w; the server's user must be able to write beside the audit log", err)
@@ -58,8 +58,8 @@ func NewAuthority(name, directory, dir string, logger *slog.Logger) (*Authority,
 	return a, nil
 }
 
-// A cache keeps the files of one authority apart from those of others in the same directory: otherwise a certificate for trials
-// would stay in use when the operator changes to the real authority.
+// A cache separates the files of several authorities in one directory. Without it, a certificate of a test authority would
+// stay in use after the operator changes to the real one.
 type cache struct {
 	autocert.DirCache
 	prefix string
@@ -104,14 +104,14 @@ func (a *Authority) policy(_ context.Context, host string) error {
 	return nil
 }
 
-// Config returns the configuration for a server that has the certificate, and that answers the authority's questions over
-// TLS (RFC 8737). Until Run has a certificate, handshakes fail.
+// Config returns the configuration for a server with this certificate. The server also answers the authority's challenges
+// over TLS (RFC 8737). Until Run has a certificate, all other handshakes fail.
 func (a *Authority) Config() *tls.Config { return config(a.certificate, acme.ALPNProto) }
 
 func (a *Authority) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	asks := slices.Equal(hello.SupportedProtos, []string{acme.ALPNProto})
 	if !asks && !a.ready.Load() {
-		return nil, errors.New("there is no certificate yet")
+		return nil, errors.New("the server has no certificate yet; see its log")
 	}
 	if hello.ServerName == "" { // as in a URL with an IP address
 		hello.ServerName = a.name
@@ -119,18 +119,18 @@ func (a *Authority) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, e
 	return a.manager.GetCertificate(hello)
 }
 
-// Handler answers the authority's questions over plain HTTP, and passes other requests to the handler.
+// Handler answers the authority's challenges over plain HTTP, and passes all other requests to others.
 func (a *Authority) Handler(others http.Handler) http.Handler { return a.manager.HTTPHandler(others) }
 
-// Run gets the certificate, from its directory or the authority, and has it renewed, until ctx is done. It logs what
-// happens. The server must be listening.
+// Run gets the certificate, from its directory or from the authority, and has it renewed. It blocks until ctx is done, and
+// logs failures. The server must be listening, because the authority connects to it.
 func (a *Authority) Run(ctx context.Context) {
 	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
 		err := a.obtain()
 		if err == nil {
 			break
 		}
-		a.logger.Error("no TLS certificate, so no client can connect; the name must lead to this server, and port 80 or 443 be reachable from outside",
+		a.logger.Error("no TLS certificate, so no client can connect; the DNS name must point to this server, and its port 80 or 443 must be reachable from outside",
 			"name", a.name, "error", err, "next_attempt_in", wait.String())
 		if !sleep(ctx, wait) {
 			return
@@ -144,7 +144,7 @@ func (a *Authority) Run(ctx context.Context) {
 	}
 }
 
-// obtain has the manager get the certificate, as for a client that understands ECDSA, as all do that speak TLS 1.2.
+// obtain has the manager get the certificate, as for a client with ECDSA, which every client with TLS 1.2 has.
 func (a *Authority) obtain() error {
 	_, err := a.manager.GetCertificate(a.hello())
 	a.ready.Store(err == nil)
@@ -156,8 +156,8 @@ func (a *Authority) hello() *tls.ClientHelloInfo {
 		SupportedCurves: []tls.CurveID{tls.CurveP256}, CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}}
 }
 
-// inspect logs the certificate if it is new, and warns if it should have been renewed long ago: autocert repeats a renewal that
-// fails, and tells nobody. It returns when the certificate expires.
+// inspect logs the certificate if it is new, and warns if its renewal is overdue, because autocert does not report failed
+// renewals. It returns when the certificate expires.
 func (a *Authority) inspect(before time.Time) time.Time {
 	certificate, err := a.manager.GetCertificate(a.hello())
 	if err != nil {

@@ -21,12 +21,13 @@ type Files struct {
 
 	mu      sync.Mutex // guards the rest
 	current *tls.Certificate
-	seen    [2]fs.FileInfo // of the files when they were read last, whether they could be used or not
-	looked  time.Time      // when the files were looked at last
-	failed  string         // why the files could not be used, as it was logged last; "": they could
+	seen    [2]fs.FileInfo // of the files when they were last read, whether usable or not
+	looked  time.Time      // when the files were last checked
+	failed  string         // the last error of reading them, which is logged once; "" if they are usable
 }
 
 // OpenFiles reads a certificate, followed by those of its issuers, and its key from two PEM files. Its error is one line.
+// It logs later changes of the files to logger.
 func OpenFiles(certificate, key string, logger *slog.Logger) (*Files, error) {
 	f := &Files{paths: [2]string{certificate, key}, logger: logger, looked: time.Now()}
 	seen, err := f.stat()

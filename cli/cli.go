@@ -9,8 +9,9 @@
 //	options.go    the table of the relay's options; config.go, values.go, origins.go, together.go: the values they accept
 //	help.go       the help; man.go the manual page, completion.go what a shell completes, suggest.go "did you mean"
 //	history.go    audit list, show, summary, export; tail.go, audit.go, key.go, token.go, healthcheck.go: other commands
-//	transfer.go   what the commands that use a relay have in common; send.go, receive.go, handon.go: these commands
-//	terminal.go   tables, and values as a person reads them; progress.go a transfer as it goes on
+//	transfer.go   the options that the commands of the client share; send.go, receive.go, subscribe.go, work.go: these
+//	              commands; handon.go: the programs that they run
+//	terminal.go   tables, and values as a person reads them; progress.go the progress of a transfer
 //
 // ff and ffcli parse flags, select commands and open the config file. Where this package does such a thing itself,
 // a comment says what ff gets wrong, and a test in ff_test.go shows it.

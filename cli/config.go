@@ -56,7 +56,7 @@ type Config struct {
 	ConfigFile string // empty: none was read
 }
 
-// TLS reports whether the port speaks TLS.
+// TLS reports whether the server uses TLS on its port.
 func (c *Config) TLS() bool { return c.TLSCert != "" || c.TLSKey != "" || c.TLSDomain != "" }
 
 // An AuditMode says what the relay does about exchanges that it cannot record.

@@ -18,8 +18,8 @@ import (
 // killAfter is how long a command may take to end after SIGTERM.
 const killAfter = 10 * time.Second
 
-// toCommand receives a message to a temporary file and then runs the command with it, which must end well. The message
-// counts as received then, whatever the command makes of it.
+// toCommand receives a message to a temporary file and then runs the command with it. The message counts as received,
+// even if the command fails; then toCommand returns an error.
 func (r *receiving) toCommand(ctx context.Context, m *client.Incoming, body io.Reader, line *receivedLine) error {
 	file, err := newTempFile()
 	if err != nil {
@@ -63,12 +63,12 @@ func (r *runner) runCommand(ctx context.Context, stdin io.Reader, stdout io.Writ
 	return max(0, cmd.ProcessState.ExitCode()), err
 }
 
-// environment returns the environment of this process without what is only for the client.
+// environment returns the environment of this process without the variables of the client, such as its token.
 func environment() []string {
 	return slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.HasPrefix(entry, "HTTPIPE_TOKEN=") })
 }
 
-// variables returns what a command learns about a message.
+// variables returns the environment variables that describe a message.
 func variables(from client.Address, m *client.Incoming, file string) []string {
 	known := []string{
 		"HTTPIPE_FILE=" + file,
@@ -87,7 +87,7 @@ func variables(from client.Address, m *client.Incoming, file string) []string {
 	return slices.DeleteFunc(known, func(entry string) bool { return strings.ContainsRune(entry, 0) })
 }
 
-// A tempFile is a file that only this user can read, and that is removed when it has been used.
+// A tempFile is a file that only this user can read, and that is removed after its use.
 type tempFile struct{ *os.File }
 
 func newTempFile() (tempFile, error) {
@@ -100,8 +100,8 @@ func (t tempFile) remove() {
 	os.Remove(t.Name())
 }
 
-// forEver runs loop so many times at once. When one of them fails it calls drain, which lets the others end, and returns the
-// first error.
+// forEver runs so many loops at the same time. When one of them fails it calls drain, which ends the others, and returns
+// the first error.
 func forEver(jobs int, drain func(), loop func() error) error {
 	var all sync.WaitGroup
 	failed := make(chan error, jobs)

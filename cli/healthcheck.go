@@ -23,8 +23,8 @@ func healthcheck(c *Config) command {
 	picked := pick(c, "port", "host", "tls-cert", "tls-domain", "config")
 	picked[0].help = "port of the server to ask, unless a URL is given"
 	picked[1].help = "address of the server to ask, if not 127.0.0.1"
-	picked[2].help = "certificate of the server, which therefore speaks TLS"
-	picked[3].help = "name of the server, which therefore speaks TLS"
+	picked[2].help = "certificate of the server; makes the check use TLS"
+	picked[3].help = "name in the server's certificate; makes the check use TLS"
 	return command{
 		name: "healthcheck", args: "[URL]", options: picked,
 		help: "ask a server for its health; exit with 0 if healthy",
@@ -46,7 +46,7 @@ func healthcheck(c *Config) command {
 }
 
 // healthAddress returns the address of /healthz for the URL that the user gave: of a server, or of /healthz. Any other
-// path would have 200 for its answer without being about health.
+// path could answer 200 and say nothing about the health.
 func healthAddress(text string) (string, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {

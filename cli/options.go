@@ -114,13 +114,13 @@ func tlsOptions(c *Config) []option {
 			help: "PEM key of --tls-cert; both are read again when they change",
 			set:  into(&c.TLSKey, parseFileName)},
 		{name: "tls-domain", group: group, arg: "NAME", guarded: true,
-			help: "name for which to get, and renew, a certificate by ACME",
+			help: "DNS name to get, and renew, a certificate for by ACME",
 			set:  into(&c.TLSDomain, parseDomain)},
 		{name: "acme-url", group: group, arg: "URL", def: "letsencrypt",
 			help: "certificate authority whose terms you accept by --tls-domain",
 			set:  into(&c.ACMEURL, parseACMEURL)},
 		{name: "acme-addr", group: group, arg: "ADDR", def: ":80",
-			help: "where it asks over plain HTTP; all else gets 403; 0: off",
+			help: "address for the authority's checks over HTTP, else 403; 0: off",
 			set:  into(&c.ACMEAddr, orOff("off", parseAddr))},
 	}
 }

@@ -12,13 +12,13 @@ import (
 // turnInterval is how often a bar is drawn when no bytes move.
 const turnInterval = 150 * time.Millisecond
 
-// A progress shows on a terminal how far a transfer has come. One that is nil shows nothing.
+// A progress shows the progress of a transfer on a terminal. A nil one shows nothing.
 type progress struct {
 	w io.Writer
 
-	mu    sync.Mutex               // guards what follows
+	mu    sync.Mutex               // guards the rest
 	bar   *progressbar.ProgressBar // nil: nothing is shown; its methods are called only with the lock
-	state string                   // what is shown beside it
+	state string                   // text beside the bar
 	count int64                    // bytes since begin
 }
 
@@ -30,7 +30,7 @@ func newProgress(w io.Writer) *progress {
 	return &progress{w: w}
 }
 
-// newBar returns a bar for so many bytes or, for less than 1, a wheel that turns.
+// newBar returns a bar for so many bytes or, for less than 1, a spinner.
 func newBar(w io.Writer, state string, size int64) *progressbar.ProgressBar {
 	return progressbar.NewOptions64(max(size, -1),
 		progressbar.OptionSetWriter(w),
@@ -83,7 +83,7 @@ func (p *progress) turn(bar *progressbar.ProgressBar) {
 	}
 }
 
-// say changes what is shown beside the bar. A bar that is full gives way to a wheel.
+// say changes the text beside the bar. It replaces a full bar by a spinner.
 func (p *progress) say(state string) {
 	if p == nil {
 		return
@@ -145,7 +145,7 @@ func (p *progress) moved() int64 {
 	return p.count
 }
 
-// A counter adds what is read through it to a progress.
+// A counter is a reader that adds the bytes it reads to a progress.
 type counter struct {
 	io.ReadCloser
 	progress *progress

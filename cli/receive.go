@@ -28,7 +28,7 @@ type receiving struct {
 	from     client.Address
 	progress *progress // nil if several messages can arrive at once
 	stdout   io.Writer
-	mu       sync.Mutex // keeps what several jobs print apart
+	mu       sync.Mutex // held while a job prints, so that lines do not mix
 }
 
 // A receivedLine is what --json prints for a message that was received.
@@ -55,16 +55,16 @@ func (p Program) receive() command {
 		}, r.flags("producer")...),
 		help: "receive a message: to stdout, a file or a command",
 		more: `Write -- before COMMAND. It gets the message on its standard input, when the message has arrived
-whole, and what is known about it in variables: HTTPIPE_FILE (a file with the message, which is
-removed later), HTTPIPE_EXCHANGE, HTTPIPE_CHANNEL, HTTPIPE_CONTENT_TYPE, HTTPIPE_NAME, and
+whole, and these variables describe it: HTTPIPE_FILE (a file with the message, which is removed
+later), HTTPIPE_EXCHANGE, HTTPIPE_CHANNEL, HTTPIPE_CONTENT_TYPE, HTTPIPE_NAME, and
 HTTPIPE_HEADER_NAME for each other header that a relay passes on. FILE, too, appears only when the
 message has arrived whole, and a file in a directory never replaces another one.
 
 Without -o and COMMAND the message goes to standard output as it comes. Then only the exit status
-tells whether it was whole: do not use what was printed if it is not 0.
+says whether it was whole: if it is not 0, do not use the output.
 
-The producer is told that its message was delivered when it has arrived here. What a command makes
-of it, it cannot know.
+The producer gets its 200 when the message has arrived here, whether COMMAND succeeds or fails. Use
+a service (httpipe work) if the sender must know.
 
 ` + transferHelp,
 		run: func(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
@@ -86,20 +86,20 @@ of it, it cannot know.
 	}
 }
 
-// check returns an error if the options exclude each other, or if a message would get lost because it has nowhere to go.
+// check returns an error if the options exclude each other, or if a message would be lost because it could not be stored.
 func (r *receiving) check() error {
 	toCommand := len(r.command) > 0
 	switch {
 	case toCommand && r.output != "":
 		return usageErrorf("--output and a command exclude each other; the command gets the message in a file, whose path is in HTTPIPE_FILE")
 	case r.jobs > 1 && !r.forever:
-		return usageErrorf("--jobs has no effect without --forever")
+		return usageErrorf("--jobs has no effect without --forever; add it")
 	case r.jobs > 1 && !toCommand && r.output == "":
 		return usageErrorf("--jobs needs a command or a directory (-o): on standard output the messages would mix")
 	case r.forever && r.output != "" && !isDirectory(r.output):
 		return usageErrorf("with --forever, -o must be a directory that exists: in a file each message would replace the last one")
 	case r.output != "" && !isDirectory(filepath.Dir(r.output)), strings.HasSuffix(r.output, "/") && !isDirectory(r.output):
-		return fmt.Errorf("%s: there is no such directory", filepath.Dir(r.output))
+		return fmt.Errorf("%s: there is no such directory; create it first", filepath.Dir(r.output))
 	case r.json && !toCommand && r.output == "":
 		return usageErrorf("--json needs a command or -o: standard output has the message")
 	}
@@ -143,7 +143,7 @@ func (r *receiving) loop(ctx context.Context) error {
 	return nil
 }
 
-// canContinue reports whether the next message may fare better.
+// canContinue reports whether the next message can succeed after this error.
 func canContinue(err error) bool {
 	if f, ok := errors.AsType[*client.Failure](err); ok {
 		return !f.Final && f.Class() != client.Rejected && f.Class() != client.TimedOut
@@ -296,7 +296,7 @@ func safeName(m *client.Incoming) string {
 	return name
 }
 
-// reserve creates an empty file at the path or, if there is one, at the first of "name-2.txt", "name-3.txt", … that is free.
+// reserve creates an empty file at the path or, if that exists, at the first of "name-2.txt", "name-3.txt", … that does not.
 func reserve(path string) (string, error) {
 	extension := filepath.Ext(path)
 	stem := strings.TrimSuffix(path, extension)

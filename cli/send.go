@@ -17,7 +17,7 @@ import (
 // lookInterval is how often send looks whether its message waits, on a terminal.
 const lookInterval = 2 * time.Second
 
-// A sending is one run of the commands send and publish.
+// A sending is one run of send or publish.
 type sending struct {
 	transfer
 	kind            client.Kind // of what it sends to
@@ -35,7 +35,7 @@ type sentLine struct {
 	File string `json:"file,omitempty"`
 }
 
-// repeatHelp says what the commands that send do with a message whose attempt failed.
+// repeatHelp says when the commands that send try again.
 const repeatHelp = `A message is sent again only if it may not have arrived and can be read again: a file, or at most
 8 MiB of a stream. So it arrives at least once: if the answer gets lost, it may arrive twice.`
 
@@ -46,8 +46,8 @@ func (p Program) send() command {
 		name: "send", args: "[FILE]... URL", options: []option{s.tokenOption()},
 		flags: append(s.messageFlags(), s.flags("consumer")...),
 		help:  "send files, or standard input, to a channel",
-		more: `It sends standard input if there is no FILE, or for -. Each file is one message, and they follow one
-another; the first that fails is the last.
+		more: `It sends standard input if there is no FILE, or for -. Each file is one message. The command sends
+them in order and stops at the first failure.
 ` + repeatHelp + "\n\n" + transferHelp,
 		run: func(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 			s.stdout, s.stderr = stdout, stderr
@@ -65,8 +65,8 @@ func (p Program) publish() command {
 			option{name: "subscribers", arg: "N", help: "wait until at least N clients are subscribed", set: into(&s.subscribers, parseCount)}),
 			s.flags("subscriber")...),
 		help: "publish files, or standard input, to a topic",
-		more: `It succeeds if each client that was subscribed has taken the message, was cut or has left, also if
-there was none.
+		more: `It succeeds when each subscriber has taken the message, was cut or has left, and also if there are
+no subscribers.
 ` + repeatHelp + "\n\n" + transferHelp,
 		run: func(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 			s.stdout, s.stderr = stdout, stderr
@@ -78,7 +78,7 @@ there was none.
 // messageFlags returns the options that describe the message.
 func (s *sending) messageFlags() []option {
 	return []option{
-		{name: "name", arg: "NAME", help: "file name to tell the receiver, instead of that of FILE", set: into(&s.name, anyText)},
+		{name: "name", arg: "NAME", help: "file name to send, instead of that of FILE", set: into(&s.name, anyText)},
 		{name: "type", arg: "TYPE", help: "Content-Type, instead of the one that the name suggests", set: into(&s.mediaType, anyText)},
 	}
 }
@@ -192,8 +192,8 @@ func (s *sending) sendFile(ctx context.Context, path string) error {
 	return nil
 }
 
-// look tells the progress whether the message waits for a consumer, until ctx is done. A relay that does not let this
-// client look leaves that open.
+// look shows beside the progress whether the message waits for a consumer, until ctx is done. Without the permission to
+// look, that remains unknown.
 func (s *sending) look(ctx context.Context, path string) {
 	for last := int64(-1); ; {
 		select {

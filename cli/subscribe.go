@@ -30,7 +30,7 @@ type eventLine struct {
 // subscribe receives the messages of a topic.
 func (p Program) subscribe() command {
 	var s subscribing
-	flags := []option{{name: "after", arg: "ID", help: "id of a publication, to learn how many were missed since", set: into(&s.after, anyText)}}
+	flags := []option{{name: "after", arg: "ID", help: "id of a publication; say how many were missed since", set: into(&s.after, anyText)}}
 	for _, o := range s.flags("") {
 		if o.name != "wait" { // a subscription waits for ever
 			flags = append(flags, o)
@@ -39,7 +39,7 @@ func (p Program) subscribe() command {
 	return command{
 		name: "subscribe", args: "URL [COMMAND]...", options: []option{s.tokenOption()}, flags: flags,
 		help: "print a topic's messages, or run a command for each",
-		more: `Each message is printed as it came, and a line break after it unless it ends with one. When the
+		more: `It prints each message unchanged, and a line break if the message does not end with one. When the
 connection breaks, the command subscribes again and says how many messages it has missed.
 
 Write -- before COMMAND. It gets a message on its standard input, and its id in HTTPIPE_PUBLICATION.

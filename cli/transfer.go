@@ -16,7 +16,7 @@ import (
 )
 
 // transferHelp explains what the commands that send and receive have in common.
-const transferHelp = `A request waits for a round at most, and then the next one follows, so that proxies do not cut it.
+const transferHelp = `A request waits for at most a round, and then the next one follows, so that proxies do not cut it.
 While the relay is down, restarts or has no room, the command tries again.
 
 Exit status: 0 success; 1 a problem on this machine, such as a full disk; 2 a mistake in the command
@@ -47,7 +47,7 @@ func (e statusError) Unwrap() error { return e.error }
 
 var errInterrupted = statusError{errors.New("interrupted"), statusInterrupted}
 
-// A transfer holds what the options that the commands which send and receive have in common ask for.
+// A transfer holds the values of the options that all commands of the client share.
 type transfer struct {
 	token, tokenFile string
 	wait, round      time.Duration
@@ -62,10 +62,10 @@ func (t *transfer) tokenOption() option {
 		set:  into(&t.token, anyText)}
 }
 
-// flags returns the options that have no variable. partner is whom the command waits for.
+// flags returns the options that have no variable. partner is the other side, which the command waits for.
 func (t *transfer) flags(partner string) []option {
 	return []option{
-		{name: "wait", arg: "TIME", def: "none", help: "how long to wait for a " + partner + "; 0: only for one that is there",
+		{name: "wait", arg: "TIME", def: "none", help: "how long to wait for a " + partner + "; 0: do not wait",
 			set: into(&t.wait, parseWait)},
 		{name: "round", arg: "TIME", def: client.DefaultRound.String(), help: "longest wait of one request; shorter than your proxies allow",
 			set: into(&t.round, positive(parseDuration))},
@@ -116,7 +116,7 @@ func (t *transfer) client(version string, stderr io.Writer, p *progress) (*clien
 		}
 	}
 	if strings.ContainsFunc(c.Token, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
-		return nil, errors.New("the token has a space or a control character in it, which no token has")
+		return nil, errors.New("the token contains a space or a control character; copy it again, from \"httpipe token\"")
 	}
 	c.Notice = func(r client.Retry) {
 		p.clear()

@@ -15,8 +15,8 @@ import (
 	"httpipe/client"
 )
 
-// forwardJobs is how many requests a worker for a web server handles at the same time, unless --jobs says it: a page
-// consists of many.
+// forwardJobs is how many requests a worker for a web server handles at the same time without --jobs: a browser sends
+// several for one page.
 const forwardJobs = 16
 
 // A working is one run of the command work.
@@ -24,7 +24,7 @@ type working struct {
 	transfer
 	runner
 	to        *url.URL // the web server; nil: there is a command
-	mediaType string   // of what the command prints
+	mediaType string   // of the command's output
 	jobs      int
 	client    *client.Client
 	service   client.Address
@@ -36,7 +36,7 @@ func (p Program) work() command {
 	var w working
 	flags := []option{
 		{name: "to", arg: "SERVER", help: "pass requests to this web server, such as http://localhost:8080", set: into(&w.to, parseServer)},
-		{name: "type", arg: "TYPE", def: "text/plain; charset=utf-8", help: "Content-Type of what the command prints", set: into(&w.mediaType, anyText)},
+		{name: "type", arg: "TYPE", def: "text/plain; charset=utf-8", help: "Content-Type of the command's output", set: into(&w.mediaType, anyText)},
 		{name: "jobs", arg: "N", def: "auto", help: "requests to handle at once; auto: 1 for a command, 16 with --to", set: into(&w.jobs, orWord("auto", parseCount))},
 	}
 	for _, o := range w.flags("") {
@@ -52,7 +52,7 @@ request has arrived whole; its output is the answer, with the status 200, or 500
 variables are those of receive, and HTTPIPE_METHOD and HTTPIPE_TARGET (the path below the service).
 
 With --to, requests and responses stream between the callers and a web server that the relay cannot
-reach. It sees the callers' methods, paths, headers and bodies.
+reach. The server gets the callers' methods, paths, headers and bodies.
 
 A request that was taken is answered before SIGTERM or Ctrl-C ends the command.
 
@@ -125,7 +125,7 @@ func (w *working) loop(ctx context.Context) error {
 	return nil
 }
 
-// handle answers a request. What goes wrong with one request is said, and does not end the command.
+// handle answers a request. It prints an error, which does not end the command.
 func (w *working) handle(ctx context.Context, m *client.Incoming) error {
 	begun := time.Now()
 	var err error

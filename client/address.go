@@ -18,7 +18,7 @@ const (
 	Service Kind = "service"
 )
 
-// prefixes are the parts of a path before the namespace. The first one is that of the requests that a client makes.
+// prefixes are the parts of a path before the namespace. The client sends its requests to the first one.
 var prefixes = map[Kind][]string{
 	Channel: {"/channels/"},
 	Topic:   {"/topics/"},
@@ -97,7 +97,7 @@ func (a Address) url(parameters ...string) string {
 	return a.String() + "?" + query
 }
 
-// waiting returns the URL of a request that waits no longer than that.
+// waiting returns the URL of a request that waits for at most that time.
 func (a Address) waiting(wait time.Duration) string {
 	return a.url("wait=" + url.QueryEscape(wait.Round(time.Millisecond).String()))
 }

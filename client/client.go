@@ -35,10 +35,10 @@ type Client struct {
 	Agent   string        // User-Agent
 	Round   time.Duration // longest wait of one request
 	Wait    time.Duration // longest wait of a transfer for its partner, or Forever; 0: only for a partner that waits already
-	Retries int           // failures in a row that are followed by another attempt, or Forever
+	Retries int           // how many failures in a row to retry after, or Forever
 
-	// Waiting limits how long Receive waits, and nothing else: when it is done, a request that waits is given up, and a
-	// message that has begun to arrive is received to its end.
+	// Waiting only limits how long Receive waits: when it is done, Receive cancels a request that waits, and finishes a
+	// message that has begun to arrive.
 	Waiting context.Context
 
 	// Notice, if it is not nil, is called when a transfer is tried again.
@@ -48,7 +48,7 @@ type Client struct {
 	pace      pace
 }
 
-// A Retry is an attempt that failed, and what follows.
+// A Retry describes a failed attempt and the next one.
 type Retry struct {
 	Failure *Failure
 	Pause   time.Duration // until the next attempt

@@ -23,15 +23,15 @@ const (
 	NotARelay   = "not_a_relay" // the answer comes from another server, or from a proxy
 )
 
-// A Failure is how a transfer ended without success.
+// A Failure is the error of a transfer that a relay or the network ended.
 type Failure struct {
 	Outcome  string        // the code of the relay's answer, or one of the above
 	Status   int           // of the answer; 0: there was none
 	Exchange string        // id of the exchange that failed; empty: none had begun
 	Text     string        // one line for the user: what happened, and what to do
 	After    time.Duration // how long the relay asks to wait before the next attempt; 0: it does not say
-	Final    bool          // there must be no other attempt
-	first    bool          // not in a row with the failures before: the relay had worked since
+	Final    bool          // do not try again
+	first    bool          // the relay has worked since the last failure, so this is the first of a row
 	cause    error
 }
 
@@ -39,15 +39,15 @@ func (f *Failure) Error() string { return f.Outcome + ": " + f.Text }
 
 func (f *Failure) Unwrap() error { return f.cause }
 
-// A Class is what a user does about a failure.
+// A Class of failures calls for one reaction of the user.
 type Class int
 
 const (
 	TimedOut    Class = iota // wait longer: no partner came
 	Rejected                 // change the request: the server does not accept it
-	Failed                   // find out what the other side has got: the transfer was cut, and the message may have arrived
+	Failed                   // check the other side: the transfer was cut, and the message may have arrived
 	Unavailable              // wait: the relay is not there or has no room, and nothing was transferred
-	Deleted                  // ask who deleted the channel
+	Deleted                  // nothing: a client deleted the channel
 )
 
 // Class returns the class of a failure.
@@ -74,7 +74,7 @@ func (f *Failure) canPass() bool {
 	return !f.Final && !tooLarge && class != Rejected && class != Deleted
 }
 
-// noAnswer returns the failure of a request that got no answer, of which something was sent or nothing.
+// noAnswer returns the failure of a request that got no answer. Its outcome depends on whether anything was sent.
 func noAnswer(ctx context.Context, err error, begun bool) *Failure {
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause // rather than "context canceled"

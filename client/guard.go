@@ -13,9 +13,9 @@ var errSilent = errors.New("the relay does not answer any more")
 // guard returns a context for one request, which is cancelled when the relay has stopped answering. Call touch whenever
 // bytes move, and stop at the end of the request.
 //
-// A request may be silent for long: it waits, or its partner is slow. So no time limit tells a relay that is suspended,
-// or cut off from the network, from one that works. guard asks it: when nothing has moved for a round and a bit, it
-// requests /healthz, and any answer means that the relay, or a proxy that reaches it, is alive.
+// A request may be silent for long: it waits, or its partner is slow. So no time limit distinguishes a working relay from
+// one that is suspended or cut off from the network. guard probes instead: when no byte has moved for a little more than a
+// round, it requests /healthz. Any answer means that the relay, or a proxy in front of it, works.
 func (c *Client) guard(ctx context.Context, a Address) (guarded context.Context, touch, stop func()) {
 	guarded, cancel := context.WithCancelCause(ctx)
 	var moves atomic.Int64

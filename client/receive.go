@@ -32,8 +32,7 @@ func (m *Incoming) Name() string {
 
 // Receive waits for a message and calls take with it. If take fails with a *Failure, as reading a broken body does, Receive
 // waits for the next message, unless the failure is Final; so take must discard what it has read. If take fails with another
-// error, Receive returns that, and the message's producer is told that its consumer has left, unless the body was read to
-// its end.
+// error, Receive returns that, and the message's producer gets consumer_left, unless the body was read to its end.
 func (c *Client) Receive(ctx context.Context, from Address, take func(*Incoming) error) error {
 	return c.repeat(ctx, func(ctx context.Context, wait time.Duration) error {
 		return c.receiveOnce(ctx, from, wait, take)
@@ -68,7 +67,7 @@ func (c *Client) receiveOnce(ctx context.Context, from Address, wait time.Durati
 	return take(m)
 }
 
-// whole reads the body of a response, and tells its end from the end of the connection.
+// whole reads the body of a response. It returns io.EOF only at the end of the body, not at that of the connection.
 type whole struct {
 	ctx   context.Context
 	resp  *http.Response
@@ -87,7 +86,7 @@ func (b *whole) Read(p []byte) (int, error) {
 	case err == io.EOF && b.endsVisibly():
 		return n, err
 	case err == io.EOF:
-		f.Text = "the message may not have arrived whole: a proxy speaks HTTP/1.0, where its end cannot be told from a broken connection"
+		f.Text = "the message may not have arrived whole: a proxy uses HTTP/1.0, where the end of a message looks like a broken connection; use a proxy with HTTP/1.1, or none"
 	case b.ctx.Err() != nil:
 		f.Text += ": " + context.Cause(b.ctx).Error()
 	default:

@@ -17,7 +17,7 @@ type pace struct {
 
 var defaultPace = pace{pause: time.Second, maxPause: 30 * time.Second, quiet: 5 * time.Second, probe: 5 * time.Second}
 
-// repeat calls try, which makes one request that waits no longer than it is told, until it succeeds or fails for good.
+// repeat calls try, which makes one request that waits for at most the given time, until it succeeds or fails for good.
 // It returns the error of the last call, or that of ctx or c.Waiting if one of these is done.
 func (c *Client) repeat(ctx context.Context, try func(ctx context.Context, wait time.Duration) error) error {
 	deadline := time.Now().Add(c.Wait)
@@ -40,7 +40,7 @@ func (c *Client) repeat(ctx context.Context, try func(ctx context.Context, wait 
 		pause := time.Duration(0)
 		if f.Class() == TimedOut && !f.Final {
 			failures = 0
-			pause = c.pace.pause - time.Since(begun) // in case that something ends each wait at once
+			pause = c.pace.pause - time.Since(begun) // for a proxy or a relay that ends each wait at once
 		} else {
 			if f.first {
 				failures = 0

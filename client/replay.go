@@ -14,13 +14,13 @@ var ErrSpent = errors.New("the input is a stream, and too much of it was read to
 // that waits for its consumer can be sent again.
 const replayLimit = 8 << 20
 
-// A Replay lets a stream, such as a pipe, be read from its beginning again as long as at most 8 MiB of it were read. It
-// reads from the stream no more than its reader wants, plus a buffer.
+// A Replay makes a stream, such as a pipe, readable from its beginning again, as long as at most 8 MiB of it were read. It
+// reads at most one buffer ahead of its reader.
 type Replay struct {
 	source io.Reader
 
-	mu      sync.Mutex // guards what follows
-	changed *sync.Cond // of any of it
+	mu      sync.Mutex // guards the rest
+	changed *sync.Cond // signals every change of the rest
 	start   int64      // where kept begins in the stream; more than 0: the stream is spent
 	kept    []byte
 	err     error         // that ends the stream, after kept
@@ -29,7 +29,7 @@ type Replay struct {
 	reader  *replayReader // the latest; the others are closed
 }
 
-// NewReplay returns a Replay of a stream, from which nobody else may read.
+// NewReplay returns a Replay of a stream. Only the Replay may read from the stream.
 func NewReplay(source io.Reader) *Replay {
 	r := &Replay{source: source, buffer: make([]byte, 64<<10)}
 	r.changed = sync.NewCond(&r.mu)

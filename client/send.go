@@ -24,9 +24,9 @@ type Message struct {
 	Open func() (io.ReadCloser, error)
 }
 
-// FileMessage returns a message with the content of an open file, from where it stands, and with its name and type. Only
-// what the file has now is part of the message. A file that is not a regular one is read as a stream. The file is the
-// caller's, who closes it after the transfer.
+// FileMessage returns a message with the content of an open file, from its current position, and with its name and type.
+// Bytes that are appended later are not part of the message. A file that is not a regular one is read as a stream. The
+// caller closes the file after the transfer.
 func FileMessage(file *os.File) (Message, error) {
 	info, err := file.Stat()
 	if err != nil {
@@ -52,13 +52,13 @@ func FileMessage(file *os.File) (Message, error) {
 	return m, nil
 }
 
-// Stream returns a message with what can be read from r, to its end. It can be sent again as long as little of it was read:
+// Stream returns a message that is read from r, to its end. It can be sent again as long as at most 8 MiB of it were read:
 // see [Replay].
 func Stream(r io.Reader) Message {
 	return Message{Size: -1, Open: NewReplay(r).Open}
 }
 
-// A Receipt is the relay's word that a message was delivered or published, and is on record.
+// A Receipt is the relay's acknowledgement that a message was delivered or published, and is on record.
 type Receipt struct {
 	Exchange    string `json:"exchange,omitempty"`
 	Publication string `json:"publication,omitempty"`
@@ -95,8 +95,8 @@ func (c *Client) Send(ctx context.Context, to Address, m Message) (receipt Recei
 	return receipt, err
 }
 
-// expectOver is the size of a body before which the server is asked whether it will take it. A server that refuses it then
-// says so before the body is sent. It also lets the relay notice within seconds that a waiting sender has died.
+// expectOver is the size from which a body is sent with Expect: 100-continue, so that a server can refuse it before it is
+// sent. The header also lets the relay notice within seconds that the machine of a waiting sender is gone.
 const expectOver = 1 << 20
 
 // sendOnce sends a message in one request, and closes its body.
@@ -132,7 +132,7 @@ func (c *Client) sendOnce(ctx context.Context, to Address, m Message, body io.Re
 	}
 	defer resp.Body.Close()
 	if err := json.NewDecoder(io.LimitReader(resp.Body, 4096)).Decode(&receipt); err != nil {
-		// The status was 200, and that is the relay's word.
+		// The status was 200, which is the acknowledgement.
 		receipt = Receipt{Exchange: resp.Header.Get(headerExchange), Outcome: "delivered"}
 	}
 	return receipt, nil

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// An Event is what a subscription yields: a message of a topic, or the news that messages were missed.
+// An Event is an element of a subscription: a message of a topic, or a gap, where messages were missed.
 type Event struct {
 	ID     string // of the publication; of a gap, that of the newest missed one, if it is known
 	Body   []byte
@@ -17,8 +17,8 @@ type Event struct {
 }
 
 // Subscribe subscribes to a topic, and calls take with each message, in the topic's order. When the connection breaks it
-// subscribes again, and take is told how many messages were missed. after is the id of the publication after which to begin,
-// or empty. Subscribe ends when ctx is done, after a failure that does not pass, or with the error of take.
+// subscribes again; if messages were missed, the next Event says how many. after is the id of the publication after which to
+// begin, or empty. Subscribe returns when ctx is done, after a failure that does not pass, or with the error of take.
 func (c *Client) Subscribe(ctx context.Context, topic Address, after string, take func(Event) error) error {
 	return c.repeat(ctx, func(ctx context.Context, _ time.Duration) error {
 		return c.subscribeOnce(ctx, topic, &after, take)
@@ -62,8 +62,8 @@ func (c *Client) subscribeOnce(ctx context.Context, topic Address, last *string,
 	}
 }
 
-// readEvent reads a server-sent event, past comments and what is no event of a topic. It calls touch for each line. An event
-// that is not complete is an error.
+// readEvent reads the next server-sent event of a topic, and skips comments and other events. It calls touch for each line.
+// An incomplete event is an error.
 func readEvent(r *bufio.Reader, touch func()) (Event, error) {
 	var e Event
 	var kind string

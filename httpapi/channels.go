@@ -11,13 +11,13 @@ import (
 	"httpipe/reply"
 )
 
-// channels answers what is asked about the channels that exist now, and deletes them.
+// channels lists and counts the clients of channels and services that exist now, and deletes these.
 type channels struct {
 	broker *pipe.Broker
 	gate   *gate
 }
 
-// look says how many requests wait on a channel or a service, and takes nothing.
+// look answers with the numbers of requests that wait on a channel or a service. It takes no message.
 func (c *channels) look(w http.ResponseWriter, r *request) {
 	look := c.broker.Look
 	if r.Shape == pipe.Service {

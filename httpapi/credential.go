@@ -9,7 +9,7 @@ import (
 	"httpipe/access"
 )
 
-// credentials are what a client has sent to prove who it is.
+// credentials are those that a client has sent.
 type credentials struct {
 	count int    // how many were sent
 	last  string // the last one; "" if it cannot be read
@@ -18,7 +18,7 @@ type credentials struct {
 	authorization []string // the values of that header
 	query         string   // the query as it was sent; "" without a token in it
 
-	bearer *access.Bearer // whose they are; nil until the gate has accepted them
+	bearer *access.Bearer // the holder; nil until the gate has accepted them
 }
 
 // subject returns the name of the token, or "" if it is not known or there is none.

@@ -1,10 +1,10 @@
-// Package httpapi is the HTTP server around the relay. It decides what a request is for and whether its client may do that,
-// passes producers and consumers on to package relay, and answers all other requests itself.
+// Package httpapi is the HTTP server around the relay. It routes each request, checks the permission of its client, passes
+// the requests of channels, topics and services that carry messages on to package relay, and answers all others itself.
 //
 // # A request on its way
 //
-//	the engine of package relay, for a channel
-//	  │   net/http, for all else
+//	the engine of package relay, for channels, topics and services
+//	  │   net/http, for all other paths
 //	  ▼      ▼
 //	Server.ServeHTTP                          server.go
 //	               │ takeCredentials          credential.go: out of headers and URL, before anything else sees them
@@ -16,16 +16,17 @@
 //	               │
 //	               ├──▶ relay.Produce, relay.Consume
 //	               ├──▶ relay.Call, relay.Work, relay.Answer   services.go: which credentials are for the worker
-//	               ├──▶ channels              channels.go: lists, HEAD, DELETE
+//	               ├──▶ relay.Publish, relay.Subscribe
+//	               ├──▶ channels, topics      channels.go, topics.go: lists, HEAD, DELETE
 //	               ├──▶ history               history.go: questions about the audit log, by package audit
 //	               ├──▶ live                  live.go, view.go: the live view
 //	               ├──▶ health                health.go
 //	               └──▶ pages                 pages.go: the content of package web
 //
 // Each of these parts is a type that holds what it needs, and a Server only connects them. A request that is refused
-// before it reaches the broker is recorded by refusals.go. All that is known of a request is in its request value; its
-// context carries nothing but the connection, since net/http offers no other way; the engine has no context.
+// before it reaches the broker is recorded by refusals.go. The request value holds everything about a request; its
+// context carries only the connection, because net/http offers no other way, and the engine has no context.
 //
-// The package keeps no state of its own besides rates: what waits and what runs is in the pipe.Broker, and what happened
-// is in the store.Log.
+// The package keeps no state of its own besides rates: the pipe.Broker has the waiting and running requests, and the
+// store.Log has the past.
 package httpapi

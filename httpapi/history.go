@@ -59,8 +59,8 @@ func (h *history) asks(k *store.Kind, more []string, answer func(w http.Response
 			return
 		}
 		key := pipe.Key{Namespace: q.Filter.Namespace}
-		if key.Namespace != "" {
-			key.Channel = cmp.Or(q.Filter.Channel, q.Filter.Topic, q.Filter.Service) // without a namespace it matches channels of all of them
+		if key.Namespace != "" { // without one, the name matches in all namespaces
+			key.Channel = cmp.Or(q.Filter.Channel, q.Filter.Topic, q.Filter.Service)
 		}
 		if h.gate.permits(w, r, access.Audit, key) {
 			answer(w, r, q)

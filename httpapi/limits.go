@@ -20,7 +20,7 @@ type limits struct {
 	refusals     *refusals
 }
 
-// overRate returns the refusal of a request whose client sends too many of them, and nil for any other.
+// overRate returns the refusal of a request whose client has exceeded its rate, and nil for any other.
 func (l *limits) overRate(r *request) *reply.Error {
 	if l.rates == nil {
 		return nil
@@ -58,8 +58,8 @@ func (l *limits) fromPage(r *request) *reply.Error {
 	})
 }
 
-// refuse records the refusal of a request to a channel, with the option that it is for, and returns what its client is
-// told.
+// refuse records the refusal of a request to a channel, with the option that caused it, and returns the error for its
+// client.
 func (l *limits) refuse(r *request, option string, e reply.Error) *reply.Error {
 	role := r.role()
 	if role != "" {

@@ -20,8 +20,8 @@ func showHome(w http.ResponseWriter, r *request) {
 	writeStatic(w, "text/plain; charset=utf-8", web.Manual(ownURL(r)))
 }
 
-// showAuditPage answers with the operator's page. It needs no permission, since it contains no data: its scripts call the API
-// with the token that the operator enters.
+// showAuditPage answers with the operator's page. It needs no permission, because it contains no data: its scripts call the
+// API with the token that the operator enters.
 func showAuditPage(w http.ResponseWriter, _ *request) { writePage(w, web.AuditPage()) }
 
 // showNotFound answers a browser that asked for a page that does not exist.

@@ -11,7 +11,7 @@ import (
 	"httpipe/relay"
 )
 
-// A request is what the server knows of an HTTP request. It is owned by the goroutine that handles the request.
+// A request is an HTTP request with its client, its credentials and its route. The goroutine that handles it owns it.
 type request struct {
 	relay.Request
 	credentials credentials

@@ -16,7 +16,7 @@ type route struct {
 	// names for {channel}. {target...} stands for all that is left with its slashes, the first included; it may be missing.
 	pattern string
 	methods methods
-	any     handler    // answers the methods that are not in methods, but for CONNECT and TRACE; nil: nothing does
+	any     handler    // answers the methods that are not in methods, except CONNECT and TRACE; nil: none
 	shape   pipe.Shape // of what the Key names
 	anyPage []string   // the methods that a page of any origin may use if --cors-origin is "*"
 	health  bool       // no rate limit, and no --require-https

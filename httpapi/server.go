@@ -32,7 +32,7 @@ type Config struct {
 	BestEffort bool             // --audit=best-effort
 	Metrics    *metrics.Metrics // of this server; nil: nothing is counted
 
-	Guard *access.Guard // who may do what; must be set
+	Guard *access.Guard // checks permissions; must be set
 
 	RequestTimeout time.Duration // how long the server lets a request wait
 	ReadAhead      int           // bytes of a waiting producer's body held in memory; must be set

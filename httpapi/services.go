@@ -21,13 +21,13 @@ func newReplyID() string {
 	return hex.EncodeToString(id[:])
 }
 
-// calls returns h for a caller. What the caller sends to prove who it is can be for this server or for the worker: what
-// verifies as ours is used and removed, and so is Httpipe-Token; the rest is for the worker.
+// calls returns h for a caller. A caller's credential can be for this server or for the worker. One that this server
+// verifies is used and removed, and so is Httpipe-Token; any other is passed on to the worker.
 func (g *gate) calls(h handler) handler {
 	return func(w http.ResponseWriter, r *request) {
 		foreign := g.sortCredentials(r)
 		if foreign != "" && r.credentials.count == 0 && !suffices(g.guard.Anonymous(), access.Produce, r.Key) {
-			r.credentials.add(foreign) // it was meant for us after all, and the caller learns what is wrong with it
+			r.credentials.add(foreign) // the call needs a token, so the error must say what is wrong with this one
 		}
 		if g.permits(w, r, access.Produce, r.Key) {
 			h(w, r)
@@ -35,8 +35,8 @@ func (g *gate) calls(h handler) handler {
 	}
 }
 
-// sortCredentials leaves in the credentials of r those that are for this server, and gives the others to the request's head
-// and target. It returns one of the others, "" if there is none.
+// sortCredentials keeps in the credentials of r those that are for this server, and adds the others to the request's head
+// and target. It returns one of the others, or "".
 func (g *gate) sortCredentials(r *request) (foreign string) {
 	sent := r.credentials
 	c := credentials{}

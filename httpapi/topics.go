@@ -10,10 +10,10 @@ import (
 	"httpipe/store"
 )
 
-// topics answers what is asked about the topics that exist now, and deletes them.
+// topics counts the subscribers of the topics that exist now, and deletes topics.
 type topics struct{ broker *pipe.Broker }
 
-// look says how many are subscribed to a topic.
+// look answers with the number of subscriptions to a topic.
 func (t *topics) look(w http.ResponseWriter, r *request) {
 	subscribed, exists := t.broker.LookTopic(r.Key)
 	if !exists {
@@ -33,7 +33,7 @@ func (t *topics) delete(w http.ResponseWriter, r *request) {
 }
 
 func noTopic(key pipe.Key) *reply.Error {
-	return &reply.Error{Status: http.StatusNotFound, Code: reply.CodeNotFound, Text: "nobody is subscribed to the topic " + key.String() + " now"}
+	return &reply.Error{Status: http.StatusNotFound, Code: reply.CodeNotFound, Text: "the topic " + key.String() + " has no subscribers now"}
 }
 
 // missedIn returns relay.Config.Missed for a log. Publications that could not be recorded would be missing in the number, so

@@ -76,7 +76,7 @@ type topicRow struct {
 	Waiting     int    `json:"waiting"`                 // publishers that wait for subscribers
 }
 
-// topicRows returns the rows of topics, by name.
+// topicRows returns the rows of topics, ordered by name.
 func topicRows(topics []pipe.TopicState) []topicRow {
 	rows := make([]topicRow, 0, len(topics))
 	for _, t := range topics {

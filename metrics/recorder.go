@@ -20,7 +20,7 @@ var unmatchedOutcomes = map[pipe.Role][]pipe.Outcome{
 	pipe.Consumer: {pipe.Deleted, pipe.TimedOut, pipe.ShutDown, pipe.Left, pipe.Refused},
 }
 
-// Recorder returns a recorder that counts what it is told and passes it on to next, which may be nil. On a nil
+// Recorder returns a recorder that counts events and passes them on to next, which may be nil. On a nil
 // *Metrics it returns next.
 func (m *Metrics) Recorder(next pipe.Recorder) pipe.Recorder {
 	switch {

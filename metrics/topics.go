@@ -40,14 +40,14 @@ func (r recorder) SubscriptionEnded(s *pipe.Subscription) pipe.Commit {
 func (r recorder) PublicationEnded(p *pipe.Publication) pipe.Commit {
 	r.m.topics.deliveries.Add(float64(p.Delivered))
 	commit := r.Recorder.PublicationEnded(p)
-	if p.Outcome() != pipe.Published { // withheld: its publisher has been told already
+	if p.Outcome() != pipe.Published { // not sent: the Commit does not change its outcome
 		r.m.topics.publications.add(p.Outcome())
 		return commit
 	}
 	return countPublication{commit, r.m}
 }
 
-// A countPublication is the Commit of the end of a publication that was sent. It counts what the publisher is told.
+// A countPublication is the Commit of the end of a publication that was sent. It counts the outcome for the publisher.
 type countPublication struct {
 	pipe.Commit
 	m *Metrics

@@ -13,7 +13,7 @@ const (
 	Consumer Role = "consumer"
 )
 
-// Shape says of which kind the thing is that a Key names. A channel, a topic and a service of one name are unrelated.
+// Shape says what a Key names: a channel, a topic or a service. Those of the same name are unrelated.
 type Shape int
 
 const (
@@ -36,7 +36,7 @@ type Client struct {
 	Subject   string // of the client's token; "" without one
 }
 
-// An Arrival is what the broker needs to know about a request.
+// An Arrival describes a request to the broker.
 type Arrival struct {
 	Shape  Shape
 	Key    Key
@@ -49,7 +49,7 @@ type Arrival struct {
 	// admitted only if it is part of the next pair on arrival. Forever, or any negative value: no limit.
 	Wait time.Duration
 
-	// Sink is the connection of a consumer, and of a caller, for its answer.
+	// Sink is the connection of a consumer, or of a caller, which gets its answer there.
 	Sink Sink
 
 	// Only a producer sets the fields below.
@@ -82,7 +82,7 @@ type Head struct {
 	Answer *AnswerHead
 }
 
-// An AnswerHead is the head of the response to a caller, besides what Head holds.
+// An AnswerHead is the rest of the head of the response to a caller.
 type AnswerHead struct {
 	Status int
 	Fields []Field

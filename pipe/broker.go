@@ -14,7 +14,7 @@ import (
 type Config struct {
 	// NewID returns the id of a new exchange, different each time. It is called with the broker's lock held.
 	NewID func() string
-	// Recorder is told what happens. nil: nothing is recorded.
+	// Recorder receives the events. nil: nothing is recorded.
 	Recorder Recorder
 	// Strict holds back the first byte of an exchange until the record of its match is safe.
 	Strict bool
@@ -44,7 +44,7 @@ type Broker struct {
 
 	messageMemory atomic.Int64 // see message.go
 
-	// mu guards everything below, and whatever else in this package says so. Nothing blocks while it is held.
+	// mu guards all fields below, and those elsewhere in this package that say so. Nothing blocks while it is held.
 	mu sync.Mutex
 	// namespaces holds every channel that exists, by namespace and name. No inner map is empty.
 	namespaces   map[string]map[string]*channel
@@ -56,13 +56,13 @@ type Broker struct {
 	bytesRelayed int64          // by exchanges that have ended
 	current      *Request       // the request whose goroutine holds mu, in Arrive or Fill; nil in all other calls
 	stopping     bool           // Shutdown was called
-	idle         chan struct{}  // closed once stopping and nothing is left that runs, or is subscribed
+	idle         chan struct{}  // closed once the broker is stopping and no exchange, call, subscription or publication is left
 	isIdle       bool           // idle is closed
 
 	topics            map[Key]*topic
-	subscriptions     int // in the lists of all topics, those that have been deleted included
-	waitingPublishers int // those that wait for subscribers
-	publications      int // accepted, and not ended
+	subscriptions     int // in the lists of all topics, including deleted ones
+	waitingPublishers int // publications that wait for subscribers
+	publications      int // publications that are accepted and have not ended
 
 	services services
 }
@@ -139,7 +139,7 @@ func (b *Broker) newRequest(a *Arrival) *Request {
 	return r
 }
 
-// RecordUnmatched tells the Recorder of a request that was turned away with the outcome o and does not arrive.
+// RecordUnmatched reports to the Recorder a request that was rejected with the outcome o before it arrived.
 func (b *Broker) RecordUnmatched(a Arrival, o Outcome) {
 	now := time.Now()
 	r := &Request{Arrival: a, ArrivedAt: now, state: ended, outcome: o, endedAt: now}

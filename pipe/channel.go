@@ -52,8 +52,7 @@ func (b *Broker) deleteKeyLocked(shape Shape, k Key) bool {
 	return true
 }
 
-// openLocked opens a new life of the channel or service k, which must not exist. The Recorder is not told of the lives of
-// services.
+// openLocked opens a new life of the channel or service k, which must not exist. The lives of services are not recorded.
 func (b *Broker) openLocked(shape Shape, k Key) *channel {
 	if shape == Service {
 		c := &channel{Life: Life{Key: k, OpenedAt: time.Now()}, shape: shape, broker: b, calls: make(map[*Call]struct{})}

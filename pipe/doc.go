@@ -56,7 +56,7 @@
 // Config.Strict. A request that ends unmatched has a shorter way: RequestUnmatched records and counts it,
 // then Peer.Wake has the goroutine that serves it look at it.
 //
-// # Who carries out an exchange
+// # Carrying out an exchange
 //
 // Nothing in this package waits for a match or an end. The goroutine that serves a request, that of its connection, calls
 // [Broker.Arrive] and, for a producer, [Request.Fill], and after each Wake of the connection it looks at the request:
@@ -92,16 +92,16 @@
 //	                             │                                │                                     or ended (Delivered)
 //	                             ▼                                ▼
 //	                    ended: Left, TimedOut,           ended: Left, Stalled,
-//	                    Deleted, ShutDown                Deleted, ShutDown; the client must not take the message for whole
+//	                    Deleted, ShutDown                Deleted, ShutDown; the message must not look whole
 //
-// A message is accepted when its last byte is in hand and enough clients are subscribed. At that moment it is decided who
-// receives it: the subscriptions that exist. It goes to them although its publisher may leave. A topic sends one message
-// at a time, in the order in which they were accepted.
+// A message is accepted when its last byte is in hand and enough clients are subscribed. It goes to the subscriptions that
+// exist at that moment, even if its publisher leaves. A topic sends one message at a time, in the order in which they were
+// accepted.
 //
 // The goroutine in [Publication.Publish] sends: a pass offers the message to each connection, which takes what it can
 // without blocking. The connections that have not taken all of it get a goroutine each, which blocks. A watch cuts those
-// that acknowledge nothing for Config.MessageTimeout, or are not done after six of these. While a message is written to a
-// subscription its state is receiving, and only the sender ends it: whatever else would end it notes a cause and
+// that acknowledge nothing for Config.MessageTimeout, or are not done after six times that. While a message is written to a
+// subscription its state is receiving, and only the sender ends it: a hang-up, a timeout or a deletion notes its cause and
 // interrupts the write. So a subscription ends between two messages, or its last message is visibly cut.
 //
 // # Services
@@ -133,7 +133,7 @@
 //     exchanges of all channels in the order in which they began, so that a [Snapshot] need not visit
 //     every channel.
 //   - A call has at most one answer that waits or runs, and its caller waits for it exactly while its request has been
-//     delivered and no answer has begun. A caller is told of one answer, its own.
+//     delivered and no answer has begun. A caller gets at most one answer, its own.
 //   - Every request ends once: unmatched, or with its exchange.
 //   - The subscriptions of a topic are listed in the order of their arrival, and their ids and those of the topic's
 //     publications ascend together.

@@ -28,7 +28,7 @@ type Exchange struct {
 
 	// Owned by the carrier's goroutine.
 	started bool
-	failed  Outcome     // why nothing more can be written; "" if that is not so
+	failed  Outcome     // why nothing more can be written; "" if writing works
 	silence *time.Timer // of listen; nil before the first one
 
 	cause Outcome // why it is being cut, "" if it is not; guarded by Broker.mu
@@ -67,7 +67,7 @@ func (x *Exchange) Relay() (o Outcome) {
 		p, err := body.next()
 		x.heard()
 		last := err == io.EOF
-		// At the beginning of the exchange the consumer was there. If that is not now, it may have left meanwhile.
+		// When the exchange began, the consumer was connected. If that was earlier than now, it may have left since.
 		if last && (!x.whole || x.later || b.config.Strict) && !x.Consumer.Sink.Alive() {
 			return ConsumerLeft
 		}
@@ -222,7 +222,7 @@ func (b *Broker) endExchange(x *Exchange, o Outcome) Outcome {
 	return o
 }
 
-// Settle calls the Answer of the producer's Source with the outcome to tell the producer and, if that is Unrecorded, why
+// Settle calls the Answer of the producer's Source with the outcome for the producer and, if that is Unrecorded, why
 // there is no record. It must be called once, after Relay, and does not block. After a delivery, Answer is called when the
 // record is safe, by the goroutine that commits it, and must not block. Otherwise it is called before Settle returns.
 func (x *Exchange) Settle() {
@@ -235,7 +235,7 @@ func (x *Exchange) Settle() {
 		}
 		x.ended.Then(x.recorded)
 	case Unrecorded:
-		source.Answer(x, Unrecorded, x.matched.Wait()) // has failed already, so it does not block
+		source.Answer(x, Unrecorded, x.matched.Wait()) // does not block: that Commit has failed already
 	default:
 		source.Answer(x, x.Outcome, nil)
 	}

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// What follows runs on the goroutine in Publish, for the first publication of a topic's queue.
+// The code in this file runs on the goroutine in Publish, for the first publication of a topic's queue.
 
 // passSize is how many subscriptions a pass takes under one lock.
 const passSize = 256
 
-// send writes the message to all connections, and returns when each has taken it, has been cut, or its client has left. If
-// it returns an error, nothing was written, because the record could not be committed (Config.Strict).
+// send writes the message to all connections. It blocks until each has taken it, was cut, or has lost its client. If it
+// returns an error, nothing was written, because the record could not be committed (Config.Strict).
 func (p *Publication) send() error {
 	outcome := Published
 	defer func() { p.end(outcome) }() // even if a Subscriber panics
@@ -28,7 +28,7 @@ func (p *Publication) send() error {
 	return nil
 }
 
-// withdraw gives the subscriptions that end with their first message to the publication after p.
+// withdraw assigns the subscriptions to one message to the publication after p.
 func (p *Publication) withdraw() {
 	t, b := p.topic, p.broker
 	b.mu.Lock()
@@ -93,7 +93,7 @@ func (p *Publication) takeLocked(writes []write, s *Subscription) []write {
 	return writes
 }
 
-// nextLocked settles writes that have ended, and returns the next ones in their place. Those that have not ended join slow.
+// nextLocked settles the writes that have ended, appends the others to slow, and returns the next writes.
 func (p *Publication) nextLocked(writes []write, last *Subscription, slow []*Subscription) (next []write, _, ended []*Subscription) {
 	from := last.next
 	for _, w := range writes {
@@ -107,7 +107,7 @@ func (p *Publication) nextLocked(writes []write, last *Subscription, slow []*Sub
 	return p.takeLocked(writes[:0], from), slow, ended
 }
 
-// finish waits for the slow ones.
+// finish writes the rest of the message to slow connections, with a goroutine for each, and waits for all of them.
 func (p *Publication) finish(slow []*Subscription) {
 	watch := newSlowWatch(p, slow)
 	var writers sync.WaitGroup
@@ -135,8 +135,8 @@ const (
 	maxTimeouts = 6
 )
 
-// A slowWatch cuts subscriptions that do not take their message: at once if nothing is acknowledged for the message timeout,
-// and after some of these in any case.
+// A slowWatch cuts subscriptions that do not take their message: if they acknowledge nothing for the message timeout, and in
+// any case after maxTimeouts of these.
 type slowWatch struct {
 	timeout time.Duration // 0: no limit
 	since   time.Time
@@ -149,7 +149,7 @@ type slowWatch struct {
 // progress is what a connection had acknowledged when it was last checked.
 type progress struct {
 	acknowledged int64
-	idle         int // checks in a row without a change. Not the time, which also passes while this process is stopped
+	idle         int // checks in a row without a change; a time would also pass while this process is stopped
 }
 
 func newSlowWatch(p *Publication, slow []*Subscription) *slowWatch {

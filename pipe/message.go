@@ -5,7 +5,7 @@ import "io"
 // Messages are held in memory, whole. Every byte of memory that a message takes is counted in Broker.messageMemory, from
 // before it is taken until Release: its body, and the forms in which subscribers get it.
 
-// messageOverhead is what a message counts besides its bytes, so that empty ones are bounded too.
+// messageOverhead is added to the size of each message, so that the number of empty messages is bounded too.
 const messageOverhead = 1 << 10
 
 // firstMessageBuffer is the size of the first buffer for a body.
@@ -52,8 +52,8 @@ func (p *Publication) read() Outcome {
 	}
 }
 
-// grow gives the body a larger buffer, and reports whether there is memory for it. It takes no more than the announced
-// length needs, and one byte, so that the end is read.
+// grow gives the body a larger buffer, and reports whether the memory limit allows it. The buffer is at most one byte larger
+// than the announced length: that byte makes the last Read return the end.
 func (p *Publication) grow() bool {
 	size := max(2*cap(p.Body), firstMessageBuffer)
 	if p.Length >= 0 && int64(len(p.Body)) <= p.Length {

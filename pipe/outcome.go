@@ -46,7 +46,7 @@ const (
 var Outcomes = []Outcome{Delivered, ConsumerLeft, ProducerLeft, Stalled, Silent, TooLarge, Deleted,
 	TimedOut, ShutDown, Left, Refused, Unrecorded, Interrupted}
 
-// The outcomes that a publication which was accepted, and a subscription, can have.
+// The outcomes of accepted publications, and of subscriptions.
 var (
 	PublicationOutcomes  = []Outcome{Published, Unrecorded, Interrupted}
 	SubscriptionOutcomes = []Outcome{Delivered, Left, Stalled, Deleted, ShutDown, TimedOut, Interrupted}

@@ -8,8 +8,8 @@ import (
 
 // A Publication is a message on its way to the subscribers of a topic. Make one with Broker.NewPublication.
 type Publication struct {
-	Arrival       // Wait counts only if Enough is set
-	Enough    int // how many must be subscribed before the message is sent
+	Arrival       // its Wait applies only if Enough is above 0
+	Enough    int // how many subscriptions the message waits for
 	ArrivedAt time.Time
 	Body      []byte // after Read; constant
 	broker    *Broker
@@ -21,7 +21,7 @@ type Publication struct {
 	// Set when it is accepted.
 	ID          string
 	PublishedAt time.Time
-	Subscribers int // how many were subscribed
+	Subscribers int // how many subscriptions it goes to
 	number      int64
 	accepted    Commit
 
@@ -39,17 +39,17 @@ type Publication struct {
 	ended     Commit
 }
 
-// NewPublication returns a publication of the message that source returns. An error of its Read that wraps an Outcome ends
-// the publication with that outcome; any other error but io.EOF means that the client has left. Call Read, Publish and Release, in this
-// order, on one goroutine.
+// NewPublication returns a publication of the message in source, which waits for at least enough subscriptions. An error of
+// source that wraps an Outcome ends the publication with that outcome; any other error but io.EOF means that the client has
+// left. Call Read, Publish and Release, in this order and one after the other; another goroutine may call Leave meanwhile.
 func (b *Broker) NewPublication(a Arrival, source io.Reader, enough int) *Publication {
 	a.Shape, a.Role = Topic, Producer
 	return &Publication{Arrival: a, source: source, Enough: enough, ArrivedAt: time.Now(), broker: b, state: waiting}
 }
 
-// Publish sends the message, whose body has been read, to all that are subscribed now, or as soon as there are Enough. It
-// blocks until every connection has taken it, has been cut, or its client has left, and until the record of that is safe.
-// It returns Published, or how the publication ended before it was accepted, or Unrecorded and why there is no record.
+// Publish sends the message, whose body has been read, to all subscriptions as soon as there are Enough. It blocks until
+// each connection has taken the message, was cut, or has lost its client, and until the record is safe. It returns
+// Published; or the outcome of a publication that was not accepted; or Unrecorded and the reason.
 func (p *Publication) Publish() (Outcome, error) {
 	b := p.broker
 	b.mu.Lock()
@@ -123,7 +123,7 @@ func (t *topic) admitWaitingLocked() {
 	}
 }
 
-// acceptLocked puts p at the end of the queue. From now on its message reaches all that are subscribed.
+// acceptLocked puts p at the end of the queue. Its message goes to the subscriptions that exist now.
 func (t *topic) acceptLocked(p *Publication) {
 	b := t.broker
 	t.accepted++

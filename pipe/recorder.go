@@ -2,7 +2,7 @@ package pipe
 
 import "time"
 
-// A Recorder is told what happens, in the order in which it happens. The broker calls it with its lock held,
+// A Recorder receives the broker's events, in the order in which they happen. The broker calls it with its lock held,
 // unless a comment says otherwise: the methods must return at once (queue, not write), must not call the
 // broker, and must read their arguments only during the call.
 type Recorder interface {
@@ -16,16 +16,18 @@ type Recorder interface {
 	// ExchangeEnded reports that an exchange has ended, with Exchange.Outcome. If the Commit fails, the record
 	// must say Exchange.Outcome.WithoutRecord instead.
 	ExchangeEnded(*Exchange) Commit
-	// OutcomeDecided reports, once for each exchange, the outcome that the producer is told. For a delivery
-	// that is after the Commit of ExchangeEnded, and the call comes without the broker's lock, from Exchange.Settle.
-	// For any other outcome the call follows ExchangeEnded at once.
+	// OutcomeDecided reports, once for each exchange, the outcome for the producer. For a delivery Exchange.Settle calls
+	// it after the Commit of ExchangeEnded, without the broker's lock. For any other outcome it follows ExchangeEnded
+	// at once.
 	OutcomeDecided(*Exchange, Outcome)
 
-	// CallEnded reports that a call has ended, after the ends of its exchanges. It began with its request, an exchange that has
-	// a Call.
+	// CallEnded reports that a call has ended, after its exchanges. ExchangeMatched has reported its beginning: the exchange
+	// of its request has a Call.
 	CallEnded(*Call)
 
+	// SubscriptionOpened reports that a subscription was added to its topic.
 	SubscriptionOpened(*Subscription)
+	// SubscriptionEnded reports that such a subscription has ended, with Subscription.Outcome.
 	SubscriptionEnded(*Subscription) Commit
 	// PublicationAccepted reports that a message will be sent. With Config.Strict no byte is sent before the Commit is safe.
 	PublicationAccepted(*Publication) Commit

@@ -73,7 +73,7 @@ func (r *Request) Fill() {
 }
 
 // CatchUp is called by Read and Pause of a Source: see there. If the exchange has begun, it writes to the consumer what
-// has been read so far, so that no byte waits for the next one. It returns an error if there is nothing more to read for.
+// has been read so far, so that no byte waits for the next one. It returns an error if nothing more need be read.
 func (r *Request) CatchUp() error {
 	if why := r.body.stop.Load(); why != nil {
 		return *why

@@ -7,8 +7,7 @@ import "time"
 //
 // The request is an exchange on the service's channel, from the caller to the worker. The answer is an exchange on a
 // channel that only the call knows: the caller waits there as its consumer as soon as its request is delivered, and the
-// request with the answer arrives there as its producer, before or after that. So whatever holds for exchanges and
-// places holds for answers.
+// request with the answer arrives there as its producer, before or after that. So all rules for exchanges hold for answers.
 type Call struct {
 	// Set when the worker takes the request.
 	ReplyID string    // names the call to its worker; a secret
@@ -21,7 +20,7 @@ type Call struct {
 	answers *channel // of the answer; never closed
 
 	// Guarded by Broker.mu, and constant when the call has ended.
-	callerLeft bool      // the caller has hung up while its request was being sent
+	callerLeft bool      // the caller hung up while its request was being sent
 	Answer     *Exchange // nil until it begins
 
 	// Set when the call ends, under Broker.mu. Outcome is Answered, Unanswered or Left (the caller hung up), or that of the
@@ -30,17 +29,17 @@ type Call struct {
 	Outcome Outcome
 }
 
-// rememberedCalls is how many of the calls that ended last because their caller hung up are remembered, so that a late
-// answer is told of it.
+// rememberedCalls is how many calls are remembered after their caller has hung up, so that a late answer gets ConsumerLeft
+// rather than NoCall.
 const rememberedCalls = 1024
 
-// services are the parts of a Broker that only services need. Broker.mu guards them.
+// services is the state of a Broker for its services. Broker.mu guards it.
 type services struct {
 	channels map[Key]*channel
-	calls    map[string]*Call // that run, by ReplyID
+	calls    map[string]*Call // running calls, by ReplyID
 
-	// left are the calls that were ended last by their callers' hanging up, by ReplyID. leftOrder holds the same ids; the
-	// oldest is at leftNext once it is full.
+	// left has the services of the remembered calls, by ReplyID. leftOrder is a ring of the same ids; once it is full, the
+	// oldest is at leftNext.
 	left      map[string]Key
 	leftOrder []string
 	leftNext  int
@@ -135,7 +134,7 @@ func (call *Call) answerEndedLocked(o Outcome) {
 	call.endLocked(o)
 }
 
-// endLocked ends the call, whose Reply has ended. An answer that still waits is told why.
+// endLocked ends the call, whose Reply has ended, and an answer that still waits.
 func (call *Call) endLocked(o Outcome) {
 	c := call.service
 	b := c.broker

@@ -17,13 +17,12 @@ type Subscriber interface {
 	// Interrupt makes a blocked Finish return an error. It is called with the broker's lock held, must return at once,
 	// and may be called more than once, also when no Finish is running.
 	Interrupt()
-	// Ended says that the subscription has ended with the outcome o; nothing follows. If the last message was offered
-	// and not taken, the client must not take it for whole. Ended is called once, without the broker's lock, and must
-	// not block.
+	// Ended is the last call: the subscription has ended with the outcome o. A message that was offered and not taken must
+	// not look whole to the client. Ended is called once, without the broker's lock, and must not block.
 	Ended(o Outcome)
 }
 
-// A Subscription is a client that receives the messages of a topic.
+// A Subscription is a client's request for the messages of a topic. Fill in the first fields and call Broker.Subscribe.
 type Subscription struct {
 	// Set before Subscribe.
 	Key    Key
@@ -66,7 +65,7 @@ const (
 
 // Subscribe adds s to the subscriptions of its topic, or ends it at once: as TimedOut if it does not want to wait, as
 // Refused if it exceeds a limit, as ShutDown if the broker is stopping. It reports whether s was added; only then does
-// the broker use s.To, which may be before Subscribe returns. It does not block.
+// the broker use s.To, possibly before Subscribe returns. It does not block.
 func (b *Broker) Subscribe(s *Subscription) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -131,7 +130,7 @@ func (s *Subscription) timedOut() {
 	s.endAndUnlock(TimedOut)
 }
 
-// endAndUnlock is end with the lock held, which it releases.
+// endAndUnlock is end for a caller that holds the lock. It releases the lock.
 func (s *Subscription) endAndUnlock(o Outcome) {
 	ended := s.endLocked(o)
 	if ended {
@@ -143,8 +142,8 @@ func (s *Subscription) endAndUnlock(o Outcome) {
 	}
 }
 
-// endLocked ends s with the outcome o and reports whether it has; the caller must then tell s.To without the lock, and call
-// closeIfUnusedLocked. If a message is being written to s, it only interrupts that, and the sender ends s.
+// endLocked ends s with the outcome o and reports whether it has; the caller must then call closeIfUnusedLocked and, without
+// the lock, s.To.Ended. If a message is being written to s, endLocked only interrupts that, and the sender ends s.
 func (s *Subscription) endLocked(o Outcome) bool {
 	switch {
 	case s.state == subscriptionEnd || s.cause != "":
@@ -160,7 +159,7 @@ func (s *Subscription) endLocked(o Outcome) bool {
 	return true
 }
 
-// uncountLocked takes s out of the numbers of those that the next publication goes to.
+// uncountLocked removes s from the count of subscriptions that the next publication goes to.
 func (s *Subscription) uncountLocked() {
 	switch t := s.topic; {
 	case !s.Once:
@@ -181,7 +180,7 @@ func (s *Subscription) finishLocked(o Outcome) {
 }
 
 // settleLocked notes that the write of p to s has ended, and whether s took all of it. It reports whether s has ended;
-// the caller must then tell s.To without the lock.
+// the caller must then call s.To.Ended without the lock.
 func (s *Subscription) settleLocked(p *Publication, taken bool) bool {
 	s.state = subscribed
 	if taken {
@@ -195,7 +194,7 @@ func (s *Subscription) settleLocked(p *Publication, taken bool) bool {
 	}
 	switch {
 	case taken && s.Once:
-		s.finishLocked(Delivered) // p has counted it out already
+		s.finishLocked(Delivered) // acceptLocked has removed it from the count
 	case s.cause != "":
 		s.finishLocked(s.cause)
 	case !taken:

@@ -2,9 +2,9 @@ package pipe
 
 import "time"
 
-// A topic is the meeting of publishers and subscribers under one Key. Broker.mu guards its fields. Its methods need
-// that lock, as their suffix Locked says. It exists from the first client that waits on it, or publishes to it, until
-// it has neither subscriptions nor publications. The package documentation has the model under "Topics".
+// A topic holds the publications and the subscriptions under one Key. Broker.mu guards its fields; methods whose names end
+// in Locked need that lock. A topic exists from its first subscription or publication until it has neither. The package
+// documentation has the model under "Topics".
 type topic struct {
 	key    Key
 	broker *Broker
@@ -14,8 +14,8 @@ type topic struct {
 	first, last *Subscription
 	linked      int // subscriptions in the list
 
-	streams int // of these, how many last for more than one message, and have not been cut
-	once    int // of these, how many end with their first message, have not been cut, and were in time for no publication yet
+	streams int // subscriptions to any number of messages that have not been cut
+	once    int // subscriptions to one message that have not been cut, and that no publication has been accepted for
 
 	accepted int64          // publications so far, which numbers them
 	queue    []*Publication // accepted and not ended, in order; the first is being sent
@@ -23,7 +23,7 @@ type topic struct {
 	deleted  bool           // no longer in Broker.topics
 }
 
-// subscribedLocked returns how many subscriptions the next publication would go to.
+// subscribedLocked returns how many subscriptions the next publication goes to.
 func (t *topic) subscribedLocked() int { return t.streams + t.once }
 
 // topicLocked returns the topic k, which it opens if it does not exist.
@@ -90,8 +90,8 @@ func (b *Broker) LookTopic(k Key) (subscribed int, exists bool) {
 }
 
 // DeleteTopic ends all subscriptions of a topic, and the publishers that wait for subscribers (Deleted). What is being
-// written to a subscriber is cut. It reports whether there was anything to end. It blocks for as long as it takes to
-// record that.
+// written to a subscriber is cut. It reports whether anything was ended. It blocks until all but the last thousand of
+// these ends have been recorded.
 func (b *Broker) DeleteTopic(k Key) bool {
 	b.mu.Lock()
 	t := b.topics[k]
@@ -106,7 +106,7 @@ func (b *Broker) DeleteTopic(k Key) bool {
 	return true
 }
 
-// drainSize bounds how many subscriptions end under one lock, and how many of their records may wait to be written.
+// drainSize bounds how many subscriptions end in one critical section, and how many of their records are in memory.
 const drainSize = 1000
 
 // endAll ends everything that waits on t. It is called without the lock, when t admits nothing more.
@@ -138,8 +138,8 @@ func (t *topic) endAll(why Outcome) {
 	}
 }
 
-// stopTopics ends all subscriptions but those that a message is on its way to, which end after it. It is called without
-// the lock, once the broker is stopping.
+// stopTopics ends all subscriptions, except on topics that are sending: those end after their last message. It is called
+// without the lock, once the broker is stopping.
 func (b *Broker) stopTopics() {
 	for _, t := range b.allTopics() {
 		b.mu.Lock()
@@ -171,7 +171,7 @@ func (b *Broker) allTopics() []*topic {
 	return topics
 }
 
-// A TopicState is what a Snapshot says of a topic.
+// A TopicState is the state of a topic in a Snapshot.
 type TopicState struct {
 	Key         Key
 	Subscribed  int

@@ -11,8 +11,7 @@ import (
 	"httpipe/reply"
 )
 
-// newAnswerHead returns the head of the caller's response from the header lines of an answer, or the error that its worker is
-// answered with.
+// newAnswerHead returns the head of the caller's response from the header lines of an answer, or the error for the worker.
 func newAnswerHead(lines string) (*pipe.AnswerHead, *reply.Error) {
 	wrong := func(text string) (*pipe.AnswerHead, *reply.Error) {
 		return nil, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeBadRequest, Text: text + "; the call still waits for its answer"}
@@ -46,8 +45,8 @@ func cutPrefixFold(s, prefix string) (rest string, found bool) {
 	return s[len(prefix):], true
 }
 
-// mayAnswer reports whether an answer may set the header of that name, which is in lower case. The caller's browser, and proxies
-// on the way, take such a header for the word of this server, and this server's own must stand.
+// mayAnswer reports whether an answer may set the header of that name, which is in lower case. Browsers and proxies apply the
+// other headers to this server as a whole, so a worker must not set them.
 func mayAnswer(name string) bool {
 	if name == "" || slices.Contains(forOneConnection, name) || slices.Contains(notForAnswers, name) {
 		return false
@@ -56,16 +55,16 @@ func mayAnswer(name string) bool {
 }
 
 var notForAnswers = []string{
-	// What frames the body, and what Head has.
+	// Headers that frame the body, and those in pipe.Head.
 	"content-disposition", "content-encoding", "content-language", "content-length", "content-type", "date",
 	"proxy-authenticate", "proxy-authentication-info", "proxy-authorization",
-	// How it is stored.
+	// Headers for caches.
 	"age", "cache-control", "expires", "pragma",
-	// What a browser keeps for this server's origin, or does in its name.
+	// Headers that a browser stores or applies for this server's origin.
 	"accept-ch", "alt-svc", "clear-site-data", "content-security-policy", "content-security-policy-report-only", "critical-ch",
 	"expect-ct", "nel", "public-key-pins", "public-key-pins-report-only", "report-to", "reporting-endpoints", "service-worker-allowed",
 	"set-cookie", "set-cookie2", "set-login", "strict-transport-security", "x-content-type-options", "x-robots-tag",
-	// What proxies obey.
+	// Commands to proxies.
 	"x-sendfile",
 }
 

@@ -27,7 +27,7 @@ const (
 	phaseNew  phase = iota // accepted; its first request has not begun
 	phaseIdle              // between two requests
 	phaseHead              // a part of a request's head has come
-	phaseBody              // a body that means nothing is being read; it has a deadline
+	phaseBody              // a body without a meaning is being read and dropped, until a deadline
 	phaseBusy              // a request is being served, here or by net/http
 )
 
@@ -56,15 +56,15 @@ type Conn struct {
 	moved  bool    // the goroutine is not the one of the first request
 	in     rawRead
 
-	// mu guards the rest. The broker calls methods that take it, with its own lock held, so nobody who holds mu may call
-	// the broker. It is held during writes that do not block.
+	// mu guards the rest. It is held during writes that do not block. The broker calls methods that lock mu, with its own
+	// lock held, so a goroutine that holds mu must not call the broker.
 	mu      sync.Mutex
-	pending *Pending      // who has the right to write: see there; nil: the goroutine that reads
+	pending *Pending      // has the right to write: see there; nil: the goroutine that reads has it
 	woken   bool          // Resume of the owner is to be called
 	held    bool          // the goroutine that reads waits with a part of the next request in unread
 	gone    bool          // the client has hung up, and the goroutine that read has ended
 	closed  bool          // the connection is closed, or about to be by the goroutine that set this
-	pausing chan struct{} // is closed to wake a goroutine in pauseUnlock; nil if there is none
+	pausing chan struct{} // closed to wake the goroutine in pauseUnlock; nil if there is none
 	out     rawWrite
 }
 

@@ -19,7 +19,7 @@ func disposition(head *pipe.Head, tokenInURL, navigates bool) string {
 	}
 	switch {
 	case tokenInURL && (err != nil || kind != "attachment"):
-		return "attachment" // a page can pass its own URL on, and here a token is in it
+		return "attachment" // a page can read its own URL, which has the token
 	case kind == "" && needsPlayer(head.ContentType) && navigates:
 		return "attachment"
 	}
@@ -27,7 +27,7 @@ func disposition(head *pipe.Head, tokenInURL, navigates bool) string {
 }
 
 // navigates reports whether a browser is going to show the response in a window or a frame. Browsers send Sec-Fetch-Dest
-// only over TLS and to the same machine; otherwise Accept has to tell. Both are headers of the request.
+// only over TLS and to the same machine; otherwise Accept decides. Both are headers of the request.
 func navigates(fetchDest, accept string) bool {
 	if fetchDest != "" {
 		dest := []string{fetchDest}

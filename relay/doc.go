@@ -1,6 +1,6 @@
 // Package relay is the relay path: it turns a POST or PUT into a producer and a GET into a consumer of a
 // pipe.Broker, moves the body from one connection to the other, and answers both clients. Package httpapi decides
-// who may send a request, and answers those that do not produce or consume.
+// which requests are allowed, and answers those that neither produce nor consume.
 //
 // # A connection on its way
 //
@@ -39,11 +39,11 @@
 //	              ▼                                            ▼
 //	produce.go    producer.Answer, after the commit           end in order, or break off
 //
-// # Who reads and who writes
+// # Reading and writing
 //
 // A connection's goroutine reads it. It is in Read while the connection is idle, and while its request waits or is answered
 // (waiting.go): so it sees at once that the client hangs up. It keeps the bytes of a next request, up to a limit; beyond
-// that it reads no more, and waits for the hang-up alone where the system tells (socket_linux.go).
+// that it reads no more, and only waits for the hang-up, where the system reports it (socket_linux.go).
 //
 // A response is written by the goroutine that has something to write. A message that is whole in memory is written to its
 // consumer by the goroutine of whichever request came later, and a stream by the goroutine of the producer, which has to
@@ -61,8 +61,16 @@
 // # Services
 //
 // A call (service.go) is a producer and a consumer in one pending request: its request is read as any producer's, and the
-// answer is written to it as to any consumer. Only the heads differ: a worker's response carries the request (headers.go), and
-// the caller's what the worker chose, as far as it may (answer_head.go).
+// answer is written to it as to any consumer. Only the heads differ. A worker's response carries the head of the caller's
+// request (headers.go). The caller's response carries the status and the headers that the worker sets, except for those that
+// only this server may set (answer_head.go).
+//
+// # Topics
+//
+// A publisher (publish.go) reads its body whole, and its goroutine then writes the message to all subscribers. A subscriber
+// (subscribe.go) is a pending request that gets one message, or a stream of them as server-sent events, JSON lines or raw
+// bytes (form.go). Three goroutines may write to it; they take turns by its writeLock. A timer sends comments to idle streams
+// (streams.go).
 //
 // # Rules
 //

@@ -17,8 +17,8 @@ import (
 const idleTimeout = 120 * time.Second
 
 // An engine accepts connections, and serves the requests of the relay path on them. Each connection has a goroutine that
-// reads it. A connection with any other request is handed over to net/http, together with the bytes that were read, and
-// may come back.
+// reads it. With any other request, the connection is handed over to net/http, together with the bytes that were read.
+// OnEngine takes it back.
 type engine struct {
 	relay  *Relay
 	others handOver // to net/http
@@ -142,8 +142,8 @@ func (e *engine) sweepEvery() time.Duration {
 	return time.Second
 }
 
-// sweep closes connections that have been idle, or sending a head, for too long. One look at all of them costs less than
-// a deadline for each request.
+// sweep closes connections that have been idle, or sending a head, for too long. Visiting all of them now and then costs less
+// than a deadline for each request.
 func (e *engine) sweep() {
 	if e.stopping.Load() {
 		return
@@ -220,7 +220,7 @@ func (h *handOver) Close() error {
 	return nil
 }
 
-// Addr implements net.Listener. Nobody asks.
+// Addr implements net.Listener. No code calls it.
 func (h *handOver) Addr() net.Addr { return nil }
 
 // logPanic is called when serving a request has panicked, which closes its connection.

@@ -84,7 +84,7 @@ func asChunk(text []byte) []byte {
 	return append(append(b, text...), http1.ChunkEnd...)
 }
 
-// event returns a message as a server-sent event. One that an event's lines cannot carry unchanged goes in base64.
+// event returns a message as a server-sent event: in base64 if the lines of an event would change it.
 func event(p *pipe.Publication) []byte {
 	body := p.Body
 	b := make([]byte, 0, len(body)+len(body)/8+128)
@@ -100,7 +100,7 @@ func event(p *pipe.Publication) []byte {
 	return append(b, '\n')
 }
 
-// missedEvent returns the event that tells a client what it missed: a number, or "unknown". newest is "" if that is unknown.
+// missedEvent returns the event with the number of messages that a client missed, or "unknown". newest is "" if that is unknown.
 func missedEvent(count, newest string) []byte {
 	b := []byte("event: missed\n")
 	if newest != "" {
@@ -133,7 +133,7 @@ func jsonLine(p *pipe.Publication) []byte {
 	return b.Bytes()
 }
 
-// comments are what keeps idle streams from being cut by proxies. Streams of raw bytes have nothing of the kind.
+// comments keep proxies from cutting idle streams. A stream of raw bytes cannot carry one.
 var comments = map[streamForm][]byte{
 	{eventStream, false}: []byte(":\n\n"),
 	{eventStream, true}:  asChunk([]byte(":\n\n")),

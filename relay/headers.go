@@ -12,10 +12,10 @@ import (
 
 // A consumer that asks with ?headers gets the head of the producer's request too, as headers of its response. A waiting
 // producer keeps its header lines as they were sent, which costs little: its User-Agent, kept for the log, is a part of the
-// same string. They are taken apart when a consumer asks.
+// same string. They are parsed when a consumer asks for them.
 
 // maxFields is how many headers of a request a response carries. HAProxy refuses a response with more than 101 headers,
-// those included that the server and proxies add.
+// including those that the server and proxies add.
 const maxFields = 64
 
 // head returns the head of r for a consumer.
@@ -112,7 +112,7 @@ func passes(name string) bool {
 	return !strings.HasPrefix(name, "httpipe-") && !strings.HasPrefix(name, "x-forwarded-") && !strings.HasPrefix(name, "fly-")
 }
 
-// forOneConnection are the headers that are for one connection, or for its next server.
+// forOneConnection are the headers for one connection, or for the next server only.
 var forOneConnection = []string{"connection", "expect", "http2-settings", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 
 // credentialHeaders are not passed on as they are: Authorization may hold a credential of this server (see

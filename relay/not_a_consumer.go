@@ -14,7 +14,7 @@ import (
 const (
 	adviseServiceWorker = "the browser asks for a service worker's script, which a message is not; register the script at another address"
 	advisePrefetch      = "the client only prefetches or previews this address, and would lose the message; open the address itself to receive"
-	adviseUpgrade       = "the client asks for another protocol, such as WebSocket, which channels do not speak; send a plain GET"
+	adviseUpgrade       = "the client asks for another protocol, such as WebSocket, which channels do not support; send a plain GET"
 	adviseEmbedded      = "a page of another site embeds this address as an image, a script, a frame or the like; link to it, or use fetch with CORS"
 	adviseRange         = "the client asks for a part (Range), or resumes a transfer, but the next message is never the rest of the last one; " +
 		"remove the partial file and send the GET without Range (no curl -C, no wget -c)"

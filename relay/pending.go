@@ -19,8 +19,8 @@ import (
 // The right to write to a connection is a state of it: Conn.pending. While that is nil, the connection's goroutine has the
 // right: it reads the next request, and the handler answers. Park gives it to the owner, which must see to it that one
 // goroutine at a time writes. The owner gives it back by exactly one of these: a TrySend or Send of the last bytes that
-// succeeds, Finish, Answer, Fail, Refuse or Abort. After that its calls have no effect. Only Send, Refuse and, if the
-// connection is TLS and ends, Finish block. All other methods may be called from any goroutine, with any lock held.
+// succeeds, Finish, Answer, Fail, Refuse or Abort. After that its calls have no effect. Only Send and Refuse block. All
+// other methods may be called from any goroutine, with any lock held.
 type Pending struct {
 	conn   *Conn
 	owner  Owner
@@ -34,13 +34,13 @@ type Pending struct {
 	interrupted bool // the write deadline is over, and stays so
 }
 
-// An Owner is told what happens to a pending request, on the goroutine of its connection.
+// An Owner handles the events of a pending request. Its methods are called on the goroutine of the connection.
 type Owner interface {
 	// HungUp is called once, when the client has hung up or its connection has failed. The owner still has to end the
 	// request, if only by Abort.
 	HungUp()
-	// Resume is called after Wake. Calls may be lost in another, and may come too late to mean anything, so the owner
-	// must look at its own state. Resume may block, for example in Send, but hang-ups are not noticed meanwhile.
+	// Resume is called after Wake. One call may stand for several of Wake, and may come late, so the owner must check
+	// its own state. Resume may block, for example in Send, but hang-ups are not noticed meanwhile.
 	Resume()
 }
 
@@ -206,7 +206,7 @@ func (p *Pending) Answer(r reply.Response, fields ...reply.Field) {
 	}
 }
 
-// claim reports whether the request is still to be answered, and takes that upon the caller.
+// claim reports whether the request is still to be answered. If it is, only the caller may answer it.
 func (p *Pending) claim() bool {
 	c := p.conn
 	c.mu.Lock()
@@ -313,7 +313,7 @@ func (p *Pending) appendResponse(b []byte, r reply.Response, more []reply.Field)
 	return append(b, r.Body...)
 }
 
-// settle calls the owner as often as it is to be called, when the goroutine of the connection has ended.
+// settle calls the owner after a Wake, when the goroutine that read the connection has ended.
 func (c *Conn) settle() {
 	defer c.recover()
 	if c.leave() == finished {

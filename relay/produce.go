@@ -20,7 +20,7 @@ type producer struct {
 	source  source
 	body    requestBody
 	probes  int                     // how many more times 100 Continue may be sent
-	texts   map[pipe.Outcome]string // of errors, in place of those that speak of channels
+	texts   map[pipe.Outcome]string // of errors, in place of those about channels
 }
 
 // Produce sends the body of r to one consumer and answers r when the exchange has ended.
@@ -125,12 +125,12 @@ func (p *producer) Resume() {
 // Read implements pipe.Source.
 func (p *producer) Read(b []byte) (int, error) { return p.source.Read(b) }
 
-// probeEvery is the time between two probes. A dead client must be noticed within 5 s, which leaves one second for the probe
-// and its effect.
+// probeEvery is the time between two probes. A client that is gone must be noticed within 5 s, which leaves one second for
+// the probe and its effect.
 const probeEvery = 4 * time.Second
 
-// Pause implements pipe.Source. It sends 100 Continue again and again to a client that asked for it, which takes more of
-// them. A dead one answers with a reset, which is seen even behind a full window.
+// Pause implements pipe.Source. To a client that asked for 100 Continue it sends that again at intervals. The kernel of a
+// machine where the client is gone answers with a reset, which is seen even behind a full window.
 func (p *producer) Pause() {
 	var limit time.Duration
 	if p.probes > 0 {
@@ -168,13 +168,13 @@ func (p *producer) Alive() bool {
 func (p *producer) Answer(x *pipe.Exchange, outcome pipe.Outcome, cause error) {
 	p.relay.logEnd(x, outcome, cause)
 	if x.Call != nil && x.Outcome == pipe.Delivered {
-		return // what the caller is told is the worker's answer
+		return // the worker's answer becomes the caller's response
 	}
 	p.answer(x.Producer, x, outcome, cause)
 }
 
-// answer tells the client how its request has ended. It blocks only if the body was not read to its end, and then this is the
-// goroutine of the connection. x is nil if there was no exchange.
+// answer sends the client the outcome of its request. It blocks only if the body was not read to its end, and then it runs
+// on the goroutine of the connection. x is nil if there was no exchange.
 func (p *producer) answer(request *pipe.Request, x *pipe.Exchange, outcome pipe.Outcome, cause error) {
 	var array [1]reply.Field
 	id := array[:0]

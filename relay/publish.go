@@ -26,8 +26,9 @@ type publisher struct {
 // Publish sends the body of r to all that are subscribed to a topic, and answers r when their connections have taken it.
 func (l *Relay) Publish(w http.ResponseWriter, r *Request) { OnEngine(w, r, l.publish) }
 
-// publish is Publish on the engine. The message is sent on the goroutine of the connection, except if it may have to wait for
-// subscribers: then that goroutine looks out for a hang-up. It does not matter after the last byte.
+// publish is Publish on the engine. The goroutine of the connection sends the message, unless it may have to wait for
+// subscribers: then another one does, and that of the connection watches for a hang-up. Without a wait a hang-up after the
+// last byte changes nothing.
 func (l *Relay) publish(w *Response, r *Request) {
 	p := &publisher{relay: l}
 	if e := l.publication(r, p); e != nil {

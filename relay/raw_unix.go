@@ -96,15 +96,15 @@ func (c *Conn) tryWrite(b []byte) (n int, err error) {
 	return f.n, nil
 }
 
-// A rawPeek looks at what waits to be read from a TCP connection. No two calls run at the same time: while a request waits,
-// the broker calls, with its lock held; later the goroutine that carries out the exchange.
+// A rawPeek looks at the unread bytes of a TCP connection. No two calls run at the same time: while a request waits, the
+// broker calls it with its lock held, and later only the goroutine that carries out the exchange.
 type rawPeek struct {
 	try   func(fd uintptr)
 	b     [1]byte
 	found unreadState
 }
 
-// peek reports, without waiting, what there is to be read.
+// peek reports, without blocking, whether the connection has unread bytes or has ended.
 func (c *Conn) peek() unreadState {
 	if c.socket == nil {
 		return unreadNothing

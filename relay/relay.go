@@ -29,8 +29,8 @@ type Config struct {
 	// CountError is called with the code of an error with which a request was answered after its handler had returned, so
 	// that Request.ErrorCode is not set. nil: none is counted.
 	CountError func(code string)
-	// Missed returns how many publications of a topic the log has after the one with the id after and before the id before, and
-	// the id of the newest of them. known is false if the log cannot say. nil: there is no log.
+	// Missed returns how many publications of a topic the log has between the ids after and before, and the id of the newest
+	// of them. known is false if the log does not know. nil: there is no log.
 	Missed func(ctx context.Context, topic pipe.Key, after, before string) (count int64, newest string, known bool)
 	// Handler answers the requests to channels and topics. It passes those that produce or consume to the Relay, and must not keep
 	// a request or its ResponseWriter.

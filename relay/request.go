@@ -12,8 +12,8 @@ import (
 	"httpipe/reply"
 )
 
-// A Request is an HTTP request with all that the server has found out about it. It is owned by the goroutine that
-// handles the request.
+// A Request is an HTTP request with what the server has found out about it: its target, its client and its
+// credentials. The goroutine that handles the request owns it.
 type Request struct {
 	*http.Request
 	Conn  *Conn      // nil if the connection is not watched
@@ -115,15 +115,15 @@ func (r *Request) DropBody(timeout time.Duration) *reply.Error {
 	return nil
 }
 
-// OnHangUp calls f, once, if the client of a request that net/http has read hangs up before stop is called. It is not seen
-// behind other bytes that the client has sent. The body must have been read.
+// OnHangUp calls f, once, if the client of a request that net/http has read hangs up before stop is called. A hang-up behind
+// further bytes of the client is not noticed. The body must have been read.
 func (r *Request) OnHangUp(f func()) (stop func()) {
 	end := context.AfterFunc(r.Context(), f)
 	return func() { end() }
 }
 
-// BreakOff returns a handler for the http.Server that serves Others. If h panics, as after Abort, it closes the connection at
-// once: net/http would close it in order, and end a TLS response that is not whole with a close_notify.
+// BreakOff returns a handler for the http.Server that serves Others. If h panics, as after Abort, the handler closes the
+// connection at once. Without it, net/http would end an incomplete TLS response with a close_notify.
 func BreakOff(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {

@@ -9,7 +9,7 @@ import (
 )
 
 // A requestBody reads the body of a request from its connection. Read returns the bytes that have come, and does not wait
-// for more. It implements io.ReadCloser. It is owned by the goroutine that reads it, one after another.
+// for more. It implements io.ReadCloser. One goroutine at a time owns it: the one that reads it.
 type requestBody struct {
 	conn    *Conn
 	left    int64 // bytes that are still to come; not used if chunked
@@ -84,7 +84,7 @@ func (b *requestBody) receive(p []byte) (int, error) {
 	}
 }
 
-// inHand reports whether Read blocks no more, because the rest of the body has been read from the connection.
+// inHand reports whether Read never blocks, because the rest of the body has been read from the connection.
 func (b *requestBody) inHand() bool { return !b.chunked && b.left <= int64(len(b.conn.unread)) }
 
 // whole reports whether all of the body has been read, so that the connection can carry another request.

@@ -10,8 +10,8 @@ import (
 )
 
 // A Response is an http.ResponseWriter on a connection of the engine. It is owned by the goroutine that serves the request,
-// but for the deadlines. It keeps the head and the body together, so that a response is sent with one write. Messages do
-// not pass here: a request that waits is a Pending.
+// except for the deadlines. It keeps the head and the body together, so that a response is sent with one write. A request
+// that waits has a Pending instead, which sends messages.
 type Response struct {
 	conn   *Conn
 	method string
@@ -71,7 +71,7 @@ func (w *Response) appendHead(b []byte) []byte {
 	return appendFraming(b, w.minor, w.close, w.chunked)
 }
 
-// appendFraming appends the fields that say how the response ends, but for Content-Length, and the end of the head.
+// appendFraming appends the fields that say how the response ends, except Content-Length, and the end of the head.
 func appendFraming(b []byte, minor int, close, chunked bool) []byte {
 	switch {
 	case close:
@@ -130,7 +130,7 @@ func (w *Response) FlushError() error {
 	return err
 }
 
-// after ends the response, unless it is pending, and returns what becomes of the connection.
+// after ends the response, unless it is pending, and returns the state of the connection.
 func (w *Response) after(body *requestBody) afterwards {
 	switch {
 	case w.parked:

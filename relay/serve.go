@@ -47,7 +47,7 @@ func (t *turn) release() {
 	turns.Put(t)
 }
 
-// serve serves the requests on c until it is closed or handed over. before is what has become of the request before them.
+// serve serves the requests on c until it is closed or handed over. before is the result of the request before them.
 func (c *Conn) serve(before afterwards) {
 	defer c.recover()
 	if !c.handshake() {
@@ -57,7 +57,7 @@ func (c *Conn) serve(before afterwards) {
 	for after := before; ; {
 		switch after {
 		case handedOver:
-			return // c belongs to others now
+			return // net/http or the owner of a pending request has c
 		case finished:
 			c.Close()
 			return
@@ -83,7 +83,7 @@ func (c *Conn) rest() bool {
 	return !c.engine.stopping.Load()
 }
 
-// An afterwards is what becomes of a connection after a request.
+// An afterwards is the state of a connection after a request.
 type afterwards int
 
 const (
@@ -154,8 +154,8 @@ func (c *Conn) readHead(t *turn) error {
 	}
 }
 
-// isOurs reports whether the engine serves a request: its path is of a channel, a topic or a service, and it has no body that
-// nobody would read. Whether the names in the path are valid is for the handler to say.
+// isOurs reports whether the engine serves a request: its path is that of a channel, a topic or a service, and its handler
+// reads the body, if there is one. The handler checks the names in the path.
 func isOurs(h *http1.Head) bool {
 	kind, rest, _ := strings.Cut(strings.TrimPrefix(h.Path, "/"), "/")
 	switch kind {
@@ -176,7 +176,7 @@ func (c *Conn) refuseHead(t *turn, why *http1.Error) {
 	c.refuse(&t.response, &reply.Error{Status: why.Status, Code: reply.CodeBadRequest, Text: why.Reason})
 }
 
-// refuse answers with e what cannot be served as a request, and reads what the client still sends for a moment.
+// refuse answers with e bytes that are not a valid request, and reads what the client still sends for a moment.
 func (c *Conn) refuse(w *Response, e *reply.Error) {
 	w.conn, w.minor, w.close = c, 1, true
 	w.header.Set("Cache-Control", "no-store")

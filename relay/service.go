@@ -23,7 +23,7 @@ func (l *Relay) Work(w http.ResponseWriter, r *Request) { l.Consume(w, r) }
 // Answer sends the body of r to the caller whose call has the reply id r.ReplyID, and answers r when that has ended.
 func (l *Relay) Answer(w http.ResponseWriter, r *Request) { l.Produce(w, r) }
 
-const adviseNoWorkerScript = "the browser asks for a service worker's script, which no service may give; register the script at another address"
+const adviseNoWorkerScript = "the browser asks for a service worker's script, which services do not deliver; register the script at another address"
 
 // call is Call on the engine.
 func (l *Relay) call(w *Response, r *Request) {
@@ -75,7 +75,8 @@ func hasBody(method string) bool {
 	return method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch
 }
 
-// callTexts and answerTexts say of some outcomes what a caller, and a worker that answers, are told.
+// callTexts and answerTexts are the texts of errors for callers, and for workers that answer, where those about channels
+// do not fit.
 var (
 	callTexts = map[pipe.Outcome]string{
 		pipe.ConsumerLeft: "the worker hung up before it had the whole request; send the request again to try another worker",

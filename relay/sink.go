@@ -38,12 +38,12 @@ type sink struct {
 	begun    bool           // the head has been written
 	inChunk  bool           // a write has failed, perhaps in the middle of a chunk
 	resets   bool           // the connection would end with a reset
-	complete bool           // the response is, and the connection is not ours any more
-	unsent   string         // what could not be sent of the end of the response
+	complete bool           // the response is complete, and the connection carries the next request
+	unsent   string         // the part of the response's end that could not be sent
 	stream   *stream        // nil until a write may block
 }
 
-// A stream is what a response needs besides if it is not sent with one write.
+// A stream holds what only a response of more than one write needs.
 type stream struct {
 	stall  stallClock
 	pieces [3][]byte // of vector
@@ -82,7 +82,7 @@ func (c *consumer) Write(p []byte, last bool) (n int, err error) {
 	}
 	end := ""
 	if c.bodiless() {
-		_, err = c.send(b, last) // an answer may have a body all the same, which nobody gets
+		_, err = c.send(b, last) // if the answer has a body, it is dropped
 		return 0, err
 	}
 	if c.exchange.Producer.Length < 0 && c.Chunked() {
@@ -234,7 +234,7 @@ func (c *consumer) end(x *pipe.Exchange, outcome pipe.Outcome) {
 	case outcome == pipe.Unrecorded && !c.begun:
 		role := pipe.Consumer
 		if x.ReplyTo != nil {
-			role = pipe.Producer // a caller, whose errors are explained
+			role = pipe.Producer // a caller, which gets an error with a text
 		}
 		c.Fail(reply.ForOutcome(outcome, role), reply.Field{Name: reply.HeaderExchange, Value: x.ID})
 	default:

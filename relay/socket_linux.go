@@ -2,7 +2,7 @@ package relay
 
 import "golang.org/x/sys/unix"
 
-// What only Linux tells about a connection.
+// The state of a connection that only Linux reports.
 
 // watches reports whether awaitHangUp works.
 func (c *Conn) watches() bool { return c.socket != nil }

@@ -32,9 +32,9 @@ func newHead(h textproto.MIMEHeader) pipe.Head {
 	return head
 }
 
-// A source is a producer's body as package pipe reads it. It keeps to the limit, takes the first part of a multipart
-// upload, and returns different errors for a malformed body and a client that hangs up. It is owned by the goroutine that
-// reads it. head is complete, and does not change any more, when the first Read has returned.
+// A source is the body of a producer for package pipe. It enforces the limit, takes the first part of a multipart upload,
+// and returns different errors for a malformed body and a client that hangs up. The goroutine that reads it owns it. head
+// is complete, and constant, when the first Read has returned.
 type source struct {
 	head   pipe.Head
 	length int64 // announced; -1: unknown

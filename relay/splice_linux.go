@@ -11,7 +11,7 @@ func (c *Conn) available() (n int64) {
 			n = int64(unread)
 			return true
 		}
-		// At the end, reading would not block. Go's poller may have learnt of it before, and does not tell again.
+		// At the end, reading would not block. Go's poller may have reported the end before, and reports it once.
 		var one [1]byte
 		_, _, err := unix.Recvfrom(int(fd), one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
 		return err != unix.EAGAIN && err != unix.EINTR

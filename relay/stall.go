@@ -12,7 +12,7 @@ const checksPerTimeout = 8
 
 // A stallClock ends an exchange whose consumer has stopped reading: while there are bytes to send, the consumer's kernel
 // acknowledges none for the whole timeout. A write deadline cannot do this: a blocked writer is woken only when a large
-// part of a buffer of megabytes is free, and a slow consumer is alive meanwhile.
+// part of a buffer of megabytes is free, and a slow consumer may read for longer until then.
 type stallClock struct {
 	writing atomic.Bool // the relay is in Write or Flush, so there are bytes to send
 	stopped atomic.Bool // the next check does nothing and is the last
@@ -25,7 +25,7 @@ type stallClock struct {
 
 	// Owned by check. One check runs at a time.
 	progress int64 // bytes that had been acknowledged at the last check
-	idle     int   // checks in a row without progress. Not the time, which also passes while this process is stopped
+	idle     int   // checks in a row without progress; a time would also pass while this process is stopped
 }
 
 // start starts the clock, which runs until stop. A timeout of 0 means no limit.

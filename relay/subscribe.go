@@ -15,8 +15,8 @@ import (
 	"httpipe/reply"
 )
 
-// A subscriber is a pending request that subscribes to a topic: the pipe.Subscriber of its subscription. Its goroutine is in
-// Read; messages are written by the goroutine that sends them, with the lock.
+// A subscriber is a pending request that subscribes to a topic, and the pipe.Subscriber of its subscription. The goroutine of
+// its connection is in Read. The goroutine that sends a message writes it, with the lock.
 type subscriber struct {
 	Pending
 	pipe.Subscription
@@ -28,7 +28,7 @@ type subscriber struct {
 	navigates  bool // of Once: for disposition
 
 	// Owned by the goroutine that has the lock.
-	owed  []byte    // the rest of a comment, which goes before the next message
+	owed  []byte    // the rest of a comment, which is written before the next message
 	rest  [2][]byte // of the message that is being written
 	begun bool      // a part of it has been sent; or, with Once, of the response
 	cut   bool      // it was not sent whole
@@ -93,9 +93,9 @@ func streamType(r *Request, kind streamKind) (string, *reply.Error) {
 	return given[0], nil
 }
 
-// open sends the head of a stream and, to a client that comes back, what it has missed. Messages wait meanwhile. It runs on
-// the goroutine of the connection. A client could take the end of the connection for the end of the stream, in HTTP/1.0 and in
-// the middle of a chunk, so it is a reset unless the stream ends in order: see consumer.Begin.
+// open sends the head of a stream and, to a client that reconnects, the number of messages that it missed. Messages wait
+// meanwhile. It runs on the goroutine of the connection. In HTTP/1.0, and in the middle of a chunk, a client could take the end
+// of the connection for the end of the stream. So that end is a reset unless the stream ends in order: see consumer.Begin.
 func (s *subscriber) open(mediaType, lastID string) {
 	defer s.unlock()
 	s.conn.setLinger(0)
@@ -114,10 +114,10 @@ func (s *subscriber) open(mediaType, lastID string) {
 	s.relay.streams.add(s)
 }
 
-// missedTimeout bounds the time for which messages wait until the log has told what a client missed.
+// missedTimeout bounds how long the messages for a client wait while the log is queried for those that it missed.
 const missedTimeout = 2 * time.Second
 
-// missed returns the event for a client that comes back, or nothing if it has missed nothing.
+// missed returns the event for a client that reconnects, or nil if it has missed nothing.
 func (s *subscriber) missed(lastID string) []byte {
 	count, newest := "unknown", ""
 	if look := s.relay.config.Missed; look != nil {
@@ -209,7 +209,8 @@ func (s *subscriber) appendHead(b []byte, p *pipe.Publication) []byte {
 	return s.Pending.appendHead(b, http.StatusOK, int64(len(p.Body)), relayedLines, fields, nil)
 }
 
-// Acknowledged implements pipe.Subscriber. Where the system does not know, only the time for a whole message limits.
+// Acknowledged implements pipe.Subscriber. On a system that does not know, the number always changes, so that only the time
+// limit for a whole message applies.
 func (s *subscriber) Acknowledged() int64 {
 	if n, ok := s.conn.acknowledged(); ok {
 		return n

@@ -58,9 +58,9 @@ func (c *Conn) hungUp() afterwards {
 	return c.leave()
 }
 
-// leave ends the goroutine that has read the connection. If the response is not complete, the owner has the connection for
-// good, and the goroutine that ends the response closes it. If that has begun to, no other may: Close ends a TLS connection in
-// order, and Abort must not.
+// leave ends the goroutine that has read the connection. If the response is not complete, the owner keeps the connection,
+// and the goroutine that ends the response closes it. Once that goroutine has begun to, no other may: Close ends a TLS
+// connection in order, and Abort must not.
 func (c *Conn) leave() afterwards {
 	for {
 		c.mu.Lock()
@@ -95,8 +95,8 @@ func (c *Conn) readOn() error {
 	return nil
 }
 
-// maxHeld is how many bytes of the next requests a connection holds while a request waits. A client that sends more is not
-// heard any more: see Pending.Alive.
+// maxHeld is how many bytes of the next requests a connection holds while a request waits. Beyond that it reads no more:
+// see Pending.Alive.
 const maxHeld = 2 * bufferSize
 
 // wakeLocked makes the goroutine that reads the connection, or waits in pause, look at its state. Conn.mu must be held.
@@ -115,8 +115,8 @@ func (c *Conn) clearDeadlines() {
 	}
 }
 
-// pause waits until the client hangs up, if the system can tell while there is something to read, until the goroutine is
-// woken, or until the time limit is over, unless that is 0. It reports whether the client has hung up.
+// pause blocks until the client hangs up, the goroutine is woken, or the limit is over (0: no limit). It reports whether the
+// client has hung up. On a system that cannot show a hang-up behind unread bytes, it does not notice one.
 func (c *Conn) pause(limit time.Duration) (hungUp bool) {
 	c.mu.Lock()
 	if c.woken || c.pending == nil {
@@ -141,7 +141,7 @@ func (c *Conn) pause(limit time.Duration) (hungUp bool) {
 	return err == nil || !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// pauseUnlock is pause for connections of which hang-ups cannot be seen. It unlocks Conn.mu.
+// pauseUnlock is pause for a connection whose hang-up cannot be seen. It unlocks Conn.mu.
 func (c *Conn) pauseUnlock(limit time.Duration) (hungUp bool) {
 	woken := make(chan struct{})
 	c.pausing = woken

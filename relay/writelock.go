@@ -6,15 +6,15 @@ import (
 	"httpipe/pipe"
 )
 
-// A writeLock is the right to write to a subscriber. The goroutine that sends a message has it for as long as the message takes; the
-// goroutine of the connection, while it opens the stream; the keepalive, for a comment.
+// A writeLock is the right to write to a subscriber. Three goroutines take it: the one that sends a message, until all of the
+// message is written; that of the connection, while it opens the stream; and the timer of streams, for a comment.
 type writeLock struct {
 	mine bool // the goroutine that sends a message has, or waits for, the lock; owned by that goroutine
 
 	mu    sync.Mutex // guards the rest
 	busy  bool
-	freed chan struct{} // closed when busy becomes false; nil if nobody waits
-	ended pipe.Outcome  // of the subscription; "" until it has ended, and then nobody gets the lock
+	freed chan struct{} // closed when busy becomes false; nil if no goroutine waits
+	ended pipe.Outcome  // of the subscription; "" until it has ended; afterwards try fails
 }
 
 // try takes the lock if it is free.

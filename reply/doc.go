@@ -1,4 +1,4 @@
-// Package reply decides what a client is told, and holds it as data: the status, the code, the headers and the body
+// Package reply chooses the response for each outcome, and holds it as data: the status, the code, the headers and the body
 // of a response. So the relay path and the rest of the server give the same answers, whatever writes them to the
 // connection.
 //

@@ -65,7 +65,7 @@ type Problem struct {
 	Code   string `json:"code"`
 }
 
-// Response returns the response that tells a client of e, in JSON or as one line of text.
+// Response returns the response for e, in JSON or as one line of text.
 func (e *Error) Response(wantsJSON bool) Response {
 	var r Response
 	switch {

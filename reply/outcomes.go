@@ -6,8 +6,8 @@ import (
 	"httpipe/pipe"
 )
 
-// errorOf says what a client is told of an outcome. An outcome without an entry is a success, or one after which no
-// client is left to be told. An entry without a code has the outcome's word as its code.
+// errorOf has the error for each outcome. An outcome without an entry is a success, or one after which the client is
+// gone. An entry without a code has the outcome's word as its code.
 var errorOf = map[pipe.Outcome]Error{
 	pipe.ConsumerLeft: {Status: http.StatusBadGateway, Text: "the consumer hung up before the last byte; send the body again to try another consumer"},
 	pipe.ProducerLeft: {Status: http.StatusBadRequest, Text: "the body is malformed or ended early"},
@@ -23,12 +23,12 @@ var errorOf = map[pipe.Outcome]Error{
 	pipe.Unanswered: {Status: http.StatusGatewayTimeout, Text: "a worker took the request, but began no answer in time (--reply-timeout)"},
 }
 
-// ForOutcome returns what a client in the given role is told of an outcome; role is "" for a client that neither
-// produces nor consumes. It panics for an outcome that is told to no client.
+// ForOutcome returns the error for a client in the given role; role is "" for a client that neither produces nor
+// consumes. It panics for an outcome without an error.
 func ForOutcome(o pipe.Outcome, role pipe.Role) *Error {
 	e, ok := errorOf[o]
 	if !ok {
-		panic("reply: no client is told of the outcome " + string(o))
+		panic("reply: there is no error for the outcome " + string(o))
 	}
 	if e.Code == "" {
 		e.Code = string(o)

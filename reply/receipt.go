@@ -18,7 +18,7 @@ type Receipt struct {
 	EndedAt   *string `json:"ended_at"` // nil while the exchange runs
 }
 
-// Delivered returns the response that tells a producer of success.
+// Delivered returns the 200 for a producer.
 func Delivered(x *pipe.Exchange, wantsJSON bool) Response {
 	if !wantsJSON {
 		return Response{Status: http.StatusOK}

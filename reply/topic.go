@@ -8,7 +8,7 @@ import (
 	"httpipe/pipe"
 )
 
-// A PublicationReceipt says in JSON what became of a message. A publisher that asks for JSON gets it.
+// A PublicationReceipt is the body of the 200 for a publisher that asks for JSON.
 type PublicationReceipt struct {
 	Publication string `json:"publication"`
 	Namespace   string `json:"namespace"`
@@ -21,7 +21,7 @@ type PublicationReceipt struct {
 	EndedAt     string `json:"ended_at"`
 }
 
-// Published returns the response that tells a publisher of success.
+// Published returns the 200 for a publisher.
 func Published(p *pipe.Publication, wantsJSON bool) Response {
 	r := Response{Status: http.StatusOK}
 	if wantsJSON {

@@ -83,8 +83,8 @@ func backup(ctx context.Context, path, target string, how copyParams) (report Re
 	return report, publish(file, target)
 }
 
-// giveToOwner gives a file that root creates to the owner of its directory: beside the log, that is the server's user, who
-// must be able to read it.
+// giveToOwner makes the owner of the directory the owner of a file that root has created. Beside the log that owner is the
+// server's user, which must be able to read the file.
 func giveToOwner(file *os.File) error {
 	if os.Geteuid() != 0 {
 		return nil

@@ -12,10 +12,10 @@ type Commit struct {
 	deadline time.Time // when it fails; see watchdog
 
 	// Guarded by log.mu until settled, and constant after that.
-	taken   bool // by the writer, which is going to write the row now
+	taken   bool // the writer has the row in its batch
 	settled bool
 	err     error
-	then    func(error) // what to call when it is settled; nil: nothing
+	then    func(error) // called when it is settled; nil: nothing
 }
 
 // Then calls f with nil when the row is durable, or with the error when its commit has failed, and exactly once. It
@@ -72,8 +72,8 @@ func (c *Commit) settleLocked(err error, callbacks []func(error)) []func(error) 
 	return callbacks
 }
 
-// callBack calls the functions given to Then of commits that were settled with err. A function that panics does not keep
-// the others from being called, nor the log from being written.
+// callBack calls the functions given to Then of commits that were settled with err. If one panics, the others are called
+// nevertheless, and the log goes on.
 func (l *Log) callBack(callbacks []func(error), err error) {
 	for _, f := range callbacks {
 		func() {

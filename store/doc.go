@@ -1,10 +1,11 @@
-// Package store is the audit log: one SQLite file that records what every run of the server did, and in
-// particular how every exchange ended. A producer gets its 200 only after the row of its exchange is on disk.
+// Package store is the audit log: one SQLite file with the runs of the server, the lives of channels, every exchange
+// and how it ended, the calls of services, the publications and subscriptions of topics, and the requests that were
+// never matched. A producer or a publisher gets its 200 only after the row of its exchange or publication is on disk.
 //
 // # What the log promises
 //
 //   - A row whose [Commit] has returned nil is durable, in a file that is still at its path.
-//   - A row says what the client was told. An exchange whose Commit failed is not recorded as delivered.
+//   - A row has the outcome that the client received. An exchange whose Commit failed is not recorded as delivered.
 //   - Rows are in the order in which they were handed in. None is changed; none is deleted unless a
 //     retention is configured, and then the table cutoff says so.
 //   - Everything that begins ends once. What a crash left open ends as Interrupted at the next start.
@@ -13,7 +14,7 @@
 //
 // # From an event to the disk
 //
-//	ExchangeEnded (or another recording method)
+//	ExchangeEnded, or any other recording method
 //	  │   any goroutine; never waits for the disk
 //	  ▼
 //	queue in memory (queue.go)
@@ -31,8 +32,8 @@
 //
 // A beginning that no caller waits for stays in the queue for up to 50 ms if its ending has not come yet. Beginning and
 // ending become one row if they are in the same batch. So a small exchange is one row, and the life of a channel that had
-// no other is another one; they share a commit with all that ended at the same time. A crash loses what is in the queue,
-// which no client has been told about.
+// no other is another one; they share a commit with all that ended at the same time. A crash loses the rows in the queue;
+// none of them is behind a 200.
 //
 // # Sessions and outages
 //
@@ -48,9 +49,9 @@
 // is also copied into the file again (wal.go).
 //
 // An ending whose Commit has failed is written with its OutcomeIfFailed ("unrecorded" for "delivered"),
-// because the producer was told that there is no record. Log.mu guards both decisions, so they agree. The
+// because its producer received an error. Log.mu guards both decisions, so they agree. The
 // one exception is a COMMIT that was already running when its rows timed out: it may still write
-// "delivered". All bytes had been sent in that case too, and a producer without a 200 knows nothing.
+// "delivered". All bytes had been sent in that case too, and a producer without a 200 cannot assume the contrary.
 //
 // A row that the database rejects because of its content is a bug, here or in the caller. It is logged,
 // counted as lost and left out, and the transaction continues.

@@ -22,7 +22,7 @@ func (h *History) Missed(ctx context.Context, namespace, topic, after, before st
 		} else if err != nil {
 			return err
 		}
-		// What was withheld for want of a record was published to nobody.
+		// A message that was not sent because its record failed is not missed.
 		return conn.QueryRowContext(ctx, `SELECT count(*), coalesce(max(p.id), '')
 			FROM publication p INDEXED BY publication_topic LEFT JOIN publication_end x ON x.id = CASE WHEN p.ended_at IS NULL THEN p.id END
 			WHERE p.namespace = ?1 AND p.topic = ?2 AND p.id > ?3 AND p.id < ?4

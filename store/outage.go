@@ -8,7 +8,7 @@ import (
 // An outage begins when the log cannot be written or a commit takes too long. It ends with the next successful
 // commit. Waiting callers get the error at once.
 
-// settle marks the batch as durable, tells those that wait for it, and ends an outage if there was one.
+// settle marks the batch as durable, calls its callbacks, and ends an outage if there was one.
 func (l *Log) settle() {
 	callbacks := l.callbacks[:0]
 	l.mu.Lock()

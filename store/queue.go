@@ -7,8 +7,8 @@ import (
 )
 
 // The queue holds rows back for a short time, unless a caller waits for them. Most exchanges and many lives of
-// channels end while their beginning is still in the queue, so that both become one row, and only a row that a caller
-// waits for is worth a commit of its own.
+// channels end while their beginning is still in the queue, so that both become one row. Only a row that a caller
+// waits for causes a commit at once.
 
 // add queues the row, or counts it as lost.
 func (l *Log) add(r *row) *Commit {
@@ -95,7 +95,7 @@ func (l *Log) admitLocked(r *row) error {
 	return err
 }
 
-// admitTopicLocked is admitLocked for a row about a topic. err says why there is no room for it. The caller holds mu.
+// admitTopicLocked is admitLocked for a row about a topic. err is the result of roomLocked. The caller holds mu.
 func (l *Log) admitTopicLocked(r *row, e topicRow, err error) error {
 	k := key{exchange: e.id()}
 	switch {
@@ -113,7 +113,8 @@ func (l *Log) admitTopicLocked(r *row, e topicRow, err error) error {
 	return err
 }
 
-// key identifies an exchange, a publication or a subscription by its id, a life by its number, or a call by the id of its request.
+// A key identifies an exchange, a publication or a subscription by its id, a life by its number, or a call by the id of its
+// request.
 type key struct {
 	exchange string
 	life     int64
@@ -143,7 +144,7 @@ func (l *Log) roomLocked(entry any) error {
 	return nil
 }
 
-// setLingerLocked sets the timer that wakes the writer when the oldest row in the queue has been there for long enough.
+// setLingerLocked sets the timer that wakes the writer when the oldest row has been in the queue for the time linger.
 // It is set whenever the queue is not empty, unless the writer has been woken for that row. The caller holds mu.
 func (l *Log) setLingerLocked() {
 	if !l.lingerSet && len(l.queue) > 0 {

@@ -58,8 +58,8 @@ const (
 const (
 	// commitTimeout is how long a commit may take, from handing in the row. After that it has failed.
 	commitTimeout = 5 * time.Second
-	// linger is long enough for most beginnings to meet their ending, and short for a person who reads the log. A crash
-	// loses what happened in this time and was not acknowledged.
+	// linger is long enough for most beginnings to share a batch with their ending, and short for a reader of the log. A
+	// crash loses the rows of this time, except for acknowledged ones.
 	linger = 50 * time.Millisecond
 	// maxRows bounds the rows in memory, which take about 500 bytes each.
 	maxRows = 20_000
@@ -109,8 +109,8 @@ type Log struct {
 	callbacks  []func(error) // the same, for settle
 
 	// mu guards the fields below. It is held for short times only, and never during disk access or logging. The
-	// result of a Commit is set only with mu held; so what a producer is told and what its row says are decided
-	// together.
+	// result of a Commit is set only with mu held, so the response to a producer and the outcome in its row are
+	// decided together.
 	mu            sync.Mutex
 	queue         []*row          // handed in and not yet taken by the writer, in order
 	batch         []*row          // taken by the writer and not yet durable; older than the queue

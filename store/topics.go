@@ -42,14 +42,14 @@ type SubscriptionEnd struct {
 	First, Last     string // the IDs of the first and the last publication that it took; "" if none
 }
 
-// PublicationAccepted records that a message will be sent. With --audit=strict the caller waits for the Commit before it is.
+// PublicationAccepted records that a message will be sent. With --audit=strict the caller sends it only after the Commit.
 func (l *Log) PublicationAccepted(p Publication) *Commit {
 	p.ID, p.Namespace, p.Topic = validUTF8(p.ID), validUTF8(p.Namespace), validUTF8(p.Topic)
 	p.ContentType, p.Client = CleanText(p.ContentType), cleanClient(p.Client)
 	return l.add(newRow(p))
 }
 
-// PublicationEnded records that a message has been sent. The caller must wait for the Commit before it tells the publisher.
+// PublicationEnded records that a message has been sent. The caller must not answer the publisher before the Commit.
 func (l *Log) PublicationEnded(end PublicationEnd) *Commit { return l.add(newRow(end)) }
 
 // SubscriptionOpened records a new subscription.
@@ -65,7 +65,8 @@ func (l *Log) SubscriptionEnded(end SubscriptionEnd) *Commit { return l.add(newR
 type topicRow interface {
 	id() string
 	begins() bool
-	// write makes the change that the row and, for a beginning, its end in the same batch (or nil) are.
+	// write writes the row. end is its end if that is in the same batch, or nil. With recheck the row may be in the file
+	// already.
 	write(s *statements, end topicRow, run int64, recheck bool) error
 }
 
@@ -149,12 +150,12 @@ func (e *SubscriptionEnd) write(s *statements, _ topicRow, _ int64, recheck bool
 	return s.subscriptionEnd.begin().text(e.ID).text(e.Outcome).received(e).integer(e.At.UnixMilli()).exec()
 }
 
-// client gives the four columns of a client.
+// client sets the four columns of a client.
 func (s *statement) client(c Client) *statement {
 	return s.text(c.Addr).text(c.Agent).text(c.Subject).text(c.RequestID)
 }
 
-// received gives what a subscription has received.
+// received sets the four columns with the messages that a subscription has received.
 func (s *statement) received(e *SubscriptionEnd) *statement {
 	s.integer(e.Messages).integer(e.Bytes)
 	if e.First == "" {

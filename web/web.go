@@ -1,11 +1,11 @@
-// Package web holds what the server shows of itself: a page that does in a browser what curl does in a terminal, a page
-// for the operator, a manual in plain text for everything else, and the description of the API. It is data: package
-// httpapi serves it.
+// Package web holds the files that the server serves about itself: a page that sends and receives on channels and topics
+// in a browser, a page for the operator, a manual in plain text for curl, and the OpenAPI description. Package httpapi
+// serves them.
 //
 // The pages are static. Their scripts call the API as any other client does, with the token that the user enters, and
 // everything that they load is in assets/. Both pages share base.css (colours, tables, buttons) and the scripts that
-// both import; page.css, page.js and what only page.js imports are for the first page, and audit*.css, audit*.js for
-// the operator's.
+// both import. The first page has page.css, page.js and the scripts that only page.js imports; the operator's page has
+// audit*.css and audit*.js.
 package web
 
 import (
@@ -32,7 +32,7 @@ var assetTypes = map[string]string{
 
 var manual = template.Must(template.ParseFS(files, "manual.txt"))
 
-// Page returns the page for everybody, in HTML.
+// Page returns the page that sends and receives, in HTML.
 func Page() string { return read("index.html") }
 
 // AuditPage returns the operator's page, in HTML. It contains no data.

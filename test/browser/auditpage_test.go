@@ -95,7 +95,7 @@ func TestAuditPageCut(t *testing.T) {
 	s.answerWith(nil)
 	tab.shows("#link", "Live")
 	tab.shows("#consumers", "0")
-	tab.shows("#waiting-note", "Nobody.")
+	tab.shows("#waiting-note", "No client waits.")
 }
 
 // The page shows values of the log as text, even if they look like HTML.

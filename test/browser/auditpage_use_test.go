@@ -19,7 +19,7 @@ func TestAuditPageLive(t *testing.T) {
 	v, p := visit(t)
 	tab := v.open("/audit#token=" + p.AuditKey(t))
 	tab.shows("#link", "Live")
-	tab.shows("#waiting-note", "Nobody.")
+	tab.shows("#waiting-note", "No client waits.")
 	tab.shows("#running-note", "Nothing.")
 	const channel = "a!$&'()*+,;=:@"
 	consumer := kit.Curl("--globoff", "-A", "taker <b>1</b>", p.URL+"/channels/v1/"+channel)
@@ -61,7 +61,7 @@ func TestAuditPageLive(t *testing.T) {
 	leaver := kit.Curl(p.URL + "/channels/v1/c?wait=4s")
 	tab.shows("#waiting .name", "v1/c")
 	<-leaver
-	tab.shows("#waiting-note", "Nobody.")
+	tab.shows("#waiting-note", "No client waits.")
 	tab.has("#waiting details", 0)
 }
 

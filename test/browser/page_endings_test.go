@@ -46,8 +46,8 @@ func TestPageDeleted(t *testing.T) {
 	if got := <-kit.Patient("-X", "DELETE", p.URL+"/channels/v1"); got != "" {
 		t.Fatal(got)
 	}
-	sender.told("#send", "Not delivered", "Somebody deleted the channel.")
-	receiver.told("#receive", "Nothing received", "Somebody deleted the channel.")
+	sender.told("#send", "Not delivered", "The channel was deleted.")
+	receiver.told("#receive", "Nothing received", "The channel was deleted.")
 }
 
 func TestPageTimedOut(t *testing.T) {

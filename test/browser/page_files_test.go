@@ -42,7 +42,7 @@ func TestPageSeveralFiles(t *testing.T) {
 	if got := <-kit.Patient("-X", "DELETE", p.URL+pageChannel); got != "" {
 		t.Errorf("DELETE: %s", got)
 	}
-	tab.told("#send", "Not delivered", "Somebody deleted the channel. This is file 2 of 3; the one before it was delivered.")
+	tab.told("#send", "Not delivered", "The channel was deleted. This is file 2 of 3; the one before it was delivered.")
 }
 
 // TestPageShortcuts: Ctrl+Enter sends the text, and files can be pasted.

@@ -206,7 +206,7 @@ func TestPageSenderCancels(t *testing.T) {
 	tab.sendText("hello")
 	p.WaitFor(t, "v1/c", "1", "0")
 	tab.shows("#send .detail", "All of it (5 bytes) has left this browser. It is not delivered until the receiver has it.")
-	cancelled("All of it (5 bytes) had left this browser. If nobody was receiving it at that moment, nobody will.")
+	cancelled("All of it (5 bytes) had left this browser. If no client was receiving it at that moment, none will.")
 	p.WaitFor(t, "v1/c", "", "")
 
 	path, _ := fileOf(t, "large", 40<<20)

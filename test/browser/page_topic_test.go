@@ -29,7 +29,7 @@ func TestKeepReceiving(t *testing.T) {
 	ann, bob := v.open(pageAt), visitAt(t, p.URL).open(pageAt)
 	ann.fill("#say", "is anybody there?")
 	ann.click("#topic .say button")
-	ann.shows("#topic .told", "Sent, but nobody is listening.")
+	ann.shows("#topic .told", "Sent, but no client is listening.")
 	ann.listens()
 	bob.listens()
 	ann.fill("#say", "hello <b>Bob</b>")

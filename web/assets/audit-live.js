@@ -50,7 +50,7 @@ export async function watch(failed) {
 	}
 }
 
-// tell says whether the view is current.
+// tell shows whether the view is current.
 function tell() {
 	const link = $('link');
 	link.dataset.state = cut ? 'off' : 'on';
@@ -131,7 +131,7 @@ function showWaiting() {
 	const rows = [...channels.values()].slice(0, most.channels);
 	keep($('waiting'), rows, row => row.key, createChannel, updateChannel);
 	const more = view.producers + view.consumers - rows.reduce((sum, row) => sum + row.clients.length, 0);
-	write($('waiting-note'), view.producers + view.consumers === 0 ? 'Nobody.' : more > 0 ? `These have waited longest; ${count(more)} more wait.` : '');
+	write($('waiting-note'), view.producers + view.consumers === 0 ? 'No client waits.' : more > 0 ? `These have waited longest; ${count(more)} more wait.` : '');
 }
 
 function createChannel(row) {

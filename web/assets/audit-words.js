@@ -4,7 +4,7 @@
 const both = {
 	silent: 'The producer sent nothing for too long while a consumer was there.',
 	too_large: 'The body is larger than this server accepts.',
-	deleted: 'Somebody deleted the channel.',
+	deleted: 'The channel was deleted.',
 	shut_down: 'The server was stopping.',
 };
 
@@ -35,7 +35,7 @@ export const outcomes = {
 	},
 };
 
-// weight returns the CSS class that colours an outcome: a success, running, somebody's choice, a
+// weight returns the CSS class that colours an outcome: a success, running, the choice of a client, a
 // producer that left, another failure, or a serious one.
 export function weight(outcome) {
 	switch (outcome) {

@@ -55,7 +55,7 @@ function read() {
 	if (wanted.has('token')) {
 		const brought = wanted.get('token').replaceAll(' ', '+'); // a + in a secret does not stand for a space
 		wanted.delete('token');
-		history.replaceState(history.state, '', `${location.pathname}#${wanted}`); // before anybody copies the address
+		history.replaceState(history.state, '', `${location.pathname}#${wanted}`); // before the user copies the address
 		if (isToken(brought)) {
 			use(brought);
 		}
@@ -143,7 +143,7 @@ async function sum(signal) {
 	]).catch(error => failed(error, $('plots-note'), signal));
 }
 
-let summed = 0; // when that was last
+let summed = 0; // when sum was last called
 
 // The rows link to exchanges, and to the lists of channels.
 const links = {
@@ -151,7 +151,7 @@ const links = {
 	channel: ({namespace, channel}) => narrowed({namespace, channel}),
 };
 
-// The newest page moves on as long as somebody sees it, and the counts with it, but not as often, because they cost more.
+// While the newest page is visible, it is renewed, and the counts too, but less often, because they cost more.
 const [renewal, recount] = [3000, 15_000];
 
 async function follow() {

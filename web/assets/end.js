@@ -54,7 +54,7 @@ export class End {
 		this.bar.value = total ? value : 1;
 	}
 
-	// run runs a transfer, which gets a signal that tells it to stop, and returns how it ended. Meanwhile tick
+	// run runs a transfer, which gets a signal that stops it, and returns how it ended. Meanwhile tick
 	// is called now and then.
 	async run(transfer, tick) {
 		const began = Date.now();

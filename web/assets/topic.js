@@ -1,8 +1,8 @@
-// Topics: publishing to one, and following it.
+// Topics: publish to a topic, and follow it.
 
 import {authorization} from './token.js';
 
-// answered returns what a response other than success says.
+// answered returns a sentence about a response other than success.
 async function answered(response) {
 	let line = '';
 	try {
@@ -12,7 +12,7 @@ async function answered(response) {
 	return `The server answered ${response.status}${code ? ` (${code})` : ''}.${line ? ` It says: ${line}.` : ''}`;
 }
 
-// publish sends a text to all that are subscribed, and returns a sentence about it: {good, told}.
+// publish sends a text to all subscribers, and returns a sentence about the result: {good, told}.
 export async function publish(url, text, token) {
 	let response;
 	try {
@@ -25,14 +25,14 @@ export async function publish(url, text, token) {
 		return {told: await answered(response)};
 	}
 	if (subscribers === '0') {
-		return {good: true, told: 'Sent, but nobody is listening.'};
+		return {good: true, told: 'Sent, but no client is listening.'};
 	}
 	return {good: true, told: `Sent: ${delivered} of ${subscribers} listening have it.`};
 }
 
-// follow calls on for each event of a topic, {type, id, data}, until signal says to stop. It comes back after a break, and calls
-// state with true while it is subscribed, otherwise with false. It returns a sentence if the server refuses. It is not an
-// EventSource, because that cannot send a token.
+// follow calls on for each event of a topic, {type, id, data}, until signal aborts. It reconnects after a break, and calls state
+// with true while it is subscribed, otherwise with false. It returns a sentence if the server refuses. It uses no EventSource,
+// because that cannot send a token.
 export async function follow(url, token, signal, on, state) {
 	let last = '';
 	while (!signal.aborted) {
@@ -48,7 +48,7 @@ export async function follow(url, token, signal, on, state) {
 					on(event);
 				}
 			}
-		} catch {} // the connection broke, or the user stopped
+		} catch {} // the connection broke, or the user has stopped it
 		state(false);
 		await pause(2000, signal);
 	}

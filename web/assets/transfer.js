@@ -22,7 +22,7 @@ function answered(status, header, body) {
 	return {kind: 'answered', status, code: header('Httpipe-Error') ?? '', exchange: header('Httpipe-Exchange'), retryAfter: header('Retry-After'), line};
 }
 
-// send produces a blob, and tells progress how many of its bytes have left this browser. That they have
+// send produces a blob, and calls progress with how many of its bytes have left this browser. That they have
 // says nothing of delivery: they may wait in buffers on the way.
 export async function send(url, {blob, type, disposition, token}, signal, progress) {
 	if (!await readable(blob)) {
@@ -30,7 +30,7 @@ export async function send(url, {blob, type, disposition, token}, signal, progre
 	}
 	let left = 0;
 	const ending = await new Promise(resolve => {
-		const request = new XMLHttpRequest(); // fetch tells nothing about the progress of an upload
+		const request = new XMLHttpRequest(); // fetch does not report the progress of an upload
 		request.upload.onprogress = event => progress(left = event.loaded);
 		request.onerror = () => resolve({kind: 'lost'});
 		request.onabort = () => resolve({kind: 'cancelled'});
@@ -68,7 +68,7 @@ async function readable(blob) {
 	}
 }
 
-// receive consumes one message, and tells progress how many bytes of how many (null: not known) have come.
+// receive consumes one message, and calls progress with how many bytes of how many (null: not known) have come.
 // A complete one is a blob, with its name if it is a file ('' if not), and its text if it is text (null if not).
 export async function receive(url, {token}, signal, progress) {
 	let response;

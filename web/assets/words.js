@@ -45,12 +45,12 @@ const senders = {
 	stalled: 'The receiver stopped reading before the last byte.',
 	silent: 'A receiver was there, but this browser sent nothing for too long.',
 	too_large: 'This is larger than the server accepts.',
-	deleted: 'Somebody deleted the channel.',
+	deleted: 'The channel was deleted.',
 	timed_out: 'No receiver came within the time limit of this server.',
 };
 const receivers = {
 	...both,
-	deleted: 'Somebody deleted the channel.',
+	deleted: 'The channel was deleted.',
 	timed_out: 'No sender came within the time limit of this server.',
 };
 
@@ -62,15 +62,15 @@ export const notHttpipe = status => `Something between this browser and httpipe 
 
 // why returns what the answer of a server that refuses or fails means, in the words for senders or for receivers.
 function why({status, code, line, retryAfter}, words) {
-	const who = code ? `The server answered ${status} (${code}).` : notHttpipe(status);
+	const answer = code ? `The server answered ${status} (${code}).` : notHttpipe(status);
 	return [
-		words[code] ?? who,
+		words[code] ?? answer,
 		line && (!words[code] || explained.includes(code)) && `It says: ${line}.`,
 		retryAfter && `Try again in ${retryAfter} s.`,
 	].filter(Boolean).join(' ');
 }
 
-// sent tells a sender how it ended: {good, headline, detail}. Only a 200 of httpipe's own speaks of delivery.
+// sent returns the text for a sender after its transfer: {good, headline, detail}. Only a 200 of httpipe itself means delivery.
 export function sent(ending, total) {
 	const all = ending.left >= total;
 	const left = all ? `All of it (${size(total)})` : `${size(ending.left)} of ${size(total)}`;
@@ -79,7 +79,7 @@ export function sent(ending, total) {
 		return {good: true, headline: 'Delivered', detail: `The receiver's connection took all of it: ${size(total)}.`};
 	case 'cancelled':
 		return {headline: 'Cancelled', detail: `${left} had left this browser. ` +
-			(all ? 'If nobody was receiving it at that moment, nobody will.' : 'The receiver can tell that it is not complete.')};
+			(all ? 'If no client was receiving it at that moment, none will.' : 'The receiver can tell that it is not complete.')};
 	case 'unreadable':
 		return {headline: 'Not sent', detail: 'This browser cannot read the file. Is it a folder, or has it been moved or changed?'};
 	case 'lost':
@@ -95,7 +95,7 @@ export function sent(ending, total) {
 	return {headline: 'Not delivered', detail: why(ending, senders)};
 }
 
-// received tells a receiver how it ended. An incomplete message is never shown as a message.
+// received returns the text for a receiver after its transfer. An incomplete message is never shown as a message.
 export function received(ending) {
 	const some = ending.total === null ? size(ending.bytes ?? 0) : `${size(ending.bytes ?? 0)} of ${size(ending.total ?? 0)}`;
 	switch (ending.kind) {
