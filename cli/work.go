@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os/exec"
@@ -26,6 +27,7 @@ type working struct {
 	to        *url.URL // the web server; nil: there is a command
 	mediaType string   // of the command's output
 	jobs      int
+	limit     time.Duration // for an answer to begin; 0: none
 	client    *client.Client
 	service   client.Address
 	local     http.RoundTripper
@@ -38,6 +40,8 @@ func (p Program) work() command {
 		{name: "to", arg: "SERVER", help: "pass requests to this web server, such as http://localhost:8080", set: into(&w.to, parseServer)},
 		{name: "type", arg: "TYPE", def: "text/plain; charset=utf-8", help: "Content-Type of the command's output", set: into(&w.mediaType, anyText)},
 		{name: "jobs", arg: "N", def: "auto", help: "requests to handle at once; auto: 1 for a command, 16 with --to", set: into(&w.jobs, orWord("auto", parseCount))},
+		{name: "reply-timeout", arg: "TIME", def: "60s", help: "how long the command may run, or the web server take to begin its response; 0: no limit",
+			set: into(&w.limit, orOff("no limit", parseDuration))},
 	}
 	for _, o := range w.flags("") {
 		if o.name != "wait" && o.name != "json" && o.name != "retry" { // a worker works for ever
@@ -54,7 +58,9 @@ variables are those of receive, and HTTPIPE_METHOD and HTTPIPE_TARGET (the path 
 With --to, requests and responses stream between the callers and a web server that the relay cannot
 reach. The server gets the callers' methods, paths, headers and bodies.
 
-A request that was taken is answered before SIGTERM or Ctrl-C ends the command.
+Without an answer in time, the caller gets 504: by this command after its --reply-timeout, or by the relay
+after its own, which this command does not notice. A request that was taken is answered before SIGTERM or
+Ctrl-C ends the command.
 
 ` + transferHelp,
 		run: func(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
@@ -94,6 +100,7 @@ func (w *working) run(ctx context.Context) error {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DisableCompression = true
 	transport.Proxy = nil
+	transport.ResponseHeaderTimeout = w.limit
 	w.local = transport
 	jobs := w.jobs
 	if jobs == 0 {
@@ -160,8 +167,11 @@ func (w *working) answer(ctx context.Context, m *client.Incoming) error {
 		return err
 	}
 	a := client.Answer{Status: http.StatusOK, Header: http.Header{"Content-Type": {w.mediaType}}}
-	_, failed := w.runCommand(ctx, in, out, variables(w.service, m, in.Name()))
-	if failed != nil {
+	failed := w.runLimited(ctx, in, out, variables(w.service, m, in.Name()))
+	switch {
+	case errors.Is(failed, errTooSlow):
+		a.Status = http.StatusGatewayTimeout
+	case failed != nil:
 		a.Status = http.StatusInternalServerError
 	}
 	if a.Length, err = out.Seek(0, io.SeekEnd); err != nil {
@@ -179,11 +189,28 @@ func (w *working) answer(ctx context.Context, m *client.Incoming) error {
 	return cmp.Or(w.client.Answer(ctx, w.service, m, a), failed)
 }
 
+// errTooSlow ends a command that exceeds the limit.
+var errTooSlow = errors.New("no answer within --reply-timeout")
+
+// runLimited runs the command, which gets SIGTERM at the limit.
+func (w *working) runLimited(ctx context.Context, in io.Reader, out io.Writer, variables []string) error {
+	if w.limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, w.limit, errTooSlow)
+		defer cancel()
+	}
+	_, err := w.runCommand(ctx, in, out, variables)
+	if err != nil && context.Cause(ctx) == errTooSlow {
+		return errTooSlow
+	}
+	return err
+}
+
 // forward passes a request to the web server, and its response to the caller.
 func (w *working) forward(ctx context.Context, m *client.Incoming) error {
 	target, err := url.Parse(w.to.String() + m.Target())
 	if err != nil {
-		return w.refuse(ctx, m, http.StatusBadRequest, err)
+		return w.refuse(ctx, m, http.StatusBadRequest, "the worker cannot make a URL of the path", err)
 	}
 	req := (&http.Request{Method: m.Method(), URL: target, Host: w.to.Host, Header: m.SentHeader(), Body: io.NopCloser(m.Body), ContentLength: m.Length}).WithContext(ctx)
 	req.Header.Set("X-Forwarded-Host", req.Header.Get("Host"))
@@ -196,8 +223,11 @@ func (w *working) forward(ctx context.Context, m *client.Incoming) error {
 	if f, ok := errors.AsType[*client.Failure](err); ok {
 		return f // the caller has left
 	}
+	if slow, ok := errors.AsType[net.Error](err); ok && slow.Timeout() {
+		return w.refuse(ctx, m, http.StatusGatewayTimeout, "the worker's web server is too slow", err)
+	}
 	if err != nil {
-		return w.refuse(ctx, m, http.StatusBadGateway, err)
+		return w.refuse(ctx, m, http.StatusBadGateway, "the worker's web server does not answer", err)
 	}
 	defer resp.Body.Close()
 	err = w.client.Answer(ctx, w.service, m, client.Answer{Status: resp.StatusCode, Header: resp.Header, Length: lengthOf(m, resp), Body: resp.Body})
@@ -205,7 +235,7 @@ func (w *working) forward(ctx context.Context, m *client.Incoming) error {
 		return err
 	}
 	// The response broke. If nothing of it has reached the caller, the call still waits for an answer.
-	_ = w.refuse(ctx, m, http.StatusBadGateway, err)
+	_ = w.refuse(ctx, m, http.StatusBadGateway, "the response of the worker's web server broke", err)
 	return err
 }
 
@@ -217,10 +247,10 @@ func lengthOf(m *client.Incoming, resp *http.Response) int64 {
 	return resp.ContentLength
 }
 
-// refuse answers a request that the web server did not answer, and returns why.
-func (w *working) refuse(ctx context.Context, m *client.Incoming, status int, why error) error {
+// refuse answers a request that the web server did not answer with a text for the caller, and returns why.
+func (w *working) refuse(ctx context.Context, m *client.Incoming, status int, text string, why error) error {
 	io.Copy(io.Discard, m.Body) // an answer waits until the request has arrived
-	text := http.StatusText(status) + ": the worker's web server does not answer\n"
+	text = http.StatusText(status) + ": " + text + "\n"
 	return cmp.Or(w.client.Answer(ctx, w.service, m, client.Answer{
 		Status: status,
 		Header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}},

@@ -18,7 +18,7 @@ func TestAnswerHeaders(t *testing.T) {
 	mayNot := []string{"Set-Cookie", "Set-Login", "Clear-Site-Data", "Service-Worker-Allowed", "Strict-Transport-Security", "Public-Key-Pins",
 		"Expect-CT", "Accept-CH", "NEL", "Report-To", "Reporting-Endpoints", "Alt-Svc", "Access-Control-Allow-Origin", "Access-Control-X",
 		"Content-Security-Policy", "X-Accel-Redirect", "X-Sendfile", "X-LiteSpeed-Location", "X-Reproxy-URL", "Fly-Replay", "Surrogate-Control",
-		"Httpipe-Error", "Httpipe-Exchange", "Connection", "Keep-Alive", "Transfer-Encoding", "Upgrade", "Trailer", "TE", "Content-Length",
+		"Httpipe-Error", "Httpipe_Error", "Content_Length", "Httpipe-Exchange", "Connection", "Keep-Alive", "Transfer-Encoding", "Upgrade", "Trailer", "TE", "Content-Length",
 		"Cache-Control", "Expires", "Age", "Date", "X-Content-Type-Options"}
 	headers := []string{"Httpipe-Status: 404", "httpipe-header-x-mine: 1", "HTTPIPE-HEADER-X-Mine: 2", "Httpipe-Header-Location: /elsewhere",
 		"Httpipe-Header-ETag: x", "Httpipe-Header-WWW-Authenticate: Basic", "Httpipe-Header-: x", "X-Other: 1", "Set-Cookie: a=b",

@@ -300,6 +300,7 @@ func TestSubscribeRefusals(t *testing.T) {
 	r.dial().Get(topicHere, "Range: bytes=5-").Answer().Failed(400, "not_a_consumer")
 	r.dial().Get(topicHere+"?method=post&body=x", "Purpose: prefetch").Answer().Failed(400, "not_a_consumer")
 	r.dial().Get(topicHere+"?follow&mime=text%2Fplain%0d%0aX:y").Answer().Failed(400, "bad_request")
+	r.dial().Get(topicHere+"?follow&mime=x").Answer().Failed(400, "bad_request")
 	r.dial().Get(topicHere+"?wait=x").Answer().Failed(400, "bad_wait")
 	r.dial().Get("/topics/n/a%20b").Answer().Failed(400, "bad_name")
 	r.dial().Get("/topics/n").Answer().Failed(404, "not_found")

@@ -46,8 +46,10 @@ func cutPrefixFold(s, prefix string) (rest string, found bool) {
 }
 
 // mayAnswer reports whether an answer may set the header of that name, which is in lower case. Browsers and proxies apply the
-// other headers to this server as a whole, so a worker must not set them.
+// other headers to this server as a whole, so a worker must not set them, nor one with an underscore for a hyphen, which some
+// programs behind a gateway read as the same.
 func mayAnswer(name string) bool {
+	name = strings.ReplaceAll(name, "_", "-")
 	if name == "" || slices.Contains(forOneConnection, name) || slices.Contains(notForAnswers, name) {
 		return false
 	}

@@ -338,9 +338,10 @@ func (c *Conn) drop() {
 	c.mu.Lock()
 	p := c.pending
 	c.mu.Unlock()
+	defer c.breakOff()
 	if p != nil {
+		defer p.Abort()
+		defer func() { _ = recover() }() // of an owner whose request has not reached the broker, because that panicked
 		p.owner.HungUp()
-		p.Abort()
 	}
-	c.breakOff()
 }

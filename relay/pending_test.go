@@ -1,9 +1,11 @@
 package relay
 
 import (
+	"io"
 	"net/http"
 	"testing"
 
+	"httpipe/pipe"
 	"httpipe/reply"
 )
 
@@ -40,4 +42,32 @@ func TestOneAnswer(t *testing.T) {
 		}
 	}
 	c.Unanswered()
+}
+
+// An unfinished owner has no request yet, so that HungUp panics.
+type unfinished struct {
+	Pending
+	request *pipe.Request
+}
+
+func (o *unfinished) HungUp() { o.request.Leave() }
+
+func (o *unfinished) Resume() {}
+
+// TestPanicBeforeArrival: a handler that panics before its owner is complete costs its client the connection, and no other.
+func TestPanicBeforeArrival(t *testing.T) {
+	r := start(t)
+	r.own = func(w http.ResponseWriter, hr *Request) {
+		OnEngine(w, hr, func(w *Response, hr *Request) {
+			o := new(unfinished)
+			w.Park(hr, &o.Pending, o)
+			panic("planted")
+		})
+	}
+	if got, _ := io.ReadAll(r.dial().Get("/channels/n/own")); len(got) > 0 {
+		t.Errorf("the client got %q", got)
+	}
+	c := r.dial().Get("/channels/n/c")
+	r.dial().Post("/channels/n/c", "hello").Answer().Is(200)
+	c.Answer().Got("hello")
 }

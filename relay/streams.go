@@ -14,7 +14,7 @@ const commentEvery = 15 * time.Second
 type streams struct {
 	mu    sync.Mutex // guards the rest
 	all   map[*subscriber]struct{}
-	timer *time.Timer // runs while there are any
+	timer *time.Timer // of the next comments; nil if there are no streams and no comments are being sent
 }
 
 func (t *streams) add(s *subscriber) {
@@ -27,7 +27,7 @@ func (t *streams) add(s *subscriber) {
 		t.all = make(map[*subscriber]struct{})
 	}
 	t.all[s] = struct{}{}
-	if len(t.all) == 1 {
+	if t.timer == nil {
 		t.timer = time.AfterFunc(commentEvery, t.comment)
 	}
 }
@@ -36,8 +36,8 @@ func (t *streams) remove(s *subscriber) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.all, s)
-	if len(t.all) == 0 && t.timer != nil {
-		t.timer.Stop()
+	if len(t.all) == 0 && t.timer != nil && t.timer.Stop() {
+		t.timer = nil
 	}
 }
 
@@ -51,6 +51,7 @@ func (t *streams) comment() {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.timer = nil
 	if len(t.all) > 0 {
 		t.timer = time.AfterFunc(commentEvery, t.comment)
 	}

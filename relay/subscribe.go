@@ -86,8 +86,8 @@ func streamType(r *Request, kind streamKind) (string, *reply.Error) {
 		panic(err) // the wait was read from it
 	}
 	given := query["mime"]
-	_, _, err = mime.ParseMediaType(given[0])
-	if err != nil || len(given) > 1 || strings.ContainsFunc(given[0], func(c rune) bool { return c < ' ' || c > '~' }) {
+	mediaType, _, err := mime.ParseMediaType(given[0])
+	if err != nil || len(given) > 1 || !strings.Contains(mediaType, "/") || strings.ContainsFunc(given[0], func(c rune) bool { return c < ' ' || c > '~' }) {
 		return "", &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeBadRequest, Text: "mime in the query must be one media type, such as text/plain"}
 	}
 	return given[0], nil

@@ -36,6 +36,35 @@ func TestWorkWithCommand(t *testing.T) {
 	}
 }
 
+// TestWorkerHasALimit: a command, or a web server, that does not answer costs its caller a 504, and the next caller nothing.
+func TestWorkerHasALimit(t *testing.T) {
+	p := kit.Start(t, t.TempDir())
+	hang := make(chan struct{})
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/hang" {
+			<-hang
+		}
+		io.WriteString(w, "answer")
+	}))
+	defer web.Close()
+	defer close(hang)
+	for name, end := range map[string][]string{
+		"command": {"--", "sh", "-c", `[ "$HTTPIPE_TARGET" = /hang ] && exec sleep 600; printf answer`},
+		"web":     {"--jobs", "1", "--to", web.URL},
+	} {
+		url := p.URL + "/services/demo/" + name
+		worker := startClient(t, t.TempDir(), append([]string{"work", "--reply-timeout", "200ms", url}, end...)...)
+		if got := <-kit.Patient("-o", "/dev/null", "-w", "%{http_code}", url+"/hang"); got != "504" {
+			t.Errorf("%s: the caller of what hangs got %s", name, got)
+		}
+		if got := <-kit.Patient(url + "/next"); got != "answer" {
+			t.Errorf("%s: the next caller got %q", name, got)
+		}
+		worker.Process.Signal(syscall.SIGTERM)
+		worker.end(t, 0)
+	}
+}
+
 const noWebServer = "Bad Gateway: the worker's web server does not answer\n"
 
 // TestWorkForWebServer: what callers send reaches a web server behind the worker, and its responses reach them.
