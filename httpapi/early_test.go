@@ -72,7 +72,7 @@ func TestEarlyAnswers(t *testing.T) {
 	}
 }
 
-// Nobody waits for a body that is not wanted.
+// An early answer does not wait for a body that is not wanted.
 func TestEarlyAnswerToOneWhoSendsNothing(t *testing.T) {
 	r := start(t)
 	for _, framing := range []string{length(5), chunked} {

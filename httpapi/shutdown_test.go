@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// What a server that stops does to those who are there, and to those who still come.
+// What a server that stops does to the connected clients, and to later ones.
 
 // shutDown begins to stop the server, with so much time for what runs, and returns what waits for that.
 func (r *testServer) shutDown(drain time.Duration) (wait func() time.Duration) {

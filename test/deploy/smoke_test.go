@@ -61,7 +61,7 @@ func TestSmokeFinds(t *testing.T) {
 		{"not healthy", on("GET", "/healthz", func(r *http.Response) { r.StatusCode = 503 }), nil, "GET /healthz got 503 instead of 200"},
 		{"not httpipe", on("GET", "/nowhere", func(r *http.Response) { r.Header.Del("Httpipe-Error") }), nil, "the 404 of /nowhere is not httpipe's"},
 		{"names with escapes", on("GET", "%41", func(r *http.Response) { r.StatusCode = 408 }), nil, "a name with an escape in it got 408 instead of 400"},
-		{"HEAD finds no consumer", on("HEAD", "", func(r *http.Response) { r.Header = http.Header{} }), nil, "HEAD does not show in Httpipe-Consumers who waits"},
+		{"HEAD finds no consumer", on("HEAD", "", func(r *http.Response) { r.Header = http.Header{} }), nil, "HEAD does not count the waiting client in Httpipe-Consumers"},
 		{"changed bytes", on("GET", "", func(r *http.Response) { replace(r, "\x00", "\x01") }), nil, "others arrived, or fewer"},
 		{"two exchanges", on("GET", "", func(r *http.Response) { r.Header.Set("Httpipe-Exchange", "1") }), nil, "the two sides have not the same Httpipe-Exchange"},
 		{"a lying receipt", on("PUT", "", func(r *http.Response) { replace(r, "delivered", "forgotten") }), nil, `the receipt has no "outcome":"delivered"`},

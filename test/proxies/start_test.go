@@ -138,7 +138,7 @@ func (x proxy) startWith(t *testing.T, relay string, changes ...string) string {
 	return url
 }
 
-// answers reports whether something speaks HTTP there.
+// answers reports whether a server answers HTTP there.
 func answers(url string) bool {
 	resp, err := http.Head(url + "/healthz")
 	if err == nil {
