@@ -45,8 +45,8 @@ func cutPrefixFold(s, prefix string) (rest string, found bool) {
 	return s[len(prefix):], true
 }
 
-// mayAnswer reports whether an answer may set the header of that name, which is in lower case. Browsers and proxies apply the
-// other headers to this server as a whole, so a worker must not set them.
+// mayAnswer reports whether an answer may set the header of that name, which is in lower case. Browsers and proxies
+// apply the other headers to this server as a whole, so a worker must not set them.
 func mayAnswer(name string) bool {
 	if name == "" || slices.Contains(forOneConnection, name) || slices.Contains(notForAnswers, name) {
 		return false
