@@ -226,6 +226,7 @@ func (c *consumer) end(x *pipe.Exchange, outcome pipe.Outcome) {
 	case outcome == pipe.Delivered:
 		c.conn.SetWriteDeadline(c.relay.stallDeadline())
 		if _, err := c.conn.Conn.Write([]byte(c.unsent)); err != nil {
+			c.setResets(false) // a reset would drop what the kernel has not sent yet of the body, which counts as delivered
 			c.Abort()
 			return
 		}

@@ -273,3 +273,17 @@ func TestInterruptionLasts(t *testing.T) {
 		t.Errorf("Send returned %d, %v; want 0, %v", n, err, os.ErrDeadlineExceeded)
 	}
 }
+
+// If the end of a response cannot be sent behind a whole body, the connection is not reset: the body is still on its way.
+func TestDeliveredBodyIsNotReset(t *testing.T) {
+	server, client := net.Pipe()
+	client.Close()
+	c := &consumer{relay: &Relay{}}
+	c.conn = &Conn{Conn: server, engine: newEngine(c.relay)}
+	c.conn.pending = &c.Pending
+	c.resets, c.unsent = true, "0\r\n\r\n"
+	c.end(nil, pipe.Delivered)
+	if c.resets || c.complete || !c.conn.closed {
+		t.Errorf("resets %v, complete %v, closed %v; want false, false, true", c.resets, c.complete, c.conn.closed)
+	}
+}
