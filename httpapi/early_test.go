@@ -73,7 +73,7 @@ func TestEarlyAnswers(t *testing.T) {
 }
 
 // An early answer does not wait for a body that is not wanted.
-func TestEarlyAnswerToOneWhoSendsNothing(t *testing.T) {
+func TestEarlyAnswerWithoutABody(t *testing.T) {
 	r := start(t)
 	for _, framing := range []string{length(5), chunked} {
 		began := time.Now()

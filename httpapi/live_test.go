@@ -253,8 +253,7 @@ func TestASlowViewer(t *testing.T) {
 	})
 }
 
-// Who comes later sees at once what the others have seen, as it was at the last look. Who comes after all have
-// left sees what there is then.
+// A later viewer gets the last snapshot at once. One that comes after all others have left gets a new one.
 func TestLateViewers(t *testing.T) {
 	onStage(t, func(s *stage) {
 		first := s.views(0)
@@ -278,7 +277,7 @@ func TestLateViewers(t *testing.T) {
 }
 
 // No snapshot is taken while there is no viewer.
-func TestNobodyLooksForNobody(t *testing.T) {
+func TestNoSnapshotsWithoutViewers(t *testing.T) {
 	onStage(t, func(s *stage) {
 		looks := 0
 		s.live.snapshot = func(limit int) pipe.Snapshot { looks++; return s.broker.Snapshot(limit) }

@@ -91,8 +91,8 @@ func TestShutdownCutsWhatDoesNotEnd(t *testing.T) {
 	r.Ended("shut_down")
 }
 
-// Neither an idle connection, nor one that has said nothing, nor a request whose end never comes, is
-// waited for: it would take longer than a platform gives a process to stop.
+// A shutdown does not wait for an idle connection, for one that has sent nothing, or for a request whose end never
+// comes: it would take longer than a platform gives a process to stop.
 func TestShutdownDoesNotWaitForTheIdle(t *testing.T) {
 	t.Parallel()
 	r := start(t)

@@ -203,7 +203,7 @@ func TestHalfClosed(t *testing.T) {
 }
 
 // A consumer that has hung up gets no message, however closely the producer follows.
-func TestMessagesAreNotLostToTheDead(t *testing.T) {
+func TestMessagesAreNotLostToGoneClients(t *testing.T) {
 	r := start(t)
 	for i := range 200 {
 		dead := r.dial().Get(here)
