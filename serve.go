@@ -164,8 +164,8 @@ func serverConfig(c *cli.Config, log *store.Log, guard *access.Guard, waiting in
 	}
 }
 
-// listen opens the port, with TLS if the options say so, until stop. Keep-alive probes detect within a minute that a client's
-// host has vanished.
+// listen opens the port, with TLS if the options say so, until stop. Keep-alive probes detect within a minute that a
+// client's host has vanished.
 func listen(ctx context.Context, c *cli.Config, logger *slog.Logger) (listener net.Listener, stop func(), err error) {
 	config := net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{
 		Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 3,

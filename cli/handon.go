@@ -49,7 +49,8 @@ type runner struct {
 	stderr  io.Writer
 }
 
-// runCommand runs the command and returns its exit status, or -1 if it could not be started. When ctx is done, it gets SIGTERM.
+// runCommand runs the command and returns its exit status, or -1 if it could not be started. When ctx is done, it gets
+// SIGTERM.
 func (r *runner) runCommand(ctx context.Context, stdin io.Reader, stdout io.Writer, variables []string) (status int, err error) {
 	cmd := exec.CommandContext(ctx, r.command[0], r.command[1:]...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }

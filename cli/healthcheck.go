@@ -80,8 +80,8 @@ func (c *Config) healthURL() (string, error) {
 	return scheme + net.JoinHostPort(host, strconv.Itoa(c.Port)) + "/healthz", nil
 }
 
-// askHealth returns nil if the answer to a GET is 200. It follows no redirect, because that leads to another server. A trust
-// of nil verifies certificates as usual.
+// askHealth returns nil if the answer to a GET is 200. It follows no redirect, because that leads to another server. A
+// trust of nil verifies certificates as usual.
 func askHealth(ctx context.Context, url string, trust *tls.Config, timeout time.Duration) error {
 	client := http.Client{
 		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: trust},

@@ -114,13 +114,13 @@ func tlsOptions(c *Config) []option {
 			help: "PEM key of --tls-cert; both are read again when they change",
 			set:  into(&c.TLSKey, parseFileName)},
 		{name: "tls-domain", group: group, arg: "NAME", guarded: true,
-			help: "DNS name to get, and renew, a certificate for by ACME",
+			help: "DNS name of this server; gets and renews its certificate by ACME",
 			set:  into(&c.TLSDomain, parseDomain)},
 		{name: "acme-url", group: group, arg: "URL", def: "letsencrypt",
-			help: "certificate authority whose terms you accept by --tls-domain",
+			help: "certificate authority; --tls-domain accepts its terms of service",
 			set:  into(&c.ACMEURL, parseACMEURL)},
 		{name: "acme-addr", group: group, arg: "ADDR", def: ":80",
-			help: "address for the authority's checks over HTTP, else 403; 0: off",
+			help: "address that answers the authority over plain HTTP; 0: off",
 			set:  into(&c.ACMEAddr, orOff("off", parseAddr))},
 	}
 }

@@ -296,7 +296,8 @@ func safeName(m *client.Incoming) string {
 	return name
 }
 
-// reserve creates an empty file at the path or, if that exists, at the first of "name-2.txt", "name-3.txt", … that does not.
+// reserve creates an empty file at the path or, if that exists, at the first of "name-2.txt", "name-3.txt", … that does
+// not.
 func reserve(path string) (string, error) {
 	extension := filepath.Ext(path)
 	stem := strings.TrimSuffix(path, extension)

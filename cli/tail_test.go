@@ -11,7 +11,8 @@ import (
 	"httpipe/store"
 )
 
-// TestTailBetween: what happens between two questions of a tail is printed once, and of what it asks later it goes through nothing old.
+// TestTailBetween: rows that are written between two queries of a tail are printed once, and later queries visit no old
+// rows.
 func TestTailBetween(t *testing.T) {
 	log, err := store.Open(store.Config{Path: filepath.Join(t.TempDir(), "httpipe.db")})
 	if err != nil {

@@ -123,7 +123,7 @@ func TestNoSecretStatus(t *testing.T) {
 	}
 }
 
-// The secret and what everybody may do come from where all options come from, and a list is one source's.
+// The secret and the grants of all clients have the sources of all options, and a list comes from one source.
 func TestAccessOptions(t *testing.T) {
 	type env = map[string]string
 	for _, test := range []struct {

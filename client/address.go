@@ -33,8 +33,8 @@ type Address struct {
 	query  string // without ?
 }
 
-// ParseAddress reads the URL of a channel, a topic or a service. Without a scheme it is http. The URL of a service is that of
-// its callers or that of its workers. The error says what to write instead.
+// ParseAddress reads the URL of a channel, a topic or a service. Without a scheme it is http. The URL of a service is
+// that of its callers or that of its workers. The error says what to write instead.
 func ParseAddress(text string, kind Kind) (Address, error) {
 	shown, _, _ := strings.Cut(text, "?") // without what may be a token
 	shown = shown[strings.LastIndexByte(shown, '@')+1:]

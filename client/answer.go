@@ -45,8 +45,8 @@ type Answer struct {
 // described are the headers of an answer that its request has too; all others have headerPrefix.
 var described = []string{"Content-Type", "Content-Disposition", "Content-Encoding", "Content-Language"}
 
-// Answer sends an answer to the caller of a request that was received from a service. It tries once: a call does not outlive
-// its connection. The error is a *Failure, or that of reading the body.
+// Answer sends an answer to the caller of a request that was received from a service. It tries once: a call does not
+// outlive its connection. The error is a *Failure, or that of reading the body.
 func (c *Client) Answer(ctx context.Context, service Address, m *Incoming, a Answer) error {
 	ctx, touch, stop := c.guard(ctx, service)
 	defer stop()

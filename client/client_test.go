@@ -57,7 +57,7 @@ func half(w http.ResponseWriter, r *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
-// gone is a relay that dies before it answers.
+// gone is a relay that crashes before it answers.
 func gone(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 
 func startScript(t *testing.T, answers ...answer) (*script, Address) {

@@ -30,9 +30,10 @@ func (m *Incoming) Name() string {
 	return params["filename"]
 }
 
-// Receive waits for a message and calls take with it. If take fails with a *Failure, as reading a broken body does, Receive
-// waits for the next message, unless the failure is Final; so take must discard what it has read. If take fails with another
-// error, Receive returns that, and the message's producer gets consumer_left, unless the body was read to its end.
+// Receive waits for a message and calls take with it. If take fails with a *Failure, as reading a broken body does,
+// Receive waits for the next message, unless the failure is Final; so take must discard what it has read. If take fails
+// with another error, Receive returns that, and the message's producer gets consumer_left, unless the body was read to
+// its end.
 func (c *Client) Receive(ctx context.Context, from Address, take func(*Incoming) error) error {
 	return c.repeat(ctx, func(ctx context.Context, wait time.Duration) error {
 		return c.receiveOnce(ctx, from, wait, take)

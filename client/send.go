@@ -74,8 +74,8 @@ type Receipt struct {
 	EndedAt     string `json:"ended_at,omitempty"`
 }
 
-// Send sends a message to one consumer, or to the subscribers of a topic, and waits until it is delivered. It sends it again
-// after a failure that can pass. The error is a *Failure, ctx's, or that of reading the body.
+// Send sends a message to one consumer, or to the subscribers of a topic, and waits until it is delivered. It sends it
+// again after a failure that can pass. The error is a *Failure, ctx's, or that of reading the body.
 func (c *Client) Send(ctx context.Context, to Address, m Message) (receipt Receipt, err error) {
 	var last *Failure
 	err = c.repeat(ctx, func(ctx context.Context, wait time.Duration) error {

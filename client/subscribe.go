@@ -16,9 +16,10 @@ type Event struct {
 	Missed string // not empty: how many publications were missed since the last event, or "unknown"; there is no Body
 }
 
-// Subscribe subscribes to a topic, and calls take with each message, in the topic's order. When the connection breaks it
-// subscribes again; if messages were missed, the next Event says how many. after is the id of the publication after which to
-// begin, or empty. Subscribe returns when ctx is done, after a failure that does not pass, or with the error of take.
+// Subscribe subscribes to a topic, and calls take with each message, in the topic's order. When the connection breaks
+// it subscribes again; if messages were missed, the next Event says how many. after is the id of the publication after
+// which to begin, or empty. Subscribe returns when ctx is done, after a failure that does not pass, or with the error
+// of take.
 func (c *Client) Subscribe(ctx context.Context, topic Address, after string, take func(Event) error) error {
 	return c.repeat(ctx, func(ctx context.Context, _ time.Duration) error {
 		return c.subscribeOnce(ctx, topic, &after, take)

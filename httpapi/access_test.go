@@ -15,7 +15,7 @@ import (
 	"httpipe/reply"
 )
 
-// Who may do what, where there is a secret.
+// The permissions of clients on a server with a secret.
 
 const (
 	secret      = "0123456789abcdefghijklmnop+/rstuv="
@@ -89,7 +89,7 @@ var places = map[string]func(path, credential string) (string, []string){
 type guardedRoute struct {
 	method, path string
 	permission   access.Permission
-	status       int // of the answer to who has it, while nobody is there
+	status       int // of the answer to a client with the permission, while no other client is connected
 	code         string
 	what         string // is said to be missing
 }
@@ -182,7 +182,7 @@ func (route guardedRoute) check(t *testing.T, name string, a *answer, status int
 	}
 }
 
-// Nothing tells who may not look whether a channel exists.
+// A client without the permission look cannot find out whether a channel exists.
 func TestDenialsDoNotTell(t *testing.T) {
 	t.Parallel()
 	r := start(t, guarded(t))
@@ -239,7 +239,7 @@ func TestEveryone(t *testing.T) {
 	const hook = "/channels/hooks/in?wait=0"
 	r.dial().Post(hook, "x").Answer().Failed(408, "timed_out")
 	r.dial().Post(hook, "x", bearer(sign(t, secret, "consume:jobs/*"))).Answer().Failed(408, "timed_out")
-	// Who shows a token means it.
+	// A token that is sent is checked, even if none is needed.
 	r.dial().Post(hook, "x", bearer("nonsense")).Answer().Failed(401, "unauthorized")
 	r.dial().Get(hook).Answer().Failed(401, "unauthorized")
 	r.dial().Get(hook, bearer(sign(t, secret, "produce:*/*"))).Answer().Failed(403, "forbidden")
@@ -298,7 +298,7 @@ func TestDeleteNamespaceTakesAllOfIt(t *testing.T) {
 	r.Vanished()
 }
 
-// The log has who took part, and who was refused, what and why. Many refusals of one client share a row.
+// The log has the names of both sides, and of refused clients with the reason. Many refusals of one client share a row.
 func TestAccessIsOnRecord(t *testing.T) {
 	t.Parallel()
 	r := startAudited(t, guarded(t, "produce:hooks/*"), func(c *Config) { c.ClientIPHeader = "X-Real-IP" })

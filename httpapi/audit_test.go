@@ -26,7 +26,7 @@ import (
 type audited struct {
 	*testServer
 	path string
-	db   *sql.DB // the log's file, as anybody may open it
+	db   *sql.DB // the log's file, as another program opens it
 }
 
 func startAudited(t *testing.T, changes ...func(*Config)) *audited {
@@ -88,7 +88,7 @@ func read(db *sql.DB, query string) (lines []string, err error) {
 	return lines, rows.Err()
 }
 
-// lock keeps everybody else from writing to the log, until unlock.
+// lock keeps all others from writing to the log, until unlock.
 func (a *audited) lock() (unlock func()) {
 	a.t.Helper()
 	conn, err := a.db.Conn(context.Background())
@@ -128,7 +128,7 @@ func TestTheRecordComesBeforeThe200(t *testing.T) {
 	unlock := r.lock()
 	p := r.dial().Post(here, "hello", "Accept: application/json", "User-Agent: sender/1", "Content-Type: text/x")
 	r.Waiting(1, 0)
-	r.dial().Get(here, "User-Agent: taker/2").Answer().Got("hello") // who never waits for a commit
+	r.dial().Get(here, "User-Agent: taker/2").Answer().Got("hello") // a consumer never waits for a commit
 	p.Unanswered()
 	unlock()
 	a := p.Answer().Is(200)

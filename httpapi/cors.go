@@ -49,10 +49,10 @@ func (c *cors) allow(w http.ResponseWriter, r *request, entry *route) bool {
 	return true
 }
 
-// forbids reports whether a browser sends r for a page whose origin may do nothing. Without CORS such a page cannot read
-// the response, but it would send or take a message all the same. forbids goes by headers that browsers set and pages cannot
-// change, as net/http.CrossOriginProtection does, which allows every GET. Other clients send no such headers. A link is
-// not forbidden, because its visitor sees the message.
+// forbids reports whether a browser sends r for a page whose origin may do nothing. Without CORS such a page cannot
+// read the response, but it would send or take a message all the same. forbids goes by headers that browsers set and
+// pages cannot change, as net/http.CrossOriginProtection does, which allows every GET. Other clients send no such
+// headers. A link is not forbidden, because its visitor sees the message.
 func (c *cors) forbids(r *request) bool {
 	h := r.Header
 	origin := h.Get("Origin")

@@ -157,7 +157,7 @@ func parseRequest(t testing.TB, wire string) *http.Request {
 	return r
 }
 
-// FuzzCredential: nobody comes in whose request has no secret in it, and no credential stays in a request.
+// FuzzCredential: no request without the secret is admitted, and no credential stays in a request.
 func FuzzCredential(f *testing.F) {
 	for _, seed := range [][2]string{
 		{bearer(secret), ""}, {basic("x", secret), "a=b"}, {"", "token=" + secret}, {"Authorization: Bearer", "token"},

@@ -72,8 +72,8 @@ func TestEarlyAnswers(t *testing.T) {
 	}
 }
 
-// Nobody waits for a body that is not wanted.
-func TestEarlyAnswerToOneWhoSendsNothing(t *testing.T) {
+// An early answer does not wait for a body that is not wanted.
+func TestEarlyAnswerWithoutABody(t *testing.T) {
 	r := start(t)
 	for _, framing := range []string{length(5), chunked} {
 		began := time.Now()
@@ -205,8 +205,8 @@ func TestDeniedUpload(t *testing.T) {
 	}
 }
 
-// TestInvalidHTTP checks what docs/http.md says of requests that are not valid HTTP: most get our own error, and net/http answers the rest,
-// without our headers. Either way the connection ends.
+// TestInvalidHTTP checks what docs/http.md says of requests that are not valid HTTP: most get our own error, and
+// net/http answers the rest, without our headers. Either way the connection ends.
 func TestInvalidHTTP(t *testing.T) {
 	t.Parallel()
 	r := start(t, guarded(t))

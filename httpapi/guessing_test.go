@@ -9,7 +9,8 @@ import (
 	"httpipe/access"
 )
 
-// Many wrong tokens of one client are not looked at any more. Who has been let in before still is, and so are others.
+// After many wrong tokens of one client, further ones are not checked. Tokens that were accepted before still are, and so are
+// those of other clients.
 func TestWrongTokensAreLimited(t *testing.T) {
 	t.Parallel()
 	r := start(t, guarded(t, "produce:hooks/*"), func(c *Config) { c.ClientIPHeader = "X-Real-IP" })

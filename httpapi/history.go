@@ -17,7 +17,7 @@ import (
 	"httpipe/store"
 )
 
-// What a question has unless the client says otherwise.
+// The defaults of a question's parameters.
 const (
 	defaultLimit  = 100                   // rows of a page
 	defaultWithin = 50 * time.Millisecond // for a summary

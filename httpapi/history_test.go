@@ -302,7 +302,7 @@ func TestHistoryOfAFailingLog(t *testing.T) {
 	r.Journal.Forgive("the audit log cannot be read")
 }
 
-// Who may read the history of what. A receipt is for whoever knows its id.
+// The permissions for the history. A receipt needs none: every client that knows its id can read it.
 func TestHistoryTakesPermission(t *testing.T) {
 	t.Parallel()
 	r := startAudited(t, guarded(t, "produce:*/*", "consume:*/*"))

@@ -32,7 +32,7 @@ func TestWaitingLimits(t *testing.T) {
 				t.Errorf("the text is %q, want %s in it", refused.Text, test.flag)
 			}
 			c := r.dial()
-			c.Get(here).Answer().Got("first") // whom somebody waits for is let in
+			c.Get(here).Answer().Got("first") // a client whose partner waits is admitted
 			p.Answer().Is(200)
 			c.Get(here)
 			r.Waiting(0, 1)

@@ -98,8 +98,8 @@ func (l *live) run(last *view, alone <-chan struct{}) {
 	}
 }
 
-// publish makes event the newest, and wakes all viewers if it is news. A viewer that joins later gets it anyway. If alone is
-// closed in the meantime, publish does nothing: another run may have begun.
+// publish makes event the newest, and wakes all viewers if it is news. A viewer that joins later gets it anyway. If
+// alone is closed in the meantime, publish does nothing: another run may have begun.
 func (l *live) publish(event []byte, news bool, alone <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

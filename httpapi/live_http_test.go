@@ -137,7 +137,7 @@ func TestDeadViewers(t *testing.T) {
 		for _, c := range viewers {
 			hangUp(c)
 		}
-		eventually(t, atOnce, fmt.Sprintf("after a %s nobody looks on", name), func() bool { return r.live.count() == 0 })
+		eventually(t, atOnce, fmt.Sprintf("after a %s no viewer is left", name), func() bool { return r.live.count() == 0 })
 	}
 	eventually(t, patience, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= before })
 }
@@ -210,7 +210,7 @@ func TestShutdownEndsViewers(t *testing.T) {
 	eventually(t, patience, "both look on", func() bool { return r.live.count() == 2 })
 	eventually(t, patience, "more is sent than any buffer holds", func() bool { return looks.Load() > 25 })
 	wait := r.shutDown(time.Millisecond)
-	eventually(t, noise, "nobody looks on", func() bool { return r.live.count() == 0 })
+	eventually(t, noise, "no viewer is left", func() bool { return r.live.count() == 0 })
 	if took := wait(); took > noise {
 		t.Errorf("the stop took %v", took)
 	}

@@ -15,7 +15,7 @@ import (
 	"httpipe/pipe"
 )
 
-// Who looks on, and what they are sent. In a bubble, where time passes as it should; over real connections in
+// The viewers, and the events that they get: in a synctest bubble, where time is exact; over real connections in
 // live_http_test.go.
 
 // A stage is a broker in a bubble, which viewers look at.
@@ -37,7 +37,7 @@ func onStage(t *testing.T, f func(*stage)) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		s.broker.Shutdown(ctx)
-		time.Sleep(time.Minute) // for those who take their time
+		time.Sleep(time.Minute) // for slow viewers
 	})
 }
 
@@ -92,7 +92,7 @@ func (v *viewer) take(event []byte) error {
 	return nil
 }
 
-// summary is what a view shows: who waits, by their agents, and what runs, with its bytes and rate.
+// summary is the content of a view: the waiting clients, by their agents, and the running exchanges, with bytes and rate.
 func (v *view) summary() string {
 	var words []string
 	for _, row := range v.Waiting {
@@ -122,7 +122,7 @@ func (v *viewer) got(want ...string) {
 	v.lines = nil
 }
 
-// consume lets a consumer in, whose agent is its name, and who leaves when it is told to.
+// consume starts a consumer whose agent is its name, and which leaves on request.
 func (s *stage) consume(name string) *pipe.Request {
 	return s.broker.Arrive(pipe.Arrival{Key: keyHere, Role: pipe.Consumer, Wait: pipe.Forever, Sink: nowhere{},
 		Client: pipe.Client{Addr: "192.0.2.1", Agent: name, Subject: "s"}})
@@ -237,7 +237,7 @@ func TestLiveWithoutALength(t *testing.T) {
 	}
 }
 
-// A slow viewer misses what it is too slow for, and nobody else does.
+// A slow viewer misses events, and no other viewer does.
 func TestASlowViewer(t *testing.T) {
 	onStage(t, func(s *stage) {
 		slow, quick := s.views(2400*time.Millisecond), s.views(0)
@@ -253,8 +253,7 @@ func TestASlowViewer(t *testing.T) {
 	})
 }
 
-// Who comes later sees at once what the others have seen, as it was at the last look. Who comes after all have
-// left sees what there is then.
+// A later viewer gets the last snapshot at once. One that comes after all others have left gets a new one.
 func TestLateViewers(t *testing.T) {
 	onStage(t, func(s *stage) {
 		first := s.views(0)
@@ -277,8 +276,8 @@ func TestLateViewers(t *testing.T) {
 	})
 }
 
-// Nobody looks while there is nobody to show it to.
-func TestNobodyLooksForNobody(t *testing.T) {
+// No snapshot is taken while there is no viewer.
+func TestNoSnapshotsWithoutViewers(t *testing.T) {
 	onStage(t, func(s *stage) {
 		looks := 0
 		s.live.snapshot = func(limit int) pipe.Snapshot { looks++; return s.broker.Snapshot(limit) }

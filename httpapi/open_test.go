@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// Who may do what, where there is no secret.
+// The permissions of clients on a server without a secret.
 
-// TestWithoutSecret: everybody may do everything but read the audit log. A credential that is not needed is not looked at, how
+// TestWithoutSecret: every client may do everything but read the audit log. A credential that is not needed is not checked, how
 // often it may come, and one that is needed is the audit key.
 func TestWithoutSecret(t *testing.T) {
 	t.Parallel()
@@ -50,7 +50,7 @@ func TestWithoutSecret(t *testing.T) {
 	}
 }
 
-// TestOpenIsOnRecord: who was refused the audit log is on record, with what was wrong.
+// TestOpenIsOnRecord: a client that was refused the audit log is on record, with the reason.
 func TestOpenIsOnRecord(t *testing.T) {
 	t.Parallel()
 	r := startAudited(t)

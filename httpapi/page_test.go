@@ -50,7 +50,7 @@ func TestHome(t *testing.T) {
 	r.dial().Get("/?token=secret", browser, "Sec-Purpose: prefetch").Answer().Is(200)
 }
 
-// The operator's page is there for everybody. It has nothing in it, and gets nothing from elsewhere.
+// Every client gets the operator's page. It contains no data, and loads nothing from other servers.
 func TestAuditPage(t *testing.T) {
 	r := start(t)
 	for _, path := range []string{"/audit", "/audit/", "/audit?namespace=v1"} {

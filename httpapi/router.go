@@ -12,8 +12,9 @@ import (
 // A route is an entry of the route table: a path and what can be done with it.
 type route struct {
 	// pattern is the path. It may end with parameters, such as {id}, which stand for one segment of a path; {name...}
-	// stands for all that is left. {namespace} and {channel} are the names of the request's Key; {topic} and {service} are other
-	// names for {channel}. {target...} stands for all that is left with its slashes, the first included; it may be missing.
+	// stands for all that is left. {namespace} and {channel} are the names of the request's Key; {topic} and {service}
+	// are other names for {channel}. {target...} stands for all that is left with its slashes, the first included; it
+	// may be missing.
 	pattern string
 	methods methods
 	any     handler    // answers the methods that are not in methods, except CONNECT and TRACE; nil: none
@@ -22,7 +23,8 @@ type route struct {
 	health  bool       // no rate limit, and no --require-https
 }
 
-// handler returns the handler of r, or nil if the route does not have its method. A preflight has none: the server answers it.
+// handler returns the handler of r, or nil if the route does not have its method. A preflight has none: the server
+// answers it.
 func (e *route) handler(r *request) handler {
 	if h, ok := e.methods[r.Method]; ok {
 		return h

@@ -10,8 +10,8 @@ import (
 	"httpipe/store"
 )
 
-// routes returns the route table. It is the only place that knows which paths exist: the router, the header Allow and
-// CORS go by it, and a test compares openapi.json with it. Every route also answers OPTIONS.
+// routes returns the route table, the only list of paths: the router, the header Allow and CORS use it, and a test compares
+// openapi.json with it. Every route also answers OPTIONS.
 func (s *Server) routes() []route {
 	may := s.gate.requires
 	return []route{
@@ -96,7 +96,7 @@ func posting(produce, consume handler) handler {
 	}
 }
 
-// relayed returns a handler that passes requests on to the relay, with what it must know of them.
+// relayed returns a handler that passes requests on to the relay, with their client and credentials.
 func (s *Server) relayed(h func(w http.ResponseWriter, r *relay.Request)) handler {
 	return func(w http.ResponseWriter, r *request) {
 		r.Client = s.clients.of(r)

@@ -134,7 +134,7 @@ func TestLists(t *testing.T) {
 	list("/channels/namespaces", `["m","n"]`)
 }
 
-func TestListsAreCompressedForThoseWhoAsk(t *testing.T) {
+func TestListsAreCompressedOnRequest(t *testing.T) {
 	r := start(t)
 	for _, path := range []string{"/state", "/channels/namespaces"} {
 		a := r.dial().Get(path, "Accept-Encoding: gzip").Answer().Is(200)

@@ -9,7 +9,7 @@ import (
 	"httpipe/reply"
 )
 
-// Who may use a service, and what of it is on record.
+// The permissions for services, and the records of their use.
 
 // TestCallFromPages: pages of other origins may call any service, by any method, and read the answer with its headers.
 func TestCallFromPages(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 
 // What a worker may answer, and what the caller gets of it.
 
-// TestAnswerHeaders: an answer may set what is about it, and nothing that speaks for this server.
+// TestAnswerHeaders: an answer may set headers about itself, and none that apply to the whole server.
 func TestAnswerHeaders(t *testing.T) {
 	r := start(t)
 	c := r.dial().Get(service)

@@ -42,7 +42,7 @@ func (r *testServer) gone() {
 	})
 }
 
-// TestCall: a worker gets the request as it was sent, and the caller the answer, whoever comes first.
+// TestCall: a worker gets the request as it was sent, and the caller the answer, whichever of the two comes first.
 func TestCall(t *testing.T) {
 	r := start(t)
 	for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "M-SEARCH", "HEAD"} {

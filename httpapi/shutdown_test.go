@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// What a server that stops does to those who are there, and to those who still come.
+// What a server that stops does to the connected clients, and to later ones.
 
 // shutDown begins to stop the server, with so much time for what runs, and returns what waits for that.
 func (r *testServer) shutDown(drain time.Duration) (wait func() time.Duration) {
@@ -91,8 +91,8 @@ func TestShutdownCutsWhatDoesNotEnd(t *testing.T) {
 	r.Ended("shut_down")
 }
 
-// Neither an idle connection, nor one that has said nothing, nor a request whose end never comes, is
-// waited for: it would take longer than a platform gives a process to stop.
+// A shutdown does not wait for an idle connection, for one that has sent nothing, or for a request whose end never
+// comes: it would take longer than a platform gives a process to stop.
 func TestShutdownDoesNotWaitForTheIdle(t *testing.T) {
 	t.Parallel()
 	r := start(t)

@@ -36,8 +36,8 @@ func noTopic(key pipe.Key) *reply.Error {
 	return &reply.Error{Status: http.StatusNotFound, Code: reply.CodeNotFound, Text: "the topic " + key.String() + " has no subscribers now"}
 }
 
-// missedIn returns relay.Config.Missed for a log. Publications that could not be recorded would be missing in the number, so
-// after such a loss it is not known.
+// missedIn returns relay.Config.Missed for a log. Publications that could not be recorded would be missing in the
+// number, so after such a loss it is not known.
 func missedIn(log *store.Log) func(ctx context.Context, topic pipe.Key, after, before string) (int64, string, bool) {
 	if log == nil {
 		return nil

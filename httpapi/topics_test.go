@@ -256,7 +256,7 @@ func TestEventSourceIsToldToRetry(t *testing.T) {
 	r.dial().Get(topicHere).Answer().Failed(429, "refused")
 }
 
-// A subscriber that comes back is told what it has missed, or that nobody knows.
+// A subscriber that reconnects gets the number of messages that it has missed, or "unknown".
 func TestMissed(t *testing.T) {
 	r := start(t, stored(t))
 	first := r.published("1", 0, 0)

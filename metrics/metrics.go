@@ -1,9 +1,9 @@
 // Package metrics exports counters, histograms and gauges of one server to Prometheus.
 //
-// Each event is counted in one place. A pipe.Recorder in front of the audit log's (recorder.go) counts requests
-// and exchanges, so that the metrics agree with the log. Waiting requests, running exchanges, bytes and the state
-// of the log are read at each scrape (collector.go) and cost nothing in between. Package httpapi reports the errors
-// that it sends, and the requests that it refuses before they reach the broker.
+// Each event is counted in one place. A pipe.Recorder in front of the audit log's (recorder.go, topics.go) counts
+// requests, exchanges, calls, publications and subscriptions, so that the metrics agree with the log. Waiting requests,
+// running exchanges, bytes and the state of the log are read at each scrape (collector.go) and cost nothing in between.
+// Package httpapi reports the errors that it sends, and the requests that it refuses before they reach the broker.
 //
 // Every label takes its values from a closed list. A client cannot add a time series.
 package metrics

@@ -146,8 +146,9 @@ type Sink interface {
 	Peer
 	// Begin is called once, when the first byte is about to be written.
 	Begin(*Exchange)
-	// Write sends p, and after it, if last is true, the end of the response. It may block until the consumer accepts the data.
-	// p may be empty. n is how many bytes of p were sent; if that is all, only p counts, not the end of the response.
+	// Write sends p, and after it, if last is true, the end of the response. It may block until the consumer accepts
+	// the data. p may be empty. n is how many bytes of p were sent; if that is all, only p counts, not the end of the
+	// response.
 	Write(p []byte, last bool) (n int, err error)
 	// Interrupt makes a Write that blocks, and all later ones, return an error. The broker calls it with its lock held.
 	Interrupt()

@@ -68,7 +68,8 @@ var errProducerHungUp = errors.New("the producer has hung up")
 // read reads the source once, into p, which must be the free part of the buffer. If it reads the end of the body after
 // the producer has hung up, it drops the last bytes, so that a body with an announced length does not look whole.
 // Before the exchange begins a producer's connection is watched, but bytes of the body that are still in a kernel's
-// buffer, or in ours, hide the FIN that follows them. So a producer that has hung up may be matched; this check ends its body.
+// buffer, or in ours, hide the FIN that follows them. So a producer that has hung up may be matched; this check ends
+// its body.
 func (b *body) read(p []byte) {
 	n, err := b.src.Read(p)
 	if err == io.EOF && b.begun && !b.src.Alive() {

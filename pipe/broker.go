@@ -21,8 +21,8 @@ type Config struct {
 	// SilenceTimeout limits how long a producer may send nothing while it is first in its queue and a consumer
 	// waits, or while its exchange runs. 0: no limit.
 	SilenceTimeout time.Duration
-	// MessageTimeout limits how long a subscriber's kernel may acknowledge nothing while a message is ready. A subscriber has
-	// six times that for a whole message. 0: no limit.
+	// MessageTimeout limits how long a subscriber's kernel may acknowledge nothing while a message is ready. A
+	// subscriber has six times that for a whole message. 0: no limit.
 	MessageTimeout   time.Duration
 	MaxMessage       int64 // bytes of one message; 0: no limit
 	MaxMessageMemory int64 // bytes of memory that all messages together may take; 0: no limit
@@ -252,8 +252,8 @@ func (b *Broker) stopLocked() {
 	b.closeIfIdleLocked()
 }
 
-// closeIfIdleLocked closes idle if the broker is stopping, and no exchange or call runs and no subscription or publication is
-// left. It is called when the broker stops, and whenever one of these ends.
+// closeIfIdleLocked closes idle if the broker is stopping, and no exchange or call runs and no subscription or
+// publication is left. It is called when the broker stops, and whenever one of these ends.
 func (b *Broker) closeIfIdleLocked() {
 	if b.stopping && !b.isIdle && b.running.length == 0 && len(b.services.calls) == 0 && b.subscriptions == 0 && b.publications == 0 {
 		b.isIdle = true

@@ -190,8 +190,8 @@ func (c *channel) advanceLocked() {
 	}
 }
 
-// unusedLocked reports whether c is to be closed: no request waits and nothing runs. The channel for an answer ends with its
-// call.
+// unusedLocked reports whether c is to be closed: no request waits and nothing runs. The channel for an answer ends
+// with its call.
 func (c *channel) unusedLocked() bool {
 	return c.call == nil && c.running == nil && len(c.calls) == 0 && c.producers.length == 0 && c.consumers.length == 0
 }

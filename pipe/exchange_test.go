@@ -139,7 +139,7 @@ func TestConsumerLeavesBeforeAnEmptyBodyIsRelayed(t *testing.T) {
 	})
 }
 
-// A producer dies while it waits, with the rest of its body in kernel buffers: the body can be read to its end, but
+// A producer hangs up while it waits, with the rest of its body in kernel buffers: the body can be read to its end, but
 // the producer has left. A producer that leaves after its whole body has been read does no harm.
 func TestBodyOfADeadProducer(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {

@@ -135,8 +135,8 @@ const (
 	maxTimeouts = 6
 )
 
-// A slowWatch cuts subscriptions that do not take their message: if they acknowledge nothing for the message timeout, and in
-// any case after maxTimeouts of these.
+// A slowWatch cuts subscriptions that do not take their message: if they acknowledge nothing for the message timeout,
+// and in any case after maxTimeouts of these.
 type slowWatch struct {
 	timeout time.Duration // 0: no limit
 	since   time.Time

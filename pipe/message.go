@@ -52,8 +52,8 @@ func (p *Publication) read() Outcome {
 	}
 }
 
-// grow gives the body a larger buffer, and reports whether the memory limit allows it. The buffer is at most one byte larger
-// than the announced length: that byte makes the last Read return the end.
+// grow gives the body a larger buffer, and reports whether the memory limit allows it. The buffer is at most one byte
+// larger than the announced length: that byte makes the last Read return the end.
 func (p *Publication) grow() bool {
 	size := max(2*cap(p.Body), firstMessageBuffer)
 	if p.Length >= 0 && int64(len(p.Body)) <= p.Length {

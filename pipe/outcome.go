@@ -60,8 +60,8 @@ const (
 	Unanswered Outcome = "unanswered"
 )
 
-// CallOutcomes lists all outcomes of calls, in the order of the documentation. Left is a caller's, and ConsumerLeft a worker's
-// that hung up before it had the request; ProducerLeft is a worker's that hung up during its answer.
+// CallOutcomes lists all outcomes of calls, in the order of the documentation. Left is a caller's, and ConsumerLeft a
+// worker's that hung up before it had the request; ProducerLeft is a worker's that hung up during its answer.
 var CallOutcomes = []Outcome{Answered, Unanswered, Left, ConsumerLeft, ProducerLeft, Stalled, Silent, TooLarge, Deleted,
 	ShutDown, Unrecorded, Interrupted}
 

@@ -21,15 +21,16 @@ type Recorder interface {
 	// at once.
 	OutcomeDecided(*Exchange, Outcome)
 
-	// CallEnded reports that a call has ended, after its exchanges. ExchangeMatched has reported its beginning: the exchange
-	// of its request has a Call.
+	// CallEnded reports that a call has ended, after its exchanges. ExchangeMatched has reported its beginning: the
+	// exchange of its request has a Call.
 	CallEnded(*Call)
 
 	// SubscriptionOpened reports that a subscription was added to its topic.
 	SubscriptionOpened(*Subscription)
 	// SubscriptionEnded reports that such a subscription has ended, with Subscription.Outcome.
 	SubscriptionEnded(*Subscription) Commit
-	// PublicationAccepted reports that a message will be sent. With Config.Strict no byte is sent before the Commit is safe.
+	// PublicationAccepted reports that a message will be sent. With Config.Strict no byte is sent before the Commit is
+	// safe.
 	PublicationAccepted(*Publication) Commit
 	// PublicationEnded reports that a message has been sent to all subscribers. If the Commit fails, the record must say
 	// Unrecorded instead of Published.

@@ -142,8 +142,9 @@ func (s *Subscription) endAndUnlock(o Outcome) {
 	}
 }
 
-// endLocked ends s with the outcome o and reports whether it has; the caller must then call closeIfUnusedLocked and, without
-// the lock, s.To.Ended. If a message is being written to s, endLocked only interrupts that, and the sender ends s.
+// endLocked ends s with the outcome o and reports whether it has; the caller must then call closeIfUnusedLocked and,
+// without the lock, s.To.Ended. If a message is being written to s, endLocked only interrupts that, and the sender ends
+// s.
 func (s *Subscription) endLocked(o Outcome) bool {
 	switch {
 	case s.state == subscriptionEnd || s.cause != "":

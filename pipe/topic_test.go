@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-func TestPublishToNobody(t *testing.T) {
+func TestPublishWithoutSubscribers(t *testing.T) {
 	inTopicWorld(t, Config{}, func(w *topicWorld) {
 		w.publish("x").is(w, Published, 0, 0)
 		w.told("accept 000001 0", "end 000001 published 0")
@@ -411,7 +411,7 @@ func TestPublisherAwaitsTheRecord(t *testing.T) {
 }
 
 // Each subscription has ids between those of the publications before and after it.
-func TestIDsTellWhoWasThere(t *testing.T) {
+func TestIDsOrderSubscriptionsAndPublications(t *testing.T) {
 	inTopicWorld(t, Config{}, func(w *topicWorld) {
 		before := w.publish("1")
 		a := w.subscribe("a")

@@ -15,13 +15,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Drop makes a process that was started as root run as an ordinary user, for good. Call it before the process opens
-// or listens on anything. It first makes that user the owner of those of the files that exist, and of the directory that
-// contains them all. A path that ends with a slash is a directory, whose files go with it. With the zero Account it does nothing.
+// Drop makes a process that was started as root run as an ordinary user, for good. Call it before the process opens or
+// listens on anything. It first makes that user the owner of those of the files that exist, and of the directory that
+// contains them all. A path that ends with a slash is a directory, whose files go with it. With the zero Account it
+// does nothing.
 //
 // On success as root it does not return: it executes the program again, which then runs as that user. Without that,
-// threads that already run would not get no_new_privs, and root's memory and descriptors would remain. A process of any other
-// user keeps its user, as a container that is told to run as one: Drop checks that it cannot regain root's rights.
+// threads that already run would not get no_new_privs, and root's memory and descriptors would remain. A process of any
+// other user keeps its user, as a container that is told to run as one: Drop checks that it cannot regain root's
+// rights.
 func Drop(to Account, files ...string) error {
 	if to.Given == "" {
 		return nil

@@ -152,8 +152,8 @@ func (c *Conn) readFirst() error {
 	return nil
 }
 
-// Close closes the connection and forgets it. All that was sent on it is whole. It does not block: where a close_notify would
-// have to wait for a slow client, which package tls does for five seconds, another goroutine does it.
+// Close closes the connection and forgets it. All that was sent on it is whole. It does not block: where a close_notify
+// would have to wait for a slow client, which package tls does for five seconds, another goroutine does it.
 func (c *Conn) Close() error {
 	c.engine.forget(c)
 	if c.tls != nil && !c.writable() {
@@ -247,8 +247,8 @@ func (c *Conn) sendContinue() {
 	c.writeFewLocked(continueBytes)
 }
 
-// writeFewLocked writes a few bytes to a connection that is not plain TCP, unless it would block or has been interrupted. mu
-// must be held.
+// writeFewLocked writes a few bytes to a connection that is not plain TCP, unless it would block or has been
+// interrupted. mu must be held.
 func (c *Conn) writeFewLocked(b []byte) {
 	if c.pending != nil && c.pending.interrupted || !c.writable() {
 		return

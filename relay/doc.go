@@ -60,17 +60,17 @@
 //
 // # Services
 //
-// A call (service.go) is a producer and a consumer in one pending request: its request is read as any producer's, and the
-// answer is written to it as to any consumer. Only the heads differ. A worker's response carries the head of the caller's
-// request (headers.go). The caller's response carries the status and the headers that the worker sets, except for those that
-// only this server may set (answer_head.go).
+// A call (service.go) is a producer and a consumer in one pending request: its request is read as any producer's, and
+// the answer is written to it as to any consumer. Only the heads differ. A worker's response carries the head of the
+// caller's request (headers.go). The caller's response carries the status and the headers that the worker sets, except
+// for those that only this server may set (answer_head.go).
 //
 // # Topics
 //
-// A publisher (publish.go) reads its body whole, and its goroutine then writes the message to all subscribers. A subscriber
-// (subscribe.go) is a pending request that gets one message, or a stream of them as server-sent events, JSON lines or raw
-// bytes (form.go). Three goroutines may write to it; they take turns by its writeLock. A timer sends comments to idle streams
-// (streams.go).
+// A publisher (publish.go) reads its body whole, and its goroutine then writes the message to all subscribers. A
+// subscriber (subscribe.go) is a pending request that gets one message, or a stream of them as server-sent events, JSON
+// lines or raw bytes (form.go). Three goroutines may write to it; they take turns by its writeLock. A timer sends
+// comments to idle streams (streams.go).
 //
 // # Rules
 //

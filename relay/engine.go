@@ -142,8 +142,8 @@ func (e *engine) sweepEvery() time.Duration {
 	return time.Second
 }
 
-// sweep closes connections that have been idle, or sending a head, for too long. Visiting all of them now and then costs less
-// than a deadline for each request.
+// sweep closes connections that have been idle, or sending a head, for too long. Visiting all of them now and then
+// costs less than a deadline for each request.
 func (e *engine) sweep() {
 	if e.stopping.Load() {
 		return

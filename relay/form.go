@@ -100,7 +100,8 @@ func event(p *pipe.Publication) []byte {
 	return append(b, '\n')
 }
 
-// missedEvent returns the event with the number of messages that a client missed, or "unknown". newest is "" if that is unknown.
+// missedEvent returns the event with the number of messages that a client missed, or "unknown". newest is "" if that is
+// unknown.
 func missedEvent(count, newest string) []byte {
 	b := []byte("event: missed\n")
 	if newest != "" {

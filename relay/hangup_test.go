@@ -155,7 +155,7 @@ func TestProducerWithMuchBehind(t *testing.T) {
 	}
 }
 
-// A consumer that dies before the first byte, though its producer is there, costs the producer nothing.
+// A consumer that hangs up before the first byte, while its producer waits, costs the producer nothing.
 func TestConsumerDiesBeforeTheFirstByte(t *testing.T) {
 	for _, death := range []death{fin, rst} {
 		r := start(t)
@@ -172,7 +172,7 @@ func TestConsumerDiesBeforeTheFirstByte(t *testing.T) {
 	}
 }
 
-// A FIN counts as hanging up: there is no 200 for whoever only half-closes, and nothing is delivered.
+// A FIN counts as hanging up: a client that only half-closes gets no 200, and nothing is delivered.
 func TestHalfClosed(t *testing.T) {
 	r := start(t)
 	p := r.dial().Post(here, "dead")
@@ -202,8 +202,8 @@ func TestHalfClosed(t *testing.T) {
 	r.Vanished()
 }
 
-// Nobody who is dead gets a message, however closely the producer follows.
-func TestMessagesAreNotLostToTheDead(t *testing.T) {
+// A consumer that has hung up gets no message, however closely the producer follows.
+func TestMessagesAreNotLostToGoneClients(t *testing.T) {
 	r := start(t)
 	for i := range 200 {
 		dead := r.dial().Get(here)
@@ -216,7 +216,7 @@ func TestMessagesAreNotLostToTheDead(t *testing.T) {
 	}
 }
 
-// A body that comes with a GET means nothing, and stands in nobody's way.
+// The body of a GET is dropped, and hinders no other request.
 func TestGetWithABody(t *testing.T) {
 	r := start(t)
 	c := r.dial().Get(here, length(5)).Say("hello")

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Who meets whom, over real connections.
+// Which producer and consumer are matched, over real connections.
 
 func TestEitherMayComeFirst(t *testing.T) {
 	for _, body := range []string{"", "hello", strings.Repeat("large ", 1<<20)} {

@@ -8,7 +8,7 @@ import (
 )
 
 // A GET consumes a message. Clients send GETs for many other reasons, and such a GET would lose the message or misuse it.
-// The headers tell them apart.
+// The headers distinguish them.
 
 // The advice of notAConsumer, one line for each kind of client.
 const (

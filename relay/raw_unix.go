@@ -17,7 +17,8 @@ type rawRead struct {
 	b   []byte
 }
 
-// readIdle waits until the client has sent something, takes a buffer from the pool, and reads into it. unread must be empty.
+// readIdle waits until the client has sent something, takes a buffer from the pool, and reads into it. unread must be
+// empty.
 func (c *Conn) readIdle() error {
 	if c.raw == nil {
 		return c.readFirst()

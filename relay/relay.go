@@ -29,11 +29,11 @@ type Config struct {
 	// CountError is called with the code of an error with which a request was answered after its handler had returned, so
 	// that Request.ErrorCode is not set. nil: none is counted.
 	CountError func(code string)
-	// Missed returns how many publications of a topic the log has between the ids after and before, and the id of the newest
-	// of them. known is false if the log does not know. nil: there is no log.
+	// Missed returns how many publications of a topic the log has between the ids after and before, and the id of the
+	// newest of them. known is false if the log does not know. nil: there is no log.
 	Missed func(ctx context.Context, topic pipe.Key, after, before string) (count int64, newest string, known bool)
-	// Handler answers the requests to channels and topics. It passes those that produce or consume to the Relay, and must not keep
-	// a request or its ResponseWriter.
+	// Handler answers the requests to channels, topics and services. It passes those that produce or consume to the
+	// Relay, and must not keep a request or its ResponseWriter.
 	Handler http.Handler
 }
 
@@ -55,8 +55,8 @@ func New(config Config, broker *pipe.Broker) *Relay {
 	return l
 }
 
-// Serve accepts connections from ln until it is closed, and serves the requests to channels. ln may be of package tls. After
-// Shutdown it returns nil. It does not wait for the connections.
+// Serve accepts connections from ln until it is closed, and serves the requests to channels, topics and services. ln
+// may be of package tls. After Shutdown it returns nil. It does not wait for the connections.
 func (l *Relay) Serve(ln net.Listener) error { return l.engine.accept(ln) }
 
 // Others returns the listener from which an http.Server gets the connections that carry any other request. The server

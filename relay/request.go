@@ -115,8 +115,8 @@ func (r *Request) DropBody(timeout time.Duration) *reply.Error {
 	return nil
 }
 
-// OnHangUp calls f, once, if the client of a request that net/http has read hangs up before stop is called. A hang-up behind
-// further bytes of the client is not noticed. The body must have been read.
+// OnHangUp calls f, once, if the client of a request that net/http has read hangs up before stop is called. A hang-up
+// behind further bytes of the client is not noticed. The body must have been read.
 func (r *Request) OnHangUp(f func()) (stop func()) {
 	end := context.AfterFunc(r.Context(), f)
 	return func() { end() }

@@ -7,8 +7,8 @@ import (
 	"httpipe/reply"
 )
 
-// A caller is a pending call: the pipe.Source of its request and the pipe.Sink of its answer. Its request is read as that of
-// any producer, and its answer is written as to any consumer.
+// A caller is a pending call: the pipe.Source of its request and the pipe.Sink of its answer. Its request is read as
+// that of any producer, and its answer is written as to any consumer.
 type caller struct {
 	consumer
 	producer producer

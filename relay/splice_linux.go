@@ -2,9 +2,9 @@ package relay
 
 import "golang.org/x/sys/unix"
 
-// available blocks until there is something to read, and returns how many bytes there are. It returns 0 at the end of what
-// the client sends, after an error or the read deadline, and at urgent data, which splice(2) cannot pass. Only the goroutine
-// that reads the connection may call it.
+// available blocks until there is something to read, and returns how many bytes there are. It returns 0 at the end of
+// what the client sends, after an error or the read deadline, and at urgent data, which splice(2) cannot pass. Only the
+// goroutine that reads the connection may call it.
 func (c *Conn) available() (n int64) {
 	c.raw.Read(func(fd uintptr) bool {
 		if unread, err := unix.IoctlGetInt(int(fd), unix.SIOCINQ); err == nil && unread > 0 {

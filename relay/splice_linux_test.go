@@ -7,7 +7,7 @@ import (
 	"httpipe/pipe"
 )
 
-// Urgent data (RFC 9293 3.8.5), which nobody sends any more, costs the producer its message and nobody else anything.
+// Urgent data (RFC 9293 3.8.5), which is obsolete, costs the producer its message, and affects no other client.
 func TestUrgentData(t *testing.T) {
 	r := start(t)
 	p, body := r.halfway(spliced, "GET "+here+" HTTP/1.1\r\nHost: relay\r\n\r\n")

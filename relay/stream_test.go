@@ -147,9 +147,9 @@ func TestReadAheadIsBounded(t *testing.T) {
 	for more := p.Fill(size); more > 0; more = p.Fill(size - took) {
 		took += more
 	}
-	// A receive buffer begins with 128 KiB, and does not grow while nobody reads.
+	// A receive buffer begins with 128 KiB, and does not grow while no data is read.
 	if limit := 1 << 20; took > limit || took < 64<<10 {
-		t.Errorf("the server took %d bytes of a body that nobody reads", took)
+		t.Errorf("the server took %d bytes of a body that is not read", took)
 	}
 	r.Waiting(1, 0)
 	c := r.dial().Get(here)

@@ -57,8 +57,8 @@ func (t *streams) comment() {
 	}
 }
 
-// comment sends a comment, unless a message is being written. A client whose kernel takes nothing needs none: what it has not
-// read yet keeps the connection busy.
+// comment sends a comment, unless a message is being written. A client whose kernel takes nothing needs none: what it
+// has not read yet keeps the connection busy.
 func (s *subscriber) comment(text []byte) {
 	if !s.lock.try() {
 		return

@@ -15,8 +15,8 @@ import (
 	"httpipe/reply"
 )
 
-// A subscriber is a pending request that subscribes to a topic, and the pipe.Subscriber of its subscription. The goroutine of
-// its connection is in Read. The goroutine that sends a message writes it, with the lock.
+// A subscriber is a pending request that subscribes to a topic, and the pipe.Subscriber of its subscription. The
+// goroutine of its connection is in Read. The goroutine that sends a message writes it, with the lock.
 type subscriber struct {
 	Pending
 	pipe.Subscription
@@ -93,9 +93,10 @@ func streamType(r *Request, kind streamKind) (string, *reply.Error) {
 	return given[0], nil
 }
 
-// open sends the head of a stream and, to a client that reconnects, the number of messages that it missed. Messages wait
-// meanwhile. It runs on the goroutine of the connection. In HTTP/1.0, and in the middle of a chunk, a client could take the end
-// of the connection for the end of the stream. So that end is a reset unless the stream ends in order: see consumer.Begin.
+// open sends the head of a stream and, to a client that reconnects, the number of messages that it missed. Messages
+// wait meanwhile. It runs on the goroutine of the connection. In HTTP/1.0, and in the middle of a chunk, a client could
+// take the end of the connection for the end of the stream. So that end is a reset unless the stream ends in order: see
+// consumer.Begin.
 func (s *subscriber) open(mediaType, lastID string) {
 	defer s.unlock()
 	s.conn.setLinger(0)

@@ -13,8 +13,8 @@ import (
 	"httpipe/reply"
 )
 
-// A secured connection is TLS. It ends without a close_notify if a write has failed: what was sent is not whole then, and the
-// alert would have to wait for a client that does not read.
+// A secured connection is TLS. It ends without a close_notify if a write has failed: what was sent is not whole then,
+// and the alert would have to wait for a client that does not read.
 type secured struct {
 	*tls.Conn
 	failed atomic.Bool

@@ -177,7 +177,7 @@ func TestTLSGetsPlainHTTP(t *testing.T) {
 	}
 }
 
-// TestTLSWrongProtocol: a client that speaks only HTTP/2 gets an alert, and one that is not TLS nor HTTP nothing.
+// TestTLSWrongProtocol: a client with HTTP/2 only gets an alert, and one with neither TLS nor HTTP gets nothing.
 func TestTLSWrongProtocol(t *testing.T) {
 	needTLS(t)
 	r := start(t)

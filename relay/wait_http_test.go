@@ -8,7 +8,7 @@ import (
 	"httpipe/pipe"
 )
 
-// How long a request waits, and how it hears that nobody came.
+// How long a request waits, and the answer if no partner came.
 
 func TestBadWait(t *testing.T) {
 	r := start(t)
@@ -72,7 +72,7 @@ func TestAnExchangeOutlastsTheWait(t *testing.T) {
 	p.Answer().Is(200)
 }
 
-// Who would not wait is served if it is the next pair on arrival, and opens no channel otherwise.
+// A request that does not wait is served if it is part of the next pair on arrival, and opens no channel otherwise.
 func TestWaitZero(t *testing.T) {
 	const now = here + "?wait=0"
 	r := start(t)
@@ -96,7 +96,7 @@ func TestWaitZero(t *testing.T) {
 	r.dial().Get(now).Answer().Failed(408, "timed_out")
 	r.dial().Post(here, "hello")
 	r.Waiting(1, 0)
-	r.dial().Get(now).Answer().Failed(408, "timed_out") // somebody runs
+	r.dial().Get(now).Answer().Failed(408, "timed_out") // an exchange runs
 }
 
 // A consumer prints what it gets, so what is no message has no body, unless it asks for JSON.

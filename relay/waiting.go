@@ -24,8 +24,8 @@ func (c *Conn) wait() afterwards {
 	}
 }
 
-// resume calls Resume of the owner after each Wake. It returns whether the request is still pending, and if not, whether the
-// connection is open.
+// resume calls Resume of the owner after each Wake. It returns whether the request is still pending, and if not,
+// whether the connection is open.
 func (c *Conn) resume() (pending, open bool) {
 	for {
 		c.mu.Lock()
@@ -115,8 +115,8 @@ func (c *Conn) clearDeadlines() {
 	}
 }
 
-// pause blocks until the client hangs up, the goroutine is woken, or the limit is over (0: no limit). It reports whether the
-// client has hung up. On a system that cannot show a hang-up behind unread bytes, it does not notice one.
+// pause blocks until the client hangs up, the goroutine is woken, or the limit is over (0: no limit). It reports
+// whether the client has hung up. On a system that cannot show a hang-up behind unread bytes, it does not notice one.
 func (c *Conn) pause(limit time.Duration) (hungUp bool) {
 	c.mu.Lock()
 	if c.woken || c.pending == nil {

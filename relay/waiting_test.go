@@ -193,7 +193,7 @@ func TestPendingAnswerDoesNotBlock(t *testing.T) {
 	c.Answer().Got("next")
 }
 
-// TestPendingOwnerPanics: the connection is closed, and the owner hears of it.
+// TestPendingOwnerPanics: the connection is closed, and HungUp is called.
 func TestPendingOwnerPanics(t *testing.T) {
 	addr, arrivals, log := parking(t, func(*parked) { panic("a bug") })
 	c := rawhttp.Dial(t, addr).Get(here)

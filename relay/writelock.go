@@ -6,8 +6,9 @@ import (
 	"httpipe/pipe"
 )
 
-// A writeLock is the right to write to a subscriber. Three goroutines take it: the one that sends a message, until all of the
-// message is written; that of the connection, while it opens the stream; and the timer of streams, for a comment.
+// A writeLock is the right to write to a subscriber. Three goroutines take it: the one that sends a message, until all
+// of the message is written; that of the connection, while it opens the stream; and the timer of streams, for a
+// comment.
 type writeLock struct {
 	mine bool // the goroutine that sends a message has, or waits for, the lock; owned by that goroutine
 
@@ -46,7 +47,8 @@ func (l *writeLock) await() {
 	}
 }
 
-// end gives the lock back. If the subscription has ended meanwhile, it returns the outcome, and the caller ends the response.
+// end gives the lock back. If the subscription has ended meanwhile, it returns the outcome, and the caller ends the
+// response.
 func (l *writeLock) end() pipe.Outcome {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -73,8 +73,8 @@ func onTopic(e *Error, o pipe.Outcome, limit pipe.Limit) *Error {
 	return e
 }
 
-// RetryStream returns the response to an EventSource in place of an error that is over soon: an EventSource gives up for good
-// on any status but 200. ok is false if e is not such an error.
+// RetryStream returns the response to an EventSource in place of an error that is over soon: an EventSource gives up
+// for good on any status but 200. ok is false if e is not such an error.
 func RetryStream(e *Error) (r Response, ok bool) {
 	switch e.Status {
 	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusServiceUnavailable:

@@ -37,7 +37,8 @@ var standardCopyParams = copyParams{
 // before it. A server may write to the log meanwhile, and the log is not changed. A server that is started on
 // the copy continues from that moment, and records what was open then as Interrupted.
 //
-// Only the file's owner may read the copy; that is the user of this process or, if that is root, the owner of the directory. It has no side files, and gets its name only when it is complete,
+// Only the file's owner may read the copy; that is the user of this process or, if that is root, the owner of the
+// directory. The copy has no side files, and gets its name only when it is complete,
 // checked and synced. Backup does not overwrite an existing file. If it fails or ctx is cancelled, it leaves
 // nothing behind.
 //

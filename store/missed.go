@@ -12,8 +12,9 @@ type Missed struct {
 	Newest string // the id of the newest of these publications; "" if there are none
 }
 
-// Missed returns what a topic has published after the publication with the id after, and before the subscription with the id
-// before. known is false if the log does not have the first on this topic. It sees the rows that are committed: see Log.Sync.
+// Missed returns what a topic has published after the publication with the id after, and before the subscription with
+// the id before. known is false if the log does not have the first on this topic. It sees the rows that are committed:
+// see Log.Sync.
 func (h *History) Missed(ctx context.Context, namespace, topic, after, before string) (m Missed, known bool, err error) {
 	err = h.with(ctx, func(ctx context.Context, conn *sql.Conn) error {
 		err := conn.QueryRowContext(ctx, "SELECT 1 FROM publication WHERE id = ? AND namespace = ? AND topic = ?", after, namespace, topic).Scan(&known)

@@ -9,9 +9,9 @@ import (
 	"path/filepath"
 )
 
-// A start that is interrupted can leave a rollback journal: while it creates the log, or while it migrates a backup or turns
-// its WAL on. SQLite rolls back whatever journal lies beside a file, and one from before a restore destroys what was
-// restored. So the journal must match the file before SQLite sees both.
+// A start that is interrupted can leave a rollback journal: while it creates the log, or while it migrates a backup or
+// turns its WAL on. SQLite rolls back whatever journal lies beside a file, and one from before a restore destroys what
+// was restored. So the journal must match the file before SQLite sees both.
 
 // rollback is what a journal says about the file for which it was written.
 type rollback struct {
@@ -84,8 +84,8 @@ func (l *logFile) checkJournal(header []byte) error {
 	return nil
 }
 
-// hasRuns reports whether the file has a run if its journal is ignored. The first run is recorded after the log was created,
-// without a journal.
+// hasRuns reports whether the file has a run if its journal is ignored. The first run is recorded after the log was
+// created, without a journal.
 func (l *logFile) hasRuns() bool {
 	db, err := sql.Open("sqlite3", dsn(l.path, "ro", 0)+"&immutable=1")
 	if err != nil {

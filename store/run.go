@@ -109,8 +109,8 @@ func (s *session) interruptOpen(run int64, now time.Time) (exchanges, lives int6
 	return exchanges, lives, s.interruptTopics(run, args...)
 }
 
-// interruptTopics is the part of interruptOpen that is about topics. Of args it uses the time now, the outcome, and the id from
-// which on the run has rows.
+// interruptTopics is the part of interruptOpen that is about topics. Of args it uses the time now, the outcome, and the
+// id from which on the run has rows.
 func (s *session) interruptTopics(run int64, args ...any) error {
 	args = append(args[:3:3], run)
 	for _, statement := range []string{

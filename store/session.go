@@ -137,8 +137,8 @@ func (s *session) configure() error {
 	return nil
 }
 
-// warnOfSchema logs how the schema differs from httpipe's: without a trigger rows can be changed, and without a view queries
-// fail. The server can record all the same, so the start goes on.
+// warnOfSchema logs how the schema differs from httpipe's: without a trigger rows can be changed, and without a view
+// queries fail. The server can record all the same, so the start goes on.
 func (s *session) warnOfSchema(logger *slog.Logger) error {
 	problems, err := compareSchema(context.Background(), s.conn, len(migrations.Steps()))
 	if err == nil && len(problems) > 0 {

@@ -127,7 +127,7 @@ func TestDeliveries(t *testing.T) {
 	wantOne(t, f.path, "0", `SELECT count(*) FROM subscriptions s WHERE messages <> (SELECT count(*) FROM deliveries d WHERE d.subscription = s.id)`)
 }
 
-// TestCrashOnTopics checks that what a crash left open is recorded as interrupted, and that nobody knows how much was sent.
+// TestCrashOnTopics checks that what a crash left open is recorded as interrupted, with NULL for how much was sent.
 func TestCrashOnTopics(t *testing.T) {
 	f := open(t)
 	s, p := newID(), newID()

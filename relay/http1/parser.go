@@ -61,10 +61,10 @@ type progress struct {
 	closes, keepsAlive               bool
 }
 
-// Parse reads the head at the beginning of data, behind which other bytes may follow. The package's documentation
-// lists what it returns, where n counts from the beginning of data. After ErrIncomplete the next call must be with the same bytes and more behind them, in this or
-// another buffer; after any other result the Parser is ready for the next head. It fills head only if it returns nil,
-// and keeps no reference to data.
+// Parse reads the head at the beginning of data, behind which other bytes may follow. The package's documentation lists
+// what it returns, where n counts from the beginning of data. After ErrIncomplete the next call must be with the same
+// bytes and more behind them, in this or another buffer; after any other result the Parser is ready for the next head.
+// It fills head only if it returns nil, and keeps no reference to data.
 func (p *Parser) Parse(data []byte, head *Head) (n int, err error) {
 	for {
 		line, err := p.next(data)

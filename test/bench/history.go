@@ -209,7 +209,8 @@ func (h *history) id(at time.Time) string {
 	return id.String()
 }
 
-// ending returns how an exchange ends. Its size is anything from a byte to ten megabytes, small ones being as frequent as large ones.
+// ending returns how an exchange ends. Its size is anything from a byte to ten megabytes, small ones being as frequent
+// as large ones.
 func (h *history) ending() (pipe.Outcome, sql.NullInt64) {
 	bytes := sql.NullInt64{Int64: int64(math.Pow(10, 7*h.rng.Float64())), Valid: true}
 	if h.rng.Float64() < delivered {

@@ -43,7 +43,7 @@ func (b *bench) memory() error {
 }
 
 // waitersAllowed is how many waiters there can be with the number of files that a process may open, of which httpipe keeps a part
-// for those who do not wait.
+// for clients that do not wait.
 func waitersAllowed() (int, error) {
 	var files unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {

@@ -56,7 +56,7 @@ func buildFloor(dir string) (string, error) {
 	return program, nil
 }
 
-// naiveRelay is the least that relays: a map of channels, and io.Copy. It forgets no channel, notices nobody who leaves
+// naiveRelay is the simplest relay: a map of channels, and io.Copy. It forgets no channel, notices no client that leaves
 // before the other side has come, and keeps no books.
 type naiveRelay struct {
 	mu       sync.Mutex

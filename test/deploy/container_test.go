@@ -93,8 +93,8 @@ func (c *container) exec(t *testing.T, args ...string) {
 	}
 }
 
-// TestContainerAsRoot: with what Docker leaves to root, and a volume of root's, the server becomes an ordinary user. What root makes
-// beside the log belongs to that user.
+// TestContainerAsRoot: with what Docker leaves to root, and a volume of root's, the server becomes an ordinary user.
+// What root makes beside the log belongs to that user.
 func TestContainerAsRoot(t *testing.T) {
 	p, c := startContainer(t, 0, 0, 0, dockerCapabilities)
 	kit.Smoke(t, "--audit-db", filepath.Join(c.data, "httpipe.db"), p.URL)

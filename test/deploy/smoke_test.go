@@ -47,7 +47,7 @@ func replace(resp *http.Response, from, to string) {
 	}
 }
 
-// TestSmokeFinds: a server in front of the relay does something wrong, and it says what.
+// TestSmokeFinds: behind a server that breaks one thing, scripts/smoke fails and names that.
 func TestSmokeFinds(t *testing.T) {
 	t.Parallel()
 	p, other := kit.Start(t, t.TempDir()), kit.Start(t, t.TempDir())
@@ -61,13 +61,13 @@ func TestSmokeFinds(t *testing.T) {
 		{"not healthy", on("GET", "/healthz", func(r *http.Response) { r.StatusCode = 503 }), nil, "GET /healthz got 503 instead of 200"},
 		{"not httpipe", on("GET", "/nowhere", func(r *http.Response) { r.Header.Del("Httpipe-Error") }), nil, "the 404 of /nowhere is not httpipe's"},
 		{"names with escapes", on("GET", "%41", func(r *http.Response) { r.StatusCode = 408 }), nil, "a name with an escape in it got 408 instead of 400"},
-		{"HEAD finds no consumer", on("HEAD", "", func(r *http.Response) { r.Header = http.Header{} }), nil, "HEAD does not show in Httpipe-Consumers who waits"},
-		{"changed bytes", on("GET", "", func(r *http.Response) { replace(r, "\x00", "\x01") }), nil, "others arrived, or fewer"},
-		{"two exchanges", on("GET", "", func(r *http.Response) { r.Header.Set("Httpipe-Exchange", "1") }), nil, "the two sides have not the same Httpipe-Exchange"},
+		{"HEAD finds no consumer", on("HEAD", "", func(r *http.Response) { r.Header = http.Header{} }), nil, "HEAD does not count the waiting client in Httpipe-Consumers"},
+		{"changed bytes", on("GET", "", func(r *http.Response) { replace(r, "\x00", "\x01") }), nil, "the consumer did not get the"},
+		{"two exchanges", on("GET", "", func(r *http.Response) { r.Header.Set("Httpipe-Exchange", "1") }), nil, "the two sides have different Httpipe-Exchange headers"},
 		{"a lying receipt", on("PUT", "", func(r *http.Response) { replace(r, "delivered", "forgotten") }), nil, `the receipt has no "outcome":"delivered"`},
 		{"a lost type", on("GET", "", func(r *http.Response) { r.Header.Del("Content-Type") }), nil, "the type text/x-smoke came as"},
 		{"a hidden cut", on("GET", "", func(r *http.Response) { r.ContentLength = -1; r.Header.Del("Content-Length"); r.Body = whole{r.Body} }), nil, "a transfer that was cut off looks whole"},
-		{"another's log", nil, logOf(other), "the audit log has of exchange"},
+		{"another's log", nil, logOf(other), "the audit log has for exchange"},
 		{"no log", nil, []string{"--audit-db", "nowhere.db"}, "nowhere.db"},
 		{"nothing wrong", nil, logOf(p), ""},
 	} {

@@ -14,7 +14,7 @@ import (
 	"httpipe/test/kit"
 )
 
-// The client commands meet a real relay that refuses, dies, freezes and comes back.
+// The client commands use a real relay that refuses, crashes, freezes and restarts.
 
 // A command is a client command that runs in the background.
 type command struct {

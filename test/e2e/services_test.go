@@ -130,11 +130,11 @@ func work(ctx context.Context, t *testing.T, url string, rng *rand.Rand, told *c
 	}
 	fate := rng.IntN(12)
 	if fate == 0 {
-		return // dies before it has read the request
+		return // hangs up before it has read the request
 	}
 	body, err := io.ReadAll(resp.Body)
 	if err != nil || fate == 1 {
-		return // the caller has left; or it dies behind the request
+		return // the caller has left; or the worker hangs up after the request
 	}
 	answer := []byte(resp.Header.Get("Httpipe-Target") + " " + string(body))
 	send := func(answer io.Reader) {
@@ -152,7 +152,7 @@ func work(ctx context.Context, t *testing.T, url string, rng *rand.Rand, told *c
 		}
 	}
 	switch fate {
-	case 2: // dies during its answer
+	case 2: // hangs up during its answer
 		send(io.MultiReader(bytes.NewReader(answer[:len(answer)/2]), failing{}))
 	case 3:
 		send(bytes.NewReader(answer))

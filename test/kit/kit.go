@@ -1,9 +1,10 @@
 // Package kit is what the tests of the whole program share. They run httpipe as its users do: as a process, with
 // curl, sqlite3 and other real programs around it.
 //
-// [Binary] is the program, built once. [Start] runs it in a directory of the test on a free port, and returns a [Server]
-// as soon as it listens; the end of the test kills it. [Curl] is one client in the background, [StartLoad] many of them.
-// [Server.SQLite] reads the audit log. Tests do not sleep for a time that should suffice: they poll, with [Server.WaitFor] and [Server.WaitForRow].
+// [Binary] is the program, built once. [Start] runs it in a directory of the test on a free port, and returns a
+// [Server] as soon as it listens; the end of the test kills it. [Curl] is one client in the background, [StartLoad]
+// many of them. [Server.SQLite] reads the audit log. Tests do not sleep for a time that should suffice: they poll, with
+// [Server.WaitFor] and [Server.WaitForRow].
 //
 // Each package of such tests has a TestMain that calls [Main], so that its tests run in the root of the repository, where
 // README.md, scripts/smoke and deploy/Caddyfile have these names. If the tests are built with the race detector, so is the

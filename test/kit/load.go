@@ -35,7 +35,7 @@ type Load struct {
 func StartLoad(t *testing.T, url string, pairs int) *Load {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*Patience)
-	transport := http.DefaultTransport.(*http.Transport).Clone() // a test may have set whom it trusts
+	transport := http.DefaultTransport.(*http.Transport).Clone() // a test may have set its certificates
 	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = 0, 2*pairs
 	l := &Load{
 		url:    url,

@@ -122,7 +122,7 @@ func (m *machine) missing(paths ...string) {
 // passing are files that change by themselves, or by any installation.
 var passing = regexp.MustCompile(`^(proc|sys|run|tmp|dev|var/(log|cache|tmp|lib/(apt|dpkg|systemd))|etc/(passwd|group|shadow|gshadow|subuid|subgid)-|root)(/|$)`)
 
-// snapshot returns all files, with their permissions, and who the users are.
+// snapshot returns all files, with their permissions, and the users.
 func (m *machine) snapshot() []string {
 	m.t.Helper()
 	var found []string

@@ -102,8 +102,9 @@ func newer(t *testing.T, dist, packager, arch string) string {
 	return found[0]
 }
 
-// TestDebian: on a fresh Debian without Go the package is installed by one command, and runs as a service with a secret;
-// the first exchange is over TLS, with a certificate of one's own, on port 443; an upgrade keeps everything; and a purge leaves no trace.
+// TestDebian: on a fresh Debian without Go the package is installed by one command, and runs as a service with a
+// secret; the first exchange is over TLS, with a certificate of one's own, on port 443; an upgrade keeps everything;
+// and a purge leaves no trace.
 func TestDebian(t *testing.T) {
 	dist := released(t)
 	m := newMachine(t)
@@ -191,7 +192,8 @@ func documentedToken(t *testing.T, m *machine) string {
 	return m.do("sh", "-c", "(set -a;"+command)
 }
 
-// overTLS gives the service a certificate and port 443, as /etc/httpipe.env says, and returns the options with which curl reaches it.
+// overTLS gives the service a certificate and port 443, as /etc/httpipe.env says, and returns the options with which
+// curl reaches it.
 func overTLS(t *testing.T, m *machine) []string {
 	t.Helper()
 	dir := t.TempDir()

@@ -12,7 +12,7 @@ import (
 	"httpipe/test/kit"
 )
 
-// What waits, breaks and dies behind a proxy.
+// Clients that wait, break off and hang up behind a proxy.
 
 // TestProxiesLong waits for longer than the proxies' defaults allow, and once for all of them.
 func TestProxiesLong(t *testing.T) {
@@ -103,7 +103,7 @@ func (r route) testTruncation(t *testing.T) {
 	r.WaitForRow(t, "select 1 where (select count(*) from exchanges where channel = 'truncated' and outcome = 'producer_left' and bytes = 4) = 2")
 }
 
-// testDeadWaiters checks that a client that dies while it waits loses its place, and that its message is never complete.
+// testDeadWaiters checks that a client that hangs up while it waits loses its place, and that its message is never complete.
 func (r route) testDeadWaiters(t *testing.T) {
 	for _, test := range []struct {
 		name                 string
@@ -125,7 +125,7 @@ func (r route) testDeadWaiters(t *testing.T) {
 	}
 }
 
-// testDeadLarge: a producer that dies with megabytes unread, behind which its FIN cannot be seen, may keep
+// testDeadLarge: a producer that hangs up with megabytes unread, behind which its FIN cannot be seen, may keep
 // its place; but its message never looks whole.
 func (r route) testDeadLarge(t *testing.T) {
 	conn, err := net.Dial("tcp", strings.TrimPrefix(r.via, "http://"))

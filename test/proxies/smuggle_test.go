@@ -88,7 +88,7 @@ func smugglers() []smuggler {
 		add(fmt.Sprintf("the chunks %q", body), post("Transfer-Encoding: chunked\r\n", body+hidden))
 	}
 
-	// Bodies that nobody asked for, before an answer that comes early.
+	// Bodies that the server does not read, before an early answer.
 	for _, line := range []string{
 		"GET /channels/outer/a?wait=0", "HEAD /channels/outer/a", "DELETE /channels/outer/a", "OPTIONS /channels/outer/a", "PATCH /channels/outer/a",
 		"GET /channels/outer", "GET /state", "GET /healthz", "GET /", "GET /nowhere", "POST /nowhere", "POST /channels/outer/%41", "GET /channels/outer/%41",

@@ -83,8 +83,8 @@ func haproxyCommand(t *testing.T, dir, listen, relay string, changes ...string) 
 	return exec.Command("haproxy", "-db", "-q", "-f", kit.WriteFile(t, filepath.Join(dir, "haproxy.cfg"), config))
 }
 
-// lost reports whether curl got a reset instead of an early answer, as this proxy may do to a client that sends Expect. It is no answer
-// at all, and without Expect there must be one.
+// lost reports whether curl got a reset instead of an early answer, as this proxy may do to a client that sends Expect.
+// It is no answer at all, and without Expect there must be one.
 func (x proxy) lost(args []string, printed string) bool {
 	return x.resetsEarly && slices.Contains(args, "-T") && !slices.Contains(args, "Expect:") && strings.Contains(printed, "Connection reset by peer")
 }
@@ -138,7 +138,7 @@ func (x proxy) startWith(t *testing.T, relay string, changes ...string) string {
 	return url
 }
 
-// answers reports whether something speaks HTTP there.
+// answers reports whether a server answers HTTP there.
 func answers(url string) bool {
 	resp, err := http.Head(url + "/healthz")
 	if err == nil {

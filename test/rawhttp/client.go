@@ -35,7 +35,7 @@ const (
 )
 
 // A Client is one end of a connection. A method that cannot do its work fails the test. The methods of TCPConn that close the
-// connection do so without TLS's close_notify, like the kernel of a client that dies.
+// connection do so without TLS's close_notify, like the kernel of a client that crashes.
 type Client struct {
 	*net.TCPConn
 	conn   net.Conn      // for data: TCPConn, or a tls.Conn

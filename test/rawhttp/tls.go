@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// OverTLS makes Listen and Connect speak TLS, so that the same tests show that the same promises hold over it.
+// OverTLS makes Listen and Connect use TLS, so that the same tests check the same promises over it.
 var OverTLS = flag.Bool("tls", false, "run the tests over TLS")
 
 // Listen returns a listener on a free port of this machine.

@@ -43,7 +43,7 @@ const (
 	busy = 500 * time.Millisecond
 )
 
-// answered: a client that stays gets an answer in time, unless the server dies.
+// answered: a client that stays gets an answer in time, unless the server is killed.
 func (h *history) answered(report func(string, ...any)) {
 	for _, n := range h.notes {
 		switch {

@@ -156,7 +156,7 @@ func (v *services) work(rng *rand.Rand, service string) bool {
 	v.mu.Unlock()
 	reply := response.Header.Get("Httpipe-Reply")
 	switch rng.IntN(20) {
-	case 0: // it dies without an answer
+	case 0: // it hangs up without an answer
 	case 1:
 		v.answer(ctx, rng, w, reply, true)
 	case 2: // its answer may come too late
@@ -271,7 +271,7 @@ func (v *services) checkCall(c *serviceCall, w *serviceWork, h *history, report 
 	}
 	answered := c.status == http.StatusCreated && c.code == ""
 	whole := answered && c.err == nil
-	// What happens when the server dies or is stopped is no lie.
+	// An error is expected when the server is killed or stopped.
 	disturbed := h.stopping(c.begun, c.done.Add(busy)) || h.full(c.begun, c.done.Add(busy))
 	switch {
 	case len(taken) > 1:

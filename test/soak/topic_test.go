@@ -313,7 +313,7 @@ func (v *topics) check(db *sql.DB, h *history, report func(string, ...any)) {
 // checkMessages: each message is whole and of a publication, and none comes twice or out of order.
 func (s *subscription) checkMessages(sizes map[int]int, report func(string, ...any)) {
 	if s.wrong != "" {
-		report("a subscriber got what nobody published: %s", s.wrong)
+		report("a subscriber got a message that was not published: %s", s.wrong)
 	}
 	for i, m := range s.got {
 		if size, known := sizes[m.number]; !known || m.size != size {

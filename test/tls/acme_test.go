@@ -26,7 +26,7 @@ const (
 	domain = "relay.test" // a name that only the tests' own name server knows
 )
 
-// A pebble is a certificate authority that speaks ACME, as Let's Encrypt publishes it for tests.
+// A pebble is a certificate authority with ACME, which Let's Encrypt publishes for tests.
 type pebble struct {
 	url     string // of its directory
 	rootURL string // of the certificate that signs what it issues
@@ -113,7 +113,7 @@ func port(addr string) string {
 }
 
 // TestIssue: a server gets its certificate by a question on its plain port. Clients trust it; it is still there
-// after a restart without the authority; and nobody else can read it.
+// after a restart without the authority; and no other user can read it.
 func TestIssue(t *testing.T) {
 	questions := kit.FreeAddress(t)
 	p := startPebble(t, 90*24*3600, port(questions), "1")

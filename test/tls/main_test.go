@@ -1,4 +1,4 @@
-// Package tls tests a server that speaks TLS itself, with curl, openssl, Go's client, and Pebble as certificate authority.
+// Package tls tests a server that terminates TLS itself, with curl, openssl, Go's client, and Pebble as certificate authority.
 package tls
 
 import (
@@ -100,7 +100,7 @@ func (c *ca) write(t *testing.T, serial int64, certificate, key string) {
 	}
 }
 
-// A server speaks TLS with a certificate from files.
+// TLS with a certificate from files.
 type server struct {
 	*kit.Server
 	ca               *ca

@@ -218,7 +218,7 @@ func TestReload(t *testing.T) {
 	}
 }
 
-// TestManyHandshakes: clients that connect and do not shake hands keep nobody out when descriptors run out.
+// TestManyHandshakes: clients that connect without a handshake do not exclude others when descriptors run out.
 func TestManyHandshakes(t *testing.T) {
 	kit.NeedTool(t, "prlimit")
 	s := startBy(t, []string{"prlimit", "--nofile=128:128"}, "--header-timeout", "1h")
