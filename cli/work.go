@@ -40,7 +40,7 @@ func (p Program) work() command {
 		{name: "to", arg: "SERVER", help: "pass requests to this web server, such as http://localhost:8080", set: into(&w.to, parseServer)},
 		{name: "type", arg: "TYPE", def: "text/plain; charset=utf-8", help: "Content-Type of the command's output", set: into(&w.mediaType, anyText)},
 		{name: "jobs", arg: "N", def: "auto", help: "requests to handle at once; auto: 1 for a command, 16 with --to", set: into(&w.jobs, orWord("auto", parseCount))},
-		{name: "reply-timeout", arg: "TIME", def: "60s", help: "how long the command may run, or the web server take to begin its response; 0: no limit",
+		{name: "timeout", arg: "TIME", def: "60s", help: "how long the command may run, or the web server take to begin its response; 0: no limit",
 			set: into(&w.limit, orOff("no limit", parseDuration))},
 	}
 	for _, o := range w.flags("") {
@@ -58,8 +58,8 @@ variables are those of receive, and HTTPIPE_METHOD and HTTPIPE_TARGET (the path 
 With --to, requests and responses stream between the callers and a web server that the relay cannot
 reach. The server gets the callers' methods, paths, headers and bodies.
 
-Without an answer in time, the caller gets 504: by this command after its --reply-timeout, or by the relay
-after its own, which this command does not notice. A request that was taken is answered before SIGTERM or
+Without an answer in time, the caller gets 504: by this command after --timeout, or by the relay after its
+--reply-timeout, which this command does not notice. A request that was taken is answered before SIGTERM or
 Ctrl-C ends the command.
 
 ` + transferHelp,
@@ -190,7 +190,7 @@ func (w *working) answer(ctx context.Context, m *client.Incoming) error {
 }
 
 // errTooSlow ends a command that exceeds the limit.
-var errTooSlow = errors.New("no answer within --reply-timeout")
+var errTooSlow = errors.New("no answer within --timeout")
 
 // runLimited runs the command, which gets SIGTERM at the limit.
 func (w *working) runLimited(ctx context.Context, in io.Reader, out io.Writer, variables []string) error {

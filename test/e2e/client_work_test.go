@@ -53,7 +53,7 @@ func TestWorkerHasALimit(t *testing.T) {
 		"web":     {"--jobs", "1", "--to", web.URL},
 	} {
 		url := p.URL + "/services/demo/" + name
-		worker := startClient(t, t.TempDir(), append([]string{"work", "--reply-timeout", "200ms", url}, end...)...)
+		worker := startClient(t, t.TempDir(), append([]string{"work", "--timeout", "200ms", url}, end...)...)
 		if got := <-kit.Patient("-o", "/dev/null", "-w", "%{http_code}", url+"/hang"); got != "504" {
 			t.Errorf("%s: the caller of what hangs got %s", name, got)
 		}
