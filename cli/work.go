@@ -40,7 +40,7 @@ func (p Program) work() command {
 		{name: "to", arg: "SERVER", help: "pass requests to this web server, such as http://localhost:8080", set: into(&w.to, parseServer)},
 		{name: "type", arg: "TYPE", def: "text/plain; charset=utf-8", help: "Content-Type of the command's output", set: into(&w.mediaType, anyText)},
 		{name: "jobs", arg: "N", def: "auto", help: "requests to handle at once; auto: 1 for a command, 16 with --to", set: into(&w.jobs, orWord("auto", parseCount))},
-		{name: "timeout", arg: "TIME", def: "60s", help: "how long the command may run, or the web server take to begin its response; 0: no limit",
+		{name: "timeout", arg: "TIME", def: "60s", help: "time limit for the command, or for the response to begin; 0: none",
 			set: into(&w.limit, orOff("no limit", parseDuration))},
 	}
 	for _, o := range w.flags("") {
@@ -58,9 +58,9 @@ variables are those of receive, and HTTPIPE_METHOD and HTTPIPE_TARGET (the path 
 With --to, requests and responses stream between the callers and a web server that the relay cannot
 reach. The server gets the callers' methods, paths, headers and bodies.
 
-Without an answer in time, the caller gets 504: by this command after --timeout, or by the relay after its
---reply-timeout, which this command does not notice. A request that was taken is answered before SIGTERM or
-Ctrl-C ends the command.
+Without an answer in time, the caller gets 504: by this command after --timeout, or by the relay
+after its --reply-timeout, which this command does not notice. A request that was taken is answered
+before SIGTERM or Ctrl-C ends the command.
 
 ` + transferHelp,
 		run: func(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
