@@ -91,6 +91,7 @@ func splicer(t *testing.T, left int64) (p *producer, from net.Conn, c *consumer,
 	p.conn, from = pair()
 	c.conn, to = pair()
 	p.body = requestBody{conn: p.conn, left: left}
+	p.source.body = &p.body
 	return p, from, c, to
 }
 
@@ -111,6 +112,7 @@ func TestAvailable(t *testing.T) {
 		"the end":           {readLast + 10, nil, func(from net.Conn) { from.Close() }, 0},
 		"chunked":           {readLast + 10, func(p *producer, _ *consumer) { p.body.chunked = true }, hello, 0},
 		"a form":            {readLast + 10, func(p *producer, _ *consumer) { p.source.parts = new(multipart.Reader) }, hello, 0},
+		"in the URL":        {readLast + 10, func(p *producer, _ *consumer) { p.source.body = strings.NewReader("text") }, hello, 0},
 		"read already":      {readLast + 10, func(p *producer, _ *consumer) { p.conn.unread = []byte("x") }, hello, 0},
 		"from TLS":          {readLast + 10, func(p *producer, _ *consumer) { p.conn.raw = nil }, hello, 0},
 		"to TLS":            {readLast + 10, func(_ *producer, c *consumer) { c.conn.raw = nil }, hello, 0},
