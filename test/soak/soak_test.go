@@ -51,6 +51,8 @@ func TestSoak(t *testing.T) {
 
 // A soakRun is the state of one soak test.
 type soakRun struct {
+	topicRequests atomic.Int64 // of all rounds: the log knows publishers and subscribers by these numbers
+
 	t        *testing.T
 	relay    *relay
 	seed     uint64

@@ -16,7 +16,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -67,8 +66,6 @@ type receipt struct {
 type topics struct {
 	run  *soakRun
 	http *http.Client
-
-	requests atomic.Int64
 
 	mu            sync.Mutex // guards the rest
 	publications  []*publication
@@ -125,7 +122,7 @@ func (v *topics) do(ctx context.Context, role, method, topic string, number int,
 }
 
 func (v *topics) publish(rng *rand.Rand, topic string) {
-	p := &publication{number: int(v.requests.Add(1)), topic: topic, begun: time.Now()}
+	p := &publication{number: int(v.run.topicRequests.Add(1)), topic: topic, begun: time.Now()}
 	p.size = numberLength + []int{0, 1, 100, 3000, 60 << 10, 300 << 10}[rng.IntN(6)]
 	ctx, cancel := context.WithTimeout(context.Background(), capTime)
 	defer cancel()
@@ -145,7 +142,7 @@ func (v *topics) publish(rng *rand.Rand, topic string) {
 // subscribe stays subscribed for a while, as a stream of one kind or the other, or for one message. It may resume after the
 // publication with that id.
 func (v *topics) subscribe(rng *rand.Rand, topic, after string) subscription {
-	s := &subscription{number: int(v.requests.Add(1)), topic: topic}
+	s := &subscription{number: int(v.run.topicRequests.Add(1)), topic: topic}
 	ctx, cancel := context.WithTimeout(context.Background(), between(rng, time.Millisecond, 3*time.Second))
 	defer cancel()
 	accept := []string{"*/*", "text/event-stream", "application/x-ndjson", "text/event-stream"}[rng.IntN(4)]
