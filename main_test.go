@@ -91,7 +91,7 @@ func TestImports(t *testing.T) {
 		"./relay/http1": {},
 
 		"./process": {"github.com/KimMachineGun/automemlimit/memlimit", unix},
-		"./client":  {},
+		"./client":  {"httpipe/reply"},
 		"./cli":     {"httpipe/access", "httpipe/audit", "httpipe/client", "httpipe/pipe", "httpipe/process", "httpipe/store", "github.com/dustin/go-humanize", "github.com/peterbourgon/ff/v3", "github.com/peterbourgon/ff/v3/ffcli", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
 
 		"./test/kit":      {unix},

@@ -7,27 +7,21 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-)
 
-const (
-	headerMethod = "Httpipe-Method"
-	headerTarget = "Httpipe-Target"
-	headerReply  = "Httpipe-Reply"
-	headerStatus = "Httpipe-Status"
-	headerPrefix = "Httpipe-Header-"
+	"httpipe/reply"
 )
 
 // Method returns the method of a caller's request.
-func (m *Incoming) Method() string { return m.Header.Get(headerMethod) }
+func (m *Incoming) Method() string { return m.Header.Get(reply.HeaderMethod) }
 
 // Target returns the path below the service and the query of a caller's request, as they were sent.
-func (m *Incoming) Target() string { return m.Header.Get(headerTarget) }
+func (m *Incoming) Target() string { return m.Header.Get(reply.HeaderTarget) }
 
 // SentHeader returns the headers of the producer's or the caller's own request, as far as the relay passes them on.
 func (m *Incoming) SentHeader() http.Header {
 	sent := http.Header{}
 	for name, values := range m.Header {
-		if own, ok := strings.CutPrefix(name, headerPrefix); ok {
+		if own, ok := strings.CutPrefix(name, reply.HeaderPrefix); ok {
 			sent[http.CanonicalHeaderKey(own)] = slices.Clone(values)
 		}
 	}
@@ -42,7 +36,7 @@ type Answer struct {
 	Body   io.Reader
 }
 
-// described are the headers of an answer that its request has too; all others have headerPrefix.
+// described are the headers of an answer that its request has too; all others have reply.HeaderPrefix.
 var described = []string{"Content-Type", "Content-Disposition", "Content-Encoding", "Content-Language"}
 
 // Answer sends an answer to the caller of a request that was received from a service. It tries once: a call does not
@@ -51,7 +45,7 @@ func (c *Client) Answer(ctx context.Context, service Address, m *Incoming, a Ans
 	ctx, touch, stop := c.guard(ctx, service)
 	defer stop()
 	body := &source{body: io.NopCloser(a.Body), left: a.Length, touch: touch}
-	req, err := c.request(ctx, http.MethodPost, service.base+m.Header.Get(headerReply))
+	req, err := c.request(ctx, http.MethodPost, service.base+m.Header.Get(reply.HeaderReply))
 	if err != nil {
 		return err
 	}
@@ -64,11 +58,11 @@ func (c *Client) Answer(ctx context.Context, service Address, m *Incoming, a Ans
 			continue
 		}
 		if !slices.Contains(described, name) {
-			name = headerPrefix + name
+			name = reply.HeaderPrefix + name
 		}
 		req.Header[name] = values
 	}
-	req.Header.Set(headerStatus, strconv.Itoa(a.Status))
+	req.Header.Set(reply.HeaderStatus, strconv.Itoa(a.Status))
 	resp, err := c.do(req, isExchange)
 	if failed := body.failure(); failed != nil {
 		return failed

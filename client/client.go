@@ -9,14 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-)
 
-// The headers of a relay that a client reads.
-const (
-	headerExchange  = "Httpipe-Exchange"
-	headerError     = "Httpipe-Error"
-	headerProducers = "Httpipe-Producers"
-	headerConsumers = "Httpipe-Consumers"
+	"httpipe/reply"
 )
 
 const (
@@ -81,7 +75,7 @@ func (c *Client) request(ctx context.Context, method, url string) (*http.Request
 }
 
 // isExchange reports whether a response with the status 200 comes from a relay.
-func isExchange(h http.Header) bool { return h.Get(headerExchange) != "" }
+func isExchange(h http.Header) bool { return h.Get(reply.HeaderExchange) != "" }
 
 // do sends a request and returns the response if its status is 200 and fromRelay knows it, or else a *Failure. The caller
 // closes the response's body. do follows no redirect, because that would send the token and the body to another server.
@@ -113,14 +107,14 @@ func (c *Client) Look(ctx context.Context, channel Address) (Look, error) {
 		return Look{}, err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusNotFound && resp.Header.Get(headerError) != "" {
+	if resp.StatusCode == http.StatusNotFound && resp.Header.Get(reply.HeaderError) != "" {
 		return Look{}, nil
 	}
-	producers, err := strconv.Atoi(resp.Header.Get(headerProducers))
+	producers, err := strconv.Atoi(resp.Header.Get(reply.HeaderProducers))
 	if err != nil {
 		return Look{}, fmt.Errorf("HEAD %s: %s", channel, resp.Status)
 	}
-	consumers, err := strconv.Atoi(resp.Header.Get(headerConsumers))
+	consumers, err := strconv.Atoi(resp.Header.Get(reply.HeaderConsumers))
 	return Look{producers, consumers}, err
 }
 

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"httpipe/reply"
 )
 
 // A script is a relay that gives its answers one after the other, and repeats the last one.
@@ -32,7 +34,7 @@ func says(status int, code string, more ...string) answer {
 		for i := 0; i < len(more); i += 2 {
 			w.Header().Set(more[i], more[i+1])
 		}
-		w.Header().Set(headerError, code)
+		w.Header().Set(reply.HeaderError, code)
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(status)
 		fmt.Fprintf(w, `{"title":"x","status":%d,"detail":"what to do","code":%q}`, status, code)
@@ -41,7 +43,7 @@ func says(status int, code string, more ...string) answer {
 
 // delivered is the answer to a producer, or a message for a consumer.
 func delivered(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set(headerExchange, "x1")
+	w.Header().Set(reply.HeaderExchange, "x1")
 	if r.Method == http.MethodGet {
 		io.WriteString(w, "hello")
 		return
@@ -51,7 +53,7 @@ func delivered(w http.ResponseWriter, r *http.Request) {
 
 // half is a message that breaks in the middle.
 func half(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set(headerExchange, "x0")
+	w.Header().Set(reply.HeaderExchange, "x0")
 	io.WriteString(w, "hel")
 	w.(http.Flusher).Flush()
 	panic(http.ErrAbortHandler)
@@ -105,17 +107,17 @@ func TestSend(t *testing.T) {
 	}{
 		{"at once", []answer{delivered}, "", 0, "", 1},
 		{"in rounds", []answer{says(408, "timed_out"), says(408, "timed_out"), delivered}, "", 0, "", 3},
-		{"after failures", []answer{says(502, "consumer_left", headerExchange, "x"), says(503, "shut_down", "Retry-After", "0"), says(429, "refused"), gone, delivered},
+		{"after failures", []answer{says(502, "consumer_left", reply.HeaderExchange, "x"), says(503, "shut_down", "Retry-After", "0"), says(429, "refused"), gone, delivered},
 			"", 0, "[consumer_left shut_down refused unanswered]", 5},
 		{"through a proxy's errors", []answer{says(504, ""), says(522, ""), delivered}, "", 0, "[not_a_relay not_a_relay]", 3},
-		{"failures in a row", []answer{says(502, "consumer_left", headerExchange, "x")}, "consumer_left: what to do", Failed, "[consumer_left consumer_left]", 3},
+		{"failures in a row", []answer{says(502, "consumer_left", reply.HeaderExchange, "x")}, "consumer_left: what to do", Failed, "[consumer_left consumer_left]", 3},
 		{"a wait between failures", []answer{says(503, "refused"), says(503, "refused"), says(408, "timed_out"), says(503, "refused"), says(503, "refused"), delivered},
 			"", 0, "[refused refused refused refused]", 6},
 		{"no log", []answer{says(503, "audit_unavailable")}, "audit_unavailable: what to do", Unavailable, "[audit_unavailable audit_unavailable]", 3},
 		{"deleted", []answer{says(410, "deleted")}, "deleted: what to do", Deleted, "", 1},
 		{"no token", []answer{says(401, "unauthorized")}, "unauthorized: what to do", Rejected, "", 1},
 		{"too large", []answer{says(413, "too_large")}, "too_large: what to do", Rejected, "", 1},
-		{"too large after its beginning", []answer{says(413, "too_large", headerExchange, "x")}, "too_large: what to do", Failed, "", 1},
+		{"too large after its beginning", []answer{says(413, "too_large", reply.HeaderExchange, "x")}, "too_large: what to do", Failed, "", 1},
 		{"another server", []answer{func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "welcome") }},
 			"not_a_relay: the server answers 200 OK, but not as a relay does; check the URL", Rejected, "", 1},
 		{"a redirect", []answer{func(w http.ResponseWriter, r *http.Request) {
@@ -236,7 +238,7 @@ func TestSendFile(t *testing.T) {
 
 // TestSendOfASpentStream: a stream of which too much was read is not sent again, and the user learns why.
 func TestSendOfASpentStream(t *testing.T) {
-	s, to := startScript(t, says(502, "consumer_left", headerExchange, "x"))
+	s, to := startScript(t, says(502, "consumer_left", reply.HeaderExchange, "x"))
 	c, _ := fast()
 	_, err := c.Send(t.Context(), to, Stream(io.LimitReader(zeros{}, replayLimit+1)))
 	f, ok := errors.AsType[*Failure](err)
@@ -283,7 +285,7 @@ func TestReceive(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		io.WriteString(conn, "HTTP/1.1 200 OK\r\n"+headerExchange+": x\r\n\r\nhel")
+		io.WriteString(conn, "HTTP/1.1 200 OK\r\n"+reply.HeaderExchange+": x\r\n\r\nhel")
 		conn.Close()
 	}
 	s, from := startScript(t, says(408, "timed_out"), half, withLength, toTheEnd, says(503, "shut_down"), delivered)
@@ -317,7 +319,7 @@ func TestWaitingEnds(t *testing.T) {
 	over := errors.New("over")
 	waiting, end := context.WithCancelCause(t.Context())
 	_, from := startScript(t, func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set(headerExchange, "x")
+		w.Header().Set(reply.HeaderExchange, "x")
 		io.WriteString(w, "hel")
 		w.(http.Flusher).Flush()
 		<-waiting.Done()

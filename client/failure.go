@@ -12,7 +12,10 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
+
+	"httpipe/reply"
 )
 
 // The outcomes that a client finds by itself. All others are the codes of a relay, such as consumer_left.
@@ -83,25 +86,35 @@ func noAnswer(ctx context.Context, err error, begun bool) *Failure {
 		err = wrapped.Err
 	}
 	if begun {
-		return &Failure{Outcome: Unanswered, Text: "the connection broke before the answer: " + plain(err), cause: err}
+		separator := ": "
+		if isDial(err) { // on another connection than the one that broke
+			separator = "; "
+		}
+		return &Failure{Outcome: Unanswered, Text: "the connection broke before the answer" + separator + plain(err), cause: err}
 	}
 	return &Failure{Outcome: Unreachable, Text: plain(err), cause: err}
 }
 
 // plain returns the text of a network error in one line, with the operation that a user recognizes.
 func plain(err error) string {
-	if errors.Is(err, io.EOF) {
-		return "the relay closed it"
-	}
-	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" && op.Addr != nil {
+	op, _ := errors.AsType[*net.OpError](err)
+	switch {
+	case isDial(err) && op.Addr != nil:
 		return fmt.Sprintf("cannot connect to %s: %v", op.Addr, op.Err)
+	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return "the relay closed it"
 	}
 	return firstLine(err.Error())
 }
 
+func isDial(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial"
+}
+
 // failureOf returns the failure that an answer stands for.
 func failureOf(resp *http.Response) *Failure {
-	f := &Failure{Outcome: resp.Header.Get(headerError), Status: resp.StatusCode, Exchange: resp.Header.Get(headerExchange)}
+	f := &Failure{Outcome: resp.Header.Get(reply.HeaderError), Status: resp.StatusCode, Exchange: resp.Header.Get(reply.HeaderExchange)}
 	if seconds, err := strconv.ParseUint(resp.Header.Get("Retry-After"), 10, 16); err == nil {
 		f.After = time.Duration(seconds) * time.Second
 	}

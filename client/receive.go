@@ -6,6 +6,8 @@ import (
 	"mime"
 	"net/http"
 	"time"
+
+	"httpipe/reply"
 )
 
 // An Incoming is a message that is being received.
@@ -63,7 +65,7 @@ func (c *Client) receiveOnce(ctx context.Context, from Address, wait time.Durati
 	if !stay() {
 		return context.Cause(c.Waiting)
 	}
-	m := &Incoming{Exchange: resp.Header.Get(headerExchange), Header: resp.Header, Length: resp.ContentLength}
+	m := &Incoming{Exchange: resp.Header.Get(reply.HeaderExchange), Header: resp.Header, Length: resp.ContentLength}
 	m.Body = &whole{ctx: ctx, resp: resp, touch: touch}
 	return take(m)
 }
@@ -81,7 +83,7 @@ func (b *whole) Read(p []byte) (int, error) {
 	if err == nil {
 		return n, nil
 	}
-	f := &Failure{Outcome: Broken, Status: b.resp.StatusCode, Exchange: b.resp.Header.Get(headerExchange),
+	f := &Failure{Outcome: Broken, Status: b.resp.StatusCode, Exchange: b.resp.Header.Get(reply.HeaderExchange),
 		Text: "the message did not arrive whole", cause: err}
 	switch {
 	case err == io.EOF && b.endsVisibly():

@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"httpipe/reply"
 )
 
 // A Message is what Send sends.
@@ -133,7 +135,7 @@ func (c *Client) sendOnce(ctx context.Context, to Address, m Message, body io.Re
 	defer resp.Body.Close()
 	if err := json.NewDecoder(io.LimitReader(resp.Body, 4096)).Decode(&receipt); err != nil {
 		// The status was 200, which is the acknowledgement.
-		receipt = Receipt{Exchange: resp.Header.Get(headerExchange), Outcome: "delivered"}
+		receipt = Receipt{Exchange: resp.Header.Get(reply.HeaderExchange), Outcome: "delivered"}
 	}
 	return receipt, nil
 }

@@ -1,0 +1,36 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"syscall"
+	"testing"
+)
+
+// TestNoAnswer: the failure of a request without an answer says whether anything was sent, in words that users know.
+func TestNoAnswer(t *testing.T) {
+	at := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 20100}
+	refused := &net.OpError{Op: "dial", Net: "tcp", Addr: at, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	const broke = "the connection broke before the answer"
+	for _, test := range []struct {
+		err   error
+		begun bool
+		want  string
+	}{
+		{refused, false, "unreachable: cannot connect to 127.0.0.1:20100: connect: connection refused"},
+		{refused, true, "unanswered: " + broke + "; cannot connect to 127.0.0.1:20100: connect: connection refused"},
+		{io.EOF, true, "unanswered: " + broke + ": the relay closed it"},
+		{&net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}, true, "unanswered: " + broke + ": the relay closed it"},
+		{&net.OpError{Op: "write", Err: os.NewSyscallError("write", syscall.EPIPE)}, true, "unanswered: " + broke + ": the relay closed it"},
+		{fmt.Errorf("http: %w", net.ErrClosed), true, "unanswered: " + broke + ": the relay closed it"},
+		{errors.New("odd\nlines"), true, "unanswered: " + broke + ": odd"},
+	} {
+		if got := noAnswer(t.Context(), &url.Error{Op: "Post", URL: "/", Err: test.err}, test.begun).Error(); got != test.want {
+			t.Errorf("%v: %q, want %q", test.err, got, test.want)
+		}
+	}
+}
