@@ -24,17 +24,8 @@ func (l *Relay) Consume(w http.ResponseWriter, r *Request) { OnEngine(w, r, l.co
 
 // consume is Consume on the engine.
 func (l *Relay) consume(w *Response, r *Request) {
-	if advice := notAConsumer(r.Header); advice != "" {
-		r.Refuse(w, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeNotAConsumer, Text: advice})
-		return
-	}
-	if e := r.DropBody(l.config.HeaderTimeout); e != nil {
-		r.Refuse(w, e)
-		return
-	}
-	arrival, e := l.arrival(r, pipe.Consumer)
-	if e != nil {
-		r.Fail(w, e)
+	arrival, ok := l.consuming(w, r)
+	if !ok {
 		return
 	}
 	c := &consumer{
@@ -47,6 +38,25 @@ func (l *Relay) consume(w *Response, r *Request) {
 	w.Park(r, &c.Pending, c)
 	c.request = l.broker.Arrive(arrival)
 	c.Resume()
+}
+
+// consuming returns the arrival of a request that consumes or subscribes. It refuses one that would lose the message, or
+// cannot wait, and then returns false.
+func (l *Relay) consuming(w *Response, r *Request) (pipe.Arrival, bool) {
+	if advice := notAConsumer(r.Header); advice != "" {
+		r.Refuse(w, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeNotAConsumer, Text: advice})
+		return pipe.Arrival{}, false
+	}
+	if e := r.DropBody(l.config.HeaderTimeout); e != nil {
+		r.Refuse(w, e)
+		return pipe.Arrival{}, false
+	}
+	arrival, e := l.arrival(r, pipe.Consumer)
+	if e != nil {
+		r.Fail(w, e)
+		return pipe.Arrival{}, false
+	}
+	return arrival, true
 }
 
 // HungUp implements Owner.

@@ -6,7 +6,7 @@
 //
 //	           engine.go: accept
 //	              │
-//	              ▼               not a channel's, or not plain HTTP
+//	              ▼               another path, or not plain HTTP
 //	serve.go   read a head ─────────────────────────────────────────▶ handOver ──▶ http.Server
 //	              │    ▲                                                               │
 //	              │    │                       a request that produces or consumes     │

@@ -39,17 +39,8 @@ func (l *Relay) Subscribe(w http.ResponseWriter, r *Request) { OnEngine(w, r, l.
 
 // subscribe is Subscribe on the engine.
 func (l *Relay) subscribe(w *Response, r *Request) {
-	if advice := notAConsumer(r.Header); advice != "" {
-		r.Refuse(w, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeNotAConsumer, Text: advice})
-		return
-	}
-	if e := r.DropBody(l.config.HeaderTimeout); e != nil {
-		r.Refuse(w, e)
-		return
-	}
-	arrival, e := l.arrival(r, pipe.Consumer)
-	if e != nil {
-		r.Fail(w, e)
+	arrival, ok := l.consuming(w, r)
+	if !ok {
 		return
 	}
 	kind := kindOf(r.Request)
