@@ -249,20 +249,6 @@ func TestHistoryOfOne(t *testing.T) {
 	}
 }
 
-// TestSyncReturnsFailure checks that Sync does not wait for rows that cannot be written.
-func TestSyncReturnsFailure(t *testing.T) {
-	f := start(t, tempPath(t), store.Config{}, store.Limits{Busy: time.Millisecond})
-	if err := f.Sync(); err != nil {
-		t.Fatal(err)
-	}
-	release := holdLock(t, f.path)
-	defer release()
-	f.ExchangeMatched(match(newID()))
-	if err := f.Sync(); err == nil {
-		t.Error("Sync returned nil though nothing can be written")
-	}
-}
-
 // TestHistoryHoldsNothing checks that the WAL can be emptied between pages, and that Close leaves no side
 // files.
 func TestHistoryHoldsNothing(t *testing.T) {

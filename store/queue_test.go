@@ -153,3 +153,17 @@ func TestEndingDuringTheCommitOfItsBeginning(t *testing.T) {
 		t.Errorf("%d rows were lost, and Err is %v; want 2 and nil", f.Lost(), f.Err())
 	}
 }
+
+// TestSyncReturnsFailure checks that Sync does not wait for rows that cannot be written.
+func TestSyncReturnsFailure(t *testing.T) {
+	f := start(t, tempPath(t), store.Config{}, store.Limits{Busy: time.Millisecond})
+	if err := f.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	release := holdLock(t, f.path)
+	defer release()
+	f.ExchangeMatched(match(newID()))
+	if err := f.Sync(); err == nil {
+		t.Error("Sync returned nil though nothing can be written")
+	}
+}

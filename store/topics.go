@@ -1,6 +1,9 @@
 package store
 
-import "time"
+import (
+	"database/sql"
+	"time"
+)
 
 // Published is the outcome of a message that was sent.
 const Published = "published"
@@ -89,19 +92,23 @@ func ifFailed(r topicRow) topicRow {
 	return r
 }
 
+// writeRest looks for the beginning of what has that id in the file. If it is there, writeRest writes the end, which may
+// be nil, unless that is there too, and returns true.
+func (s *statements) writeRest(look *sql.Stmt, id string, end topicRow, run int64) (done bool, err error) {
+	switch has, err := lookUp(look, id); {
+	case err != nil, has == absent:
+		return false, err
+	case has == begun && end != nil:
+		return true, end.write(s, nil, run, false)
+	}
+	return true, nil
+}
+
 func (p *Publication) write(s *statements, end topicRow, run int64, recheck bool) error {
-	var has presence
 	if recheck {
-		var err error
-		if has, err = lookUp(s.hasPublication, p.ID); err != nil || has == complete {
+		if done, err := s.writeRest(s.hasPublication, p.ID, end, run); done || err != nil {
 			return err
 		}
-	}
-	switch {
-	case has == begun && end != nil:
-		return end.write(s, nil, run, false)
-	case has == begun:
-		return nil
 	}
 	row := s.publication.begin().text(p.ID).integer(run).text(p.Namespace).text(p.Topic).integer(p.Bytes).text(p.ContentType).
 		integer(p.At.UnixMilli()).integer(p.Subscribers).client(p.Client)
@@ -121,18 +128,10 @@ func (e *PublicationEnd) write(s *statements, _ topicRow, _ int64, recheck bool)
 }
 
 func (b *Subscription) write(s *statements, end topicRow, run int64, recheck bool) error {
-	var has presence
 	if recheck {
-		var err error
-		if has, err = lookUp(s.hasSubscription, b.ID); err != nil || has == complete {
+		if done, err := s.writeRest(s.hasSubscription, b.ID, end, run); done || err != nil {
 			return err
 		}
-	}
-	switch {
-	case has == begun && end != nil:
-		return end.write(s, nil, run, false)
-	case has == begun:
-		return nil
 	}
 	row := s.subscription.begin().text(b.ID).integer(run).text(b.Namespace).text(b.Topic).integer(b.At.UnixMilli()).client(b.Client)
 	if e, ok := end.(*SubscriptionEnd); ok {
