@@ -271,7 +271,7 @@ func TestSummary(t *testing.T) {
 	}
 	a = r.dial().Get("/audit/summary?outcome=stalled", "Accept: application/x-ndjson", withKey).Answer().Is(200)
 	if a.Text != "" {
-		t.Errorf("of what there is nothing of: %s", a.Text)
+		t.Errorf("without any matching exchange, the summary is %s", a.Text)
 	}
 }
 

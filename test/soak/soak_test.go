@@ -51,8 +51,6 @@ func TestSoak(t *testing.T) {
 
 // A soakRun is the state of one soak test.
 type soakRun struct {
-	topicRequests atomic.Int64 // of all rounds: the log knows publishers and subscribers by these numbers
-
 	t        *testing.T
 	relay    *relay
 	seed     uint64
@@ -62,6 +60,7 @@ type soakRun struct {
 	acks     chan struct{} // receives when a producer gets a 200, if anything is waiting; never closed
 
 	requests, unconnected atomic.Int64
+	topicRequests         atomic.Int64 // in all rounds: the log names publishers and subscribers by these numbers
 
 	mu        sync.Mutex // guards deletions and delays
 	deletions []deletion
