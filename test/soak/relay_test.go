@@ -55,7 +55,7 @@ type serverProcess struct {
 	exited   chan struct{}
 	err      error // what Wait returned; constant once exited
 
-	descriptors int      // just after the start; meaningful only if there are no clients yet
+	descriptors int      // just after the start, without pipes; meaningful only if there are no clients yet
 	complaints  []string // log lines that should not be there; constant once exited
 }
 
@@ -125,7 +125,7 @@ func (r *relay) start() {
 	}
 	s.ready = time.Now()
 	r.generation.Add(1)
-	s.descriptors = s.openDescriptors()
+	s.descriptors, _ = s.openDescriptors()
 }
 
 // complaint matches log lines that should not be there. "--log-level debug" may be.
@@ -243,9 +243,16 @@ func (r *relay) health(status int, within time.Duration) bool {
 	return false
 }
 
-func (s *serverProcess) openDescriptors() int {
-	entries, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.cmd.Process.Pid))
-	return len(entries)
+// openDescriptors returns how many descriptors the process has open: those of pipes, and all others.
+func (s *serverProcess) openDescriptors() (others, pipes int) {
+	for _, name := range s.openFiles() {
+		if strings.HasPrefix(name, "pipe:") {
+			pipes++
+		} else {
+			others++
+		}
+	}
+	return others, pipes
 }
 
 // openFiles returns what the descriptors of the process are.
