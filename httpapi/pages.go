@@ -13,7 +13,7 @@ import (
 // showHome answers a browser with the page, and any other client with the manual.
 func showHome(w http.ResponseWriter, r *request) {
 	w.Header().Add("Vary", "Accept")
-	if reply.WantsHTML(r.Header["Accept"]) {
+	if reply.WantsHTML(r.Header.Joined("Accept")) {
 		writePage(w, web.Page())
 		return
 	}
@@ -66,7 +66,7 @@ var plainHost = regexp.MustCompile(`^([A-Za-z0-9_][A-Za-z0-9_.-]{0,252}|\[[0-9A-
 // gets examples that do not work for it, and affects no other client.
 func ownURL(r *request) string {
 	scheme := "http"
-	if r.Conn.Secure() || strings.EqualFold(lastOf(r.Header.Values("X-Forwarded-Proto")), "https") {
+	if r.Conn.Secure() || strings.EqualFold(lastOf(r.Header.Joined("X-Forwarded-Proto")), "https") {
 		scheme = "https"
 	}
 	host := r.Host

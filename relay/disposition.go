@@ -30,10 +30,9 @@ func disposition(head *pipe.Head, tokenInURL, navigates bool) string {
 // only over TLS and to the same machine; otherwise Accept decides. Both are headers of the request.
 func navigates(fetchDest, accept string) bool {
 	if fetchDest != "" {
-		dest := []string{fetchDest}
-		return listHas(dest, "document") || listHas(dest, frames...)
+		return listHas(fetchDest, "document") || listHas(fetchDest, frames...)
 	}
-	return accept != "" && reply.WantsHTML([]string{accept})
+	return accept != "" && reply.WantsHTML(accept)
 }
 
 // playedTypes are the media types, besides audio/* and video/*, that browsers pass to their player.

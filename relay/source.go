@@ -8,22 +8,22 @@ import (
 	"mime/multipart"
 	"net"
 	"net/http"
-	"net/textproto"
 	"os"
 	"strings"
 	"sync/atomic"
 
 	"httpipe/pipe"
+	"httpipe/relay/http1"
 	"httpipe/reply"
 )
 
 // newHead returns the head of a message from the headers of a request, or of a part of a form.
-func newHead(h textproto.MIMEHeader) pipe.Head {
+func newHead(h *http1.Header) pipe.Head {
 	head := pipe.Head{
 		ContentType:        h.Get("Content-Type"),
 		ContentDisposition: h.Get("Content-Disposition"),
-		ContentEncoding:    strings.Join(h["Content-Encoding"], ", "),
-		ContentLanguage:    strings.Join(h["Content-Language"], ", "),
+		ContentEncoding:    h.Joined("Content-Encoding"),
+		ContentLanguage:    h.Joined("Content-Language"),
 	}
 	// curl -d sends this type with any data, so it carries no information.
 	if head.ContentType == "" || head.ContentType == "application/x-www-form-urlencoded" {
@@ -62,7 +62,7 @@ func (l *Relay) setSource(s *source, r *Request, body io.Reader) *reply.Error {
 	}
 	contentType := r.Header.Get("Content-Type")
 	if r.Target != "" || !isMultipart(contentType) { // a worker gets a form as it is
-		s.head, s.length = newHead(textproto.MIMEHeader(r.Header)), r.ContentLength
+		s.head, s.length = newHead(&r.Header), r.Length
 		return nil
 	}
 	_, params, err := mime.ParseMediaType(contentType)
@@ -70,7 +70,7 @@ func (l *Relay) setSource(s *source, r *Request, body io.Reader) *reply.Error {
 		return &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeBadRequest,
 			Text: "the Content-Type multipart/form-data names no usable boundary, so its first part cannot be found"}
 	}
-	s.head, s.length = newHead(nil), -1
+	s.head, s.length = newHead(new(http1.Header)), -1
 	s.parts = multipart.NewReader(bodyReader{s}, params["boundary"])
 	s.tail.want = "--" + params["boundary"]
 	return nil
@@ -135,7 +135,8 @@ func (s *source) readPart(p []byte) (int, error) {
 			return 0, s.partError(err)
 		}
 		whole := s.head
-		s.part, s.head = part, newHead(part.Header)
+		own := http1.HeaderOf(part.Header)
+		s.part, s.head = part, newHead(&own)
 		s.head.Request, s.head.Answer = whole.Request, whole.Answer
 	}
 	n, err := s.part.Read(p)
