@@ -47,6 +47,10 @@ func serve(ctx context.Context, c *cli.Config, stdout, stderr io.Writer) (err er
 	if err != nil {
 		return err
 	}
+	member, err := openMember(c)
+	if err != nil {
+		return err
+	}
 	var log *store.Log
 	listening := []any{"version", buildVersion(), "audit", string(c.Audit)}
 	if c.Audit != cli.AuditOff {
@@ -64,6 +68,7 @@ func serve(ctx context.Context, c *cli.Config, stdout, stderr io.Writer) (err er
 		}
 	}
 	config := serverConfig(c, log, guard, waiting, logger)
+	config.Nodes = member
 	server, err := httpapi.New(config)
 	if err != nil {
 		return err

@@ -49,6 +49,8 @@ func (p Program) commands(c *Config) []command {
 		p.publish(),
 		p.subscribe(),
 		p.work(),
+		{name: "nodes", help: "set up several servers behind HAProxy"},
+		nodesTable(),
 		token(c),
 		healthcheck(c),
 		p.completion(),

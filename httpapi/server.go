@@ -12,6 +12,7 @@ import (
 	"httpipe/access"
 	"httpipe/audit"
 	"httpipe/metrics"
+	"httpipe/nodes"
 	"httpipe/pipe"
 	"httpipe/relay"
 	"httpipe/reply"
@@ -33,6 +34,7 @@ type Config struct {
 	Metrics    *metrics.Metrics // of this server; nil: nothing is counted
 
 	Guard *access.Guard // checks permissions; must be set
+	Nodes *nodes.Member // this server as one of several nodes; nil: it is the only one
 
 	RequestTimeout time.Duration // how long the server lets a request wait
 	ReadAhead      int           // bytes of a waiting producer's body held in memory; must be set
