@@ -51,6 +51,7 @@ func (p Program) commands(c *Config) []command {
 		p.work(),
 		{name: "nodes", help: "set up several servers behind HAProxy"},
 		nodesTable(),
+		nodesHAProxy(c),
 		token(c),
 		healthcheck(c),
 		p.completion(),

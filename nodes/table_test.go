@@ -2,6 +2,7 @@ package nodes
 
 import (
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 )
@@ -114,7 +115,7 @@ func TestNewErrors(t *testing.T) {
 		"there is no node \"n9\" in the table; its nodes are n1, n2": func() error {
 			table, err := New(two, 2)
 			if err == nil {
-				_, err = NewMember("n9", table)
+				_, err = NewMember("n9", table, slog.New(slog.DiscardHandler))
 			}
 			return err
 		},
