@@ -48,7 +48,7 @@ func showAsset(w http.ResponseWriter, r *request) {
 
 // showQR answers with a QR code of the parameter text.
 func showQR(w http.ResponseWriter, r *request) {
-	query, err := url.ParseQuery(r.URL.RawQuery)
+	query, err := url.ParseQuery(r.Query)
 	if err == nil {
 		var code string
 		if code, err = web.QR(query.Get("text")); err == nil {

@@ -79,7 +79,7 @@ func (l *Relay) producer(r *Request, p *producer) (pipe.Arrival, *reply.Error) {
 	arrival.InHand = r.Posts || p.body.inHand()
 	arrival.Length = source.length
 	if source.length < 0 {
-		arrival.LengthAtMost = max(r.ContentLength, 0)
+		arrival.LengthAtMost = max(r.Length, 0)
 	}
 	arrival.ReadAhead = l.config.ReadAhead
 	arrival.Head = &source.head
