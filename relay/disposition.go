@@ -41,6 +41,9 @@ var playedTypes = []string{"application/ogg", "application/vnd.apple.mpegurl", "
 // needsPlayer reports whether a browser that shows a message of this type requests it twice: the navigation gets the
 // message, then the player sends a GET of its own, which would consume the next message.
 func needsPlayer(contentType string) bool {
+	if contentType == octetStream {
+		return false
+	}
 	kind, _, _ := strings.Cut(contentType, ";")
 	kind = strings.ToLower(strings.TrimSpace(kind))
 	return strings.HasPrefix(kind, "audio/") || strings.HasPrefix(kind, "video/") || slices.Contains(playedTypes, kind)

@@ -35,7 +35,7 @@ func (t *turn) release() {
 	t.request = Request{}
 	t.response = Response{header: t.response.header}
 	t.body = requestBody{}
-	t.parser = http1.Parser{} // the head may not have come whole
+	t.parser.Reset() // the head may not have come whole
 	turns.Put(t)
 }
 

@@ -27,10 +27,13 @@ func newHead(h *http1.Header) pipe.Head {
 	}
 	// curl -d sends this type with any data, so it carries no information.
 	if head.ContentType == "" || head.ContentType == "application/x-www-form-urlencoded" {
-		head.ContentType = "application/octet-stream"
+		head.ContentType = octetStream
 	}
 	return head
 }
+
+// octetStream is the type of a body of which nothing is known.
+const octetStream = "application/octet-stream"
 
 // A source is the body of a producer for package pipe. It enforces the limit, takes the first part of a multipart upload,
 // and returns different errors for a malformed body and a client that hangs up. The goroutine that reads it owns it. head

@@ -34,7 +34,7 @@ func (h *Head) BodyLength() int64 {
 }
 
 // fill makes h of the text of a whole head that p has checked.
-func (h *Head) fill(text string, p *progress) {
+func (h *Head) fill(text string, p *progress, spans []span) {
 	clear(h.Fields)
 	*h = Head{
 		Header:         Header{Fields: h.Fields[:0]},
@@ -50,13 +50,14 @@ func (h *Head) fill(text string, p *progress) {
 		h.ContentLength = p.length
 	}
 	h.Path, h.Query, _ = strings.Cut(h.Target, "?")
-	if cap(h.Fields) < p.fields || cap(h.Fields) > maxKept && p.fields < maxKept {
-		h.Fields = make([]Field, 0, p.fields)
+	if n := len(spans); cap(h.Fields) < n || cap(h.Fields) > maxKept && n < maxKept {
+		h.Fields = make([]Field, 0, n)
 	}
-	_, text, _ = strings.Cut(text, "\n")
-	h.Lines = strings.TrimSuffix(text, "\r\n")
-	for f := range EachField(h.Lines) {
-		h.add(f)
+	if len(spans) > 0 {
+		h.Lines = text[spans[0].name-p.start : len(text)-len("\r\n")]
+	}
+	for _, f := range spans {
+		h.add(Field{text[f.name-p.start : f.nameEnd-p.start], text[f.value-p.start : f.valueEnd-p.start]})
 	}
 	h.Host = h.Get("Host")
 }

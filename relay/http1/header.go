@@ -3,7 +3,6 @@ package http1
 import (
 	"iter"
 	"slices"
-	"strings"
 )
 
 // A Field is one header field.
@@ -70,14 +69,18 @@ func (h *Header) Values(name string) iter.Seq[string] {
 
 // Joined returns the values of the fields of that name, which is that of a list, as one list, or "".
 func (h *Header) Joined(name string) string {
-	first := true
-	joined := ""
-	for value := range h.Values(name) {
-		if first {
-			joined, first = value, false
-			continue
+	if h.lengths&lengthBit(name) == 0 {
+		return ""
+	}
+	joined, found := "", false
+	for i := range h.Fields {
+		switch f := &h.Fields[i]; {
+		case !equalFold(f.Name, name):
+		case found:
+			joined += ", " + f.Value
+		default:
+			joined, found = f.Value, true
 		}
-		joined = strings.Join([]string{joined, value}, ", ")
 	}
 	return joined
 }
