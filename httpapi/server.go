@@ -142,6 +142,7 @@ func newBroker(config *Config) (*pipe.Broker, *audit.Recorder) {
 		MaxMessage:       config.MaxMessage,
 		MaxMessageMemory: config.MaxMessageMemory,
 		MessageTimeout:   config.MessageTimeout,
+		Look:             relay.Look,
 		NewReplyID:       newReplyID,
 		ReplyTimeout:     config.ReplyTimeout,
 	}

@@ -23,7 +23,10 @@ type Config struct {
 	SilenceTimeout time.Duration
 	// MessageTimeout limits how long a subscriber's kernel may acknowledge nothing while a message is ready. A
 	// subscriber has six times that for a whole message. 0: no limit.
-	MessageTimeout   time.Duration
+	MessageTimeout time.Duration
+	// Look is called just before a message is offered to these connections, at most LookSize. It can find out for all of
+	// them at once which clients have hung up, so that Offer knows. It must not block or keep the slice. nil: no look.
+	Look             func([]Subscriber)
 	MaxMessage       int64 // bytes of one message; 0: no limit
 	MaxMessageMemory int64 // bytes of memory that all messages together may take; 0: no limit
 	// Limits bound how many requests may wait.

@@ -41,6 +41,7 @@ type Conn struct {
 	tls    *secured        // the connection, if it is TLS
 	tcp    *net.TCPConn    // carries the connection; nil if it is not TCP. For its options and its end; for data only if raw is set
 	socket syscall.RawConn // of tcp, for polls and options
+	fd     int32           // of socket, for findAll; -1 if there is none
 	raw    syscall.RawConn // of tcp, for data; nil under TLS
 	look   rawPeek
 

@@ -28,10 +28,11 @@ type subscriber struct {
 	navigates  bool // of Once: for disposition
 
 	// Owned by the goroutine that has the lock.
-	owed  []byte    // the rest of a comment, which is written before the next message
-	rest  [2][]byte // of the message that is being written
-	begun bool      // a part of it has been sent; or, with Once, of the response
-	cut   bool      // it was not sent whole
+	owed  []byte      // the rest of a comment, which is written before the next message
+	rest  [2][]byte   // of the message that is being written
+	begun bool        // a part of it has been sent; or, with Once, of the response
+	cut   bool        // it was not sent whole
+	found unreadState // by Look
 }
 
 // Subscribe answers r with the messages of a topic: one, or a stream of them.
@@ -150,9 +151,12 @@ func (s *subscriber) Resume() {}
 
 var errHungUp = errors.New("the client has hung up")
 
+// Look is the pipe.Config.Look for subscribers of this package.
+func Look(to []pipe.Subscriber) { findAll(to) }
+
 // Offer implements pipe.Subscriber.
 func (s *subscriber) Offer(p *pipe.Publication) (taken bool, err error) {
-	if !s.Alive() {
+	if s.found == unreadEnd || s.found == unreadBytes && !s.Alive() {
 		s.cut = !s.Once
 		return false, errHungUp
 	}
