@@ -58,7 +58,7 @@ var (
 		Filters: []string{"namespace", "channel"},
 		table:   "life",
 		columns: `namespace, channel, opened_at, closed_at, reason, CASE WHEN reason IS NOT NULL THEN exchanges END AS exchanges,
-			CASE WHEN reason IS NOT NULL THEN bytes END AS bytes, id`,
+			CASE WHEN reason IS NOT NULL THEN bytes END AS bytes, id, node`,
 		time: "opened_at",
 	}
 	// Calls are filtered by the time at which a worker took them.
