@@ -12,6 +12,7 @@
 //	serve.go    from the options to a listening server, and what happens on SIGTERM
 //	guard.go    the access.Guard that the options call for
 //	metrics.go  the separate listener for scrapes
+//	nodes.go    this server as one of several nodes
 //	tls.go      TLS on the port, and the separate listener for a certificate authority
 //
 // The other packages, from the outside in:
@@ -24,6 +25,7 @@
 //	relay       the relay path: from a producer's connection to a consumer's
 //	reply       responses as data: the status, headers and body for each outcome
 //	access      tokens and permissions
+//	nodes       several servers behind HAProxy: which of them serves a name
 //	certs       certificates for TLS: from files, or from a certificate authority
 //	audit       events as rows of the log, and questions about it
 //	metrics     counters for Prometheus

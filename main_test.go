@@ -86,13 +86,14 @@ func TestImports(t *testing.T) {
 		"./reply":      {"httpipe/pipe"},
 		"./relay":      {"httpipe/pipe", "httpipe/relay/http1", "httpipe/reply", unix},
 		"./web":        {},
-		"./httpapi":    {"httpipe/access", "httpipe/audit", "httpipe/metrics", "httpipe/pipe", "httpipe/relay", "httpipe/reply", "httpipe/store", "httpipe/web", uuid, "github.com/gorilla/handlers", "github.com/hashicorp/golang-lru/v2/simplelru", "golang.org/x/time/rate"},
+		"./nodes":      {},
+		"./httpapi":    {"httpipe/access", "httpipe/audit", "httpipe/metrics", "httpipe/nodes", "httpipe/pipe", "httpipe/relay", "httpipe/reply", "httpipe/store", "httpipe/web", uuid, "github.com/gorilla/handlers", "github.com/hashicorp/golang-lru/v2/simplelru", "golang.org/x/time/rate"},
 
 		"./relay/http1": {},
 
 		"./process": {"github.com/KimMachineGun/automemlimit/memlimit", unix},
 		"./client":  {"httpipe/reply"},
-		"./cli":     {"httpipe/access", "httpipe/audit", "httpipe/client", "httpipe/pipe", "httpipe/process", "httpipe/store", "github.com/dustin/go-humanize", "github.com/peterbourgon/ff/v3", "github.com/peterbourgon/ff/v3/ffcli", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
+		"./cli":     {"httpipe/access", "httpipe/audit", "httpipe/client", "httpipe/nodes", "httpipe/pipe", "httpipe/process", "httpipe/store", "github.com/dustin/go-humanize", "github.com/peterbourgon/ff/v3", "github.com/peterbourgon/ff/v3/ffcli", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
 
 		"./test/kit":      {unix},
 		"./test/rawhttp":  {"httpipe/pipe", "httpipe/reply"},

@@ -47,6 +47,10 @@ func serve(ctx context.Context, c *cli.Config, stdout, stderr io.Writer) (err er
 	if err != nil {
 		return err
 	}
+	member, err := openMember(c, logger)
+	if err != nil {
+		return err
+	}
 	var log *store.Log
 	listening := []any{"version", buildVersion(), "audit", string(c.Audit)}
 	if c.Audit != cli.AuditOff {
@@ -64,6 +68,7 @@ func serve(ctx context.Context, c *cli.Config, stdout, stderr io.Writer) (err er
 		}
 	}
 	config := serverConfig(c, log, guard, waiting, logger)
+	config.Nodes = member
 	server, err := httpapi.New(config)
 	if err != nil {
 		return err
@@ -84,6 +89,9 @@ func serve(ctx context.Context, c *cli.Config, stdout, stderr io.Writer) (err er
 	logger.Info("listening", append([]any{"addr", listener.Addr().String(), "url", baseURL(c, listener.Addr())}, listening...)...)
 	warnIfOpen(c, logger, guard, listener.Addr())
 	announce(c, logger, listener.Addr(), key, firstTerminal(stderr, stdout))
+	if member != nil {
+		defer rereadTable(c, member, logger)()
+	}
 	err = accept(stop, server, listener)
 	drain(ctx, c, server, logger)
 	return err
@@ -165,11 +173,14 @@ func serverConfig(c *cli.Config, log *store.Log, guard *access.Guard, waiting in
 }
 
 // listen opens the port, with TLS if the options say so, until stop. Keep-alive probes detect within a minute that a
-// client's host has vanished.
+// client's host has vanished; on one of several nodes, within five seconds.
 func listen(ctx context.Context, c *cli.Config, logger *slog.Logger) (listener net.Listener, stop func(), err error) {
-	config := net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{
-		Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 3,
-	}}
+	probes := net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 3}
+	if c.Nodes != "" {
+		// A balancer behind a broken link sends its clients elsewhere within seconds, and they must not wait here too.
+		probes.Idle, probes.Interval = 2*time.Second, time.Second
+	}
+	config := net.ListenConfig{KeepAliveConfig: probes}
 	listener, err = config.Listen(ctx, "tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, nil, fmt.Errorf("port %d is in use by another program; choose another with --port (0: any free port)", c.Port)

@@ -9,6 +9,7 @@
 //	options.go    the table of the relay's options; config.go, values.go, origins.go, together.go: the values they accept
 //	help.go       the help; man.go the manual page, completion.go what a shell completes, suggest.go "did you mean"
 //	history.go    audit list, show, summary, export; tail.go, audit.go, key.go, token.go, healthcheck.go: other commands
+//	nodes.go      nodes table and nodes haproxy, which set up several servers
 //	transfer.go   the options that the commands of the client share; send.go, receive.go, subscribe.go, work.go: these
 //	              commands; handon.go: the programs that they run
 //	terminal.go   tables, and values as a person reads them; progress.go the progress of a transfer

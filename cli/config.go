@@ -24,6 +24,9 @@ type Config struct {
 	ACMEURL         string
 	ACMEAddr        string // with its port; empty: off
 
+	Nodes string // file; empty: a single server
+	Node  string
+
 	RequestTimeout time.Duration // 0: no limit
 	ReadAhead      int64
 	MaxBody        int64         // 0: no limit

@@ -112,6 +112,8 @@ var examples = map[string]struct {
 	"tls-domain":              {"relay.example.com", func(c *Config) { c.TLSDomain = "relay.example.com" }},
 	"acme-url":                {"https://ca.example/dir", func(c *Config) { c.ACMEURL = "https://ca.example/dir" }},
 	"acme-addr":               {"127.0.0.1:5002", func(c *Config) { c.ACMEAddr = "127.0.0.1:5002" }},
+	"nodes":                   {"nodes.txt", func(c *Config) { c.Nodes = "nodes.txt" }},
+	"node":                    {"n1", func(c *Config) { c.Node = "n1" }},
 	"request-timeout":         {"2.5", func(c *Config) { c.RequestTimeout = 2500 * time.Millisecond }},
 	"read-ahead":              {"1MiB", func(c *Config) { c.ReadAhead = 1 << 20 }},
 	"max-body":                {"10MB", func(c *Config) { c.MaxBody = 10_000_000 }},
@@ -290,7 +292,7 @@ func TestConfigErrors(t *testing.T) {
 // TestSetButEmpty: an empty text for an option whose default is more open than any value stops the start in every
 // source, and nothing of lower precedence hides it. For all other options an empty variable is none.
 func TestSetButEmpty(t *testing.T) {
-	guarded := []string{"auth-secret", "client-ip-header", "config", "cors-origin", "host", "require-https", "tls-cert", "tls-key", "tls-domain"}
+	guarded := []string{"auth-secret", "client-ip-header", "config", "cors-origin", "host", "node", "nodes", "require-https", "tls-cert", "tls-key", "tls-domain"}
 	for _, o := range options(&Config{}) {
 		if o.guarded != slices.Contains(guarded, o.name) {
 			t.Errorf("guarded is %t for --%s", o.guarded, o.name)

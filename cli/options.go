@@ -45,7 +45,7 @@ func (o option) variables() []string {
 
 // options returns the table of the relay's options, in the order of the help. Their set functions write to c.
 func options(c *Config) []option {
-	return slices.Concat(relayOptions(c), tlsOptions(c), accessOptions(c), limitOptions(c), recordOptions(c))
+	return slices.Concat(relayOptions(c), tlsOptions(c), nodeOptions(c), accessOptions(c), limitOptions(c), recordOptions(c))
 }
 
 func relayOptions(c *Config) []option {
@@ -122,6 +122,18 @@ func tlsOptions(c *Config) []option {
 		{name: "acme-addr", group: group, arg: "ADDR", def: ":80",
 			help: "address that answers the authority over plain HTTP; 0: off",
 			set:  into(&c.ACMEAddr, orOff("off", parseAddr))},
+	}
+}
+
+func nodeOptions(c *Config) []option {
+	const group = "Several nodes"
+	return []option{
+		{name: "nodes", group: group, arg: "FILE", guarded: true,
+			help: "table of all nodes, which httpipe nodes table prints",
+			set:  into(&c.Nodes, parseFileName)},
+		{name: "node", group: group, arg: "NAME", guarded: true,
+			help: "name of this node in the table",
+			set:  into(&c.Node, anyText)},
 	}
 }
 

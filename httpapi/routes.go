@@ -58,6 +58,7 @@ func (s *Server) routes() []route {
 		{pattern: "/audit/live", methods: methods{"GET": may(access.Audit, s.live.serve)}},
 
 		{pattern: "/healthz", anyPage: []string{"GET"}, health: true, methods: get(s.health.show)},
+		{pattern: "/healthz/nodes/{node}", health: true, methods: get(s.member.show)},
 		{pattern: "/openapi.json", anyPage: []string{"GET"}, methods: get(compressed(showOpenAPI))},
 		{pattern: "/", methods: get(compressed(showHome))},
 		{pattern: "/audit", methods: get(compressed(showAuditPage))},

@@ -12,6 +12,7 @@ import (
 	"httpipe/access"
 	"httpipe/audit"
 	"httpipe/metrics"
+	"httpipe/nodes"
 	"httpipe/pipe"
 	"httpipe/relay"
 	"httpipe/reply"
@@ -33,6 +34,7 @@ type Config struct {
 	Metrics    *metrics.Metrics // of this server; nil: nothing is counted
 
 	Guard *access.Guard // checks permissions; must be set
+	Nodes *nodes.Member // this server as one of several nodes; nil: it is the only one
 
 	RequestTimeout time.Duration // how long the server lets a request wait
 	ReadAhead      int           // bytes of a waiting producer's body held in memory; must be set
@@ -75,6 +77,7 @@ type Server struct {
 	history  *history
 	live     *live
 	router   *router
+	member   *member
 }
 
 // Ids of exchanges are made under the broker's lock, which should not wait for the kernel's random
@@ -101,6 +104,7 @@ func New(config Config) (*Server, error) {
 		Missed:         missedIn(config.Log),
 		Handler:        s,
 	}, s.broker)
+	s.member = &member{Member: config.Nodes, health: s.health}
 	refusals := &refusals{audit: s.audit, metrics: config.Metrics, clients: s.clients}
 	s.gate = &gate{guard: config.Guard, failures: newRates(failuresPerMinute), clients: s.clients, refusals: refusals}
 	s.cors = &cors{origins: config.CORSOrigins}
@@ -140,6 +144,9 @@ func newBroker(config *Config) (*pipe.Broker, *audit.Recorder) {
 		MessageTimeout:   config.MessageTimeout,
 		NewReplyID:       newReplyID,
 		ReplyTimeout:     config.ReplyTimeout,
+	}
+	if m := config.Nodes; m != nil {
+		brokerConfig.Serves = func(k pipe.Key) bool { return m.Serves(k.Namespace, k.Channel) }
 	}
 	var recorder *audit.Recorder
 	if config.Log != nil {
@@ -184,7 +191,10 @@ func (s *Server) answer(w http.ResponseWriter, r *request) {
 		return
 	}
 	if handle := entry.handler(r); handle != nil {
-		if !entry.health {
+		if s.config.Nodes != nil {
+			e = s.member.misdirected(r)
+		}
+		if e == nil && !entry.health {
 			e = s.limits.overRate(r)
 		}
 		if e == nil {
@@ -208,6 +218,11 @@ func (s *Server) answer(w http.ResponseWriter, r *request) {
 
 // Serve answers requests from ln until Shutdown, which closes ln; then it returns nil.
 func (s *Server) Serve(ln net.Listener) error {
+	if s.config.Nodes != nil {
+		ctx, stop := context.WithCancel(context.Background())
+		defer stop()
+		go s.config.Nodes.Run(ctx, s.broker.GiveUp)
+	}
 	go s.http.Serve(s.relay.Others()) // until Shutdown
 	return s.relay.Serve(ln)
 }

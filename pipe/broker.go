@@ -28,6 +28,9 @@ type Config struct {
 	MaxMessageMemory int64 // bytes of memory that all messages together may take; 0: no limit
 	// Limits bound how many requests may wait.
 	Limits Limits
+	// Serves reports whether this broker serves a name now. A request to any other is ended as ShutDown. It is called with
+	// the broker's lock held. When its answer for a name turns to false, call GiveUp. nil: every name is served.
+	Serves func(Key) bool
 
 	// NewReplyID returns 128 random bits as text. Like NewID it is called with the lock held. It must be set if there are
 	// services.
@@ -87,8 +90,8 @@ func New(config Config) *Broker {
 }
 
 // Arrive admits a request to its channel, or ends it unmatched: as TimedOut if it does not want to wait and
-// would have to, as Refused if it exceeds a limit, as ShutDown if the broker is stopping. It does not block.
-// The goroutine that serves r calls Fill next if r is a producer that has not its body in hand. Then it looks at r with
+// would have to, as Refused if it exceeds a limit, as ShutDown if the broker is stopping or does not serve the name. It does
+// not block. The goroutine that serves r calls Fill next if r is a producer that has not its body in hand. Then it looks at r with
 // Begun and Unmatched, and again after each Wake.
 func (b *Broker) Arrive(a Arrival) *Request {
 	r := b.newRequest(&a)
@@ -99,7 +102,7 @@ func (b *Broker) Arrive(a Arrival) *Request {
 	r.ArrivedAt = time.Now() // with the lock held, so that the times have the order of arrival
 	c := b.findLocked(a.Shape, a.Key)
 	switch {
-	case b.stopping:
+	case !b.admitsLocked(a.Key):
 		b.endUnmatchedLocked(r, ShutDown)
 		return r
 	case a.Wait == 0 && (c == nil || !c.nextPairLocked(a.Role)):

@@ -82,7 +82,7 @@ func (p *Publication) arriveLocked() {
 		subscribers = t.subscribedLocked()
 	}
 	switch {
-	case b.stopping:
+	case !b.admitsLocked(p.Key):
 		p.endUnmatchedLocked(ShutDown)
 		return
 	case subscribers >= p.Enough:
@@ -197,7 +197,7 @@ func (p *Publication) end(o Outcome) {
 		close(t.queue[0].turn)
 	}
 	last := len(t.queue) == 0
-	stop := last && b.stopping && !t.deleted
+	stop := last && !b.admitsLocked(t.key) && !t.deleted
 	t.closeIfUnusedLocked()
 	b.mu.Unlock()
 	if stop {

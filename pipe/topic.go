@@ -142,15 +142,21 @@ func (t *topic) endAll(why Outcome) {
 // without the lock, once the broker is stopping.
 func (b *Broker) stopTopics() {
 	for _, t := range b.allTopics() {
-		b.mu.Lock()
-		busy := len(t.queue) > 0
-		for len(t.waiting) > 0 {
-			t.waiting[0].dismissLocked(ShutDown)
-		}
-		b.mu.Unlock()
-		if !busy { // otherwise the end of the last publication calls endAll
-			t.endAll(ShutDown)
-		}
+		t.stop()
+	}
+}
+
+// stop ends all subscriptions to t, after the last message if t is sending.
+func (t *topic) stop() {
+	b := t.broker
+	b.mu.Lock()
+	busy := len(t.queue) > 0
+	for len(t.waiting) > 0 {
+		t.waiting[0].dismissLocked(ShutDown)
+	}
+	b.mu.Unlock()
+	if !busy { // otherwise the end of the last publication calls endAll
+		t.endAll(ShutDown)
 	}
 }
 

@@ -20,6 +20,7 @@ const (
 	CodeBadFilter        = "bad_filter"
 	CodeUnauthorized     = "unauthorized"
 	CodeForbidden        = "forbidden"
+	CodeMisdirected      = "misdirected"
 )
 
 // An Error is an answer other than success. It never holds the cause, which is for the server's log.

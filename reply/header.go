@@ -21,6 +21,12 @@ const (
 	HeaderDelivered   = "Httpipe-Delivered"
 )
 
+// The headers in which a balancer says which nodes have the slot of a request, by its own table.
+const (
+	HeaderOwner   = "Httpipe-Owner"
+	HeaderStandIn = "Httpipe-Stand-In"
+)
+
 // The headers of services, besides those below.
 const (
 	HeaderTarget = "Httpipe-Target" // the path below the service that the caller asked for, with its query

@@ -77,7 +77,7 @@ func onTopic(e *Error, o pipe.Outcome, limit pipe.Limit) *Error {
 // for good on any status but 200. ok is false if e is not such an error.
 func RetryStream(e *Error) (r Response, ok bool) {
 	switch e.Status {
-	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusServiceUnavailable:
+	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusMisdirectedRequest:
 	default:
 		return r, false
 	}
