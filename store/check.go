@@ -95,25 +95,50 @@ func (r *reader) examine(ctx context.Context) (Report, error) {
 	return report, nil
 }
 
+// A reference is an empty log in memory.
+type reference struct {
+	*sql.DB
+	conn *sql.Conn // the only connection
+}
+
+// referenceSchema returns an empty log in memory, made by the migrations up to that version. The caller closes it.
+func referenceSchema(ctx context.Context, version int) (_ *reference, err error) {
+	r := new(reference)
+	if r.DB, err = sql.Open("sqlite3", ":memory:"); err != nil {
+		return nil, err
+	}
+	r.SetMaxOpenConns(1)
+	r.conn, err = r.Conn(ctx)
+	for _, step := range migrations.Steps()[:version] {
+		if err == nil {
+			if _, err = r.conn.ExecContext(ctx, step.SQL); err != nil {
+				err = fmt.Errorf("migration %s: %w", step.Name, err)
+			}
+		}
+	}
+	if err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// Close releases the memory.
+func (r *reference) Close() error {
+	if r.conn != nil {
+		r.conn.Close()
+	}
+	return r.DB.Close()
+}
+
 // compareSchema returns how the schema of a database differs from the one that the migrations up to that version create.
 func compareSchema(ctx context.Context, db *sql.Conn, version int) ([]string, error) {
-	reference, err := sql.Open("sqlite3", ":memory:")
+	reference, err := referenceSchema(ctx, version)
 	if err != nil {
 		return nil, err
 	}
 	defer reference.Close()
-	reference.SetMaxOpenConns(1)
-	conn, err := reference.Conn(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	for _, step := range migrations.Steps()[:version] {
-		if _, err := conn.ExecContext(ctx, step.SQL); err != nil {
-			return nil, fmt.Errorf("migration %s: %w", step.Name, err)
-		}
-	}
-	want, err := schema(ctx, conn)
+	want, err := schema(ctx, reference.conn)
 	if err != nil {
 		return nil, err
 	}

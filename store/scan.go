@@ -38,7 +38,7 @@ func (h *History) newScan(ctx context.Context, conn *sql.Conn, k *Kind, f Filter
 	if err := sc.setBounds(ctx, cursor, h.running == nil); err != nil {
 		return nil, err
 	}
-	return sc, sc.choosePlan(ctx, k.plans(&f, h.running))
+	return sc, sc.choosePlan(ctx, k.plans(&f, h.running, h.indexes))
 }
 
 // setBounds limits the scan to ids that the filter and the cursor allow.
