@@ -134,6 +134,7 @@ func openLog(c *cli.Config, logger *slog.Logger) (*store.Log, error) {
 	return store.Open(store.Config{
 		Path:      c.AuditDB,
 		Version:   buildVersion(),
+		Node:      c.Node,
 		Retention: c.AuditRetention,
 		Logger:    logger,
 	})

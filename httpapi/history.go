@@ -30,6 +30,7 @@ const (
 type history struct {
 	log      *store.Log // nil if there is none
 	gate     *gate
+	others   *others
 	stopping func() bool // whether the server is stopping
 	logger   *slog.Logger
 }
@@ -162,12 +163,9 @@ func (h *history) show(k *store.Kind) handler {
 // showReceipt answers with how an exchange ended, without addresses. It needs no permission but the id, which cannot be
 // guessed: 62 of its bits are random.
 func (h *history) showReceipt(w http.ResponseWriter, r *request) {
-	page, ok := h.lookUp(w, r, store.Exchanges)
-	if !ok {
-		return
-	}
-	if len(page.Rows) == 0 {
-		r.Refuse(w, notOnRecord(store.Exchanges))
+	page, err := h.find(r, store.Exchanges)
+	if err != nil || len(page.Rows) == 0 {
+		h.showReceiptOf(w, r, err)
 		return
 	}
 	text := func(column string) string { return page.Value(0, column).(string) }
@@ -181,12 +179,42 @@ func (h *history) showReceipt(w http.ResponseWriter, r *request) {
 	reply.JSON(http.StatusOK, answer).Write(w)
 }
 
+// showReceiptOf answers with the receipt that another node has. err is why this node could not look for it.
+func (h *history) showReceiptOf(w http.ResponseWriter, r *request, err error) {
+	switch body, e := h.others.first(r); {
+	case body != nil:
+		reply.Text(http.StatusOK, "application/json", string(body)).Write(w)
+	case err != nil && err != errNoLog:
+		h.unreadable(w, r, err)
+	case e != nil:
+		r.Refuse(w, e)
+	case err != nil:
+		r.Refuse(w, noLog)
+	default:
+		r.Refuse(w, notOnRecord(store.Exchanges))
+	}
+}
+
 // lookUp returns the row of a kind that the path names as a page of one row, or of none if there is none. It returns false
 // if it has answered r.
 func (h *history) lookUp(w http.ResponseWriter, r *request, k *store.Kind) (store.Page, bool) {
-	if h.log == nil {
+	page, err := h.find(r, k)
+	switch {
+	case err == errNoLog:
 		r.Refuse(w, noLog)
-		return store.Page{}, false
+	case err != nil:
+		h.unreadable(w, r, err)
+	}
+	return page, err == nil
+}
+
+// errNoLog is the error of find if there is no log.
+var errNoLog = errors.New("no audit log")
+
+// find returns the row of a kind that the path names as a page of one row, or of none if there is none.
+func (h *history) find(r *request, k *store.Kind) (store.Page, error) {
+	if h.log == nil {
+		return store.Page{}, errNoLog
 	}
 	history := h.log.History()
 	page, err := history.Row(r.Context(), k, r.parameter)
@@ -196,11 +224,7 @@ func (h *history) lookUp(w http.ResponseWriter, r *request, k *store.Kind) (stor
 			page, err = history.Row(r.Context(), k, r.parameter)
 		}
 	}
-	if err != nil {
-		h.unreadable(w, r, err)
-		return page, false
-	}
-	return page, true
+	return page, err
 }
 
 // unreadable answers r when the log could not be read.

@@ -71,6 +71,7 @@ type Server struct {
 	gate     *gate
 	limits   *limits
 	cors     *cors
+	others   *others
 	channels *channels
 	topics   *topics
 	health   *health
@@ -109,9 +110,10 @@ func New(config Config) (*Server, error) {
 	s.gate = &gate{guard: config.Guard, failures: newRates(failuresPerMinute), clients: s.clients, refusals: refusals}
 	s.cors = &cors{origins: config.CORSOrigins}
 	s.limits = &limits{rates: newRates(config.RatePerClient), requireHTTPS: config.RequireHTTPS, cors: s.cors, clients: s.clients, refusals: refusals}
-	s.channels = &channels{broker: s.broker, gate: s.gate}
+	s.others = newOthers(&config, s.clients)
+	s.channels = &channels{broker: s.broker, gate: s.gate, others: s.others}
 	s.topics = &topics{broker: s.broker}
-	s.history = &history{log: config.Log, gate: s.gate, stopping: s.broker.Stopping, logger: config.Logger}
+	s.history = &history{log: config.Log, gate: s.gate, others: s.others, stopping: s.broker.Stopping, logger: config.Logger}
 	s.live = newLive(s.broker.Snapshot)
 	s.live.bodyTimeout = config.HeaderTimeout
 	s.router = newRouter(s.routes())
@@ -237,6 +239,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTimeout)
 	defer cancel()
+	s.others.client.CloseIdleConnections()
 	go s.http.Shutdown(ctx) // closes the connections that carry no request; the relay waits for all
 	return s.relay.Shutdown(ctx)
 }

@@ -41,7 +41,7 @@ SELECT e.id,
        e.life,
        CASE WHEN e.method IS NULL AND e.reply_to IS NULL THEN 'channel' ELSE 'service' END       AS shape,
        e.reply_to,
-       (SELECT r.node FROM run r WHERE r.id = CASE WHEN EXISTS (SELECT 1 FROM origin) THEN e.life & 1048575 ELSE e.life >> 32 END) AS node
+       (SELECT r.node FROM run r WHERE r.id = CASE WHEN EXISTS (SELECT 1 FROM origin WHERE run = 1) THEN e.life & 1048575 ELSE e.life >> 32 END) AS node
 FROM exchange e LEFT JOIN exchange_end x ON x.id = CASE WHEN e.ended_at IS NULL THEN e.id END;
 
 -- The same rows, for queries by namespace and channel: fast for a channel that has few of many exchanges. For a channel that
@@ -68,7 +68,7 @@ SELECT e.id,
        strftime('%Y-%m-%dT%H:%M:%fZ', c.ended_at / 1000.0, 'unixepoch')                 AS ended_at,
        e.producer_addr                                                                  AS caller_addr,
        e.consumer_addr                                                                  AS worker_addr,
-       (SELECT r.node FROM run r WHERE r.id = CASE WHEN EXISTS (SELECT 1 FROM origin) THEN e.life & 1048575 ELSE e.life >> 32 END) AS node
+       (SELECT r.node FROM run r WHERE r.id = CASE WHEN EXISTS (SELECT 1 FROM origin WHERE run = 1) THEN e.life & 1048575 ELSE e.life >> 32 END) AS node
 FROM exchange e LEFT JOIN call c ON c.id = e.id
 WHERE e.method IS NOT NULL;
 
@@ -93,7 +93,7 @@ SELECT namespace,
        count,
        id,
        shape,
-       (SELECT r.node FROM run r WHERE r.id = CASE WHEN EXISTS (SELECT 1 FROM origin) THEN request.id & 1048575 ELSE request.id >> 32 END) AS node
+       (SELECT r.node FROM run r WHERE r.id = CASE WHEN EXISTS (SELECT 1 FROM origin WHERE run = 1) THEN request.id & 1048575 ELSE request.id >> 32 END) AS node
 FROM request;
 
 -- One row for each life of a channel. While it is open, its exchanges are counted by the query, among those younger than the life
@@ -115,7 +115,7 @@ SELECT l.namespace,
              AND e.id >= printf('%08x-%04x', (l.opened_at - 86400000) >> 16, (l.opened_at - 86400000) & 65535)
        ))                                                                                         AS bytes,
        l.id,
-       (SELECT r.node FROM run r WHERE r.id = CASE WHEN EXISTS (SELECT 1 FROM origin) THEN l.id & 1048575 ELSE l.id >> 32 END) AS node
+       (SELECT r.node FROM run r WHERE r.id = CASE WHEN EXISTS (SELECT 1 FROM origin WHERE run = 1) THEN l.id & 1048575 ELSE l.id >> 32 END) AS node
 FROM life l LEFT JOIN life_end x ON x.id = l.id;
 
 -- One row for each run of the server. clean is 1 after a clean stop and 0 after a crash. It is NULL for the newest run (in a merged

@@ -210,7 +210,7 @@ func TestPageOfTheView(t *testing.T) {
 		}
 		columns := strings.Join(page.Columns, ", ")
 		if k == store.Channels {
-			columns = "namespace, channel, opened_at, closed_at, reason, iif(reason IS NULL, NULL, exchanges), iif(reason IS NULL, NULL, bytes), id"
+			columns = "namespace, channel, opened_at, closed_at, reason, iif(reason IS NULL, NULL, exchanges), iif(reason IS NULL, NULL, bytes), id, node"
 		}
 		if want := query(t, f.path, "SELECT "+columns+" FROM "+k.Name+" ORDER BY id DESC"); !slices.Equal(got, want) {
 			t.Errorf("%s:\n%q\nwant\n%q", k.Name, got, want)
