@@ -25,6 +25,9 @@ const (
 	maxNodeAnswer = 32 << 20
 )
 
+// noAnswer is logged when a node does not answer.
+const noAnswer = "a node did not answer a question about all nodes"
+
 // others asks the other nodes what this one was asked: lists, the deletion of a namespace, receipts. It asks all of them at
 // once, with the credential of the client, so each node grants the client what it would grant it directly. A question
 // says that it comes from a node, and then the other node asks nobody.
@@ -69,11 +72,14 @@ type nodeAnswer struct {
 
 // asked returns the nodes that must be asked what r asks: none if a node asks it.
 func (o *others) asked(r *request) []nodes.Node {
-	if o.member == nil || r.Header.Get(reply.HeaderScope) == reply.ScopeNode {
+	if o.member == nil || fromNode(r) {
 		return nil
 	}
 	return o.member.Others()
 }
+
+// fromNode reports whether another node asks r.
+func fromNode(r *request) bool { return r.Header.Get(reply.HeaderScope) == reply.ScopeNode }
 
 // ask asks all nodes in parallel, and returns a channel that receives one answer of each, within the patience. When ctx
 // is done, those that have not answered yet fail.
@@ -88,7 +94,7 @@ func (o *others) ask(ctx context.Context, r *request, method string, asked []nod
 		go func() {
 			a := o.send(question, node)
 			if a.err != nil && ctx.Err() == nil {
-				o.logger.Warn("a node did not answer a question about all nodes", "node", node.Name, "url", node.URL, "path", question.URL.Path, "error", a.err)
+				o.logger.Warn(noAnswer, "node", node.Name, "url", node.URL, "path", question.URL.Path, "error", a.err)
 			}
 			answers <- a
 		}()
@@ -199,10 +205,10 @@ func unreachable(silent []string, consequence string) *reply.Error {
 		Text: "no answer from the nodes " + strings.Join(silent, ", ") + "; " + consequence}
 }
 
-// named says in a response which node has answered.
+// named says in the answer to another node which node answers.
 func (o *others) named(h handler) handler {
 	return func(w http.ResponseWriter, r *request) {
-		if o.member != nil {
+		if o.member != nil && fromNode(r) {
 			w.Header().Set(nodes.HeaderNode, o.member.Name())
 		}
 		h(w, r)

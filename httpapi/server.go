@@ -116,6 +116,10 @@ func New(config Config) (*Server, error) {
 	s.history = &history{log: config.Log, gate: s.gate, others: s.others, stopping: s.broker.Stopping, logger: config.Logger}
 	s.live = newLive(s.broker.Snapshot)
 	s.live.bodyTimeout = config.HeaderTimeout
+	if config.Nodes != nil {
+		s.live.node = config.Nodes.Name()
+		config.Metrics.SetNode(s.live.node)
+	}
 	s.router = newRouter(s.routes())
 
 	protocols := new(http.Protocols)
