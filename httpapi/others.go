@@ -104,7 +104,7 @@ func (o *others) ask(ctx context.Context, r *request, method string, asked []nod
 
 // question returns the question of r for a node. It uses nothing of r but what it copies.
 func (o *others) question(ctx context.Context, r *request, method string, node nodes.Node) (*http.Request, error) {
-	question, err := http.NewRequestWithContext(ctx, method, node.URL+r.rawPath(), nil)
+	question, err := http.NewRequestWithContext(ctx, method, node.URL+r.Path, nil)
 	if err != nil {
 		return nil, err
 	}
