@@ -64,9 +64,9 @@ func auditMerge(c *Config) command {
 	return command{
 		name: "audit merge", args: "TARGET LOG...",
 		help: "merge the logs of several nodes into one for reading",
-		more: "A LOG is a file, or NAME=FILE to name its node; otherwise that is the --node of its server, or else the name\n" +
-			"of the file. Of two copies of a log, each row is in TARGET once. An existing TARGET is replaced if it was merged\n" +
-			"from some of the logs.",
+		more: "A LOG is a file, or NAME=FILE to name its node. Without NAME that is the --node of its server, or\n" +
+			"else the name of the file. Of two copies of a log, each row is in TARGET once. A TARGET that was\n" +
+			"merged from some of the logs is replaced.",
 		run: func(ctx context.Context, args []string, stdout, _ io.Writer) error {
 			ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM) // an incomplete log is removed
 			defer stop()

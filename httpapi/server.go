@@ -28,7 +28,8 @@ const (
 
 // Config configures a Server. Zero values of limits mean no limit.
 type Config struct {
-	Log        *store.Log       // the audit log; nil: --audit=off
+	Log        *store.Log       // the audit log; nil: --audit=off, or read-only
+	History    *store.History   // --audit=read-only: the log to show; nothing is relayed
 	Strict     bool             // --audit=strict
 	BestEffort bool             // --audit=best-effort
 	Metrics    *metrics.Metrics // of this server; nil: nothing is counted
@@ -89,7 +90,7 @@ func init() { uuid.EnableRandPool() }
 func New(config Config) (*Server, error) {
 	s := &Server{config: config, clients: &clients{header: config.ClientIPHeader, logger: config.Logger}}
 	s.broker, s.audit = newBroker(&config)
-	s.health = &health{broker: s.broker, log: config.Log, bestEffort: config.BestEffort}
+	s.health = &health{broker: s.broker, log: config.Log, bestEffort: config.BestEffort, readOnly: config.History != nil}
 	s.relay = relay.New(relay.Config{
 		RequestTimeout: config.RequestTimeout,
 		ReadAhead:      config.ReadAhead,
@@ -113,7 +114,10 @@ func New(config Config) (*Server, error) {
 	s.others = newOthers(&config, s.clients)
 	s.channels = &channels{broker: s.broker, gate: s.gate, others: s.others}
 	s.topics = &topics{broker: s.broker}
-	s.history = &history{log: config.Log, gate: s.gate, others: s.others, stopping: s.broker.Stopping, logger: config.Logger}
+	s.history = &history{rows: config.History, log: config.Log, gate: s.gate, others: s.others, stopping: s.broker.Stopping, logger: config.Logger}
+	if config.Log != nil {
+		s.history.rows = config.Log.History()
+	}
 	s.live = newLive(s.broker.Snapshot)
 	s.live.bodyTimeout = config.HeaderTimeout
 	if config.Nodes != nil {

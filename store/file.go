@@ -165,7 +165,7 @@ func (f *lockedFile) checkBeforeOpen(logger *slog.Logger) error {
 		return err
 	}
 	if isMerged(header) {
-		return fileErrorf("audit log %s: made by \"httpipe audit merge\", for reading only; choose another file for the server's own log", f.path)
+		return fileErrorf("audit log %s: made by \"httpipe audit merge\", for reading only; --audit read-only shows it; choose another file for the server's own log", f.path)
 	}
 	if err := f.checkWAL(header); err != nil {
 		return err

@@ -31,6 +31,7 @@ type History struct {
 	questions sync.RWMutex    // locked for reading while a connection is in use
 	running   func() []string // returns the ids of the running exchanges; nil if only the file says which these are
 	indexes   indexSet        // that the log has
+	merged    bool
 	close     func() error
 	pace      pace
 }
@@ -86,8 +87,11 @@ func OpenHistory(path string) (*History, error) {
 		return nil, r.explain("cannot be read", err)
 	}
 	r.conn = nil
-	return &History{file: &r.logFile, check: r.checkUnchanged, db: r.db, indexes: indexes, close: r.close, pace: standardPace}, nil
+	return &History{file: &r.logFile, check: r.checkUnchanged, db: r.db, indexes: indexes, merged: r.merged, close: r.close, pace: standardPace}, nil
 }
+
+// Merged reports whether the log was made by Merge.
+func (h *History) Merged() bool { return h.merged }
 
 // Close closes a History that was opened by OpenHistory.
 func (h *History) Close() error { return h.close() }

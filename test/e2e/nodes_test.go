@@ -278,6 +278,7 @@ func TestMergedLogOfNodes(t *testing.T) {
 			"list --channel " + c.names[2] + " --json": `"node":"n3"`,
 			"list channels":                            "v1/" + c.names[1],
 			"summary":                                  "exchanges 9, bytes 45",
+			"list --channel " + c.names[1]:             "n2 ",
 			"tail --limit 9":                           "v1/" + c.names[0],
 			"export --format ndjson":                   `"node":"n2"`,
 			"check":                                    "sound",
@@ -296,7 +297,26 @@ func TestMergedLogOfNodes(t *testing.T) {
 			t.Errorf("sqlite3 says %s", out)
 		}
 	}
-	if code, out := kit.Run(t, t.TempDir(), "--audit-db", again, "--port", "0"); code != 1 || !strings.Contains(out, "for reading only") {
+	if code, out := kit.Run(t, t.TempDir(), "--audit-db", again, "--port", "0"); code != 1 || !strings.Contains(out, "for reading only; --audit read-only shows it") {
 		t.Errorf("a server on the merged log: %d, %s", code, out)
 	}
+
+	reader := kit.Start(t, t.TempDir(), "--audit", "read-only", "--audit-db", again)
+	_, key := kit.Run(t, reader.Dir, "audit", "key", "--audit-db", again)
+	key = strings.TrimSpace(key)
+	rows, _ := get(t, "-u", ":"+key, "-H", "Accept: application/x-ndjson", reader.URL+"/audit/exchanges")
+	if strings.Count(rows, `"node":"n1"`) != 3 || strings.Count(rows, "\n") != 9 {
+		t.Errorf("the rows over HTTP: %s", rows)
+	}
+	for want, args := range map[string][]string{
+		"200": {reader.URL + "/audit"},
+		"503": {"-d", "hello", reader.URL + "/channels/v1/a"},
+		"401": {reader.URL + "/audit/exchanges"},
+	} {
+		if got := status(t, args...); got != want {
+			t.Errorf("%q: %s, want %s", args, got, want)
+		}
+	}
+	wantGet(t, "audit_unavailable: this server only shows an audit log (--audit=read-only)\n 503", reader.URL+"/healthz")
+	reader.Stop(t)
 }
