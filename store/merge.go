@@ -119,14 +119,15 @@ type mergeRun struct {
 	version, node string
 }
 
-// close closes all connections. It may be called twice.
+// close closes all connections, the first reader last: of two that read the same file, only the first may be able to remove
+// the side files. It may be called twice.
 func (m *merge) close() {
 	if m.conn != nil {
 		m.conn.Close()
 		m.db.Close()
 		m.conn = nil
 	}
-	for _, s := range m.sources {
+	for _, s := range slices.Backward(m.sources) {
 		s.reader.close()
 	}
 }
@@ -163,7 +164,7 @@ func (m *merge) write(ctx context.Context, file *os.File) (err error) {
 		return err
 	}
 	// A partial file is deleted, not rolled back. The cache is large enough for the upper pages of all tables.
-	if err := m.exec(ctx, "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-131072"); err != nil {
+	if err := m.exec(ctx, "PRAGMA main.journal_mode=OFF; PRAGMA main.synchronous=OFF; PRAGMA main.cache_size=-131072"); err != nil {
 		return err
 	}
 	for _, step := range migrations.Steps() {

@@ -1,6 +1,8 @@
 package store_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -127,6 +129,9 @@ func TestMerge(t *testing.T) {
 	for node, path := range map[string]string{"n1": n1, "n2": n2, "third": unnamed} {
 		wantNode(t, target, node, path)
 	}
+	for _, path := range []string{n1, n2, unnamed, target} {
+		wantAlone(t, path)
+	}
 	wantSound(t, target)
 	wantOne(t, target, "4|0", "SELECT count(*), sum(clean <> 1) FROM runs")
 	if info, err := os.Stat(target); err != nil || info.Mode() != 0o600 {
@@ -165,7 +170,7 @@ func TestMerge(t *testing.T) {
 			}
 		}
 	}
-	if _, err := store.Open(store.Config{Path: target}); err == nil || !strings.Contains(err.Error(), "for reading only; choose another file") {
+	if _, err := store.Open(store.Config{Path: target}); err == nil || !strings.Contains(err.Error(), "for reading only; --audit read-only shows it") {
 		t.Errorf("a server opens a merged log: %v", err)
 	}
 	backup := filepath.Join(t.TempDir(), "copy.db")
@@ -265,6 +270,7 @@ func TestMergeRefuses(t *testing.T) {
 	}
 	execute(t, changed, "DROP TRIGGER request_update; UPDATE request SET outcome = 'stalled' WHERE id = (1 << 32) + 99")
 
+	missing := tempPath(t)
 	merged, target := filepath.Join(t.TempDir(), "merged.db"), filepath.Join(t.TempDir(), "all.db")
 	mustMerge(t, merged, n1, n2)
 	for _, test := range []struct {
@@ -278,7 +284,7 @@ func TestMergeRefuses(t *testing.T) {
 		{target, "are copies of one log that have continued separately (request 4294967395 is not the same in both)", []string{inside, changed}},
 		{target, "made by an older httpipe (schema 6, this version knows", []string{n1, emptyLog(t, 6)}},
 		{target, "is a merged log; merge the logs from which it was made", []string{n1, merged}},
-		{target, "there is no such file", []string{n1, tempPath(t)}},
+		{target, "there is no such file", []string{n1, missing}},
 		{n2, "already exists and is not a merged log", []string{n1}},
 		{merged, "it has the log of node n2, which is not among the given logs", []string{n1}},
 		{filepath.Join(tempPath(t), "all.db"), "cannot be created", []string{n1}},
@@ -291,7 +297,22 @@ func TestMergeRefuses(t *testing.T) {
 		if sum(t, test.target) != before {
 			t.Errorf("after %v, the target was changed", err)
 		}
+		for _, log := range test.logs {
+			if path := log[strings.Index(log, "=")+1:]; path != missing {
+				wantAlone(t, path)
+			}
+		}
 	}
+	stopped, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := store.Merge(stopped, target, []store.Source{{Path: n1}}); !errors.Is(err, context.Canceled) {
+		t.Errorf("after its context was cancelled: %v", err)
+	}
+	wantAlone(t, n1)
+	if files, err := os.ReadDir(filepath.Dir(target)); err != nil || len(files) > 0 {
+		t.Errorf("left behind: %v, %v", files, err)
+	}
+
 	// With names they can be merged.
 	mustMerge(t, target, n1, "spare="+other, n2)
 	wantNode(t, target, "spare", other)
