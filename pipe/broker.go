@@ -61,6 +61,7 @@ type Broker struct {
 	running      queue          // the producers of running exchanges, those on deleted channels included
 	bytesRelayed int64          // by exchanges that have ended
 	current      *Request       // the request whose goroutine holds mu, in Arrive or Fill; nil in all other calls
+	clock        time.Time      // the time of the call that holds mu, if several things happen in it at once; else zero
 	stopping     bool           // Shutdown was called
 	idle         chan struct{}  // closed once the broker is stopping and no exchange, call, subscription or publication is left
 	isIdle       bool           // idle is closed
@@ -101,8 +102,9 @@ func (b *Broker) Arrive(a Arrival) *Request {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.current = r
-	defer func() { b.current = nil }()
-	r.ArrivedAt = time.Now() // with the lock held, so that the times have the order of arrival
+	defer func() { b.current, b.clock = nil, time.Time{} }()
+	b.clock = time.Now() // with the lock held, so that the times have the order of arrival
+	r.ArrivedAt = b.clock
 	c := b.findLocked(a.Shape, a.Key)
 	switch {
 	case !b.admitsLocked(a.Key):
@@ -121,6 +123,14 @@ func (b *Broker) Arrive(a Arrival) *Request {
 	}
 	c.admitLocked(r)
 	return r
+}
+
+// nowLocked returns the time.
+func (b *Broker) nowLocked() time.Time {
+	if b.clock.IsZero() {
+		return time.Now()
+	}
+	return b.clock
 }
 
 // newRequest returns the request of a, with what is in hand of its body.

@@ -45,7 +45,7 @@ type Conn struct {
 	raw    syscall.RawConn // of tcp, for data; nil under TLS
 
 	phase    atomic.Int32
-	since    atomic.Int64 // when the phase began, except for phaseBusy; Unix time in nanoseconds
+	since    atomic.Int64 // when the phase began, except for phaseBusy; Unix time in nanoseconds; 0: idle, and not yet swept
 	deadline atomic.Bool  // a deadline has been set, and must be cleared before the next request
 	full     atomic.Bool  // while a request waits: nothing more is read behind it
 
@@ -216,7 +216,11 @@ func (c *Conn) SetDeadline(t time.Time) error {
 }
 
 func (c *Conn) setPhase(p phase) {
-	if p != phaseBusy {
+	switch p {
+	case phaseBusy:
+	case phaseIdle:
+		c.since.Store(0) // a look at the clock would cost each request more than the sweep costs all
+	default:
 		c.since.Store(time.Now().UnixNano())
 	}
 	c.phase.Store(int32(p))

@@ -45,13 +45,13 @@ func (l *Relay) subscribe(w *Response, r *Request) {
 	if !ok {
 		return
 	}
-	kind := kindOf(r.Request)
+	kind := kindOf(r)
 	mediaType, e := streamType(r, kind)
 	if e != nil {
 		r.Fail(w, e)
 		return
 	}
-	fetchDest := joined(r.Header["Sec-Fetch-Dest"])
+	fetchDest := r.Header.Joined("Sec-Fetch-Dest")
 	s := &subscriber{relay: l, form: streamForm{kind: kind, chunked: w.minor == 1}, tokenInURL: r.TokenInURL}
 	s.Subscription = pipe.Subscription{Key: arrival.Key, Client: arrival.Client, Group: arrival.Group, Wait: arrival.Wait, Once: kind == oneMessage, To: s}
 	lastID := ""
@@ -76,10 +76,10 @@ func streamType(r *Request, kind streamKind) (string, *reply.Error) {
 		return eventStreamType, nil
 	case kind == jsonLines:
 		return jsonLinesType, nil
-	case kind != rawBytes || !hasParameter(r.URL.RawQuery, "mime"):
+	case kind != rawBytes || !hasParameter(r.Query, "mime"):
 		return "application/octet-stream", nil
 	}
-	query, err := url.ParseQuery(r.URL.RawQuery)
+	query, err := url.ParseQuery(r.Query)
 	if err != nil {
 		panic(err) // the wait was read from it
 	}
