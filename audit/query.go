@@ -70,6 +70,10 @@ func (q *Query) set(name, text string, now time.Time) (err error) {
 		q.Filter.Topic, err = text, pipe.CheckName(name, text)
 	case "service":
 		q.Filter.Service, err = text, pipe.CheckName(name, text)
+	case "publication":
+		q.Filter.Publication, err = text, checkID(text)
+	case "subscription":
+		q.Filter.Subscription, err = text, checkID(text)
 	case "shape":
 		q.Filter.Shape, err = text, oneOf(Shapes, text)
 	case "channel":
@@ -97,6 +101,14 @@ func (q *Query) set(name, text string, now time.Time) (err error) {
 		}
 	}
 	return err
+}
+
+// checkID returns an error unless text can be the id of a publication or a subscription.
+func checkID(text string) error {
+	if store.Publications.CheckCursor(text) != nil {
+		return errors.New("want the id of a row, such as 019f0a3c-7d2e-7c41-9d55-0242ac120002")
+	}
+	return nil
 }
 
 // outcomesOf returns the outcomes that rows of this kind can be filtered by.

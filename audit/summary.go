@@ -15,6 +15,7 @@ type (
 		To       string   `json:"to"`
 		Complete bool     `json:"complete"`
 		Since    string   `json:"since"`
+		Oldest   *string  `json:"oldest"` // null if the log is empty
 		Step     float64  `json:"step_s"`
 		Total    bucket   `json:"total"`
 		Buckets  []bucket `json:"buckets"`
@@ -26,6 +27,10 @@ type (
 		Outcomes  map[string]int64 `json:"outcomes"`
 		Producers waits            `json:"producer_wait_ms"`
 		Consumers waits            `json:"consumer_wait_ms"`
+
+		Unmatched    map[string]int64 `json:"unmatched"`
+		Publications int64            `json:"publications"`
+		Deliveries   int64            `json:"deliveries"`
 	}
 	waits struct {
 		Median int64 `json:"median"`
@@ -36,6 +41,10 @@ type (
 func newSummary(s *store.Summary) summary {
 	v := summary{From: pipe.Timestamp(s.From), To: pipe.Timestamp(s.To), Complete: s.Complete(), Since: pipe.Timestamp(s.Since),
 		Step: s.Step.Seconds(), Total: newBucket(&s.Total), Buckets: make([]bucket, 0, len(s.Buckets))}
+	if !s.Oldest.IsZero() {
+		oldest := pipe.Timestamp(s.Oldest)
+		v.Oldest = &oldest
+	}
 	for i := range s.Buckets {
 		v.Buckets = append(v.Buckets, newBucket(&s.Buckets[i]))
 	}
@@ -44,7 +53,12 @@ func newSummary(s *store.Summary) summary {
 
 func newBucket(b *store.Bucket) bucket {
 	quantiles := func(w *store.WaitTimes) waits { return waits{w.Quantile(0.5), w.Quantile(0.95)} }
-	return bucket{pipe.Timestamp(b.From), b.Exchanges, b.Bytes, b.Outcomes, quantiles(&b.ProducerWaits), quantiles(&b.ConsumerWaits)}
+	unmatched := b.Unmatched
+	if unmatched == nil {
+		unmatched = map[string]int64{}
+	}
+	return bucket{pipe.Timestamp(b.From), b.Exchanges, b.Bytes, b.Outcomes, quantiles(&b.ProducerWaits), quantiles(&b.ConsumerWaits),
+		unmatched, b.Publications, b.Deliveries}
 }
 
 // SummaryText returns a summary in a format: as one JSON object, or its buckets as rows of NDJSON or CSV.
@@ -71,13 +85,19 @@ func bucketPage(buckets []bucket) (page store.Page) {
 		words = append(words, string(o))
 	}
 	page.Columns = slices.Concat([]string{"from", "exchanges", "bytes"}, words,
-		[]string{"producer_wait_ms_median", "producer_wait_ms_p95", "consumer_wait_ms_median", "consumer_wait_ms_p95"})
+		[]string{"producer_wait_ms_median", "producer_wait_ms_p95", "consumer_wait_ms_median", "consumer_wait_ms_p95",
+			"unmatched", "publications", "deliveries"})
 	for _, b := range buckets {
 		row := []any{b.From, b.Exchanges, b.Bytes}
 		for _, word := range words {
 			row = append(row, b.Outcomes[word])
 		}
-		page.Rows = append(page.Rows, append(row, b.Producers.Median, b.Producers.P95, b.Consumers.Median, b.Consumers.P95))
+		var unmatched int64
+		for _, n := range b.Unmatched {
+			unmatched += n
+		}
+		page.Rows = append(page.Rows, append(row, b.Producers.Median, b.Producers.P95, b.Consumers.Median, b.Consumers.P95,
+			unmatched, b.Publications, b.Deliveries))
 	}
 	return page
 }

@@ -43,6 +43,8 @@ func (q *question) filters() (flags []option) {
 		{name: "channel", arg: "NAME", help: "show only this channel"},
 		{name: "service", arg: "NAME", help: "show only this service"},
 		{name: "topic", arg: "NAME", help: "show only this topic"},
+		{name: "publication", arg: "ID", help: "show only subscriptions that took this publication"},
+		{name: "subscription", arg: "ID", help: "show only publications that this subscription took"},
 		{name: "shape", arg: "SHAPE", help: "show only requests to channels, to topics, or to services", words: audit.Shapes},
 		{name: "outcome", arg: "WORD", help: "show only this outcome, such as delivered; open: still running", words: outcomes},
 		{name: "role", arg: "ROLE", help: "show only requests of a producer, or of a consumer", words: []string{string(pipe.Producer), string(pipe.Consumer)}},

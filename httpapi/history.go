@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"httpipe/access"
@@ -33,10 +34,12 @@ type history struct {
 	logger   *slog.Logger
 }
 
-var (
-	noLog           = &reply.Error{Status: http.StatusNotFound, Code: reply.CodeNotFound, Text: "this server has no audit log (--audit=off)"}
-	unknownExchange = &reply.Error{Status: http.StatusNotFound, Code: reply.CodeNotFound, Text: "no such exchange is on record"}
-)
+var noLog = &reply.Error{Status: http.StatusNotFound, Code: reply.CodeNotFound, Text: "this server has no audit log (--audit=off)"}
+
+// notOnRecord returns the error for an id that no row of a kind has.
+func notOnRecord(k *store.Kind) *reply.Error {
+	return &reply.Error{Status: http.StatusNotFound, Code: reply.CodeNotFound, Text: "no such " + strings.TrimSuffix(k.Name, "s") + " is on record"}
+}
 
 // asks returns a handler that reads a question about a kind of rows, with further parameters if more names any, and lets
 // answer answer it if the client may ask it. Everything that lists or counts rows goes through here.
@@ -130,39 +133,41 @@ func (h *history) summarize(w http.ResponseWriter, r *request, q audit.Query) {
 	writeText(w, f, audit.SummaryText(f, summary))
 }
 
-// showExchange answers with the row of an exchange.
-func (h *history) showExchange(w http.ResponseWriter, r *request) {
-	page, ok := h.lookUp(w, r)
-	if !ok {
-		return
-	}
-	var key pipe.Key // empty: only a client that may see everything learns that an exchange does not exist
-	if len(page.Rows) > 0 {
-		key = pipe.Key{Namespace: page.Value(0, "namespace").(string), Channel: page.Value(0, "channel").(string)}
-	}
-	switch {
-	case !h.gate.permits(w, r, access.Audit, key):
-	case len(page.Rows) == 0:
-		r.Refuse(w, unknownExchange)
-	default:
-		f := formatOf(r)
-		if f == audit.JSON {
-			writeText(w, f, audit.RowJSON(page, 0))
+// show returns a handler that answers with the row of a kind that the path names.
+func (h *history) show(k *store.Kind) handler {
+	return func(w http.ResponseWriter, r *request) {
+		page, ok := h.lookUp(w, r, k)
+		if !ok {
 			return
 		}
-		newRows(w, f).page(page)
+		var key pipe.Key // empty: only a client that may see everything learns that a row does not exist
+		if len(page.Rows) > 0 {
+			key = pipe.Key{Namespace: page.Value(0, "namespace").(string), Channel: page.Value(0, k.Filters[1]).(string)}
+		}
+		switch {
+		case !h.gate.permits(w, r, access.Audit, key):
+		case len(page.Rows) == 0:
+			r.Refuse(w, notOnRecord(k))
+		default:
+			f := formatOf(r)
+			if f == audit.JSON {
+				writeText(w, f, audit.RowJSON(page, 0))
+				return
+			}
+			newRows(w, f).page(page)
+		}
 	}
 }
 
 // showReceipt answers with how an exchange ended, without addresses. It needs no permission but the id, which cannot be
 // guessed: 62 of its bits are random.
 func (h *history) showReceipt(w http.ResponseWriter, r *request) {
-	page, ok := h.lookUp(w, r)
+	page, ok := h.lookUp(w, r, store.Exchanges)
 	if !ok {
 		return
 	}
 	if len(page.Rows) == 0 {
-		r.Refuse(w, unknownExchange)
+		r.Refuse(w, notOnRecord(store.Exchanges))
 		return
 	}
 	text := func(column string) string { return page.Value(0, column).(string) }
@@ -176,19 +181,19 @@ func (h *history) showReceipt(w http.ResponseWriter, r *request) {
 	reply.JSON(http.StatusOK, answer).Write(w)
 }
 
-// lookUp returns the exchange that the path names as a page of one row, or of none if there is none. It returns false if it
-// has answered r.
-func (h *history) lookUp(w http.ResponseWriter, r *request) (store.Page, bool) {
+// lookUp returns the row of a kind that the path names as a page of one row, or of none if there is none. It returns false
+// if it has answered r.
+func (h *history) lookUp(w http.ResponseWriter, r *request, k *store.Kind) (store.Page, bool) {
 	if h.log == nil {
 		r.Refuse(w, noLog)
 		return store.Page{}, false
 	}
 	history := h.log.History()
-	page, err := history.Exchange(r.Context(), r.parameter)
+	page, err := history.Row(r.Context(), k, r.parameter)
 	if err == nil && len(page.Rows) == 0 {
 		// A consumer knows the id before it is on disk.
 		if err = h.log.Sync(); err == nil {
-			page, err = history.Exchange(r.Context(), r.parameter)
+			page, err = history.Row(r.Context(), k, r.parameter)
 		}
 	}
 	if err != nil {

@@ -243,6 +243,9 @@ func TestSummary(t *testing.T) {
 	r := startAudited(t)
 	r.deliver("/channels/n/a", "hello")
 	r.deliver("/channels/m/b", "you")
+	r.dial().Get("/channels/n/a?wait=0").Answer().Is(408)
+	r.dial().Post("/topics/n/a", "hello").Answer().Is(200)
+	r.rows(1, "SELECT id FROM requests")
 	r.config.Log.Sync()
 	var s struct {
 		From, Since string
@@ -261,6 +264,10 @@ func TestSummary(t *testing.T) {
 	if !s.Complete || s.Since != s.From || s.Step != 900 || s.Total.Exchanges != 2 || s.Total.Bytes != 8 || s.Total.Outcomes["delivered"] != 2 || len(s.Buckets) == 0 {
 		t.Errorf("the summary is %s", a.Text)
 	}
+	oldest := r.rows(1, "SELECT min(matched_at) FROM exchanges")[0]
+	if beside := `"unmatched":{"timed_out":1},"publications":1,"deliveries":0}`; !strings.Contains(a.Text, `"oldest":"`+oldest+`"`) || strings.Count(a.Text, beside) != 2 {
+		t.Errorf("the summary is %s, want the oldest %s and, in total and in a bucket, %s", a.Text, oldest, beside)
+	}
 	a = r.dial().Get("/audit/summary?namespace=n&from=1h&within=5s", withKey).Answer().Is(200)
 	if err := json.Unmarshal([]byte(a.Text), &s); err != nil || s.Total.Exchanges != 1 || s.Step != 60 {
 		t.Errorf("of a namespace: %s, %v", a.Text, err)
@@ -270,12 +277,12 @@ func TestSummary(t *testing.T) {
 		t.Errorf("as CSV: %s", a.Text)
 	}
 	a = r.dial().Get("/audit/summary?outcome=stalled", "Accept: application/x-ndjson", withKey).Answer().Is(200)
-	if a.Text != "" {
+	if !strings.Contains(a.Text, `"exchanges":0,`) || strings.Count(a.Text, "\n") != 1 {
 		t.Errorf("without any matching exchange, the summary is %s", a.Text)
 	}
 }
 
-var auditPaths = []string{"/audit/exchanges", "/audit/requests", "/audit/channels", "/audit/summary",
+var auditPaths = []string{"/audit/publications/019f0a3c-7d2e-7c41-9d55-0242ac120002", "/audit/exchanges", "/audit/requests", "/audit/channels", "/audit/summary",
 	"/audit/exchanges/019f0a3c-7d2e-7c41-9d55-0242ac120002", "/exchanges/019f0a3c-7d2e-7c41-9d55-0242ac120002"}
 
 func TestNoLogNoHistory(t *testing.T) {

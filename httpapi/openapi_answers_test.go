@@ -341,8 +341,9 @@ func (d *description) successes() {
 	done := r.deliver(here, "hello")
 	r.dial().Get(here + "?wait=0").Answer().Is(408)
 	r.rows(1, "SELECT id FROM requests")
+	r.onRecord()
 	r.halfway(chunked, "GET "+here+" HTTP/1.1\r\nHost: relay\r\n\r\n")
-	r.rows(1, "SELECT id FROM exchanges WHERE outcome = '"+string(pipe.Delivered)+"'")
+	r.rows(1, "SELECT id FROM exchanges WHERE shape = 'channel' AND outcome = '"+string(pipe.Delivered)+"'")
 	running := r.rows(1, "SELECT id FROM exchanges WHERE outcome = 'open'")[0]
 	for _, id := range append(d.documented("200"), d.documented("204")...) {
 		o := d.operations[id]
@@ -354,6 +355,13 @@ func (d *description) successes() {
 			eventually(d.t, patience, "a caller waits", func() bool { _, _, exists := r.broker.LookService(keyHere); return exists })
 			d.fits(id, o.ask(r.testServer, "", []string{me}).Is(200), "")
 			c.Close()
+		case "getCall", "getPublication", "getSubscription":
+			row := r.rows(1, "SELECT id FROM "+strings.ToLower(strings.TrimPrefix(id, "get"))+"s")[0]
+			for kind := range o.Responses.Codes.GetOrZero("200").Content.KeysFromOldest() {
+				d.fits(id, o.ask(r.testServer, "", []string{me, "Accept: " + kind}, "{id}", row).Is(200), kind)
+			}
+		case "getQR":
+			d.fits(id, o.ask(r.testServer, "?text=x", nil).Is(200), "")
 		case "watchLive":
 			c := r.dial().Request(o.method, o.path, me)
 			response := c.Head()

@@ -1,6 +1,10 @@
 package httpapi
 
-import "slices"
+import (
+	"slices"
+
+	"httpipe/reply"
+)
 
 // topicEndings are the answers that publishers and subscribers get.
 func (d *description) topicEndings() {
@@ -41,4 +45,19 @@ func (d *description) topicEndings() {
 		r.dial().Request("DELETE", topicHere).Answer().Is(204)
 		d.fits("subscribe", c.Answer().Is(200), kind)
 	}
+}
+
+// onRecord records a call, a publication and a subscription that took it.
+func (r *audited) onRecord() {
+	r.t.Helper()
+	caller := r.dial().Get("/services/n/c")
+	work := r.dial().Get("/work/n/c").Answer().Is(200).Header.Get(reply.HeaderReply)
+	r.dial().Post(work, "hello").Answer().Is(200)
+	caller.Answer().Is(200)
+	subscriber := r.dial().Get(topicHere)
+	r.subscribed(1)
+	r.dial().Post(topicHere, "hello").Answer().Is(200)
+	subscriber.Answer().Is(200)
+	r.rows(1, "SELECT id FROM calls WHERE outcome = 'answered'")
+	r.rows(1, "SELECT id FROM subscriptions WHERE outcome = 'delivered'")
 }

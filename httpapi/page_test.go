@@ -120,6 +120,24 @@ func TestAssets(t *testing.T) {
 	}
 }
 
+// TestQR: a code is a picture of the text, and a text that has none is refused. That a camera can read it is tested with the
+// page, by a reader of another kind.
+func TestQR(t *testing.T) {
+	r := start(t)
+	a := r.dial().Get("/qr.svg?text=http%3A%2F%2Frelay.example.com%2F%23v1%2Fc").Answer().Is(200)
+	if kind := a.Header.Get("Content-Type"); kind != "image/svg+xml" || !strings.HasPrefix(a.Text, "<svg ") {
+		t.Errorf("the code is %.50q (%s)", a.Text, kind)
+	}
+	isolated(t, a)
+	if other := r.dial().Get("/qr.svg?text=x").Answer().Is(200); other.Text == a.Text {
+		t.Error("two texts have one code")
+	}
+	r.dial().Get("/qr.svg?text=" + strings.Repeat("x", web.MaxQR)).Answer().Is(200)
+	for _, query := range []string{"", "?text=", "?text=a;b", "?text=" + strings.Repeat("x", web.MaxQR+1)} {
+		r.dial().Get("/qr.svg"+query).Answer().Failed(400, "bad_request")
+	}
+}
+
 // The examples of the manual can be used as they are.
 func TestManual(t *testing.T) {
 	r := start(t)

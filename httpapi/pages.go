@@ -1,8 +1,10 @@
 package httpapi
 
 import (
+	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 
@@ -42,6 +44,20 @@ func showAsset(w http.ResponseWriter, r *request) {
 		return
 	}
 	writeStatic(w, contentType, content)
+}
+
+// showQR answers with a QR code of the parameter text.
+func showQR(w http.ResponseWriter, r *request) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err == nil {
+		var code string
+		if code, err = web.QR(query.Get("text")); err == nil {
+			writeStatic(w, "image/svg+xml", code)
+			return
+		}
+	}
+	r.Refuse(w, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeBadRequest,
+		Text: fmt.Sprintf("want a text of 1 to %d bytes, as /qr.svg?text=…", web.MaxQR)})
 }
 
 func showOpenAPI(w http.ResponseWriter, _ *request) {

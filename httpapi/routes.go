@@ -47,7 +47,10 @@ func (s *Server) routes() []route {
 		{pattern: "/state", methods: get(may(access.Look, compressed(s.channels.state)))},
 
 		{pattern: "/exchanges/{id}", anyPage: []string{"GET"}, methods: get(s.history.showReceipt)},
-		{pattern: "/audit/exchanges/{id}", methods: get(s.history.showExchange)},
+		{pattern: "/audit/exchanges/{id}", methods: get(s.history.show(store.Exchanges))},
+		{pattern: "/audit/calls/{id}", methods: get(s.history.show(store.Calls))},
+		{pattern: "/audit/publications/{id}", methods: get(s.history.show(store.Publications))},
+		{pattern: "/audit/subscriptions/{id}", methods: get(s.history.show(store.Subscriptions))},
 		{pattern: "/audit/exchanges", methods: get(compressed(s.history.asks(store.Exchanges, paging, s.history.list)))},
 		{pattern: "/audit/requests", methods: get(compressed(s.history.asks(store.Requests, paging, s.history.list)))},
 		{pattern: "/audit/channels", methods: get(compressed(s.history.asks(store.Channels, paging, s.history.list)))},
@@ -62,6 +65,7 @@ func (s *Server) routes() []route {
 		{pattern: "/openapi.json", anyPage: []string{"GET"}, methods: get(compressed(showOpenAPI))},
 		{pattern: "/", methods: get(compressed(showHome))},
 		{pattern: "/audit", methods: get(compressed(showAuditPage))},
+		{pattern: "/qr.svg", methods: get(compressed(showQR))},
 		{pattern: "/assets/{file...}", methods: get(compressed(showAsset))},
 	}
 }

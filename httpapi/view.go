@@ -52,10 +52,11 @@ type exchangeRow struct {
 	Namespace      string `json:"namespace"`
 	Channel        string `json:"channel"`
 	MatchedAt      string `json:"matched_at"`
-	Bytes          int64  `json:"bytes"`            // written to the consumer
-	BytesPerSecond int64  `json:"bytes_per_second"` // since the last view
-	Length         known  `json:"length,omitzero"`  // in bytes
-	Progress       known  `json:"progress,omitzero"`
+	Bytes          int64  `json:"bytes"`                    // written to the consumer
+	BytesPerSecond int64  `json:"bytes_per_second"`         // since the last view
+	Length         known  `json:"length,omitzero"`          // in bytes
+	LengthAtMost   int64  `json:"length_at_most,omitempty"` // if Length is unknown
+	Progress       known  `json:"progress,omitzero"`        // at least; of the length, or of its bound
 	RemainingMs    known  `json:"remaining_ms,omitzero"`
 	ProducerAddr   string `json:"producer_addr"`
 	ConsumerAddr   string `json:"consumer_addr"`
@@ -165,6 +166,7 @@ func newExchangeRow(x *pipe.Exchange) exchangeRow {
 		MatchedAt:     pipe.Timestamp(x.MatchedAt),
 		Bytes:         x.Written(),
 		Length:        known(x.Producer.Length),
+		LengthAtMost:  x.Producer.LengthAtMost,
 		ProducerAddr:  x.Producer.Client.Addr,
 		ConsumerAddr:  x.Consumer.Client.Addr,
 		ProducerAgent: store.CleanText(x.Producer.Client.Agent),
@@ -183,19 +185,19 @@ func shapeOf(s pipe.Shape) string {
 	return s.String()
 }
 
-// rate sets the speed of an exchange that has written that many bytes in that time, and what follows from it if the length
-// is known. It does not extrapolate from less than a second.
+// rate sets the speed of an exchange that has written that many bytes in that time, and what follows from it if the length,
+// or a bound for it, is known. It does not extrapolate from less than a second.
 func (row *exchangeRow) rate(bytes int64, in time.Duration) {
 	perSecond := float64(bytes) / max(in, snapshotEvery).Seconds()
 	row.BytesPerSecond = int64(perSecond)
 	row.Progress, row.RemainingMs = unknown, unknown
-	if row.Length <= 0 {
+	done, length := known(row.Bytes), max(row.Length, known(row.LengthAtMost))
+	if length <= 0 {
 		return
 	}
-	done := known(row.Bytes)
-	row.Progress = known(math.Round(float64(done/row.Length)*1e4) / 1e4)
+	row.Progress = known(math.Round(float64(done/length)*1e4) / 1e4)
 	if row.BytesPerSecond > 0 {
-		row.RemainingMs = known(math.Round(float64(row.Length-done) / perSecond * 1e3))
+		row.RemainingMs = known(math.Round(float64(length-done) / perSecond * 1e3))
 	}
 }
 

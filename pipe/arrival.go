@@ -60,6 +60,9 @@ type Arrival struct {
 	InHand bool
 	// Length is what the client announced as the length of the body, in bytes, or -1. It is not enforced.
 	Length int64
+	// LengthAtMost is a bound for a length that the client did not announce, or 0. The body of a form is a little longer
+	// than the file in it.
+	LengthAtMost int64
 	// Head describes the body to the consumer. It must be complete, and must not change any more, once the
 	// first Read of Source has returned. This package only carries it.
 	Head *Head

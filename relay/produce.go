@@ -78,6 +78,9 @@ func (l *Relay) producer(r *Request, p *producer) (pipe.Arrival, *reply.Error) {
 	arrival.Source = p
 	arrival.InHand = r.Posts || p.body.inHand()
 	arrival.Length = source.length
+	if source.length < 0 {
+		arrival.LengthAtMost = max(r.ContentLength, 0)
+	}
 	arrival.ReadAhead = l.config.ReadAhead
 	arrival.Head = &source.head
 	if r.ProtoAtLeast(1, 1) && r.Header.Get("Expect") != "" {

@@ -11,6 +11,7 @@ const StillOpen = "open"
 type Filter struct {
 	Namespace, Channel, Outcome, Role string // "": any
 	Topic, Service, Shape             string
+	Publication, Subscription         string    // only what one of that id was delivered to, or took
 	From, To                          time.Time // From is included, To is not; zero: no bound
 }
 
@@ -31,6 +32,10 @@ func (f *Filter) value(column string) string {
 		return f.Shape
 	case "role":
 		return f.Role
+	case "publication":
+		return f.Publication
+	case "subscription":
+		return f.Subscription
 	}
 	return ""
 }

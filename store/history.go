@@ -124,9 +124,14 @@ func (h *History) withConn(ctx context.Context, f func(ctx context.Context, conn
 }
 
 // Exchange returns the exchange with that id as a page of one row, or an empty page.
-func (h *History) Exchange(ctx context.Context, id string) (page Page, err error) {
+func (h *History) Exchange(ctx context.Context, id string) (Page, error) {
+	return h.Row(ctx, Exchanges, id)
+}
+
+// Row returns the row of a kind with that id as a page of one row, or an empty page.
+func (h *History) Row(ctx context.Context, k *Kind, id string) (page Page, err error) {
 	err = h.with(ctx, func(ctx context.Context, conn *sql.Conn) error {
-		return page.add(ctx, conn, "SELECT * FROM exchanges WHERE id = ?", id)
+		return page.add(ctx, conn, "SELECT "+k.columns+" FROM "+k.Name+" WHERE id = ?", id)
 	})
 	return page, err
 }

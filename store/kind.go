@@ -9,7 +9,7 @@ import (
 // A Kind is a kind of row that a History can list; each has a view of its own. Kinds lists them all.
 type Kind struct {
 	Name    string   // of the view
-	Filters []string // the columns that a Filter can select by, besides the time
+	Filters []string // what a Filter can select by, besides the time: columns, and the other side of a delivery
 
 	table   string
 	columns string // the columns to return
@@ -73,7 +73,7 @@ var (
 	// Publications are filtered by the time at which the topic accepted them.
 	Publications = &Kind{
 		Name:    "publications",
-		Filters: []string{"namespace", "topic", "outcome"},
+		Filters: []string{"namespace", "topic", "outcome", "subscription"},
 		table:   "publication",
 		columns: "*",
 		textID:  true,
@@ -83,7 +83,7 @@ var (
 	// Subscriptions are filtered by the time of their beginning.
 	Subscriptions = &Kind{
 		Name:    "subscriptions",
-		Filters: []string{"namespace", "topic", "outcome"},
+		Filters: []string{"namespace", "topic", "outcome", "publication"},
 		table:   "subscription",
 		columns: "*",
 		textID:  true,

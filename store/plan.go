@@ -142,6 +142,12 @@ func (k *Kind) where(p *plan, f *Filter, s span) (condition string, args []any) 
 	}
 	for _, column := range k.Filters {
 		if value := f.value(column); value != "" {
+			if k.delivery(column) {
+				own := strings.TrimSuffix(k.Name, "s")
+				conditions = append(conditions, fmt.Sprintf("EXISTS (SELECT 1 FROM deliveries d WHERE d.%s = ? AND d.%s = %s.id)", column, own, k.Name))
+				args = append(args, value)
+				continue
+			}
 			if p.listIDs || !slices.Contains(p.columns, column) {
 				column = "+" + column
 			}
@@ -155,6 +161,11 @@ func (k *Kind) where(p *plan, f *Filter, s span) (condition string, args []any) 
 		conditions, args = append(conditions, k.time+" < ?"), append(args, timestamp(f.To))
 	}
 	return strings.Join(conditions, " AND "), args
+}
+
+// delivery reports whether a filter selects rows by the other side of a delivery, which is no column of the view.
+func (k *Kind) delivery(filter string) bool {
+	return filter == "publication" || filter == "subscription"
 }
 
 // timestamp formats a time like the views.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -11,19 +12,22 @@ import (
 	"time"
 )
 
-// A Summary counts the exchanges that match a filter.
+// A Summary counts the exchanges that match a filter and, of the same namespace and channel, the requests that were never
+// matched and the publications.
 type Summary struct {
 	From, To time.Time     // From is included, To is not
-	Since    time.Time     // exchanges matched earlier are not counted; From if all are counted
+	Oldest   time.Time     // the time of the oldest row in the log, whatever the filter; zero if there is none
+	Since    time.Time     // what is older is not counted; From if all is counted
 	Step     time.Duration // the length of a Bucket
 	Total    Bucket
 	Buckets  []Bucket // in order of time, without empty ones
 }
 
-// Complete reports whether all exchanges are counted.
+// Complete reports whether everything is counted.
 func (s *Summary) Complete() bool { return s.Since.Equal(s.From) }
 
-// A Bucket counts the exchanges that were matched in a period of time.
+// A Bucket counts what happened in a period of time: exchanges by the time of their match, unmatched requests by that of
+// their end.
 type Bucket struct {
 	From          time.Time // the beginning, a multiple of Step; in Total, From of the Summary
 	Exchanges     int64
@@ -31,6 +35,10 @@ type Bucket struct {
 	Outcomes      map[string]int64
 	ProducerWaits WaitTimes
 	ConsumerWaits WaitTimes
+
+	Unmatched    map[string]int64 // requests that were never matched, by outcome; nil if there are none
+	Publications int64
+	Deliveries   int64 // of these publications to subscribers
 }
 
 // WaitTimes is the distribution of the times that producers or consumers had waited when they were matched.
@@ -93,29 +101,29 @@ func stepFor(d time.Duration) time.Duration {
 	return (d/maxBuckets + day).Truncate(day)
 }
 
-// Summarize counts the exchanges that match the filter, newest first, until all are counted or patience has
-// passed; 0 is no limit. In between it holds no lock and no snapshot. If the filter has no From, the summary
-// begins with the oldest exchange; if it has no To, it ends now.
+// Summarize counts what matches the filter, newest first, until all is counted or patience has passed; 0 is no limit. In
+// between it holds no lock and no snapshot. The filter's outcome selects exchanges only. If the filter has no From, the
+// summary begins with the oldest row; if it has no To, it ends now.
 func (h *History) Summarize(ctx context.Context, f Filter, patience time.Duration) (*Summary, error) {
 	began := time.Now()
 	if f.To.IsZero() {
 		f.To = began.Add(time.Millisecond)
 	}
 	f.To = f.To.UTC().Truncate(time.Millisecond)
+	oldest, err := h.oldest(ctx)
+	if err != nil {
+		return nil, err
+	}
 	if f.From.IsZero() {
-		oldest, err := h.oldest(ctx)
-		if err != nil {
-			return nil, err
-		}
-		f.From = oldest
+		f.From = cmp.Or(oldest, f.To)
 	}
 	f.From = f.From.UTC().Truncate(time.Millisecond)
 	if f.From.After(f.To) {
 		f.From = f.To
 	}
-	t := &tally{filter: f, step: stepFor(f.To.Sub(f.From)), since: f.To, buckets: make(map[int64]*Bucket)}
+	t := &tally{filter: f, oldest: oldest, step: stepFor(f.To.Sub(f.From)), since: f.To, sides: sideCounts(f.To), buckets: make(map[int64]*Bucket)}
 	for t.since.After(f.From) {
-		err := h.with(ctx, func(ctx context.Context, conn *sql.Conn) error { return t.count(ctx, h, conn) })
+		err := h.with(ctx, func(ctx context.Context, conn *sql.Conn) error { return t.advance(ctx, h, conn) })
 		if err != nil {
 			return nil, err
 		}
@@ -126,15 +134,24 @@ func (h *History) Summarize(ctx context.Context, f Filter, patience time.Duratio
 	return t.summary(), nil
 }
 
-// oldest returns the time of the oldest exchange, or now if there is none.
+// oldest returns the time of the oldest row, or the zero time if there is none. Rows of one table ascend in time, apart from
+// clock changes.
 func (h *History) oldest(ctx context.Context) (at time.Time, err error) {
-	at = time.Now()
 	err = h.with(ctx, func(ctx context.Context, conn *sql.Conn) error {
-		var id sql.NullString
-		if err := conn.QueryRowContext(ctx, "SELECT min(id) FROM exchange").Scan(&id); err != nil || !id.Valid {
-			return err
+		for _, k := range []*Kind{Exchanges, Requests, Publications, Subscriptions} {
+			column := k.time
+			var ms int64
+			err := conn.QueryRowContext(ctx, "SELECT "+column+" FROM "+k.table+" ORDER BY id LIMIT 1").Scan(&ms)
+			if errors.Is(err, sql.ErrNoRows) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if first := time.UnixMilli(ms).UTC(); at.IsZero() || first.Before(at) {
+				at = first
+			}
 		}
-		at = time.UnixMilli(idTime(id.String))
 		return nil
 	})
 	return at, err
@@ -144,12 +161,30 @@ func (h *History) oldest(ctx context.Context) (at time.Time, err error) {
 type tally struct {
 	filter  Filter
 	step    time.Duration
+	oldest  time.Time // of the Summary
 	since   time.Time // exchanges matched from then on are counted
+	sides   []*sideCount
 	buckets map[int64]*Bucket
 }
 
-// count continues where the last call stopped, for about the time of one page.
-func (t *tally) count(ctx context.Context, h *History, conn *sql.Conn) error {
+// advance counts a page of everything. The side counts lead, so that all that is younger than t.since is counted.
+func (t *tally) advance(ctx context.Context, h *History, conn *sql.Conn) error {
+	bound := t.filter.From
+	for _, side := range t.sides {
+		if side.since.After(t.filter.From) && !side.since.Before(t.since) {
+			if err := side.count(ctx, h, conn, t); err != nil {
+				return err
+			}
+		}
+		if side.since.After(bound) {
+			bound = side.since
+		}
+	}
+	return t.count(ctx, h, conn, bound)
+}
+
+// count continues where the last call stopped, for about the time of one page, and not beyond bound.
+func (t *tally) count(ctx context.Context, h *History, conn *sql.Conn, bound time.Time) error {
 	rest := t.filter
 	rest.To = t.since
 	sc, err := h.newScan(ctx, conn, Exchanges, rest, "")
@@ -157,20 +192,20 @@ func (t *tally) count(ctx context.Context, h *History, conn *sql.Conn) error {
 		return err
 	}
 	sc.filter.From, sc.filter.To = time.Time{}, time.Time{} // spans of ids are exact enough
-	for began := time.Now(); t.since.After(t.filter.From); {
+	for began := time.Now(); t.since.After(bound); {
 		step := time.Now()
-		sc.remaining = span{idFloor(t.filter.From.UnixMilli()), idFloor(t.since.UnixMilli())}
+		sc.remaining = span{idFloor(bound.UnixMilli()), idFloor(t.since.UnixMilli())}
 		newest, err := sc.nthID(ctx, &sc.plan, 1)
 		if err != nil {
 			return err
 		}
 		if newest == nil {
-			t.since = t.filter.From
+			t.since = bound
 			break
 		}
 		from := time.UnixMilli(idTime(newest.(string))).UTC().Truncate(t.step) // a step stays within one bucket
-		if from.Before(t.filter.From) {
-			from = t.filter.From
+		if from.Before(bound) {
+			from = bound
 		}
 		sc.remaining.low = idFloor(from.UnixMilli())
 		s, last, err := sc.next(ctx)
@@ -237,15 +272,26 @@ func (t *tally) bucket(from time.Time) *Bucket {
 }
 
 func (t *tally) summary() *Summary {
-	s := &Summary{From: t.filter.From, To: t.filter.To, Since: t.since.UTC(), Step: t.step}
+	s := &Summary{From: t.filter.From, To: t.filter.To, Oldest: t.oldest, Since: t.since.UTC(), Step: t.step}
 	s.Total = Bucket{From: s.From, Outcomes: make(map[string]int64)}
 	for _, from := range slices.Sorted(maps.Keys(t.buckets)) {
 		b := t.buckets[from]
+		if !b.From.Add(t.step).After(t.since) {
+			continue // a side count went further back
+		}
 		s.Buckets = append(s.Buckets, *b)
 		s.Total.Exchanges += b.Exchanges
 		s.Total.Bytes += b.Bytes
 		for outcome, n := range b.Outcomes {
 			s.Total.Outcomes[outcome] += n
+		}
+		s.Total.Publications += b.Publications
+		s.Total.Deliveries += b.Deliveries
+		for outcome, n := range b.Unmatched {
+			if s.Total.Unmatched == nil {
+				s.Total.Unmatched = make(map[string]int64)
+			}
+			s.Total.Unmatched[outcome] += n
 		}
 		for ms, n := range b.ProducerWaits.counts {
 			s.Total.ProducerWaits.add(ms, n)

@@ -32,6 +32,7 @@ func TestSummary(t *testing.T) {
 					t.Fatalf("%s %+v: a summary without a time limit stopped at %v", name, filter, s.Since)
 				}
 				compareSummary(t, f.path, filter, s)
+				compareSideCounts(t, f.path, filter, s)
 				s, err = h.Summarize(t.Context(), filter, 1)
 				if err != nil {
 					t.Fatal(err)
@@ -64,7 +65,7 @@ func compareSummary(t *testing.T, path string, filter store.Filter, s *store.Sum
 	inBuckets := int64(0)
 	for i, b := range s.Buckets {
 		inBuckets += b.Exchanges
-		if b.Exchanges == 0 || !b.From.Equal(b.From.Truncate(s.Step)) || i > 0 && !b.From.After(s.Buckets[i-1].From) {
+		if b.Exchanges+b.Publications+total(b.Unmatched) == 0 || !b.From.Equal(b.From.Truncate(s.Step)) || i > 0 && !b.From.After(s.Buckets[i-1].From) {
 			t.Fatalf("%+v: bucket %d is %+v", filter, i, b)
 		}
 	}
@@ -79,6 +80,32 @@ func compareSummary(t *testing.T, path string, filter store.Filter, s *store.Sum
 	if got > median || got < median-median/100 {
 		t.Fatalf("%+v: the median is %d, want %d", filter, got, median)
 	}
+}
+
+// compareSideCounts compares what a complete summary counts besides exchanges with plain queries.
+func compareSideCounts(t *testing.T, path string, filter store.Filter, s *store.Summary) {
+	t.Helper()
+	filter.Topic, filter.Outcome = filter.Channel, ""
+	published := "FROM publications WHERE id IN ('" + strings.Join(naive(t, path, store.Publications, store.Filter{Namespace: filter.Namespace,
+		Topic: filter.Channel, From: filter.From, To: filter.To}), "', '") + "')"
+	got := fmt.Sprint(s.Total.Publications, " ", s.Total.Deliveries)
+	if want := one(t, path, "SELECT count(*) || ' ' || coalesce(sum(delivered), 0) "+published); got != want {
+		t.Fatalf("%+v: publications and deliveries are %s, want %s", filter, got, want)
+	}
+	filter.Topic = ""
+	requests := strings.Join(naive(t, path, store.Requests, filter), ", ")
+	if got, want := fmt.Sprint(total(s.Total.Unmatched), " ", s.Total.Unmatched["left"]),
+		one(t, path, "SELECT coalesce(sum(count), 0) || ' ' || coalesce(sum(count) FILTER (WHERE outcome = 'left'), 0) FROM requests WHERE id IN ("+requests+")"); got != want {
+		t.Fatalf("%+v: unmatched requests are %s, want %s", filter, got, want)
+	}
+}
+
+// total returns the sum of the counts.
+func total(counts map[string]int64) (sum int64) {
+	for _, n := range counts {
+		sum += n
+	}
+	return sum
 }
 
 // TestTimeOfMatch checks that the time of the match counts, even if the id was generated in the millisecond

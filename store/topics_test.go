@@ -124,6 +124,26 @@ func TestDeliveries(t *testing.T) {
 		t.Errorf("deliveries:\n%q\nwant\n%q", got, want)
 	}
 	wantOne(t, f.path, "0", "SELECT count(*) FROM deliveries WHERE subscription = ?", none)
+	for _, test := range []struct {
+		kind   *store.Kind
+		filter store.Filter
+		want   []string
+	}{
+		{store.Publications, store.Filter{Subscription: a}, []string{ids[4], ids[3], ids[1], ids[0]}},
+		{store.Publications, store.Filter{Subscription: none}, nil},
+		{store.Subscriptions, store.Filter{Publication: ids[4]}, []string{b, a}},
+		{store.Subscriptions, store.Filter{Publication: ids[4], Namespace: "v1", Topic: "other"}, nil},
+		{store.Subscriptions, store.Filter{Publication: ids[2]}, nil},
+	} {
+		page, err := f.History().Page(t.Context(), test.kind, test.filter, "", 10)
+		var got []string
+		for i := range page.Rows {
+			got = append(got, page.Value(i, "id").(string))
+		}
+		if err != nil || !slices.Equal(got, test.want) {
+			t.Errorf("%s of %+v: %q, %v, want %q", test.kind.Name, test.filter, got, err, test.want)
+		}
+	}
 	wantOne(t, f.path, "0", `SELECT count(*) FROM subscriptions s WHERE messages <> (SELECT count(*) FROM deliveries d WHERE d.subscription = s.id)`)
 }
 
