@@ -95,7 +95,7 @@ func TestImports(t *testing.T) {
 		"./client":  {"httpipe/reply"},
 		"./cli":     {"httpipe/access", "httpipe/audit", "httpipe/client", "httpipe/nodes", "httpipe/pipe", "httpipe/process", "httpipe/store", "github.com/dustin/go-humanize", "github.com/peterbourgon/ff/v3", "github.com/peterbourgon/ff/v3/ffcli", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
 
-		"./test/kit":      {unix},
+		"./test/kit":      {sqlite, unix},
 		"./test/rawhttp":  {"httpipe/pipe", "httpipe/reply"},
 		"./test/e2e":      {kit, unix, "httpipe/process"},
 		"./test/tls":      {kit},
