@@ -14,11 +14,16 @@ import (
 	"httpipe/test/kit"
 )
 
-// axe returns the source of axe-core, of the version in testdata.
+// browserPackages returns the directory of the scripts that look at pages, of the versions in testdata.
+func browserPackages(t *testing.T) string {
+	t.Helper()
+	return kit.Installed(t, "test/browser/testdata/axe", "package-lock.json", "npm", "ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts")
+}
+
+// axe returns the source of axe-core.
 func axe(t *testing.T) string {
 	t.Helper()
-	packages := kit.Installed(t, "test/browser/testdata/axe", "package-lock.json", "npm", "ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts")
-	source, err := os.ReadFile(filepath.Join(packages, "node_modules/axe-core/axe.min.js"))
+	source, err := os.ReadFile(filepath.Join(browserPackages(t), "node_modules/axe-core/axe.min.js"))
 	if err != nil {
 		t.Fatal(err)
 	}
