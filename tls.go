@@ -74,7 +74,7 @@ func serveACME(ctx context.Context, c *cli.Config, authority *certs.Authority, l
 func refusePlainHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Connection", "close")
-	reply.HTTPSRequired().Response(reply.WantsJSON(r.Header["Accept"])).Write(w)
+	reply.HTTPSRequired().Response(reply.WantsJSON(strings.Join(r.Header["Accept"], ", "))).Write(w)
 }
 
 // certificateFiles returns the directory for the certificates of --tls-domain, as process.Drop wants it.

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"math"
-	"slices"
 	"strings"
 	"time"
 
@@ -182,6 +181,12 @@ func (b *Bearer) MayEverywhere(p Permission) bool {
 
 // has reports whether a grant gives the permission on channels that are wanted.
 func (b *Bearer) has(p Permission, wanted func(Pattern) bool) bool {
-	granted := func(g Grant) bool { return g.Permission == p && wanted(g.Channels) }
-	return slices.ContainsFunc(b.grants, granted) || slices.ContainsFunc(b.everyone, granted)
+	for _, grants := range [...][]Grant{b.grants, b.everyone} {
+		for i := range grants {
+			if grants[i].Permission == p && wanted(grants[i].Channels) {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -22,7 +22,7 @@ type clients struct {
 
 // of returns the client that sent r, as the audit log shows it.
 func (c *clients) of(r *request) pipe.Client {
-	client := pipe.Client{Addr: c.addr(r), Agent: r.UserAgent(), Subject: r.credentials.subject()}
+	client := pipe.Client{Addr: c.addr(r), Agent: r.Header.Get("User-Agent"), Subject: r.credentials.subject()}
 	for _, name := range requestIDHeaders {
 		if client.RequestID = r.Header.Get(name); client.RequestID != "" {
 			break
@@ -36,8 +36,8 @@ func (c *clients) of(r *request) pipe.Client {
 // header that holds no address is logged once: otherwise all clients would count as the proxy, and nothing would say
 // so.
 func (c *clients) addr(r *request) string {
-	if values := r.Header.Values(c.header); len(values) > 0 {
-		text := lastOf(values)
+	if _, ok := r.Header.Lookup(c.header); ok {
+		text := lastOf(r.Header.Joined(c.header))
 		if addr, ok := parseClient(text); ok {
 			return addr
 		}
@@ -67,12 +67,8 @@ func parseClient(text string) (addr string, ok bool) {
 }
 
 // lastOf returns the last entry of a header that may be a list, "" if there is none.
-func lastOf(values []string) string {
-	if len(values) == 0 {
-		return ""
-	}
-	last := values[len(values)-1]
-	return strings.TrimSpace(last[strings.LastIndex(last, ",")+1:])
+func lastOf(list string) string {
+	return strings.TrimSpace(list[strings.LastIndex(list, ",")+1:])
 }
 
 // group returns what counts as one client for limits: an address, or of IPv6 the network that a provider gives to one

@@ -14,12 +14,10 @@ import (
 func compressed(h handler) handler {
 	return func(w http.ResponseWriter, r *request) {
 		inner := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { h(w, r) })
-		encodings := r.Header["Accept-Encoding"]
+		encodings, wanted := r.Header.Joined("Accept-Encoding"), make(http.Header)
 		if gzip := reply.Quality(encodings, "gzip", "x-gzip"); gzip > 0 && gzip >= reply.Quality(encodings, "identity") {
-			r.Header.Set("Accept-Encoding", "gzip")
-		} else {
-			r.Header.Del("Accept-Encoding")
+			wanted.Set("Accept-Encoding", "gzip")
 		}
-		handlers.CompressHandler(inner).ServeHTTP(w, r.Request.Request)
+		handlers.CompressHandler(inner).ServeHTTP(w, &http.Request{Header: wanted})
 	}
 }

@@ -54,7 +54,7 @@ func (c *cors) allow(w http.ResponseWriter, r *request, entry *route) bool {
 // pages cannot change, as net/http.CrossOriginProtection does, which allows every GET. Other clients send no such
 // headers. A link is not forbidden, because its visitor sees the message.
 func (c *cors) forbids(r *request) bool {
-	h := r.Header
+	h := &r.Header
 	origin := h.Get("Origin")
 	if slices.Contains(c.origins, "*") || origin != "" && slices.Contains(c.origins, origin) {
 		return false
@@ -84,7 +84,7 @@ func preflight(w http.ResponseWriter, r *request) bool {
 		return false
 	}
 	var headers []string
-	for _, line := range r.Header["Access-Control-Request-Headers"] {
+	for line := range r.Header.Values("Access-Control-Request-Headers") {
 		for name := range strings.SplitSeq(line, ",") {
 			if name = strings.TrimSpace(name); name != "" && !slices.Contains(forbiddenHeaders, strings.ToLower(name)) {
 				headers = append(headers, name)

@@ -2,11 +2,11 @@ package httpapi
 
 import (
 	"encoding/base64"
-	"net/http"
 	"net/url"
 	"strings"
 
 	"httpipe/access"
+	"httpipe/relay"
 )
 
 // credentials are those that a client has sent.
@@ -30,20 +30,18 @@ func (c *credentials) subject() string {
 }
 
 // takeCredentials removes the credentials from r, so that nothing else sees them, and returns them.
-func takeCredentials(r *http.Request) (c credentials) {
-	c.authorization = r.Header["Authorization"]
-	for _, header := range c.authorization {
+func takeCredentials(r *relay.Request) (c credentials) {
+	for header := range r.Header.Values("Authorization") {
+		c.authorization = append(c.authorization, header)
 		c.add(headerCredential(header))
 	}
-	delete(r.Header, "Authorization")
-	if query, tokens := cutTokens(r.URL.RawQuery); len(tokens) > 0 {
-		c.inURL, c.query = true, r.URL.RawQuery
+	r.Header.Delete("Authorization")
+	if query, tokens := cutTokens(r.Query); len(tokens) > 0 {
+		c.inURL, c.query = true, r.Query
 		for _, token := range tokens {
 			c.add(token)
 		}
-		r.URL.RawQuery = query
-		path, _, _ := strings.Cut(r.RequestURI, "?")
-		r.RequestURI = path + "?" + query
+		r.Query = query
 	}
 	return c
 }

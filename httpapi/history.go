@@ -49,7 +49,7 @@ func (h *history) asks(k *store.Kind, more []string, answer func(w http.Response
 			r.Refuse(w, noLog)
 			return
 		}
-		query, err := url.ParseQuery(r.URL.RawQuery) // URL.Query would silently drop what it cannot parse
+		query, err := url.ParseQuery(r.Query) // URL.Query would silently drop what it cannot parse
 		if err != nil {
 			err = errors.New("the query cannot be parsed")
 		}
@@ -215,7 +215,7 @@ func (h *history) unreadable(w http.ResponseWriter, r *request, err error) {
 
 // formatOf returns the first format that r accepts, or JSON if it names none.
 func formatOf(r *request) audit.Format {
-	return audit.Format(reply.Negotiate(r.Header["Accept"], string(audit.JSON), string(audit.JSON), string(audit.NDJSON), string(audit.CSV)))
+	return audit.Format(reply.Negotiate(r.Header.Joined("Accept"), string(audit.JSON), string(audit.JSON), string(audit.NDJSON), string(audit.CSV)))
 }
 
 // writeText answers with a text in a format.

@@ -39,8 +39,11 @@ func (l *limits) overRate(r *request) *reply.Error {
 // overPlainHTTP returns the refusal of a request that reached a proxy in front by plain http, if --require-https is set.
 // A request that did not come through a proxy is not refused.
 func (l *limits) overPlainHTTP(r *request) *reply.Error {
-	scheme := lastOf(r.Header.Values("X-Forwarded-Proto"))
-	if !l.requireHTTPS || scheme == "" || strings.EqualFold(scheme, "https") {
+	if !l.requireHTTPS {
+		return nil
+	}
+	scheme := lastOf(r.Header.Joined("X-Forwarded-Proto"))
+	if scheme == "" || strings.EqualFold(scheme, "https") {
 		return nil
 	}
 	return l.refuse(r, "require-https", *reply.HTTPSRequired())

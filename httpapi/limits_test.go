@@ -10,6 +10,7 @@ import (
 
 	"httpipe/pipe"
 	"httpipe/relay"
+	"httpipe/relay/http1"
 )
 
 func TestWaitingLimits(t *testing.T) {
@@ -110,8 +111,8 @@ func TestClientAddr(t *testing.T) {
 		{"X-Real-IP", []string{"[fe80::1%eth0]"}, "fe80::1"},
 	} {
 		c := &clients{header: test.header} // without a logger: none of these is logged
-		r := &http.Request{RemoteAddr: "198.51.100.7:4321", Header: http.Header{"X-Real-Ip": test.values}}
-		if got := c.addr(&request{Request: relay.Request{Request: r}}); got != test.want {
+		r := &relay.Request{RemoteAddr: "198.51.100.7:4321", Header: http1.HeaderOf(http.Header{"X-Real-Ip": test.values})}
+		if got := c.addr(&request{Request: r}); got != test.want {
 			t.Errorf("trusting %q, given %q: %s, want %s", test.header, test.values, got, test.want)
 		}
 	}
@@ -125,12 +126,12 @@ func TestNoClientAddr(t *testing.T) {
 		var log strings.Builder
 		c := &clients{header: "X-Real-IP", logger: slog.New(slog.NewTextHandler(&log, nil))}
 		for range 2 {
-			r := &http.Request{RemoteAddr: "198.51.100.7:4321", Header: http.Header{"X-Real-Ip": {value}}}
-			if got := c.addr(&request{Request: relay.Request{Request: r}}); got != "198.51.100.7" {
+			r := &relay.Request{RemoteAddr: "198.51.100.7:4321", Header: http1.HeaderOf(http.Header{"X-Real-Ip": {value}})}
+			if got := c.addr(&request{Request: r}); got != "198.51.100.7" {
 				t.Errorf("given %.20q: %s", value, got)
 			}
 		}
-		shown := lastOf([]string{value})
+		shown := lastOf(value)
 		shown = strconv.Quote(shown[:min(len(shown), 20)])
 		logged := log.String()
 		if strings.Count(logged, "\n") != 1 || len(logged) > 500 || !strings.Contains(logged, "level=WARN") || !strings.Contains(logged, " header=X-Real-IP value=") ||

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"httpipe/nodes"
@@ -22,7 +23,7 @@ func (m *member) misdirected(r *request) *reply.Error {
 		return nil
 	}
 	slot := m.Table().Of(r.Key.Namespace, r.Key.Channel)
-	owner, standIn := r.Header[reply.HeaderOwner], r.Header[reply.HeaderStandIn]
+	owner, standIn := slices.Collect(r.Header.Values(reply.HeaderOwner)), slices.Collect(r.Header.Values(reply.HeaderStandIn))
 	if differs(owner, slot.Owner) || differs(standIn, slot.StandIn) {
 		return misdirected(fmt.Sprintf("the balancer has another table than node %s: for %s it has the nodes %s and %s instead of %s and %s; give both the same table",
 			m.Name(), r.Key, strings.Join(owner, ", "), strings.Join(standIn, ", "), slot.Owner, slot.StandIn))

@@ -34,6 +34,7 @@ func TestOpenAPIAnswers(t *testing.T) {
 	d.serviceEndings()
 	d.topicEndings()
 	d.successes()
+	d.nodes()
 	for id, o := range d.operations {
 		for status := range o.Responses.Codes.KeysFromOldest() {
 			if !d.seen[id+" "+status] {
@@ -93,7 +94,7 @@ func (d *description) documented(status string) []string {
 
 // fill returns the operation's path with values for its parameters, which replace can give: a name, its value, and so on.
 func (o operation) fill(replace ...string) string {
-	return strings.NewReplacer(append(replace, "{namespace}", "n", "{channel}", "c", "{service}", "c", "{topic}", "c", "{file}", "page.css", "{id}", uuid.NewString())...).Replace(o.path)
+	return strings.NewReplacer(append(replace, "{namespace}", "n", "{channel}", "c", "{service}", "c", "{topic}", "c", "{file}", "page.css", "{node}", "n1", "{id}", uuid.NewString())...).Replace(o.path)
 }
 
 // ask sends the operation's request, with an empty body, and returns its answer.
@@ -193,6 +194,9 @@ func (d *description) fitsHeaders(what string, a *answer, documented *v3.Respons
 func (d *description) all(r *testServer, status, query string, headers []string, replace ...string) {
 	d.t.Helper()
 	for _, id := range d.documented(status) {
+		if id == "getNodeHealth" {
+			continue // see nodes
+		}
 		a := d.operations[id].ask(r, query, headers, replace...)
 		if got := strconv.Itoa(a.StatusCode); got != status {
 			d.t.Errorf("%s: the answer is %s, want %s", id, got, status)
@@ -345,7 +349,7 @@ func (d *description) successes() {
 		o := d.operations[id]
 		switch id {
 		case "produce", "producePut", "consume", "work", "answer", "answerPut",
-			"publish", "publishPut", "subscribe", "lookAtTopic", "deleteTopic": // see endings, serviceEndings and topicEndings
+			"publish", "publishPut", "subscribe", "lookAtTopic", "deleteTopic", "getNodeHealth": // see endings, serviceEndings, topicEndings and nodes
 		case "lookAtService":
 			c := r.dial().Get("/services/n/c")
 			eventually(d.t, patience, "a caller waits", func() bool { _, _, exists := r.broker.LookService(keyHere); return exists })

@@ -15,7 +15,7 @@ import (
 // showHome answers a browser with the page, and any other client with the manual.
 func showHome(w http.ResponseWriter, r *request) {
 	w.Header().Add("Vary", "Accept")
-	if reply.WantsHTML(r.Header["Accept"]) {
+	if reply.WantsHTML(r.Header.Joined("Accept")) {
 		writePage(w, web.Page())
 		return
 	}
@@ -48,7 +48,7 @@ func showAsset(w http.ResponseWriter, r *request) {
 
 // showQR answers with a QR code of the parameter text.
 func showQR(w http.ResponseWriter, r *request) {
-	query, err := url.ParseQuery(r.URL.RawQuery)
+	query, err := url.ParseQuery(r.Query)
 	if err == nil {
 		var code string
 		if code, err = web.QR(query.Get("text")); err == nil {
@@ -82,7 +82,7 @@ var plainHost = regexp.MustCompile(`^([A-Za-z0-9_][A-Za-z0-9_.-]{0,252}|\[[0-9A-
 // gets examples that do not work for it, and affects no other client.
 func ownURL(r *request) string {
 	scheme := "http"
-	if r.Conn.Secure() || strings.EqualFold(lastOf(r.Header.Values("X-Forwarded-Proto")), "https") {
+	if r.Conn.Secure() || strings.EqualFold(lastOf(r.Header.Joined("X-Forwarded-Proto")), "https") {
 		scheme = "https"
 	}
 	host := r.Host

@@ -13,7 +13,7 @@ import (
 
 // A request is an HTTP request with its client, its credentials and its route. The goroutine that handles it owns it.
 type request struct {
-	relay.Request
+	*relay.Request
 	credentials credentials
 	parameter   string // what the path has in place of a pattern's {id} or {file}
 }
@@ -33,9 +33,9 @@ func (m methods) allow() string {
 var requests = sync.Pool{New: func() any { return new(request) }}
 
 // newRequest takes the credentials out of r and returns the request. release takes it back.
-func newRequest(w http.ResponseWriter, r *http.Request) *request {
+func newRequest(r *relay.Request) *request {
 	request := requests.Get().(*request)
-	request.credentials, request.Request = takeCredentials(r), relay.NewRequest(w, r)
+	request.credentials, request.Request = takeCredentials(r), r
 	return request
 }
 
@@ -57,15 +57,4 @@ func (r *request) role() pipe.Role {
 		return pipe.Consumer
 	}
 	return ""
-}
-
-// rawPath returns the path as the client wrote it. net/http's own is unescaped, and its mux would clean
-// it and redirect: a client that follows a redirect turns a POST into a GET, a producer into a consumer.
-func (r *request) rawPath() string {
-	path := r.RequestURI
-	if !strings.HasPrefix(path, "/") {
-		path = r.URL.EscapedPath() // the absolute form that is sent to proxies
-	}
-	path, _, _ = strings.Cut(path, "?")
-	return path
 }

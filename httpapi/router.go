@@ -84,7 +84,9 @@ func newRouter(table []route) *router {
 // find returns the route of r, and sets what the path names. One trailing slash is ignored. If a name is not valid, it
 // returns the route that valid names have, and an error.
 func (t *router) find(r *request) (*route, *reply.Error) {
-	raw := r.rawPath()
+	// The path is as the client wrote it. net/http's mux would clean it and redirect: a client that follows a redirect turns a
+	// POST into a GET, a producer into a consumer.
+	raw := r.Path
 	path := raw
 	if trimmed := strings.TrimSuffix(path, "/"); path != "/" && trimmed != "/" {
 		path = trimmed

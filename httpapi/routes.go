@@ -112,6 +112,6 @@ func (s *Server) relayed(h func(w http.ResponseWriter, r *relay.Request)) handle
 		if r.Shape == pipe.Channel && s.gate.foreign(r) {
 			r.ForeignAuthorization = slices.Clone(r.credentials.authorization)
 		}
-		h(w, &r.Request)
+		h(w, r.Request)
 	}
 }

@@ -102,7 +102,7 @@ func New(config Config) (*Server, error) {
 		Logger:         config.Logger,
 		CountError:     config.Metrics.CountError,
 		Missed:         missedIn(config.Log),
-		Handler:        s,
+		Handler:        s.serve,
 	}, s.broker)
 	s.member = &member{Member: config.Nodes, health: s.health}
 	refusals := &refusals{audit: s.audit, metrics: config.Metrics, clients: s.clients}
@@ -142,6 +142,7 @@ func newBroker(config *Config) (*pipe.Broker, *audit.Recorder) {
 		MaxMessage:       config.MaxMessage,
 		MaxMessageMemory: config.MaxMessageMemory,
 		MessageTimeout:   config.MessageTimeout,
+		Look:             relay.Look,
 		NewReplyID:       newReplyID,
 		ReplyTimeout:     config.ReplyTimeout,
 	}
@@ -159,13 +160,15 @@ func newBroker(config *Config) (*pipe.Broker, *audit.Recorder) {
 	return broker, recorder
 }
 
-// noStore is the Cache-Control of all responses but messages. They share the slice, so it must not be changed.
-var noStore = []string{"no-store"}
+// ServeHTTP implements http.Handler, for what net/http has read.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store") // of all responses but messages
+	s.serve(w, relay.NewRequest(r))
+}
 
-// ServeHTTP implements http.Handler.
-func (s *Server) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
-	w.Header()["Cache-Control"] = noStore
-	r := newRequest(w, hr)
+// serve answers a request.
+func (s *Server) serve(w http.ResponseWriter, read *relay.Request) {
+	r := newRequest(read)
 	s.answer(w, r)
 	if r.ErrorCode != "" {
 		s.config.Metrics.CountError(r.ErrorCode)
@@ -182,7 +185,7 @@ func (s *Server) answer(w http.ResponseWriter, r *request) {
 	if e == nil && !entry.health {
 		e = s.limits.overPlainHTTP(r)
 	}
-	if entry == nil && r.Method == http.MethodGet && reply.WantsHTML(r.Header["Accept"]) {
+	if entry == nil && r.Method == http.MethodGet && reply.WantsHTML(r.Header.Joined("Accept")) {
 		showNotFound(w, r, e)
 		return
 	}

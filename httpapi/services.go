@@ -54,15 +54,15 @@ func (g *gate) sortCredentials(r *request) (foreign string) {
 			r.ForeignAuthorization = append(r.ForeignAuthorization, strings.Clone(header))
 		}
 	}
-	query := r.URL.RawQuery
+	query := r.Query
 	if sent.inURL {
 		query = cutTokensIf(sent.query, ours)
 		c.inURL = len(query) < len(sent.query)
 	}
-	for _, token := range r.Header[reply.HeaderToken] {
+	for token := range r.Header.Values(reply.HeaderToken) {
 		c.add(token)
 	}
-	if query != "" || !sent.inURL && strings.HasSuffix(r.RequestURI, "?") {
+	if query != "" || !sent.inURL && r.EmptyQuery {
 		r.Target += "?" + query
 	}
 	r.credentials = c

@@ -160,6 +160,33 @@ func TestSubscriberHangsUp(t *testing.T) {
 	r.published("x", 0, 0)
 }
 
+// A client that hangs up before a message is published never counts as one that took it, whether or not its connection's
+// goroutine has run since.
+func TestNoDeliveryAfterAHangUp(t *testing.T) {
+	r := start(t)
+	for range 20 {
+		var all []*client
+		for n := range 2 * pipe.LookSize {
+			behind := ""
+			if n%4 == 0 {
+				behind = "\r\n" // which hides the FIN from a peek
+			}
+			c := r.connect().Say("GET " + topicHere + " HTTP/1.1\r\nHost: x\r\n" + asEvents + "\r\n\r\n" + behind)
+			c.Head()
+			all = append(all, c)
+		}
+		r.subscribed(len(all))
+		publisher := r.connect()
+		for _, c := range all {
+			c.HangUp()
+		}
+		if delivered := publisher.Post(topicHere, "x").Answer().Is(200).Header.Get(reply.HeaderDelivered); delivered != "0" {
+			t.Errorf("%s messages were delivered to clients that had hung up", delivered)
+		}
+		r.subscribed(0)
+	}
+}
+
 // A subscriber that stops reading is cut after the timeout. Until then the publisher waits, but the others do not.
 func TestSubscriberStopsReading(t *testing.T) {
 	t.Parallel()

@@ -23,7 +23,10 @@ type Config struct {
 	SilenceTimeout time.Duration
 	// MessageTimeout limits how long a subscriber's kernel may acknowledge nothing while a message is ready. A
 	// subscriber has six times that for a whole message. 0: no limit.
-	MessageTimeout   time.Duration
+	MessageTimeout time.Duration
+	// Look is called just before a message is offered to these connections, at most LookSize. It can find out for all of
+	// them at once which clients have hung up, so that Offer knows. It must not block or keep the slice. nil: no look.
+	Look             func([]Subscriber)
 	MaxMessage       int64 // bytes of one message; 0: no limit
 	MaxMessageMemory int64 // bytes of memory that all messages together may take; 0: no limit
 	// Limits bound how many requests may wait.
@@ -58,6 +61,7 @@ type Broker struct {
 	running      queue          // the producers of running exchanges, those on deleted channels included
 	bytesRelayed int64          // by exchanges that have ended
 	current      *Request       // the request whose goroutine holds mu, in Arrive or Fill; nil in all other calls
+	clock        time.Time      // the time of the call that holds mu, if several things happen in it at once; else zero
 	stopping     bool           // Shutdown was called
 	idle         chan struct{}  // closed once the broker is stopping and no exchange, call, subscription or publication is left
 	isIdle       bool           // idle is closed
@@ -98,8 +102,9 @@ func (b *Broker) Arrive(a Arrival) *Request {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.current = r
-	defer func() { b.current = nil }()
-	r.ArrivedAt = time.Now() // with the lock held, so that the times have the order of arrival
+	defer func() { b.current, b.clock = nil, time.Time{} }()
+	b.clock = time.Now() // with the lock held, so that the times have the order of arrival
+	r.ArrivedAt = b.clock
 	c := b.findLocked(a.Shape, a.Key)
 	switch {
 	case !b.admitsLocked(a.Key):
@@ -118,6 +123,14 @@ func (b *Broker) Arrive(a Arrival) *Request {
 	}
 	c.admitLocked(r)
 	return r
+}
+
+// nowLocked returns the time.
+func (b *Broker) nowLocked() time.Time {
+	if b.clock.IsZero() {
+		return time.Now()
+	}
+	return b.clock
 }
 
 // newRequest returns the request of a, with what is in hand of its body.

@@ -2,6 +2,7 @@ package pipe
 
 import (
 	"iter"
+	"sync"
 	"time"
 )
 
@@ -23,6 +24,17 @@ type channel struct {
 	silent      *Request
 	silentSince time.Time
 	silence     *time.Timer
+}
+
+// channels holds channels that have been closed, for the next lives: most channels live for one small exchange.
+var channels = sync.Pool{New: func() any { return new(channel) }}
+
+// release gives c back when its life is over. Timers and requests that have ended may still refer to it, but they only look
+// at it under the lock, and a timer checks that it is meant.
+func (c *channel) release() {
+	if c.shape == Channel {
+		channels.Put(c)
+	}
 }
 
 // findLocked returns the channel or service k, or nil if it does not exist.
@@ -60,7 +72,8 @@ func (b *Broker) openLocked(shape Shape, k Key) *channel {
 		return c
 	}
 	b.lives++
-	c := &channel{Life: Life{ID: b.lives, Key: k, OpenedAt: time.Now()}, broker: b}
+	c := channels.Get().(*channel)
+	*c = channel{Life: Life{ID: b.lives, Key: k, OpenedAt: b.nowLocked()}, broker: b}
 	if b.namespaces[k.Namespace] == nil {
 		b.namespaces[k.Namespace] = make(map[string]*channel)
 	}
@@ -75,7 +88,7 @@ func (b *Broker) closeLocked(c *channel, why CloseReason) {
 	if b.stopping && why == ClosedIdle {
 		why = ClosedShutDown
 	}
-	c.ClosedAt, c.Reason = time.Now(), why
+	c.ClosedAt, c.Reason = b.nowLocked(), why
 	if c.shape == Service {
 		delete(b.services.channels, c.Key)
 		return
@@ -94,6 +107,9 @@ func (b *Broker) deleteLocked(c *channel) {
 	c.dismissAllLocked(Deleted)
 	b.closeLocked(c, ClosedDeleted)
 	c.cutLocked(Deleted)
+	if c.running == nil {
+		c.release()
+	}
 }
 
 // cutLocked cuts what runs on c.
@@ -135,7 +151,7 @@ func (c *channel) queueOf(role Role) *queue {
 func (c *channel) admitLocked(r *Request) {
 	c.enqueueLocked(r)
 	if r.Wait > 0 {
-		r.timer = time.AfterFunc(r.Wait, func() { c.broker.endWait(r, TimedOut) })
+		r.timer = time.AfterFunc(r.Wait, func() { r.broker.endWait(r, TimedOut) })
 	}
 	if r.body != nil && r.body.end != nil && !r.whole {
 		c.dismissLocked(r, bodyOutcome(r.body.end, Left))
@@ -187,6 +203,7 @@ func (c *channel) advanceLocked() {
 	c.updateSilenceLocked()
 	if c.unusedLocked() {
 		c.broker.closeLocked(c, ClosedIdle)
+		c.release()
 	}
 }
 
@@ -223,7 +240,8 @@ func (c *channel) beginLocked(producer, consumer *Request) {
 		Life:      c.ID,
 		Producer:  producer,
 		Consumer:  consumer,
-		MatchedAt: time.Now(),
+		MatchedAt: c.broker.nowLocked(),
+		broker:    c.broker,
 		channel:   c,
 		whole:     producer.whole,
 		carrier:   producer,
@@ -280,8 +298,9 @@ func (c *channel) updateSilenceLocked() {
 		c.silence.Stop()
 	}
 	c.silent, c.silentSince, c.silence = silent, time.Now(), nil
-	if limit := c.broker.config.SilenceTimeout; silent != nil && limit > 0 {
-		c.silence = time.AfterFunc(limit, func() { c.broker.silenceTimedOut(c) })
+	b := c.broker
+	if limit := b.config.SilenceTimeout; silent != nil && limit > 0 {
+		c.silence = time.AfterFunc(limit, func() { b.silenceTimedOut(c) })
 	}
 }
 

@@ -15,7 +15,8 @@ type Exchange struct {
 	Life               int64 // Life.ID of the channel
 	Producer, Consumer *Request
 	MatchedAt          time.Time
-	channel            *channel
+	broker             *Broker
+	channel            *channel // until it ends: then the memory may become another channel
 	whole              bool     // the producer's body was whole in memory
 	carrier            *Request // the one of the two whose goroutine carries out the exchange
 	later              bool     // that goroutine has to be woken first
@@ -47,7 +48,7 @@ type Exchange struct {
 // If it returns Unrecorded, nothing has been written to the sink. If it returns anything but Delivered, the
 // caller must make sure that the consumer does not take the body for complete.
 func (x *Exchange) Relay() (o Outcome) {
-	b, body := x.channel.broker, x.Producer.body
+	b, body := x.broker, x.Producer.body
 	o = ProducerLeft // if Source panics
 	defer func() {
 		x.heard()
@@ -89,7 +90,7 @@ func (x *Exchange) start() {
 		return
 	}
 	x.started = true
-	if x.channel.broker.config.Strict && x.matched.Wait() != nil {
+	if x.broker.config.Strict && x.matched.Wait() != nil {
 		x.failed = Unrecorded
 		return
 	}
@@ -144,7 +145,7 @@ func (x *Exchange) writeAhead() error {
 // listen cuts the exchange if the producer sends nothing for longer than the silence timeout, unless heard is called
 // before.
 func (x *Exchange) listen() {
-	limit := x.channel.broker.config.SilenceTimeout
+	limit := x.broker.config.SilenceTimeout
 	switch {
 	case limit <= 0 || x.whole:
 	case x.silence == nil:
@@ -164,7 +165,7 @@ func (x *Exchange) heard() {
 // Cut asks the exchange to end at once with the outcome why. It interrupts the relay, which then ends the
 // exchange, unless the last byte has already been written. Only the first Cut counts.
 func (x *Exchange) Cut(why Outcome) {
-	b := x.channel.broker
+	b := x.broker
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	x.cutLocked(why)
@@ -193,7 +194,9 @@ func (b *Broker) endExchange(x *Exchange, o Outcome) Outcome {
 	if o != Delivered && x.cause != "" {
 		o = x.cause
 	}
-	x.EndedAt, x.Outcome, x.Bytes = time.Now(), o, x.written.Load()
+	b.clock = time.Now()
+	defer func() { b.clock = time.Time{} }()
+	x.EndedAt, x.Outcome, x.Bytes = b.clock, o, x.written.Load()
 	if o != Delivered {
 		x.Producer.body.halt(o)
 	}
@@ -217,6 +220,7 @@ func (b *Broker) endExchange(x *Exchange, o Outcome) Outcome {
 		c.advanceLocked()
 	default:
 		b.recorder.ChannelClosed(&c.Life)
+		c.release()
 	}
 	b.closeIfIdleLocked()
 	return o
@@ -247,6 +251,6 @@ func (x *Exchange) recorded(err error) {
 	if err != nil {
 		outcome = outcome.WithoutRecord()
 	}
-	x.channel.broker.recorder.OutcomeDecided(x, outcome)
+	x.broker.recorder.OutcomeDecided(x, outcome)
 	x.Producer.Source.Answer(x, outcome, err)
 }

@@ -1,14 +1,20 @@
 package pipe
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
 
 // The code in this file runs on the goroutine in Publish, for the first publication of a topic's queue.
 
-// passSize is how many subscriptions a pass takes under one lock.
-const passSize = 256
+const (
+	// passSize is how many subscriptions a pass takes under one lock.
+	passSize = 256
+	// LookSize is how many connections Config.Look gets at most. A client that hangs up while the message is written to the others
+	// may count as connected, which is a fraction of a millisecond.
+	LookSize = 32
+)
 
 // send writes the message to all connections. It blocks until each has taken it, was cut, or has lost its client. If it
 // returns an error, nothing was written, because the record could not be committed (Config.Strict).
@@ -59,10 +65,14 @@ type write struct {
 // pass offers the message to all subscriptions, some at a time, and returns those whose connections have not taken it yet.
 func (p *Publication) pass() (slow []*Subscription) {
 	var array [passSize]write
+	look := p.look()
 	for writes := p.take(array[:0]); len(writes) > 0; {
-		for i := range writes {
-			w := &writes[i]
-			w.taken, w.err = w.to.To.Offer(p)
+		for some := range slices.Chunk(writes, LookSize) {
+			look(some)
+			for i := range some {
+				w := &some[i]
+				w.taken, w.err = w.to.To.Offer(p)
+			}
 		}
 		last := writes[len(writes)-1].to
 		var ended []*Subscription
@@ -73,6 +83,22 @@ func (p *Publication) pass() (slow []*Subscription) {
 		tell(ended)
 	}
 	return slow
+}
+
+// look returns a function that calls Config.Look for at most LookSize writes.
+func (p *Publication) look() func([]write) {
+	look := p.broker.config.Look
+	if look == nil {
+		return func([]write) {}
+	}
+	to := make([]Subscriber, 0, LookSize)
+	return func(writes []write) {
+		to = to[:0]
+		for _, w := range writes {
+			to = append(to, w.to.To)
+		}
+		look(to)
+	}
 }
 
 // take appends the first writes of a pass.

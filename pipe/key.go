@@ -3,6 +3,7 @@ package pipe
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // Key names a channel. Both parts have passed CheckName.
@@ -30,17 +31,22 @@ func CheckName(what, s string) error {
 	case s == "." || s == "..":
 		return fmt.Errorf("a %s cannot be named %q, which has another meaning in a URL", what, s)
 	}
-	for _, c := range s {
-		if !nameRune(c) {
+	for i := range len(s) {
+		if !nameBytes[s[i]] {
+			c, _ := utf8.DecodeRuneInString(s[i:])
 			return fmt.Errorf("the %s name contains %q; allowed are A-Z a-z 0-9 and %s", what, c, spaced(namePunctuation))
 		}
 	}
 	return nil
 }
 
-func nameRune(c rune) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune(namePunctuation, c)
-}
+// nameBytes tells the bytes that are allowed in a name.
+var nameBytes = func() (allowed [256]bool) {
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789" + namePunctuation) {
+		allowed[c] = true
+	}
+	return allowed
+}()
 
 // spaced puts blanks between the characters of s, to make a list of punctuation readable.
 func spaced(s string) string { return strings.Join(strings.Split(s, ""), " ") }

@@ -284,7 +284,15 @@ func TestIDsOrderSubscriptionsAndPublications(t *testing.T) {
 
 // A pass takes many subscriptions, some at a time. Those that leave meanwhile, or come, do not disturb it.
 func TestLargePass(t *testing.T) {
-	inTopicWorld(t, Config{}, func(w *topicWorld) {
+	look := func(to []Subscriber) {
+		if len(to) == 0 || len(to) > LookSize {
+			t.Errorf("a look at %d connections", len(to))
+		}
+		for _, s := range to {
+			s.(*meddler).looks++
+		}
+	}
+	inTopicWorld(t, Config{Look: look}, func(w *topicWorld) {
 		const n = 3*passSize + 10
 		for i := range n {
 			r := newReader(w, fmt.Sprint(i))
@@ -305,10 +313,14 @@ func TestLargePass(t *testing.T) {
 // A meddler is a reader that makes others leave, and come, while the message is written to it.
 type meddler struct {
 	*reader
-	at int
+	at    int
+	looks int // before Offer
 }
 
 func (m *meddler) Offer(p *Publication) (bool, error) {
+	if m.looks != 1 {
+		m.w.t.Errorf("%d looks before a message is offered", m.looks)
+	}
 	if m.at == 7 {
 		m.w.readers[passSize+1].s.Leave() // not yet in a pass
 		m.w.readers[3].s.Leave()          // took it in this part of the pass

@@ -41,11 +41,12 @@ type Conn struct {
 	tls    *secured        // the connection, if it is TLS
 	tcp    *net.TCPConn    // carries the connection; nil if it is not TCP. For its options and its end; for data only if raw is set
 	socket syscall.RawConn // of tcp, for polls and options
+	fd     int32           // of socket, for findAll; -1 if there is none
 	raw    syscall.RawConn // of tcp, for data; nil under TLS
 	look   rawPeek
 
 	phase    atomic.Int32
-	since    atomic.Int64 // when the phase began, except for phaseBusy; Unix time in nanoseconds
+	since    atomic.Int64 // when the phase began, except for phaseBusy; Unix time in nanoseconds; 0: idle, and not yet swept
 	deadline atomic.Bool  // a deadline has been set, and must be cleared before the next request
 	full     atomic.Bool  // while a request waits: nothing more is read behind it
 
@@ -217,7 +218,11 @@ func (c *Conn) SetDeadline(t time.Time) error {
 }
 
 func (c *Conn) setPhase(p phase) {
-	if p != phaseBusy {
+	switch p {
+	case phaseBusy:
+	case phaseIdle:
+		c.since.Store(0) // a look at the clock would cost each request more than the sweep costs all
+	default:
 		c.since.Store(time.Now().UnixNano())
 	}
 	c.phase.Store(int32(p))

@@ -31,8 +31,8 @@ func (l *Relay) consume(w *Response, r *Request) {
 	c := &consumer{
 		relay:      l,
 		tokenInURL: r.TokenInURL,
-		headers:    hasParameter(r.URL.RawQuery, "headers"),
-		fetchDest:  joined(r.Header["Sec-Fetch-Dest"]),
+		headers:    hasParameter(r.Query, "headers"),
+		fetchDest:  r.Header.Joined("Sec-Fetch-Dest"),
 	}
 	arrival.Sink = c
 	w.Park(r, &c.Pending, c)
@@ -43,7 +43,7 @@ func (l *Relay) consume(w *Response, r *Request) {
 // consuming returns the arrival of a request that consumes or subscribes. It refuses one that would lose the message, or
 // cannot wait, and then returns false.
 func (l *Relay) consuming(w *Response, r *Request) (pipe.Arrival, bool) {
-	if advice := notAConsumer(r.Header); advice != "" {
+	if advice := notAConsumer(&r.Header); advice != "" {
 		r.Refuse(w, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeNotAConsumer, Text: advice})
 		return pipe.Arrival{}, false
 	}

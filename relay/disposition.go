@@ -30,10 +30,9 @@ func disposition(head *pipe.Head, tokenInURL, navigates bool) string {
 // only over TLS and to the same machine; otherwise Accept decides. Both are headers of the request.
 func navigates(fetchDest, accept string) bool {
 	if fetchDest != "" {
-		dest := []string{fetchDest}
-		return listHas(dest, "document") || listHas(dest, frames...)
+		return listHas(fetchDest, "document") || listHas(fetchDest, frames...)
 	}
-	return accept != "" && reply.WantsHTML([]string{accept})
+	return accept != "" && reply.WantsHTML(accept)
 }
 
 // playedTypes are the media types, besides audio/* and video/*, that browsers pass to their player.
@@ -42,6 +41,9 @@ var playedTypes = []string{"application/ogg", "application/vnd.apple.mpegurl", "
 // needsPlayer reports whether a browser that shows a message of this type requests it twice: the navigation gets the
 // message, then the player sends a GET of its own, which would consume the next message.
 func needsPlayer(contentType string) bool {
+	if contentType == octetStream {
+		return false
+	}
 	kind, _, _ := strings.Cut(contentType, ";")
 	kind = strings.ToLower(strings.TrimSpace(kind))
 	return strings.HasPrefix(kind, "audio/") || strings.HasPrefix(kind, "video/") || slices.Contains(playedTypes, kind)

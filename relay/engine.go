@@ -151,7 +151,11 @@ func (e *engine) sweep() {
 	now, limit := time.Now().UnixNano(), int64(e.relay.config.HeaderTimeout)
 	e.closeWhere(math.MaxInt, func(c *Conn) bool {
 		phase := phase(c.phase.Load()) // before since: a phase that has just begun must not have the age of an earlier one
-		age := now - c.since.Load()
+		since := c.since.Load()
+		if since == 0 && c.since.CompareAndSwap(0, now) {
+			return false
+		}
+		age := now - since
 		switch phase {
 		case phaseIdle:
 			return age > int64(idleTimeout)

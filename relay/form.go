@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
-	"net/http"
 	"net/url"
 	"unicode/utf8"
 
@@ -37,14 +36,14 @@ const (
 
 // kindOf returns what a GET of a topic asks for. ?follow decides over Accept: so an EventSource can follow a publisher that
 // writes events itself, as with patchbay.
-func kindOf(r *http.Request) streamKind {
-	follow := hasParameter(r.URL.RawQuery, "follow")
-	if !follow && hasParameter(r.URL.RawQuery, "persist") {
-		query, err := url.ParseQuery(r.URL.RawQuery)
+func kindOf(r *Request) streamKind {
+	follow := hasParameter(r.Query, "follow")
+	if !follow && hasParameter(r.Query, "persist") {
+		query, err := url.ParseQuery(r.Query)
 		follow = err == nil && query.Get("persist") == "true"
 	}
-	accept := r.Header["Accept"]
-	if !follow && len(accept) == 1 && accept[0] == eventStreamType { // as an EventSource sends it
+	accept := r.Header.Joined("Accept")
+	if !follow && accept == eventStreamType { // as an EventSource sends it
 		return eventStream
 	}
 	events, lines := reply.Quality(accept, eventStreamType), reply.Quality(accept, jsonLinesType)

@@ -87,7 +87,7 @@ func start(t *testing.T, changes ...func(*settings)) *testServer {
 	}
 	s.broker = pipe.New(set.broker)
 	s.Observer = rawhttp.Observer{T: t, Broker: s.broker, Key: keyHere, Journal: journal}
-	set.Config.Handler = s
+	set.Config.Handler = s.serve
 	s.relay = New(set.Config, s.broker)
 	ln := rawhttp.Listen(t)
 	s.addr = ln.Addr().String()
@@ -101,33 +101,36 @@ func start(t *testing.T, changes ...func(*settings)) *testServer {
 // ServeHTTP implements http.Handler.
 func (s *testServer) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
-	r := NewRequest(w, hr)
-	path := strings.Split(r.URL.Path, "/")
+	s.serve(w, NewRequest(hr))
+}
+
+func (s *testServer) serve(w http.ResponseWriter, r *Request) {
+	path := strings.Split(r.Path, "/")
 	r.Key = pipe.Key{Namespace: path[2], Channel: path[3]}
 	r.Client.Addr, r.Group = r.Conn.Addr, r.Conn.Addr
 	if path[1] == "topics" {
 		r.Shape = pipe.Topic
 		if r.Method == http.MethodGet {
-			s.relay.Subscribe(w, &r)
+			s.relay.Subscribe(w, r)
 		} else {
-			s.relay.Publish(w, &r)
+			s.relay.Publish(w, r)
 		}
 		return
 	}
 	if s.own != nil && r.Key.Channel == "own" {
-		s.own(w, &r)
+		s.own(w, r)
 		return
 	}
 	notFound := &reply.Error{Status: http.StatusNotFound, Code: reply.CodeNotFound, Text: "no channel"}
 	switch r.Method {
 	case http.MethodPost, http.MethodPut:
-		s.relay.Produce(w, &r)
+		s.relay.Produce(w, r)
 	case http.MethodGet:
 		if r.Posts {
-			s.relay.Produce(w, &r)
+			s.relay.Produce(w, r)
 			return
 		}
-		s.relay.Consume(w, &r)
+		s.relay.Consume(w, r)
 	case http.MethodHead:
 		producers, consumers, ok := s.broker.Look(r.Key)
 		if !ok {

@@ -22,7 +22,7 @@ const maxFields = 64
 func (r *Request) head() pipe.RequestHead {
 	return pipe.RequestHead{
 		Method:        r.Method,
-		Query:         withoutParameter(r.URL.RawQuery, "wait"),
+		Query:         withoutParameter(r.Query, "wait"),
 		Target:        r.Target,
 		Fields:        r.fieldLines(),
 		Authorization: r.ForeignAuthorization,
@@ -35,10 +35,8 @@ func (r *Request) fieldLines() string {
 		return r.lines
 	}
 	b := http1.AppendField(nil, "Host", r.Host)
-	for name, values := range r.Header {
-		for _, value := range values {
-			b = http1.AppendField(b, name, value)
-		}
+	for _, f := range r.Header.Fields {
+		b = http1.AppendField(b, f.Name, f.Value)
 	}
 	return string(b)
 }

@@ -1,10 +1,11 @@
 package relay
 
 import (
-	"net/http"
 	"regexp"
 	"slices"
 	"strings"
+
+	"httpipe/relay/http1"
 )
 
 // A GET consumes a message. Clients send GETs for many other reasons, and such a GET would lose the message or misuse it.
@@ -22,7 +23,7 @@ const (
 
 // notAConsumer returns "" for the GET of a consumer. For any other it returns one line that says what the
 // client is taken for, and what to do instead.
-func notAConsumer(h http.Header) string {
+func notAConsumer(h *http1.Header) string {
 	switch {
 	case hasToken(h, "Service-Worker", "script"):
 		return adviseServiceWorker
@@ -41,7 +42,7 @@ func notAConsumer(h http.Header) string {
 
 // embedded reports whether a page of another origin embeds the address. A page of the same site, such as another port of
 // localhost, may show it in a frame.
-func embedded(h http.Header) bool {
+func embedded(h *http1.Header) bool {
 	unread := hasToken(h, "Sec-Fetch-Mode", "no-cors") // the page cannot read what it loads
 	return hasToken(h, "Sec-Fetch-Site", "cross-site") && (unread || hasToken(h, "Sec-Fetch-Dest", frames...)) ||
 		hasToken(h, "Sec-Fetch-Site", "same-site") && unread
@@ -52,15 +53,18 @@ var frames = []string{"iframe", "frame", "fencedframe", "embed", "object"}
 
 // hasToken reports whether a header contains one of the tokens, in any of its fields and lists. It ignores case and
 // parameters.
-func hasToken(h http.Header, name string, tokens ...string) bool { return listHas(h[name], tokens...) }
+func hasToken(h *http1.Header, name string, tokens ...string) bool {
+	return listHas(h.Joined(name), tokens...)
+}
 
-// listHas reports whether the fields of a header contain one of the tokens, in any of their lists.
-func listHas(fields []string, tokens ...string) bool {
-	for _, field := range fields {
-		for item := range strings.FieldsFuncSeq(strings.ToLower(field), func(r rune) bool { return strings.ContainsRune(",; \t", r) }) {
-			if slices.Contains(tokens, item) {
-				return true
-			}
+// listHas reports whether a list contains one of the tokens.
+func listHas(list string, tokens ...string) bool {
+	if list == "" {
+		return false
+	}
+	for item := range strings.FieldsFuncSeq(strings.ToLower(list), func(r rune) bool { return strings.ContainsRune(",; \t", r) }) {
+		if slices.Contains(tokens, item) {
+			return true
 		}
 	}
 	return false
@@ -69,11 +73,11 @@ func listHas(fields []string, tokens ...string) bool {
 // wantsUpgrade reports whether the client wants to switch to a protocol other than HTTP. An offer to switch to HTTP/2 or
 // TLS, which some clients make with every request, does not count. Proxies remove Upgrade, but not the other headers of a
 // WebSocket handshake.
-func wantsUpgrade(h http.Header) bool {
-	if h["Sec-Websocket-Key"] != nil {
+func wantsUpgrade(h *http1.Header) bool {
+	if _, ok := h.Lookup("Sec-WebSocket-Key"); ok {
 		return true
 	}
-	for _, field := range h["Upgrade"] {
+	for field := range h.Values("Upgrade") {
 		for protocol := range strings.SplitSeq(field, ",") {
 			protocol, _, _ = strings.Cut(strings.ToLower(strings.TrimSpace(protocol)), "/")
 			switch protocol {
@@ -93,7 +97,7 @@ var wholeOrBeginning = regexp.MustCompile(`(?i)^bytes=[ \t,]*0+-[0-9]*[ \t,]*$`)
 // body. Any other client already has some bytes, and would append a part of this message to them. A Range that cannot be
 // parsed counts as such, although a server may ignore it (RFC 9110 14.2). If-Range changes nothing: no response has a
 // validator.
-func fromFirstByte(h http.Header) bool {
-	field := strings.TrimSpace(strings.Join(h["Range"], ","))
+func fromFirstByte(h *http1.Header) bool {
+	field := strings.TrimSpace(h.Joined("Range"))
 	return field == "" || wholeOrBeginning.MatchString(field)
 }

@@ -47,7 +47,7 @@ type Owner interface {
 // Park makes r, which w answers, pending. It must be called before any other goroutine learns of the request. The handler
 // must not use w or r any more, and must return soon. What it does after Park happens before HungUp and Resume.
 func (w *Response) Park(r *Request, p *Pending, owner Owner) {
-	*p = Pending{conn: w.conn, owner: owner, minor: int8(w.minor), close: w.close, accept: joined(r.Header["Accept"])}
+	*p = Pending{conn: w.conn, owner: owner, minor: int8(w.minor), close: w.close, accept: r.Header.Joined("Accept")}
 	for name, values := range w.header {
 		if name == "Cache-Control" {
 			continue
@@ -239,7 +239,7 @@ func (p *Pending) sendRest(b []byte) {
 
 // WantsJSON reports whether the client asks for JSON.
 func (p *Pending) WantsJSON() bool {
-	return p.accept != "" && p.accept != "*/*" && reply.WantsJSON([]string{p.accept})
+	return reply.WantsJSON(p.accept)
 }
 
 // Fail answers with e and other fields.

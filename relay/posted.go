@@ -14,7 +14,7 @@ const advisePosted = "the client prefetches, previews, embeds or resumes this ad
 
 // setPosted makes the text in the URL of r the body, or returns the error that r is answered with.
 func (s *source) setPosted(r *Request) *reply.Error {
-	query, err := url.ParseQuery(r.URL.RawQuery)
+	query, err := url.ParseQuery(r.Query)
 	if err != nil {
 		panic(err) // the wait was read from it
 	}
@@ -31,6 +31,11 @@ func (s *source) setPosted(r *Request) *reply.Error {
 	s.head.ContentType = "text/plain; charset=utf-8"
 	s.body, s.length = strings.NewReader(text), int64(len(text))
 	return nil
+}
+
+// posts reports whether a request is one that produces the text in its URL.
+func posts(method, query string) bool {
+	return method == http.MethodGet && hasParameter(query, "method")
 }
 
 // hasParameter reports whether a query has a parameter of that name, with any value or none.

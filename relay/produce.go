@@ -64,7 +64,7 @@ func (l *Relay) producer(r *Request, p *producer) (pipe.Arrival, *reply.Error) {
 	if e := l.setSource(source, r, &p.body); e != nil {
 		return arrival, e
 	}
-	if limit := l.config.MaxBody; limit > 0 && max(r.ContentLength, source.length) > limit {
+	if limit := l.config.MaxBody; limit > 0 && max(r.Length, source.length) > limit {
 		l.broker.RecordUnmatched(arrival, pipe.TooLarge)
 		return arrival, reply.ForOutcome(pipe.TooLarge, pipe.Producer)
 	}
@@ -79,12 +79,12 @@ func (l *Relay) producer(r *Request, p *producer) (pipe.Arrival, *reply.Error) {
 	arrival.InHand = r.Posts || p.body.inHand()
 	arrival.Length = source.length
 	if source.length < 0 {
-		arrival.LengthAtMost = max(r.ContentLength, 0)
+		arrival.LengthAtMost = max(r.Length, 0)
 	}
 	arrival.ReadAhead = l.config.ReadAhead
 	arrival.Head = &source.head
-	if r.ProtoAtLeast(1, 1) && r.Header.Get("Expect") != "" {
-		p.probes = maxContinues(r.UserAgent())
+	if r.Minor == 1 && r.Header.Get("Expect") != "" {
+		p.probes = maxContinues(r.Header.Get("User-Agent"))
 	}
 	return arrival, nil
 }
@@ -92,11 +92,11 @@ func (l *Relay) producer(r *Request, p *producer) (pipe.Arrival, *reply.Error) {
 // checkBody returns why r cannot send a message, or nil.
 func (l *Relay) checkBody(r *Request) *reply.Error {
 	switch {
-	case r.Posts && notAConsumer(r.Header) != "":
+	case r.Posts && notAConsumer(&r.Header) != "":
 		return &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeNotAConsumer, Text: advisePosted}
 	case r.Posts:
 		return r.DropBody(l.config.HeaderTimeout)
-	case !r.ProtoAtLeast(1, 1) && r.Header.Get("Content-Length") == "" && (r.Target == "" || hasBody(r.Method)):
+	case r.Minor == 0 && r.Header.Get("Content-Length") == "" && (r.Target == "" || hasBody(r.Method)):
 		return &reply.Error{Status: http.StatusLengthRequired, Code: reply.CodeBadRequest,
 			Text: "an HTTP/1.0 request must say Content-Length: without it the end of the body cannot be told from a broken connection"}
 	}

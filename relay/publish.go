@@ -104,10 +104,10 @@ func (i *impatientReader) Read(p []byte) (int, error) {
 
 // enoughSubscribers returns the number in ?subscribers=, or 0.
 func enoughSubscribers(r *Request) (int, *reply.Error) {
-	if !hasParameter(r.URL.RawQuery, "subscribers") {
+	if !hasParameter(r.Query, "subscribers") {
 		return 0, nil
 	}
-	query, err := url.ParseQuery(r.URL.RawQuery)
+	query, err := url.ParseQuery(r.Query)
 	if err != nil {
 		panic(err) // the wait was read from it
 	}

@@ -28,7 +28,7 @@ func (c *Conn) readIdle() error {
 		f.try = func(fd uintptr) bool {
 			b := getBuffer()
 			for {
-				f.n, f.err = syscall.Read(int(fd), b)
+				f.n, f.err = readNow(fd, b)
 				if f.err != syscall.EINTR {
 					break
 				}
@@ -76,7 +76,7 @@ func (c *Conn) tryWrite(b []byte) (n int, err error) {
 	if f.try == nil {
 		f.try = func(fd uintptr) bool {
 			for {
-				f.n, f.err = syscall.Write(int(fd), f.b)
+				f.n, f.err = writeNow(fd, f.b)
 				if f.err != syscall.EINTR {
 					return true
 				}
@@ -113,7 +113,7 @@ func (c *Conn) peek() unreadState {
 	f := &c.look
 	if f.try == nil {
 		f.try = func(fd uintptr) {
-			n, _, err := syscall.Recvfrom(int(fd), f.b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+			n, err := peekNow(fd, f.b[:])
 			switch {
 			case err == syscall.EAGAIN || err == syscall.EINTR:
 				f.found = unreadNothing

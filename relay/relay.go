@@ -33,8 +33,9 @@ type Config struct {
 	// newest of them. known is false if the log does not know. nil: there is no log.
 	Missed func(ctx context.Context, topic pipe.Key, after, before string) (count int64, newest string, known bool)
 	// Handler answers the requests to channels, topics and services. It passes those that produce or consume to the
-	// Relay, and must not keep a request or its ResponseWriter.
-	Handler http.Handler
+	// Relay, and must not keep a request or its ResponseWriter. Responses have Cache-Control: no-store unless it sets
+	// another.
+	Handler func(http.ResponseWriter, *Request)
 }
 
 // A Relay serves the requests that produce and consume. Its methods may be called from any goroutine.

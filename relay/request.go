@@ -9,14 +9,28 @@ import (
 	"time"
 
 	"httpipe/pipe"
+	"httpipe/relay/http1"
 	"httpipe/reply"
 )
 
 // A Request is an HTTP request with what the server has found out about it: its target, its client and its
 // credentials. The goroutine that handles the request owns it.
 type Request struct {
-	*http.Request
-	Conn  *Conn      // nil if the connection is not watched
+	Method     string
+	Path       string // as it was sent
+	Query      string // as it was sent, but for credentials that were taken out of it
+	EmptyQuery bool   // the target ends with a question mark
+	Host       string
+	Header     http1.Header
+	Length     int64     // of the body; -1: unknown
+	Body       io.Reader // never nil
+	Minor      int       // of HTTP/1
+	Close      bool      // the client expects the connection to end after the response
+	RemoteAddr string    // of the connection, with its port
+	Conn       *Conn     // nil if the connection is not watched
+
+	context context.Context // of a request that net/http has read
+
 	Key   pipe.Key   // what the path names
 	Shape pipe.Shape // of what the path names
 
@@ -38,16 +52,35 @@ type Request struct {
 	ErrorCode string // the code of the error that it was answered with; "": none
 }
 
-// NewRequest returns the request for r, which w answers. r must come from the engine, or from a server with ConnContext.
-func NewRequest(w http.ResponseWriter, r *http.Request) Request {
-	request := Request{Request: r, Posts: r.Method == http.MethodGet && hasParameter(r.URL.RawQuery, "method")}
-	if w, ok := w.(*Response); ok {
-		request.Conn, request.lines = w.conn, w.lines
-	} else {
-		request.Conn, _ = r.Context().Value(connKey{}).(*Conn)
+// NewRequest returns the request that net/http has read. r must come from a server with ConnContext.
+func NewRequest(r *http.Request) *Request {
+	request := &Request{
+		Method:     r.Method,
+		Path:       r.RequestURI,
+		Query:      r.URL.RawQuery,
+		EmptyQuery: strings.HasSuffix(r.RequestURI, "?") && r.URL.RawQuery == "",
+		Host:       r.Host,
+		Header:     http1.HeaderOf(r.Header),
+		Length:     r.ContentLength,
+		Body:       r.Body,
+		Close:      r.Close,
+		RemoteAddr: r.RemoteAddr,
+		context:    r.Context(),
+		Posts:      posts(r.Method, r.URL.RawQuery),
 	}
+	if !strings.HasPrefix(r.RequestURI, "/") {
+		request.Path = r.URL.EscapedPath() // the absolute form that is sent to proxies
+	}
+	request.Path, _, _ = strings.Cut(request.Path, "?")
+	if r.ProtoAtLeast(1, 1) {
+		request.Minor = 1
+	}
+	request.Conn, _ = r.Context().Value(connKey{}).(*Conn)
 	return request
 }
+
+// Context returns the context of a request that net/http has read.
+func (r *Request) Context() context.Context { return r.context }
 
 type connKey struct{}
 
@@ -67,17 +100,17 @@ func NoteState(c net.Conn, state http.ConnState) {
 }
 
 // WantsJSON reports whether the client asks for JSON.
-func (r *Request) WantsJSON() bool { return reply.WantsJSON(r.Header["Accept"]) }
+func (r *Request) WantsJSON() bool { return reply.WantsJSON(r.Header.Joined("Accept")) }
 
 // Fail answers with e.
 func (r *Request) Fail(w http.ResponseWriter, e *reply.Error) {
 	r.ErrorCode = e.Code
-	if retry, ok := reply.RetryStream(e); ok && r.Key.Channel != "" && r.Shape == pipe.Topic && r.Method == http.MethodGet && kindOf(r.Request) == eventStream {
+	if retry, ok := reply.RetryStream(e); ok && r.Key.Channel != "" && r.Shape == pipe.Topic && r.Method == http.MethodGet && kindOf(r) == eventStream {
 		retry.Write(w)
 		return
 	}
 	response := e.Response(r.WantsJSON())
-	response.NoLength = r.Method == http.MethodGet && !fromFirstByte(r.Header)
+	response.NoLength = r.Method == http.MethodGet && !fromFirstByte(&r.Header)
 	response.Write(w)
 }
 
@@ -85,7 +118,7 @@ func (r *Request) Fail(w http.ResponseWriter, e *reply.Error) {
 // read the body to the end. If a connection is closed while data is unread, the kernel sends a reset, and many
 // clients then lose the answer. So the connection stays open for a moment.
 func (r *Request) Refuse(w http.ResponseWriter, e *reply.Error) {
-	if r.ContentLength == 0 && r.ProtoAtLeast(1, 1) {
+	if r.Length == 0 && r.Minor == 1 {
 		r.Fail(w, e) // there is no body; in HTTP/1.0 there may be one of unknown length
 		return
 	}
@@ -99,7 +132,7 @@ func (r *Request) Refuse(w http.ResponseWriter, e *reply.Error) {
 // DropBody reads the body that a GET may have, for at most the timeout. The body means nothing, but unread it could
 // hide the client's FIN, and net/http would read it before it lets a response begin.
 func (r *Request) DropBody(timeout time.Duration) *reply.Error {
-	if r.ContentLength == 0 {
+	if r.Length == 0 {
 		return nil
 	}
 	if r.Conn != nil {
@@ -140,11 +173,3 @@ func BreakOff(h http.Handler) http.Handler {
 // left without its end, so no client takes it for whole; one that has not is not sent at all, and a client that only closed
 // its sending half does not take it for a success.
 func Abort() { panic(http.ErrAbortHandler) }
-
-// joined returns the fields of a header that is a list as one.
-func joined(fields []string) string {
-	if len(fields) == 1 {
-		return fields[0]
-	}
-	return strings.Join(fields, ", ")
-}

@@ -17,9 +17,8 @@ type Response struct {
 	method string
 	minor  int
 	header http.Header
-	close  bool   // the connection ends after the response
-	lines  string // the header lines of the request
-	parked bool   // the response is a Pending's
+	close  bool // the connection ends after the response
+	parked bool // the response is a Pending's
 
 	status   int   // 0: none yet
 	chunked  bool  // the body is
@@ -67,6 +66,9 @@ func (w *Response) appendHead(b []byte) []byte {
 		for _, value := range w.header[name] {
 			b = http1.AppendField(b, name, value)
 		}
+	}
+	if w.header["Cache-Control"] == nil {
+		b = append(b, noStoreLine...)
 	}
 	return appendFraming(b, w.minor, w.close, w.chunked)
 }

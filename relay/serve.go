@@ -5,8 +5,6 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"net/textproto"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -20,30 +18,24 @@ import (
 type turn struct {
 	parser   http1.Parser
 	head     http1.Head
-	request  http.Request
-	url      url.URL
-	values   []string // of request.Header
+	request  Request
 	body     requestBody
 	response Response
 }
 
 var turns = sync.Pool{New: func() any {
 	t := new(turn)
-	t.request.Header = make(http.Header)
 	t.response.header = make(http.Header)
 	return t
 }}
 
 // release returns t to the pool.
 func (t *turn) release() {
-	requestHeader, responseHeader := t.request.Header, t.response.header
-	clear(requestHeader)
-	clear(responseHeader)
-	clear(t.values)
-	t.request = http.Request{Header: requestHeader}
-	t.response = Response{header: responseHeader}
+	clear(t.response.header)
+	t.request = Request{}
+	t.response = Response{header: t.response.header}
 	t.body = requestBody{}
-	t.parser = http1.Parser{} // the head may not have come whole
+	t.parser.Reset() // the head may not have come whole
 	turns.Put(t)
 }
 
@@ -114,7 +106,7 @@ func (c *Conn) answer(t *turn, err error) afterwards {
 	switch err {
 	case nil:
 		t.fill(c)
-		c.engine.relay.config.Handler.ServeHTTP(&t.response, &t.request)
+		c.engine.relay.config.Handler(&t.response, &t.request)
 		return t.response.after(&t.body)
 	case http1.ErrNotPlain:
 		for bytes.HasPrefix(c.unread, emptyLine) { // which net/http takes behind a POST only
@@ -179,7 +171,6 @@ func (c *Conn) refuseHead(t *turn, why *http1.Error) {
 // refuse answers with e bytes that are not a valid request, and reads what the client still sends for a moment.
 func (c *Conn) refuse(w *Response, e *reply.Error) {
 	w.conn, w.minor, w.close = c, 1, true
-	w.header.Set("Cache-Control", "no-store")
 	e.Response(false).Write(w)
 	w.FlushError()
 	c.linger()
@@ -202,55 +193,27 @@ const lingering = time.Second
 
 var emptyLine = []byte("\r\n")
 
-var chunkedCoding = []string{"chunked"}
-
-// fill makes the http.Request, its body and the response of the head. The body is read from c.
+// fill makes the request, its body and the response of the head. The body is read from c.
 func (t *turn) fill(c *Conn) {
 	h := &t.head
-	t.url = url.URL{Path: h.Path, RawQuery: h.Query}
-	t.request = http.Request{
-		Method:        h.Method,
-		URL:           &t.url,
-		Proto:         "HTTP/1.1",
-		ProtoMajor:    1,
-		ProtoMinor:    h.Minor,
-		Header:        t.request.Header,
-		ContentLength: h.BodyLength(),
-		Close:         h.Close,
-		Host:          h.Host,
-		RemoteAddr:    c.remote,
-		RequestURI:    h.Target,
-	}
-	if h.Minor == 0 {
-		t.request.Proto = "HTTP/1.0"
-	}
-	if h.Chunked {
-		t.request.TransferEncoding = chunkedCoding
-	}
-	t.fillHeader()
 	t.body = requestBody{conn: c, left: h.BodyLength(), chunked: h.Chunked, ask: h.ExpectContinue}
-	t.request.Body = &t.body
-	t.response = Response{conn: c, method: h.Method, minor: h.Minor, close: h.Close, lines: h.Lines, header: t.response.header}
-}
-
-// fillHeader fills request.Header as net/http does, without Host.
-func (t *turn) fillHeader() {
-	fields := t.head.Fields
-	if len(t.values) < len(fields) {
-		t.values = make([]string, max(len(fields), 16))
+	t.request = Request{
+		Method:     h.Method,
+		Path:       h.Path,
+		Query:      h.Query,
+		EmptyQuery: len(h.Target) > len(h.Path) && h.Query == "",
+		Host:       h.Host,
+		Header:     h.Header,
+		Length:     h.BodyLength(),
+		Body:       &t.body,
+		Minor:      h.Minor,
+		Close:      h.Close,
+		RemoteAddr: c.remote,
+		Conn:       c,
+		Posts:      posts(h.Method, h.Query),
+		lines:      h.Lines,
 	}
-	for i := range fields {
-		name := textproto.CanonicalMIMEHeaderKey(fields[i].Name)
-		if name == "Host" {
-			continue
-		}
-		if earlier, ok := t.request.Header[name]; ok {
-			t.request.Header[name] = append(earlier, fields[i].Value)
-			continue
-		}
-		t.values[i] = fields[i].Value
-		t.request.Header[name] = t.values[i : i+1 : i+1]
-	}
+	t.response = Response{conn: c, method: h.Method, minor: h.Minor, close: h.Close, header: t.response.header}
 }
 
 // OnEngine has serve answer r on the engine. If net/http has read r, it takes the connection over, which the engine then
@@ -273,10 +236,10 @@ func OnEngine(w http.ResponseWriter, r *Request, serve func(*Response, *Request)
 	}()
 	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
 	c.unuse(early)
-	body := &requestBody{conn: c, left: max(r.ContentLength, 0), chunked: r.ContentLength < 0,
-		ask: r.ProtoAtLeast(1, 1) && r.ContentLength != 0 && r.Header.Get("Expect") != ""}
+	body := &requestBody{conn: c, left: max(r.Length, 0), chunked: r.Length < 0,
+		ask: r.Minor == 1 && r.Length != 0 && r.Header.Get("Expect") != ""}
 	r.Body = body
-	own := &Response{conn: c, method: r.Method, minor: min(r.ProtoMinor, 1), close: r.Close, header: maps.Clone(w.Header())}
+	own := &Response{conn: c, method: r.Method, minor: r.Minor, close: r.Close, header: maps.Clone(w.Header())}
 	serve(own, r)
 	go c.serve(own.after(body))
 }

@@ -27,7 +27,7 @@ const adviseNoWorkerScript = "the browser asks for a service worker's script, wh
 
 // call is Call on the engine.
 func (l *Relay) call(w *Response, r *Request) {
-	if hasToken(r.Header, "Service-Worker", "script") {
+	if hasToken(&r.Header, "Service-Worker", "script") {
 		r.Refuse(w, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeNotAConsumer, Text: adviseNoWorkerScript})
 		return
 	}

@@ -1,6 +1,10 @@
 package relay
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"httpipe/pipe"
+)
 
 // The state of a connection that only Linux reports.
 
@@ -28,6 +32,28 @@ func (c *Conn) alive() (alive bool) {
 		alive = err != nil || n == 0
 	})
 	return alive
+}
+
+// findAll sets the found of subscribers, with one system call for all of them. A connection may be closed meanwhile, and its
+// descriptor be that of another; then what it found does not matter, since a write to the closed connection fails.
+func findAll(subscribers []pipe.Subscriber) {
+	var array [pipe.LookSize]unix.PollFd
+	fds := array[:len(subscribers)]
+	for i, s := range subscribers {
+		fds[i] = unix.PollFd{Fd: s.(*subscriber).conn.fd, Events: unix.POLLIN | unix.POLLRDHUP}
+	}
+	_, err := unix.Poll(fds, 0)
+	for i, s := range subscribers {
+		s := s.(*subscriber)
+		switch events := fds[i].Revents; {
+		case events == 0 && err == nil:
+			s.found = unreadNothing
+		case events == unix.POLLIN || err != nil:
+			s.found = unreadBytes
+		default:
+			s.found = unreadEnd
+		}
+	}
 }
 
 // writable reports whether the kernel takes some bytes at once.

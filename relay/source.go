@@ -8,29 +8,32 @@ import (
 	"mime/multipart"
 	"net"
 	"net/http"
-	"net/textproto"
 	"os"
 	"strings"
 	"sync/atomic"
 
 	"httpipe/pipe"
+	"httpipe/relay/http1"
 	"httpipe/reply"
 )
 
 // newHead returns the head of a message from the headers of a request, or of a part of a form.
-func newHead(h textproto.MIMEHeader) pipe.Head {
+func newHead(h *http1.Header) pipe.Head {
 	head := pipe.Head{
 		ContentType:        h.Get("Content-Type"),
 		ContentDisposition: h.Get("Content-Disposition"),
-		ContentEncoding:    strings.Join(h["Content-Encoding"], ", "),
-		ContentLanguage:    strings.Join(h["Content-Language"], ", "),
+		ContentEncoding:    h.Joined("Content-Encoding"),
+		ContentLanguage:    h.Joined("Content-Language"),
 	}
 	// curl -d sends this type with any data, so it carries no information.
 	if head.ContentType == "" || head.ContentType == "application/x-www-form-urlencoded" {
-		head.ContentType = "application/octet-stream"
+		head.ContentType = octetStream
 	}
 	return head
 }
+
+// octetStream is the type of a body of which nothing is known.
+const octetStream = "application/octet-stream"
 
 // A source is the body of a producer for package pipe. It enforces the limit, takes the first part of a multipart upload,
 // and returns different errors for a malformed body and a client that hangs up. The goroutine that reads it owns it. head
@@ -62,7 +65,7 @@ func (l *Relay) setSource(s *source, r *Request, body io.Reader) *reply.Error {
 	}
 	contentType := r.Header.Get("Content-Type")
 	if r.Target != "" || !isMultipart(contentType) { // a worker gets a form as it is
-		s.head, s.length = newHead(textproto.MIMEHeader(r.Header)), r.ContentLength
+		s.head, s.length = newHead(&r.Header), r.Length
 		return nil
 	}
 	_, params, err := mime.ParseMediaType(contentType)
@@ -70,7 +73,7 @@ func (l *Relay) setSource(s *source, r *Request, body io.Reader) *reply.Error {
 		return &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeBadRequest,
 			Text: "the Content-Type multipart/form-data names no usable boundary, so its first part cannot be found"}
 	}
-	s.head, s.length = newHead(nil), -1
+	s.head, s.length = newHead(new(http1.Header)), -1
 	s.parts = multipart.NewReader(bodyReader{s}, params["boundary"])
 	s.tail.want = "--" + params["boundary"]
 	return nil
@@ -135,7 +138,8 @@ func (s *source) readPart(p []byte) (int, error) {
 			return 0, s.partError(err)
 		}
 		whole := s.head
-		s.part, s.head = part, newHead(part.Header)
+		own := http1.HeaderOf(part.Header)
+		s.part, s.head = part, newHead(&own)
 		s.head.Request, s.head.Answer = whole.Request, whole.Answer
 	}
 	n, err := s.part.Read(p)

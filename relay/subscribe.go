@@ -28,10 +28,11 @@ type subscriber struct {
 	navigates  bool // of Once: for disposition
 
 	// Owned by the goroutine that has the lock.
-	owed  []byte    // the rest of a comment, which is written before the next message
-	rest  [2][]byte // of the message that is being written
-	begun bool      // a part of it has been sent; or, with Once, of the response
-	cut   bool      // it was not sent whole
+	owed  []byte      // the rest of a comment, which is written before the next message
+	rest  [2][]byte   // of the message that is being written
+	begun bool        // a part of it has been sent; or, with Once, of the response
+	cut   bool        // it was not sent whole
+	found unreadState // by Look
 }
 
 // Subscribe answers r with the messages of a topic: one, or a stream of them.
@@ -43,13 +44,13 @@ func (l *Relay) subscribe(w *Response, r *Request) {
 	if !ok {
 		return
 	}
-	kind := kindOf(r.Request)
+	kind := kindOf(r)
 	mediaType, e := streamType(r, kind)
 	if e != nil {
 		r.Fail(w, e)
 		return
 	}
-	fetchDest := joined(r.Header["Sec-Fetch-Dest"])
+	fetchDest := r.Header.Joined("Sec-Fetch-Dest")
 	s := &subscriber{relay: l, form: streamForm{kind: kind, chunked: w.minor == 1}, tokenInURL: r.TokenInURL}
 	s.Subscription = pipe.Subscription{Key: arrival.Key, Client: arrival.Client, Group: arrival.Group, Wait: arrival.Wait, Once: kind == oneMessage, To: s}
 	lastID := ""
@@ -69,10 +70,10 @@ func (l *Relay) subscribe(w *Response, r *Request) {
 
 // streamType returns the media type of a stream of raw bytes.
 func streamType(r *Request, kind streamKind) (string, *reply.Error) {
-	if kind != rawBytes || !hasParameter(r.URL.RawQuery, "mime") {
+	if kind != rawBytes || !hasParameter(r.Query, "mime") {
 		return "application/octet-stream", nil
 	}
-	query, err := url.ParseQuery(r.URL.RawQuery)
+	query, err := url.ParseQuery(r.Query)
 	if err != nil {
 		panic(err) // the wait was read from it
 	}
@@ -150,9 +151,12 @@ func (s *subscriber) Resume() {}
 
 var errHungUp = errors.New("the client has hung up")
 
+// Look is the pipe.Config.Look for subscribers of this package.
+func Look(to []pipe.Subscriber) { findAll(to) }
+
 // Offer implements pipe.Subscriber.
 func (s *subscriber) Offer(p *pipe.Publication) (taken bool, err error) {
-	if !s.Alive() {
+	if s.found == unreadEnd || s.found == unreadBytes && !s.Alive() {
 		s.cut = !s.Once
 		return false, errHungUp
 	}

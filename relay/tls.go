@@ -44,6 +44,7 @@ func (s *secured) CloseWrite() error {
 
 // findSocket sets the fields of what carries the connection.
 func (c *Conn) findSocket() {
+	c.fd = -1
 	carrier := c.Conn
 	if conn, ok := c.Conn.(*tls.Conn); ok {
 		c.tls, carrier = &secured{Conn: conn}, conn.NetConn()
@@ -55,6 +56,9 @@ func (c *Conn) findSocket() {
 	}
 	c.tcp = tcp
 	c.socket, _ = tcp.SyscallConn() // fails only if the connection is closed already
+	if c.socket != nil {
+		c.socket.Control(func(fd uintptr) { c.fd = int32(fd) })
+	}
 	if c.tls == nil {
 		c.raw = c.socket
 	}

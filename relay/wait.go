@@ -16,13 +16,13 @@ import (
 func (l *Relay) wait(r *Request) (time.Duration, *reply.Error) {
 	wait, err := pipe.Forever, error(nil)
 	if r.Target == "" { // the query of a call is the worker's
-		wait, err = queryWait(r.URL.RawQuery)
+		wait, err = queryWait(r.Query)
 	}
 	if err != nil {
 		return 0, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeBadWait, Text: err.Error()}
 	}
 	if wait == pipe.Forever {
-		wait = preferredWait(r.Header["Prefer"])
+		wait = preferredWait(r.Header.Joined("Prefer"))
 	}
 	if limit := l.config.RequestTimeout; limit > 0 && (wait == pipe.Forever || limit < wait) {
 		wait = limit
@@ -53,22 +53,23 @@ func queryWait(rawQuery string) (time.Duration, error) {
 	return wait, nil
 }
 
-// preferredWait returns what the first wait among the Prefer headers (RFC 7240) says, or Forever if there
-// is none that can be used.
-func preferredWait(headers []string) time.Duration {
-	for _, header := range headers {
-		for preference := range strings.SplitSeq(header, ",") {
-			preference, _, _ = strings.Cut(preference, ";") // what follows are parameters
-			name, value, _ := strings.Cut(preference, "=")
-			if !strings.EqualFold(strings.TrimSpace(name), "wait") {
-				continue
-			}
-			wait, err := pipe.ParseWait(strings.Trim(strings.TrimSpace(value), `"`))
-			if err != nil {
-				return pipe.Forever
-			}
-			return wait
+// preferredWait returns what the first wait in the list of a Prefer header (RFC 7240) says, or Forever if there is none that
+// can be used.
+func preferredWait(prefer string) time.Duration {
+	if prefer == "" {
+		return pipe.Forever
+	}
+	for preference := range strings.SplitSeq(prefer, ",") {
+		preference, _, _ := strings.Cut(preference, ";") // what follows are parameters
+		name, value, _ := strings.Cut(preference, "=")
+		if !strings.EqualFold(strings.TrimSpace(name), "wait") {
+			continue
 		}
+		wait, err := pipe.ParseWait(strings.Trim(strings.TrimSpace(value), `"`))
+		if err != nil {
+			return pipe.Forever
+		}
+		return wait
 	}
 	return pipe.Forever
 }

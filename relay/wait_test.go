@@ -59,22 +59,22 @@ func TestQueryWait(t *testing.T) {
 
 func TestPreferredWait(t *testing.T) {
 	for _, test := range []struct {
-		headers []string
-		want    time.Duration
+		prefer string
+		want   time.Duration
 	}{
-		{nil, pipe.Forever},
-		{[]string{"wait=25"}, 25 * time.Second},
-		{[]string{`Wait="25"`}, 25 * time.Second},
-		{[]string{"respond-async, wait = 25 ; x=y, wait=30"}, 25 * time.Second},
-		{[]string{"return=minimal", "wait=25"}, 25 * time.Second},
-		{[]string{"wait=soon"}, pipe.Forever},
-		{[]string{"wait"}, pipe.Forever},
-		{[]string{"wait=-1"}, pipe.Forever},
-		{[]string{"wait=100000"}, pipe.Forever},
-		{[]string{"waiting=1"}, pipe.Forever},
+		{"", pipe.Forever},
+		{"wait=25", 25 * time.Second},
+		{`Wait="25"`, 25 * time.Second},
+		{"respond-async, wait = 25 ; x=y, wait=30", 25 * time.Second},
+		{"return=minimal, wait=25", 25 * time.Second},
+		{"wait=soon", pipe.Forever},
+		{"wait", pipe.Forever},
+		{"wait=-1", pipe.Forever},
+		{"wait=100000", pipe.Forever},
+		{"waiting=1", pipe.Forever},
 	} {
-		if got := preferredWait(test.headers); got != test.want {
-			t.Errorf("Prefer: %q waits for %v, want %v", test.headers, got, test.want)
+		if got := preferredWait(test.prefer); got != test.want {
+			t.Errorf("Prefer: %q waits for %v, want %v", test.prefer, got, test.want)
 		}
 	}
 }

@@ -41,15 +41,15 @@ func (p *parked) Resume() {
 func parking(t *testing.T, resume func(*parked)) (addr string, arrivals <-chan *parked, log *bytes.Buffer) {
 	come := make(chan *parked, 100)
 	log = new(bytes.Buffer)
-	handler := http.HandlerFunc(func(w http.ResponseWriter, hr *http.Request) {
-		r := NewRequest(w, hr)
-		OnEngine(w, &r, func(w *Response, r *Request) {
+	serve := func(w http.ResponseWriter, r *Request) {
+		OnEngine(w, r, func(w *Response, r *Request) {
 			p := &parked{hungUp: make(chan bool, 10), resumed: make(chan bool, 10), resume: resume}
 			w.Park(r, &p.Pending, p)
 			come <- p
 		})
-	})
-	relay := New(Config{MaxHeader: 32 << 10, Logger: slog.New(slog.NewTextHandler(log, nil)), Handler: handler}, pipe.New(pipe.Config{}))
+	}
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { serve(w, NewRequest(r)) })
+	relay := New(Config{MaxHeader: 32 << 10, Logger: slog.New(slog.NewTextHandler(log, nil)), Handler: serve}, pipe.New(pipe.Config{}))
 	ln := rawhttp.Listen(t)
 	others := &http.Server{Handler: BreakOff(handler), ConnContext: ConnContext, ConnState: NoteState}
 	go others.Serve(relay.Others())

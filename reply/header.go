@@ -43,32 +43,33 @@ const (
 	HeaderPrefix  = "Httpipe-Header-"         // goes before the name of each header of the request
 )
 
-// weights yields each media type or coding that the fields of a header such as Accept or Accept-Encoding name, with
-// its weight (RFC 9110 12.4.2), in the client's order.
-func weights(fields []string) iter.Seq2[string, float64] {
+// weights yields each media type or coding that a list such as Accept or Accept-Encoding names, with its weight (RFC 9110
+// 12.4.2), in the client's order.
+func weights(list string) iter.Seq2[string, float64] {
 	return func(yield func(string, float64) bool) {
-		for _, field := range fields {
-			for item := range strings.SplitSeq(field, ",") {
-				name, params, err := mime.ParseMediaType(item)
-				if err != nil {
-					continue
-				}
-				weight, err := strconv.ParseFloat(params["q"], 64)
-				if err != nil {
-					weight = 1
-				}
-				if !yield(name, weight) {
-					return
-				}
+		for item := range strings.SplitSeq(list, ",") {
+			name, params, err := mime.ParseMediaType(item)
+			if err != nil {
+				continue
+			}
+			weight, err := strconv.ParseFloat(params["q"], 64)
+			if err != nil {
+				weight = 1
+			}
+			if !yield(name, weight) {
+				return
 			}
 		}
 	}
 }
 
-// Quality returns the highest weight that the fields of a header such as Accept give to one of the names: 0 if they
-// name none, or refuse each. A wildcard does not count, because every curl sends one.
-func Quality(fields []string, names ...string) (highest float64) {
-	for name, weight := range weights(fields) {
+// Quality returns the highest weight that a list such as Accept gives to one of the names: 0 if it names none, or refuses
+// each. A wildcard does not count, because every curl sends one.
+func Quality(list string, names ...string) (highest float64) {
+	if list == "" || list == "*/*" {
+		return 0
+	}
+	for name, weight := range weights(list) {
 		if slices.Contains(names, name) {
 			highest = max(highest, weight)
 		}
@@ -76,9 +77,9 @@ func Quality(fields []string, names ...string) (highest float64) {
 	return highest
 }
 
-// Negotiate returns the first of the offered media types that the fields of an Accept header name, in the client's
-// order, or the media type otherwise if they name none.
-func Negotiate(accept []string, otherwise string, offered ...string) string {
+// Negotiate returns the first of the offered media types that an Accept header names, in the client's order, or the media
+// type otherwise if it names none.
+func Negotiate(accept string, otherwise string, offered ...string) string {
 	for name, weight := range weights(accept) {
 		if weight > 0 && slices.Contains(offered, name) {
 			return name
@@ -87,8 +88,8 @@ func Negotiate(accept []string, otherwise string, offered ...string) string {
 	return otherwise
 }
 
-// WantsJSON reports whether the fields of an Accept header ask for JSON.
-func WantsJSON(accept []string) bool { return Quality(accept, "application/json", problemType) > 0 }
+// WantsJSON reports whether an Accept header asks for JSON.
+func WantsJSON(accept string) bool { return Quality(accept, "application/json", problemType) > 0 }
 
-// WantsHTML reports whether the fields of an Accept header ask for a page.
-func WantsHTML(accept []string) bool { return Quality(accept, "text/html") > 0 }
+// WantsHTML reports whether an Accept header asks for a page.
+func WantsHTML(accept string) bool { return Quality(accept, "text/html") > 0 }

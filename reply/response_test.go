@@ -38,13 +38,12 @@ func TestErrorResponse(t *testing.T) {
 
 func TestNegotiate(t *testing.T) {
 	for _, test := range []struct {
-		accept []string
-		want   string
+		accept, want string
 	}{
-		{nil, "a/a"},
-		{[]string{"*/*"}, "a/a"},
-		{[]string{"b/b;q=0, text/html", "c/c;q=0.1, b/b"}, "c/c"},
-		{[]string{"B/B; charset=x"}, "b/b"},
+		{"", "a/a"},
+		{"*/*", "a/a"},
+		{"b/b;q=0, text/html, c/c;q=0.1, b/b", "c/c"},
+		{"B/B; charset=x", "b/b"},
 	} {
 		if got := Negotiate(test.accept, "a/a", "a/a", "b/b", "c/c"); got != test.want {
 			t.Errorf("%q: %s, want %s", test.accept, got, test.want)

@@ -88,6 +88,11 @@ func trim[T []byte | string](s T) T {
 	for len(s) > 0 && isBlank(s[0]) {
 		s = s[1:]
 	}
+	return trimRight(s)
+}
+
+// trimRight returns s without the blanks at its end.
+func trimRight[T []byte | string](s T) T {
 	for len(s) > 0 && isBlank(s[len(s)-1]) {
 		s = s[:len(s)-1]
 	}

@@ -3,7 +3,7 @@ package http1
 import "bytes"
 
 // field reads a line of the head that is neither the first nor empty.
-func (p *progress) field(line []byte) error {
+func (p *Parser) field(line []byte) error {
 	name, value, found := bytes.Cut(line, []byte(":"))
 	switch {
 	case isBlank(line[0]):
@@ -15,10 +15,15 @@ func (p *progress) field(line []byte) error {
 	case !found || len(name) == 0 || !all(name, token):
 		return errFieldName
 	}
-	if p.fields++; p.fields > maxFields {
+	if len(p.spans) == maxFields {
 		return errFields
 	}
+	s := span{name: p.line - len(line) - len("\r\n")}
+	s.nameEnd = s.name + len(name)
+	s.valueEnd = s.nameEnd + len(":") + len(trimRight(value))
 	value = trim(value)
+	s.value = s.valueEnd - len(value)
+	p.spans = append(p.spans, s)
 	switch {
 	case equalFold(name, "Host"):
 		return p.host(value)

@@ -5,11 +5,10 @@ import (
 	"strings"
 )
 
-// A Field is one header field.
-type Field struct{ Name, Value string }
-
 // A Head is the head of a request. Its strings share one copy of the head, and stay valid when the Head is reused.
 type Head struct {
+	Header // the next Parse into this Head reuses the array of its Fields
+
 	Method string // GET, POST, PUT, DELETE or HEAD
 	Target string // as it was sent: it begins with a slash
 	Path   string // of Target, up to the first question mark
@@ -19,10 +18,6 @@ type Head struct {
 
 	// Lines are all field lines as they were sent, each with its CRLF. EachField yields their fields.
 	Lines string
-
-	// Fields are all fields in the order in which they came, names as they were sent, values without the blanks around
-	// them. The next Parse into this Head reuses the array.
-	Fields []Field
 
 	ContentLength  int64 // -1 if none is declared
 	Chunked        bool
@@ -38,41 +33,14 @@ func (h *Head) BodyLength() int64 {
 	return max(h.ContentLength, 0)
 }
 
-// Get returns the value of the first field of that name, in any case, or "".
-func (h *Head) Get(name string) string {
-	value, _ := h.Lookup(name)
-	return value
-}
-
-// Lookup returns the value of the first field of that name, in any case, and whether there is one.
-func (h *Head) Lookup(name string) (value string, ok bool) {
-	for i := range h.Fields {
-		if f := &h.Fields[i]; equalFold(f.Name, name) {
-			return f.Value, true
-		}
-	}
-	return "", false
-}
-
-// Values yields the value of each field of that name, in any case and in the order in which they came.
-func (h *Head) Values(name string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for i := range h.Fields {
-			if f := &h.Fields[i]; equalFold(f.Name, name) && !yield(f.Value) {
-				return
-			}
-		}
-	}
-}
-
 // fill makes h of the text of a whole head that p has checked.
-func (h *Head) fill(text string, p *progress) {
+func (h *Head) fill(text string, p *progress, spans []span) {
 	clear(h.Fields)
 	*h = Head{
+		Header:         Header{Fields: h.Fields[:0]},
 		Method:         text[:p.targetStart-1],
 		Target:         text[p.targetStart:p.targetEnd],
 		Minor:          p.minor,
-		Fields:         h.Fields[:0],
 		ContentLength:  -1,
 		Chunked:        p.codings > 0,
 		ExpectContinue: p.expects > 0 && p.minor == 1 && (p.codings > 0 || p.length > 0),
@@ -82,13 +50,14 @@ func (h *Head) fill(text string, p *progress) {
 		h.ContentLength = p.length
 	}
 	h.Path, h.Query, _ = strings.Cut(h.Target, "?")
-	if cap(h.Fields) < p.fields || cap(h.Fields) > maxKept && p.fields < maxKept {
-		h.Fields = make([]Field, 0, p.fields)
+	if n := len(spans); cap(h.Fields) < n || cap(h.Fields) > maxKept && n < maxKept {
+		h.Fields = make([]Field, 0, n)
 	}
-	_, text, _ = strings.Cut(text, "\n")
-	h.Lines = strings.TrimSuffix(text, "\r\n")
-	for f := range EachField(h.Lines) {
-		h.Fields = append(h.Fields, f)
+	if len(spans) > 0 {
+		h.Lines = text[spans[0].name-p.start : len(text)-len("\r\n")]
+	}
+	for _, f := range spans {
+		h.add(Field{text[f.name-p.start : f.nameEnd-p.start], text[f.value-p.start : f.valueEnd-p.start]})
 	}
 	h.Host = h.Get("Host")
 }

@@ -40,6 +40,7 @@ const maxEmpty = 4
 type Parser struct {
 	MaxHead int // the most bytes that a head may have, with the empty line at its end; set before the first Parse
 
+	spans []span // of the fields of the head so far
 	progress
 }
 
@@ -54,12 +55,17 @@ type progress struct {
 	minor                  int // of HTTP/1; -1 in another version
 	notPlain               bool
 
-	fields                           int
 	hosts, lengths, codings, expects int // how many fields have that name
 	connections                      int
 	length                           int64
 	closes, keepsAlive               bool
 }
+
+// A span is where the name and the value of a field are in data.
+type span struct{ name, nameEnd, value, valueEnd int }
+
+// Reset makes p ready for the next head, on this or another connection.
+func (p *Parser) Reset() { p.progress, p.spans = progress{}, p.spans[:0] }
 
 // Parse reads the head at the beginning of data, behind which other bytes may follow. The package's documentation lists
 // what it returns, where n counts from the beginning of data. After ErrIncomplete the next call must be with the same
@@ -84,7 +90,7 @@ func (p *Parser) Parse(data []byte, head *Head) (n int, err error) {
 			}
 		}
 		if err != nil {
-			p.progress = progress{}
+			p.Reset()
 			return 0, err
 		}
 	}
@@ -113,15 +119,15 @@ func (p *Parser) next(data []byte) ([]byte, error) {
 
 // finish decides about a head of which each line is well-formed.
 func (p *Parser) finish(data []byte, head *Head) (n int, err error) {
-	seen := p.progress
-	p.progress = progress{}
+	seen, spans := p.progress, p.spans
+	p.Reset()
 	if err := seen.framing(); err != nil {
 		return 0, err
 	}
 	if seen.notPlain {
 		return seen.start, ErrNotPlain
 	}
-	head.fill(string(data[seen.start:seen.line]), &seen)
+	head.fill(string(data[seen.start:seen.line]), &seen, spans)
 	return seen.line, nil
 }
 

@@ -30,6 +30,9 @@ func AppendResponse(dst []byte, minor, status int, fields ...Field) []byte {
 // AppendStatus appends the first line of a response, in the version HTTP/1.minor that the request had, and the Date
 // field. A status has three digits.
 func AppendStatus(dst []byte, minor, status int) []byte {
+	if status == 200 && minor == 1 { // most
+		return appendDate(append(dst, "HTTP/1.1 200 OK\r\n"...), time.Now())
+	}
 	dst = append(dst, "HTTP/1."...)
 	dst = append(dst, '0'+byte(minor), ' ')
 	dst = strconv.AppendInt(dst, int64(status), 10)
