@@ -24,10 +24,10 @@ import (
 type Pending struct {
 	conn   *Conn
 	owner  Owner
-	minor  int8          // of the version of HTTP
-	close  bool          // the connection ends after the response
 	accept string        // the header Accept
 	fields []reply.Field // of each response to the request, besides its own
+	minor  int8          // of the version of HTTP
+	close  bool          // the connection ends after the response
 
 	// Guarded by Conn.mu.
 	answered    bool // Answer or Fail has been called
