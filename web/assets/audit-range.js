@@ -8,11 +8,11 @@ const ranges = [['15m', 15 * minute], ['1h', 60 * minute], ['6h', 360 * minute],
 const longer = ['7d', '30d', '365d'];
 const day = '24h';
 
-// fit asks the server how long a time is to be shown.
-export async function fit(signal) {
+// fit asks the server how long a time is to be shown of what has these names.
+export async function fit(names, signal) {
 	for (const range of [day, ...longer]) {
-		const {oldest, total} = await ask('/audit/summary', {from: range, within: '1s'}, signal);
-		if (!oldest || total.exchanges || total.publications || Object.keys(total.unmatched).length) {
+		const {oldest, complete, total} = await ask('/audit/summary', {...names, from: range}, signal);
+		if (!oldest || !complete || total.exchanges || total.publications || Object.keys(total.unmatched).length) {
 			return range === day ? widen('', oldest) : range;
 		}
 	}

@@ -136,7 +136,7 @@ async function load() {
 	$('newer').disabled = !asked.cursor;
 	try {
 		if (!asked.last && !fitting) {
-			fitting = await fit(signal);
+			fitting = await fit({namespace: asked.namespace, channel: asked.channel}, signal);
 			fill();
 		}
 	} catch (error) {

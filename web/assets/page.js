@@ -2,6 +2,7 @@
 
 import {copy} from './clipboard.js';
 import {printing, publishing, saving, sending} from './curl.js';
+import {onFiles} from './drop.js';
 import {End} from './end.js';
 import {add, Feed} from './feed.js';
 import {channelIn, disposition, fault, harmless, isName, randomName, usualNamespace} from './names.js';
@@ -245,35 +246,7 @@ function take(files) {
 	showFile();
 }
 
-addEventListener('paste', event => {
-	const files = event.clipboardData?.files;
-	if (files?.length) {
-		event.preventDefault();
-		take(files);
-	}
-});
-
-// A file may be dropped anywhere on the page: elsewhere the browser would open it instead of this page.
-const carriesFiles = event => event.dataTransfer?.types.includes('Files');
-addEventListener('dragover', event => {
-	if (carriesFiles(event)) {
-		event.preventDefault();
-		$('send').classList.add('dropping');
-	}
-});
-addEventListener('dragleave', event => {
-	if (!event.relatedTarget) {
-		$('send').classList.remove('dropping');
-	}
-});
-addEventListener('drop', event => {
-	$('send').classList.remove('dropping');
-	if (!carriesFiles(event)) {
-		return;
-	}
-	event.preventDefault();
-	take(event.dataTransfer.files);
-});
+onFiles($('send'), take);
 
 // Receiving.
 
