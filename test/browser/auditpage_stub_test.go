@@ -191,7 +191,7 @@ func exchanged(n int) (rows []row) {
 func summary(from time.Time, n int) row {
 	rng := rand.New(rand.NewPCG(1, 2))
 	from = from.Truncate(15 * time.Minute)
-	total := row{"exchanges": 0, "bytes": 0, "outcomes": row{}, "unmatched": row{"timed_out": 0, "left": 0}, "publications": 41 * n, "deliveries": 133 * n, "producer_wait_ms": row{"median": 12, "p95": 310}, "consumer_wait_ms": row{"median": 8400, "p95": 61_000}}
+	total := row{"exchanges": 0, "bytes": 0, "outcomes": row{}, "unmatched": row{}, "publications": 41 * n, "deliveries": 133 * n, "producer_wait_ms": row{"median": 12, "p95": 310}, "consumer_wait_ms": row{"median": 8400, "p95": 61_000}}
 	buckets := []row{}
 	for i := range n {
 		delivered := int(200 + 180*math.Sin(float64(i)/12) + float64(rng.IntN(40)))
@@ -203,7 +203,8 @@ func summary(from time.Time, n int) row {
 		}
 		unmatched := row{"timed_out": rng.IntN(25), "left": rng.IntN(5)}
 		for outcome, k := range unmatched {
-			total["unmatched"].(row)[outcome] = total["unmatched"].(row)[outcome].(int) + k.(int)
+			sum, _ := total["unmatched"].(row)[outcome].(int)
+			total["unmatched"].(row)[outcome] = sum + k.(int)
 		}
 		count, bytes := delivered+left+bad+3, delivered*3_400_000
 		total["exchanges"], total["bytes"] = total["exchanges"].(int)+count, total["bytes"].(int)+bytes
