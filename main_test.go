@@ -101,6 +101,7 @@ func TestImports(t *testing.T) {
 		"./test/tls":      {kit},
 		"./test/docs":     {kit, "httpipe/access"},
 		"./test/packages": {kit},
+		"./test/nodes":    {kit, "httpipe/nodes", "httpipe/pipe"},
 		"./test/proxies":  {kit},
 		"./test/browser":  {kit, "github.com/chromedp/"},
 		"./test/deploy":   {kit, "httpipe/access", "github.com/BurntSushi/toml", "github.com/dustin/go-humanize", "httpipe/cli", "httpipe/process"},

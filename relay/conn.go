@@ -43,7 +43,6 @@ type Conn struct {
 	socket syscall.RawConn // of tcp, for polls and options
 	fd     int32           // of socket, for findAll; -1 if there is none
 	raw    syscall.RawConn // of tcp, for data; nil under TLS
-	look   rawPeek
 
 	phase    atomic.Int32
 	deadline atomic.Bool  // a deadline has been set, and must be cleared before the next request
@@ -66,7 +65,6 @@ type Conn struct {
 	gone    bool          // the client has hung up, and the goroutine that read has ended
 	closed  bool          // the connection is closed, or about to be by the goroutine that set this
 	pausing chan struct{} // closed to wake the goroutine in pauseUnlock; nil if there is none
-	out     rawWrite
 }
 
 // Read implements net.Conn. It first returns what the engine has read and not used.

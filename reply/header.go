@@ -58,9 +58,11 @@ func weights(list string) iter.Seq2[string, float64] {
 			if err != nil {
 				continue
 			}
-			weight, err := strconv.ParseFloat(params["q"], 64)
-			if err != nil {
-				weight = 1
+			weight := 1.0
+			if q, given := params["q"]; given {
+				if w, err := strconv.ParseFloat(q, 64); err == nil {
+					weight = w
+				}
 			}
 			if !yield(name, weight) {
 				return
