@@ -73,6 +73,8 @@ func TestAuditPageTopics(t *testing.T) {
 	tab.click("#refresh")
 	tab.wait("document.querySelector('#published').textContent.replaceAll('\\u00a0', ' ') === '2 publicationsdelivered 3 times'")
 
+	tab.has("#list[aria-busy=false]", 1)
+
 	// Who got the first?
 	tab.click("#rows tbody tr:last-child td a")
 	tab.shows("#details-title", "Publication")
