@@ -104,7 +104,7 @@ func (b *Broker) Subscribe(s *Subscription) bool {
 func (s *Subscription) refuseLocked(o Outcome) {
 	s.state, s.Outcome, s.EndedAt = subscriptionEnd, o, s.SubscribedAt
 	a := Arrival{Shape: Topic, Key: s.Key, Role: Consumer, Client: s.Client, Group: s.Group}
-	s.broker.recorder.RequestUnmatched(&Request{Arrival: a, ArrivedAt: s.SubscribedAt, state: ended, outcome: o, endedAt: s.EndedAt,
+	s.broker.recorder.RequestUnmatched(&Request{Arrival: a, ArrivedAt: s.SubscribedAt, state: ended, outcome: o, waited: s.EndedAt.Sub(s.SubscribedAt),
 		refusedBy: s.refusedBy})
 }
 

@@ -15,7 +15,7 @@ type rawRead struct {
 	try func(fd uintptr) bool
 	n   int
 	err error
-	b   []byte
+	b   *[bufferSize]byte // with n bytes; nil if there is no result
 }
 
 // readIdle waits until the client has sent something, takes a buffer from the pool, and reads into it. unread must be
@@ -27,15 +27,15 @@ func (c *Conn) readIdle() error {
 	f := &c.in
 	if f.try == nil {
 		f.try = func(fd uintptr) bool {
-			b := getBuffer()
+			b := buffers.Get().(*[bufferSize]byte)
 			for {
-				f.n, f.err = readNow(fd, b)
+				f.n, f.err = readNow(fd, b[:])
 				if f.err != syscall.EINTR {
 					break
 				}
 			}
 			if f.err == syscall.EAGAIN {
-				putBuffer(b)
+				buffers.Put(b)
 				return false
 			}
 			f.b = b
@@ -49,13 +49,13 @@ func (c *Conn) readIdle() error {
 	f.b = nil
 	switch {
 	case f.err != nil:
-		putBuffer(b)
+		buffers.Put(b)
 		return os.NewSyscallError("read", f.err)
 	case f.n == 0:
-		putBuffer(b)
+		buffers.Put(b)
 		return io.EOF
 	}
-	c.buffer, c.unread = b, b[:f.n]
+	c.buffer, c.unread = b[:], b[:f.n]
 	return nil
 }
 

@@ -27,6 +27,12 @@ const (
 	HeaderStandIn = "Httpipe-Stand-In"
 )
 
+// HeaderScope is on a question that a node asks another one. With ScopeNode the other one answers for itself alone.
+const (
+	HeaderScope = "Httpipe-Scope"
+	ScopeNode   = "node"
+)
+
 // The headers of services, besides those below.
 const (
 	HeaderTarget = "Httpipe-Target" // the path below the service that the caller asked for, with its query
