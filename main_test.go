@@ -85,7 +85,7 @@ func TestImports(t *testing.T) {
 		"./audit":      {"httpipe/pipe", "httpipe/reply", "httpipe/store"},
 		"./reply":      {"httpipe/pipe"},
 		"./relay":      {"httpipe/pipe", "httpipe/relay/http1", "httpipe/reply", unix},
-		"./web":        {},
+		"./web":        {"github.com/boombuler/barcode/qr"},
 		"./nodes":      {},
 		"./httpapi":    {"httpipe/access", "httpipe/audit", "httpipe/metrics", "httpipe/nodes", "httpipe/pipe", "httpipe/relay", "httpipe/reply", "httpipe/store", "httpipe/web", uuid, "github.com/gorilla/handlers", "github.com/hashicorp/golang-lru/v2/simplelru", "golang.org/x/time/rate"},
 
