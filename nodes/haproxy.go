@@ -79,7 +79,7 @@ func (b Balancer) Server(n Node) string {
 		line += " ssl verify required ca-file @system-ca sni str(" + u.Hostname() + ") check-sni " + u.Hostname() + " verifyhost " + u.Hostname()
 	}
 	if b.Resolver != "" && net.ParseIP(u.Hostname()) == nil {
-		line += " resolvers names init-addr last,libc,none"
+		line += " resolvers names init-addr last,none"
 	}
 	return line
 }

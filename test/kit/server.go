@@ -87,10 +87,12 @@ func StartCommand(t *testing.T, cmd *exec.Cmd) *Server {
 // Listening reads the log until the line that gives the addresses, and returns their URLs.
 func Listening(t *testing.T, log *bufio.Reader) (url, metrics string) {
 	t.Helper()
+	printed := ""
 	for {
 		line, err := log.ReadString('\n')
+		printed += line
 		if err != nil {
-			t.Fatalf("the server did not start: %s%v", line, err)
+			t.Fatalf("the server did not start: %s%v", printed, err)
 		}
 		var entry struct {
 			Msg, Addr, URL string
