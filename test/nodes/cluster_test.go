@@ -96,7 +96,7 @@ func (c *cluster) table(of ...string) {
 func (c *cluster) start(name string) {
 	c.t.Helper()
 	_, port, _ := net.SplitHostPort(c.addresses[name])
-	args := []string{"--port", port, "--host", "127.0.0.1", "--log-format", "json", "--audit-db", name + ".db", "--drain-timeout", "3s"}
+	args := []string{"--port", port, "--host", "127.0.0.1", "--log-format", "json", "--audit-db", name + ".db", "--drain-timeout", "20s"}
 	if c.shared {
 		args = append(args, "--nodes", c.file(name), "--node", name)
 	}
