@@ -49,7 +49,7 @@ func warnIfOpen(c *cli.Config, logger *slog.Logger, guard *access.Guard, addr ne
 	tcp, ok := addr.(*net.TCPAddr)
 	local := ok && tcp.IP.IsLoopback()
 	switch {
-	case !guard.Open():
+	case !guard.Open() || c.Audit == cli.AuditReadOnly:
 	case local && (c.ClientIPHeader != "" || c.RequireHTTPS):
 		logger.Warn("any client that reaches the proxy may produce, consume, look and delete; --auth-secret limits this to clients that have a token",
 			"addr", addr.String())

@@ -53,7 +53,16 @@ func serve(ctx context.Context, c *cli.Config, stdout, stderr io.Writer) (err er
 	}
 	var log *store.Log
 	listening := []any{"version", buildVersion(), "audit", string(c.Audit)}
-	if c.Audit != cli.AuditOff {
+	var history *store.History
+	switch c.Audit {
+	case cli.AuditOff:
+	case cli.AuditReadOnly:
+		if history, err = store.OpenHistory(c.AuditDB); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, history.Close()) }()
+		listening = append(listening, "audit_db", c.AuditDB)
+	default:
 		process.TuneProcessors()
 		if log, err = openLog(c, logger); err != nil {
 			return err
@@ -68,7 +77,7 @@ func serve(ctx context.Context, c *cli.Config, stdout, stderr io.Writer) (err er
 		}
 	}
 	config := serverConfig(c, log, guard, waiting, logger)
-	config.Nodes = member
+	config.Nodes, config.History = member, history
 	server, err := httpapi.New(config)
 	if err != nil {
 		return err
@@ -134,6 +143,7 @@ func openLog(c *cli.Config, logger *slog.Logger) (*store.Log, error) {
 	return store.Open(store.Config{
 		Path:      c.AuditDB,
 		Version:   buildVersion(),
+		Node:      c.Node,
 		Retention: c.AuditRetention,
 		Logger:    logger,
 	})

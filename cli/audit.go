@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
 	"syscall"
 
 	"github.com/dustin/go-humanize"
@@ -57,6 +58,45 @@ func auditCheck(c *Config) command {
 			return nil
 		},
 	}
+}
+
+func auditMerge(c *Config) command {
+	return command{
+		name: "audit merge", args: "TARGET LOG...",
+		help: "merge the logs of several nodes into one for reading",
+		more: "A LOG is a file, or NAME=FILE to name its node. Without NAME that is the --node of its server, or\n" +
+			"else the name of the file. Of two copies of a log, each row is in TARGET once. A TARGET that was\n" +
+			"merged from some of the logs is replaced.",
+		run: func(ctx context.Context, args []string, stdout, _ io.Writer) error {
+			ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM) // an incomplete log is removed
+			defer stop()
+			var sources []store.Source
+			for _, arg := range args[1:] {
+				sources = append(sources, parseSource(arg))
+			}
+			merged, err := store.Merge(ctx, args[0], sources)
+			if err != nil {
+				return err
+			}
+			printReport(stdout, merged.Report)
+			t := table{w: stdout}
+			for _, s := range merged.Sources {
+				t.add(s.Node, s.Path)
+			}
+			return t.flush()
+		},
+	}
+}
+
+// sourceSyntax is NAME=FILE. A name of a node contains no slash, so ./a=b is a file.
+var sourceSyntax = regexp.MustCompile(`^([A-Za-z0-9._-]+)=(.+)$`)
+
+// parseSource reads an argument that is a log to merge.
+func parseSource(arg string) store.Source {
+	if parts := sourceSyntax.FindStringSubmatch(arg); parts != nil {
+		return store.Source{Node: parts[1], Path: parts[2]}
+	}
+	return store.Source{Path: arg}
 }
 
 // printReport prints which log a report is about, and its counts, if the log is sound enough to have them.

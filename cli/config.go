@@ -70,6 +70,7 @@ const (
 	AuditRequired   AuditMode = "required"    // answer no 200 before the record is on disk
 	AuditBestEffort AuditMode = "best-effort" // relay anyway, and count unrecorded exchanges
 	AuditOff        AuditMode = "off"         // keep no log
+	AuditReadOnly   AuditMode = "read-only"   // relay nothing, and show a log that another server or a merge has written
 )
 
 // parse fills in c from the command's options: from the flags, the environment, the config file and the defaults, in

@@ -337,7 +337,8 @@ func TestSetButEmpty(t *testing.T) {
 // TestTogether: values that can have no effect beside others are refused, and a default never is.
 func TestTogether(t *testing.T) {
 	for _, test := range []struct{ args, want string }{
-		{"--audit off --audit-retention 90d", `invalid value "90d" for --audit-retention (command line): there is no log`},
+		{"--audit off --audit-retention 90d", `invalid value "90d" for --audit-retention (command line): no rows are removed while --audit is off`},
+		{"--audit read-only --audit-retention 90d", "no rows are removed while --audit is read-only"},
 		{"--audit off --audit-retention off", ""},
 		{"--audit off --audit-db a.db", ""},
 		{"--max-waiting 50", ""},

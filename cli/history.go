@@ -165,7 +165,7 @@ func auditList(c *Config) command {
 				return err
 			}
 			return withHistory(ctx, c, func(ctx context.Context, h *store.History) error {
-				return q.each(ctx, h, k, filter, stderr, q.printer(stdout, k))
+				return q.each(ctx, h, k, filter, stderr, q.printer(stdout, h, k))
 			})
 		},
 	}
@@ -336,25 +336,29 @@ var listed = map[*store.Kind][]column{
 
 // printer returns a function that prints pages of a kind, as a table or as JSON. At a terminal the head of the table
 // comes with the first rows.
-func (q *question) printer(w io.Writer, k *store.Kind) func(store.Page) error {
+func (q *question) printer(w io.Writer, h *store.History, k *store.Kind) func(store.Page) error {
 	if q.json {
 		return audit.NewRows(forTerminal(w), audit.NDJSON).Page
 	}
 	s, t, headed := styleOf(w), table{w: w}, false
+	columns := listed[k]
+	if h.Merged() {
+		columns = append([]column{{"NODE", "", "node"}}, columns...)
+	}
 	return func(page store.Page) error {
 		if !headed && (len(page.Rows) > 0 || !s.human) {
 			headed = true
-			t.add(s.heads(k)...)
+			t.add(s.heads(columns)...)
 		}
 		for i := range page.Rows {
-			t.add(s.row(k, page, i)...)
+			t.add(s.row(k, columns, page, i)...)
 		}
 		return t.flush()
 	}
 }
 
-func (s style) heads(k *store.Kind) (heads []string) {
-	for _, c := range listed[k] {
+func (s style) heads(columns []column) (heads []string) {
+	for _, c := range columns {
 		if s.human && c.human != "" {
 			c.head = c.human
 		}
@@ -364,8 +368,8 @@ func (s style) heads(k *store.Kind) (heads []string) {
 }
 
 // row returns row i of a page as the cells of a list.
-func (s style) row(k *store.Kind, page store.Page, i int) (cells []string) {
-	for _, c := range listed[k] {
+func (s style) row(k *store.Kind, columns []column, page store.Page, i int) (cells []string) {
+	for _, c := range columns {
 		text := s.cell(page, i, c.name)
 		switch c.name {
 		case "channel", "topic", "service":

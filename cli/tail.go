@@ -36,7 +36,7 @@ func auditTail(c *Config) command {
 				return err
 			}
 			return withHistory(ctx, c, func(ctx context.Context, h *store.History) error {
-				t := &tail{history: h, kind: k, filter: filter, print: q.printer(stdout, k), running: make(map[string]bool)}
+				t := &tail{history: h, kind: k, filter: filter, print: q.printer(stdout, h, k), running: make(map[string]bool)}
 				found, err := t.begin(ctx, q.limit, q.follow)
 				if err != nil {
 					return err

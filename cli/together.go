@@ -19,8 +19,8 @@ func (c *Config) checkTogether(given map[string]*setting) error {
 	if s := given["audit-db"]; s != nil && c.AuditDB == "" && c.Audit != AuditOff {
 		return invalid("audit-db", s, errors.New("must not be empty"))
 	}
-	if s, ok := explicit("audit-retention"); ok && c.AuditRetention > 0 && c.Audit == AuditOff {
-		return invalid("audit-retention", s, errors.New("there is no log to remove rows from while --audit is off"))
+	if s, ok := explicit("audit-retention"); ok && c.AuditRetention > 0 && (c.Audit == AuditOff || c.Audit == AuditReadOnly) {
+		return invalid("audit-retention", s, fmt.Errorf("no rows are removed while --audit is %s", c.Audit))
 	}
 	if s, ok := explicit("metrics-addr"); ok && c.metricsAtPort() {
 		return invalid("metrics-addr", s, fmt.Errorf("the relay itself listens there; choose another port than --port %d", c.Port))

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -15,7 +16,11 @@ import (
 type channels struct {
 	broker *pipe.Broker
 	gate   *gate
+	others *others
 }
+
+// incomplete is what it means for a list if a node does not answer.
+const incomplete = "the list would not be complete"
 
 // look answers with the numbers of requests that wait on a channel or a service. It takes no message.
 func (c *channels) look(w http.ResponseWriter, r *request) {
@@ -47,7 +52,12 @@ func (c *channels) delete(w http.ResponseWriter, r *request) {
 
 // deleteNamespace deletes all channels of a namespace.
 func (c *channels) deleteNamespace(w http.ResponseWriter, r *request) {
-	if !c.broker.DeleteNamespace(r.Key.Namespace) {
+	existed := c.broker.DeleteNamespace(r.Key.Namespace)
+	elsewhere := func([]byte) error { existed = true; return nil }
+	if !c.others.all(w, r, "on all other nodes the namespace is deleted", elsewhere) {
+		return
+	}
+	if !existed {
 		r.Fail(w, noNamespace(r.Key))
 		return
 	}
@@ -61,6 +71,17 @@ func (c *channels) state(w http.ResponseWriter, r *request) {
 		state[namespace] = c.gate.visible(r, namespace, channels)
 	}
 	maps.DeleteFunc(state, func(_ string, channels []string) bool { return len(channels) == 0 })
+	add := func(body []byte) error {
+		var more map[string][]string
+		err := json.Unmarshal(body, &more)
+		for namespace, channels := range more {
+			state[namespace] = union(state[namespace], channels)
+		}
+		return err
+	}
+	if !c.others.all(w, r, incomplete, add) {
+		return
+	}
 	reply.JSON(http.StatusOK, state).Write(w)
 }
 
@@ -69,12 +90,18 @@ func (c *channels) namespaces(w http.ResponseWriter, r *request) {
 	namespaces := slices.DeleteFunc(c.broker.Namespaces(), func(namespace string) bool {
 		return len(c.gate.visible(r, namespace, c.broker.Channels(namespace))) == 0
 	})
+	if !c.others.all(w, r, incomplete, joined(&namespaces)) {
+		return
+	}
 	reply.JSON(http.StatusOK, namespaces).Write(w)
 }
 
 // list lists the channels of a namespace that the client may see.
 func (c *channels) list(w http.ResponseWriter, r *request) {
 	channels := c.gate.visible(r, r.Key.Namespace, c.broker.Channels(r.Key.Namespace))
+	if !c.others.all(w, r, incomplete, joined(&channels)) {
+		return
+	}
 	if len(channels) == 0 {
 		r.Fail(w, noNamespace(r.Key))
 		return

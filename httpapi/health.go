@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -9,16 +10,22 @@ import (
 	"httpipe/store"
 )
 
+var errReadOnly = errors.New("this server only shows an audit log (--audit=read-only)")
+
 // health says whether the server can relay.
 type health struct {
 	broker     *pipe.Broker
 	log        *store.Log // nil without an audit log
 	bestEffort bool
+	readOnly   bool // nothing is relayed
 }
 
 // unavailable returns why the server may not relay: unless the log is off or best-effort, nothing is relayed without a
 // record.
 func (h *health) unavailable() error {
+	if h.readOnly {
+		return errReadOnly
+	}
 	if h.log == nil || h.bestEffort {
 		return nil
 	}

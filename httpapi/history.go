@@ -28,8 +28,10 @@ const (
 // history answers questions about the audit log. Package audit reads the questions and writes the answers; this type is
 // the part that needs HTTP: permissions, status and headers.
 type history struct {
-	log      *store.Log // nil if there is none
+	rows     *store.History // nil if there is no log
+	log      *store.Log     // that this server writes; nil if there is none
 	gate     *gate
+	others   *others
 	stopping func() bool // whether the server is stopping
 	logger   *slog.Logger
 }
@@ -45,7 +47,7 @@ func notOnRecord(k *store.Kind) *reply.Error {
 // answer answer it if the client may ask it. Everything that lists or counts rows goes through here.
 func (h *history) asks(k *store.Kind, more []string, answer func(w http.ResponseWriter, r *request, q audit.Query)) handler {
 	return func(w http.ResponseWriter, r *request) {
-		if h.log == nil {
+		if h.rows == nil {
 			r.Refuse(w, noLog)
 			return
 		}
@@ -78,7 +80,7 @@ func (h *history) list(w http.ResponseWriter, r *request, q audit.Query) {
 		h.stream(w, r, f, q)
 		return
 	}
-	page, err := h.log.History().Page(r.Context(), q.Kind, q.Filter, q.Cursor, cmp.Or(q.Limit, defaultLimit))
+	page, err := h.rows.Page(r.Context(), q.Kind, q.Filter, q.Cursor, cmp.Or(q.Limit, defaultLimit))
 	if err != nil {
 		h.unreadable(w, r, err)
 		return
@@ -89,7 +91,7 @@ func (h *history) list(w http.ResponseWriter, r *request, q audit.Query) {
 // stream answers with all rows, page by page. It holds no lock of the log while the client reads.
 func (h *history) stream(w http.ResponseWriter, r *request, f audit.Format, q audit.Query) {
 	out := newRows(w, f)
-	err := h.log.History().Each(r.Context(), q.Kind, q.Filter, q.Cursor, q.Limit, func(page store.Page) error {
+	err := h.rows.Each(r.Context(), q.Kind, q.Filter, q.Cursor, q.Limit, func(page store.Page) error {
 		if h.stopping() {
 			return pipe.ShutDown
 		}
@@ -125,7 +127,7 @@ func (h *history) summarize(w http.ResponseWriter, r *request, q audit.Query) {
 	if f != audit.JSON {
 		within = 0 // rows cannot say what is missing
 	}
-	summary, err := h.log.History().Summarize(r.Context(), q.Filter, within)
+	summary, err := h.rows.Summarize(r.Context(), q.Filter, within)
 	if err != nil {
 		h.unreadable(w, r, err)
 		return
@@ -162,12 +164,9 @@ func (h *history) show(k *store.Kind) handler {
 // showReceipt answers with how an exchange ended, without addresses. It needs no permission but the id, which cannot be
 // guessed: 62 of its bits are random.
 func (h *history) showReceipt(w http.ResponseWriter, r *request) {
-	page, ok := h.lookUp(w, r, store.Exchanges)
-	if !ok {
-		return
-	}
-	if len(page.Rows) == 0 {
-		r.Refuse(w, notOnRecord(store.Exchanges))
+	page, err := h.find(r, store.Exchanges)
+	if err != nil || len(page.Rows) == 0 {
+		h.showReceiptOf(w, r, err)
 		return
 	}
 	text := func(column string) string { return page.Value(0, column).(string) }
@@ -181,26 +180,51 @@ func (h *history) showReceipt(w http.ResponseWriter, r *request) {
 	reply.JSON(http.StatusOK, answer).Write(w)
 }
 
+// showReceiptOf answers with the receipt that another node has. err is why this node could not look for it.
+func (h *history) showReceiptOf(w http.ResponseWriter, r *request, err error) {
+	switch body, e := h.others.first(r); {
+	case body != nil:
+		reply.Text(http.StatusOK, "application/json", string(body)).Write(w)
+	case err != nil && err != errNoLog:
+		h.unreadable(w, r, err)
+	case e != nil:
+		r.Refuse(w, e)
+	case err != nil:
+		r.Refuse(w, noLog)
+	default:
+		r.Refuse(w, notOnRecord(store.Exchanges))
+	}
+}
+
 // lookUp returns the row of a kind that the path names as a page of one row, or of none if there is none. It returns false
 // if it has answered r.
 func (h *history) lookUp(w http.ResponseWriter, r *request, k *store.Kind) (store.Page, bool) {
-	if h.log == nil {
+	page, err := h.find(r, k)
+	switch {
+	case err == errNoLog:
 		r.Refuse(w, noLog)
-		return store.Page{}, false
+	case err != nil:
+		h.unreadable(w, r, err)
 	}
-	history := h.log.History()
-	page, err := history.Row(r.Context(), k, r.parameter)
-	if err == nil && len(page.Rows) == 0 {
+	return page, err == nil
+}
+
+// errNoLog is the error of find if there is no log.
+var errNoLog = errors.New("no audit log")
+
+// find returns the row of a kind that the path names as a page of one row, or of none if there is none.
+func (h *history) find(r *request, k *store.Kind) (store.Page, error) {
+	if h.rows == nil {
+		return store.Page{}, errNoLog
+	}
+	page, err := h.rows.Row(r.Context(), k, r.parameter)
+	if err == nil && len(page.Rows) == 0 && h.log != nil {
 		// A consumer knows the id before it is on disk.
 		if err = h.log.Sync(); err == nil {
-			page, err = history.Row(r.Context(), k, r.parameter)
+			page, err = h.rows.Row(r.Context(), k, r.parameter)
 		}
 	}
-	if err != nil {
-		h.unreadable(w, r, err)
-		return page, false
-	}
-	return page, true
+	return page, err
 }
 
 // unreadable answers r when the log could not be read.

@@ -32,6 +32,7 @@ type live struct {
 	every    time.Duration // snapshotEvery, unless a test changes it
 	patience time.Duration // viewerPatience, unless a test changes it
 
+	node        string        // the name of this node; "": it has none
 	bodyTimeout time.Duration // for the body of a GET
 
 	ctx  context.Context // done when the viewers must be disconnected
@@ -66,11 +67,18 @@ func (l *live) join() *reply.Error {
 	}
 	l.viewers++
 	if l.viewers == 1 {
-		first := newView(l.snapshot(liveRows), nil)
+		first := l.view(nil)
 		l.event, l.alone = first.event(), make(chan struct{})
 		go l.run(first, l.alone)
 	}
 	return nil
+}
+
+// view returns the view of a new snapshot.
+func (l *live) view(last *view) *view {
+	v := newView(l.snapshot(liveRows), last)
+	v.Node = l.node
+	return v
 }
 
 func (l *live) leave() {
@@ -92,7 +100,7 @@ func (l *live) run(last *view, alone <-chan struct{}) {
 		case <-alone:
 			return
 		}
-		v := newView(l.snapshot(liveRows), last)
+		v := l.view(last)
 		l.publish(v.event(), !v.same(last), alone)
 		last = v
 	}

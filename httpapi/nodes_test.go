@@ -98,7 +98,7 @@ func TestMisdirected(t *testing.T) {
 	if a := consumer.Answer().Is(200); a.Text != "hello" {
 		t.Errorf("the consumer got %q", a.Text)
 	}
-	r.dial().Get("/channels/n").Answer().Failed(404, "not_found")
+	r.dial().Get("/channels/n", "Httpipe-Scope: node").Answer().Failed(404, "not_found")
 	for _, header := range []string{"Httpipe-Owner: n2", "Httpipe-Stand-In: n3", "Httpipe-Owner: n1, n1"} {
 		a := r.dial().Get("/channels/n/"+own, header).Answer().Failed(421, "misdirected")
 		if !strings.Contains(a.Text, "the balancer has another table") {
@@ -214,5 +214,9 @@ func (d *description) nodes() {
 		d.fits(o.OperationId, o.ask(r, "", headers).Is(200), "")
 		d.fits(o.OperationId, o.ask(r, "", headers, "{node}", "n2").Is(503), accept)
 		d.fits(o.OperationId, o.ask(start(d.t), "", headers).Is(404), accept)
+		for _, id := range []string{"getState", "listNamespaces", "listChannels", "deleteNamespace", "getReceipt"} { // no other node runs
+			d.fits(id, d.operations[id].ask(r, "", headers).Failed(502, "node_unreachable"), accept)
+		}
 	}
+	r.Journal.Forgive(noAnswer)
 }

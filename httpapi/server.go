@@ -28,7 +28,8 @@ const (
 
 // Config configures a Server. Zero values of limits mean no limit.
 type Config struct {
-	Log        *store.Log       // the audit log; nil: --audit=off
+	Log        *store.Log       // the audit log; nil: --audit=off, or read-only
+	History    *store.History   // --audit=read-only: the log to show; nothing is relayed
 	Strict     bool             // --audit=strict
 	BestEffort bool             // --audit=best-effort
 	Metrics    *metrics.Metrics // of this server; nil: nothing is counted
@@ -71,6 +72,7 @@ type Server struct {
 	gate     *gate
 	limits   *limits
 	cors     *cors
+	others   *others
 	channels *channels
 	topics   *topics
 	health   *health
@@ -88,7 +90,7 @@ func init() { uuid.EnableRandPool() }
 func New(config Config) (*Server, error) {
 	s := &Server{config: config, clients: &clients{header: config.ClientIPHeader, logger: config.Logger}}
 	s.broker, s.audit = newBroker(&config)
-	s.health = &health{broker: s.broker, log: config.Log, bestEffort: config.BestEffort}
+	s.health = &health{broker: s.broker, log: config.Log, bestEffort: config.BestEffort, readOnly: config.History != nil}
 	s.relay = relay.New(relay.Config{
 		RequestTimeout: config.RequestTimeout,
 		ReadAhead:      config.ReadAhead,
@@ -109,11 +111,19 @@ func New(config Config) (*Server, error) {
 	s.gate = &gate{guard: config.Guard, failures: newRates(failuresPerMinute), clients: s.clients, refusals: refusals}
 	s.cors = &cors{origins: config.CORSOrigins}
 	s.limits = &limits{rates: newRates(config.RatePerClient), requireHTTPS: config.RequireHTTPS, cors: s.cors, clients: s.clients, refusals: refusals}
-	s.channels = &channels{broker: s.broker, gate: s.gate}
+	s.others = newOthers(&config, s.clients)
+	s.channels = &channels{broker: s.broker, gate: s.gate, others: s.others}
 	s.topics = &topics{broker: s.broker}
-	s.history = &history{log: config.Log, gate: s.gate, stopping: s.broker.Stopping, logger: config.Logger}
+	s.history = &history{rows: config.History, log: config.Log, gate: s.gate, others: s.others, stopping: s.broker.Stopping, logger: config.Logger}
+	if config.Log != nil {
+		s.history.rows = config.Log.History()
+	}
 	s.live = newLive(s.broker.Snapshot)
 	s.live.bodyTimeout = config.HeaderTimeout
+	if config.Nodes != nil {
+		s.live.node = config.Nodes.Name()
+		config.Metrics.SetNode(s.live.node)
+	}
 	s.router = newRouter(s.routes())
 
 	protocols := new(http.Protocols)
@@ -240,6 +250,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTimeout)
 	defer cancel()
+	s.others.client.CloseIdleConnections()
 	go s.http.Shutdown(ctx) // closes the connections that carry no request; the relay waits for all
 	return s.relay.Shutdown(ctx)
 }

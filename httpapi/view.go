@@ -16,7 +16,8 @@ import (
 // A view is the content of an event: a snapshot in the terms of the audit log, with the rates since the last one.
 type view struct {
 	At        string        `json:"at"`
-	Producers int           `json:"producers"` // waiting ones, shown or not
+	Node      string        `json:"node,omitempty"` // the one whose clients these are
+	Producers int           `json:"producers"`      // waiting ones, shown or not
 	Consumers int           `json:"consumers"`
 	Exchanges int           `json:"exchanges"`
 	Waiting   []waitingRow  `json:"waiting"` // oldest first

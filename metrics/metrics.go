@@ -102,6 +102,18 @@ func (m *Metrics) Register(b *pipe.Broker, log *store.Log) {
 	}
 }
 
+// SetNode registers the metric that names the node. It must be called at most once.
+func (m *Metrics) SetNode(name string) {
+	if m == nil {
+		return
+	}
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name:        "httpipe_node_info",
+		Help:        "Always 1; the label is the name of this node.",
+		ConstLabels: prometheus.Labels{"node": name},
+	}, func() float64 { return 1 }))
+}
+
 // CountRefused counts a request that was refused before it reached the broker. A request in neither role is not
 // counted.
 func (m *Metrics) CountRefused(role pipe.Role) {

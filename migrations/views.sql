@@ -15,7 +15,8 @@ DROP VIEW IF EXISTS deliveries;
 DROP VIEW IF EXISTS publications;
 DROP VIEW IF EXISTS subscriptions;
 
--- One row for each exchange. The CASE makes SQLite look up an end only for exchanges whose own row has none.
+-- One row for each exchange. The CASE in the join makes SQLite look up an end only for exchanges whose own row has none. The node,
+-- here and below, is that of the run, whose id is part of the id of a life or a request: see 0007_nodes.sql.
 CREATE VIEW exchanges AS
 SELECT e.id,
        e.namespace,
@@ -39,7 +40,8 @@ SELECT e.id,
        e.consumer_request_id,
        e.life,
        CASE WHEN e.method IS NULL AND e.reply_to IS NULL THEN 'channel' ELSE 'service' END       AS shape,
-       e.reply_to
+       e.reply_to,
+       (SELECT r.node FROM run r WHERE r.id = CASE WHEN EXISTS (SELECT 1 FROM origin WHERE run = 1) THEN e.life & 1048575 ELSE e.life >> 32 END) AS node
 FROM exchange e LEFT JOIN exchange_end x ON x.id = CASE WHEN e.ended_at IS NULL THEN e.id END;
 
 -- The same rows, for queries by namespace and channel: fast for a channel that has few of many exchanges. For a channel that
@@ -65,7 +67,8 @@ SELECT e.id,
        strftime('%Y-%m-%dT%H:%M:%fZ', c.answered_at / 1000.0, 'unixepoch')              AS answered_at,
        strftime('%Y-%m-%dT%H:%M:%fZ', c.ended_at / 1000.0, 'unixepoch')                 AS ended_at,
        e.producer_addr                                                                  AS caller_addr,
-       e.consumer_addr                                                                  AS worker_addr
+       e.consumer_addr                                                                  AS worker_addr,
+       (SELECT r.node FROM run r WHERE r.id = CASE WHEN EXISTS (SELECT 1 FROM origin WHERE run = 1) THEN e.life & 1048575 ELSE e.life >> 32 END) AS node
 FROM exchange e LEFT JOIN call c ON c.id = e.id
 WHERE e.method IS NOT NULL;
 
@@ -89,7 +92,8 @@ SELECT namespace,
        request_id,
        count,
        id,
-       shape
+       shape,
+       (SELECT r.node FROM run r WHERE r.id = CASE WHEN EXISTS (SELECT 1 FROM origin WHERE run = 1) THEN request.id & 1048575 ELSE request.id >> 32 END) AS node
 FROM request;
 
 -- One row for each life of a channel. While it is open, its exchanges are counted by the query, among those younger than the life
@@ -110,19 +114,22 @@ SELECT l.namespace,
            WHERE e.life = l.id
              AND e.id >= printf('%08x-%04x', (l.opened_at - 86400000) >> 16, (l.opened_at - 86400000) & 65535)
        ))                                                                                         AS bytes,
-       l.id
+       l.id,
+       (SELECT r.node FROM run r WHERE r.id = CASE WHEN EXISTS (SELECT 1 FROM origin WHERE run = 1) THEN l.id & 1048575 ELSE l.id >> 32 END) AS node
 FROM life l LEFT JOIN life_end x ON x.id = l.id;
 
--- One row for each run of the server. clean is 1 after a clean stop and 0 after a crash. It is NULL for the newest run until that
--- stops or the next one starts, since nothing in the file tells a running server from a crashed one.
+-- One row for each run of the server. clean is 1 after a clean stop and 0 after a crash. It is NULL for the newest run (in a merged
+-- log: of each node) until that stops or the next one starts, since nothing in the file tells a running server from a crashed one.
 CREATE VIEW runs AS
 SELECT strftime('%Y-%m-%dT%H:%M:%fZ', r.started_at / 1000.0, 'unixepoch') AS started_at,
        strftime('%Y-%m-%dT%H:%M:%fZ', x.stopped_at / 1000.0, 'unixepoch') AS stopped_at,
        CASE WHEN x.id IS NOT NULL THEN 1
-            WHEN r.id < (SELECT max(id) FROM run) THEN 0 END              AS clean,
+            WHEN r.id < coalesce((SELECT max(n.run) FROM origin o JOIN origin n ON n.log = o.log WHERE o.run = r.id),
+                                 (SELECT max(id) FROM run)) THEN 0 END    AS clean,
        r.version,
        x.lost,
-       r.id
+       r.id,
+       r.node
 FROM run r LEFT JOIN run_end x ON x.id = r.id;
 
 -- One row for each removal of old rows (--audit-retention).
@@ -146,7 +153,8 @@ SELECT p.id,
        p.addr       AS producer_addr,
        p.agent      AS producer_agent,
        p.subject    AS producer_subject,
-       p.request_id AS producer_request_id
+       p.request_id AS producer_request_id,
+       (SELECT r.node FROM run r WHERE r.id = p.run)                                             AS node
 FROM publication p LEFT JOIN publication_end x ON x.id = CASE WHEN p.ended_at IS NULL THEN p.id END;
 
 -- One row for each subscription. first and last are the ids of the publications that it took first and last.
@@ -164,7 +172,8 @@ SELECT s.id,
        s.addr,
        s.agent,
        s.subject,
-       s.request_id
+       s.request_id,
+       (SELECT r.node FROM run r WHERE r.id = s.run)                                             AS node
 FROM subscription s LEFT JOIN subscription_end x ON x.id = CASE WHEN s.ended_at IS NULL THEN s.id END;
 
 -- One row for each message that a subscription took whole. A subscription has no gap: it took what its topic sent from its first

@@ -14,7 +14,7 @@ const (
 )
 
 // Shape says what a Key names: a channel, a topic or a service. Those of the same name are unrelated.
-type Shape int
+type Shape int8
 
 const (
 	Channel Shape = iota
@@ -38,7 +38,6 @@ type Client struct {
 
 // An Arrival describes a request to the broker.
 type Arrival struct {
-	Shape  Shape
 	Key    Key
 	Role   Role
 	Client Client
@@ -52,12 +51,14 @@ type Arrival struct {
 	// Sink is the connection of a consumer, or of a caller, which gets its answer there.
 	Sink Sink
 
+	Shape Shape // of what Key names
+
 	// Only a producer sets the fields below.
 
-	// Source is the connection of a producer, and its body.
-	Source Source
 	// InHand says that Source.Read does not block: the whole body is in memory. Arrive reads it.
 	InHand bool
+	// Source is the connection of a producer, and its body.
+	Source Source
 	// Length is what the client announced as the length of the body, in bytes, or -1. It is not enforced.
 	Length int64
 	// LengthAtMost is a bound for a length that the client did not announce, or 0. The body of a form is a little longer

@@ -22,8 +22,10 @@ type body struct {
 	taken  int    // how many bytes of the buffer next has returned
 	count  int    // how many bytes of the buffer have been read, including those taken
 	end    error  // how the source ended: io.EOF or a failure; nil while more may come
-	begun  bool   // the owner knows that the exchange has begun
 
+	exchange Exchange // the memory of Request.exchange, guarded like it
+
+	begun     bool                    // the owner knows that the exchange has begun
 	handedOut atomic.Bool             // next has returned everything, io.EOF included
 	stop      atomic.Pointer[Outcome] // why the rest is to be discarded; nil unless halted
 }

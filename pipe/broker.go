@@ -138,13 +138,12 @@ func (b *Broker) newRequest(a *Arrival) *Request {
 	if a.Role == Consumer {
 		return &Request{Arrival: *a, broker: b}
 	}
-	p := new(struct { // one allocation for all
+	p := new(struct { // one allocation for both
 		Request
-		body     body
-		exchange Exchange
+		body
 	})
 	r := &p.Request
-	r.Arrival, r.broker, r.body, r.own = *a, b, &p.body, &p.exchange
+	r.Arrival, r.broker, r.body = *a, b, &p.body
 	r.body.init(a)
 	if a.InHand {
 		for r.body.count < r.body.limit && r.body.readAhead() {
@@ -158,7 +157,7 @@ func (b *Broker) newRequest(a *Arrival) *Request {
 // RecordUnmatched reports to the Recorder a request that was rejected with the outcome o before it arrived.
 func (b *Broker) RecordUnmatched(a Arrival, o Outcome) {
 	now := time.Now()
-	r := &Request{Arrival: a, ArrivedAt: now, state: ended, outcome: o, endedAt: now}
+	r := &Request{Arrival: a, ArrivedAt: now, state: ended, outcome: o}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.recorder.RequestUnmatched(r)

@@ -19,11 +19,11 @@ type channel struct {
 	calls map[*Call]struct{} // of a service: those that run
 	call  *Call              // that this is the channel for the answer of; nil for any other
 
-	// silent is the first producer, if no exchange runs, a consumer waits, and the producer has sent nothing
-	// since silentSince. Otherwise it is nil. The timer silence limits this, if there is a silence timeout.
-	silent      *Request
-	silentSince time.Time
-	silence     *time.Timer
+	// silent is the first producer, if no exchange runs, a consumer waits, and the producer has sent nothing. Otherwise it
+	// is nil. The timer silence limits this, if there is a silence timeout.
+	silent   *Request
+	silence  *time.Timer
+	silences int // counts the changes of silent, so that a timer that could not be stopped knows that it is an old one
 }
 
 // channels holds channels that have been closed, for the next lives: most channels live for one small exchange.
@@ -73,7 +73,7 @@ func (b *Broker) openLocked(shape Shape, k Key) *channel {
 	}
 	b.lives++
 	c := channels.Get().(*channel)
-	*c = channel{Life: Life{ID: b.lives, Key: k, OpenedAt: b.nowLocked()}, broker: b}
+	*c = channel{Life: Life{ID: b.lives, Key: k, OpenedAt: b.nowLocked()}, broker: b, silences: c.silences}
 	if b.namespaces[k.Namespace] == nil {
 		b.namespaces[k.Namespace] = make(map[string]*channel)
 	}
@@ -233,7 +233,7 @@ func (c *channel) matchLocked() {
 }
 
 func (c *channel) beginLocked(producer, consumer *Request) {
-	x := producer.own
+	x := &producer.body.exchange
 	*x = Exchange{
 		ID:        c.broker.config.NewID(),
 		Key:       c.Key,
@@ -241,7 +241,6 @@ func (c *channel) beginLocked(producer, consumer *Request) {
 		Producer:  producer,
 		Consumer:  consumer,
 		MatchedAt: c.broker.nowLocked(),
-		broker:    c.broker,
 		channel:   c,
 		whole:     producer.whole,
 		carrier:   producer,
@@ -297,19 +296,19 @@ func (c *channel) updateSilenceLocked() {
 	if c.silence != nil {
 		c.silence.Stop()
 	}
-	c.silent, c.silentSince, c.silence = silent, time.Now(), nil
-	b := c.broker
+	c.silences++
+	c.silent, c.silence = silent, nil
+	b, which := c.broker, c.silences
 	if limit := b.config.SilenceTimeout; silent != nil && limit > 0 {
-		c.silence = time.AfterFunc(limit, func() { b.silenceTimedOut(c) })
+		c.silence = time.AfterFunc(limit, func() { b.silenceTimedOut(c, which) })
 	}
 }
 
-// silenceTimedOut is called when a silence timer of c fires. Stopping the timer may have come too late, and
-// another may have been started since, so the time decides.
-func (b *Broker) silenceTimedOut(c *channel) {
+// silenceTimedOut is called when a silence timer of c fires, which may be too late.
+func (b *Broker) silenceTimedOut(c *channel, which int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if r := c.silent; r != nil && time.Since(c.silentSince) >= b.config.SilenceTimeout {
+	if r := c.silent; r != nil && c.silences == which {
 		c.dismissLocked(r, Silent)
 		c.advanceLocked()
 	}

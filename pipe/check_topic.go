@@ -51,13 +51,13 @@ func (t *topic) checkSubscriptionsLocked() error {
 			return fmt.Errorf("place %d of the subscriptions has one that has ended, or is linked wrongly", linked)
 		case s.state == receiving && len(t.queue) == 0:
 			return fmt.Errorf("subscription %s receives a message, and none is being sent", s.ID)
-		case s.state == subscribed && s.cause != "":
-			return fmt.Errorf("subscription %s was cut (%s) and has not ended", s.ID, s.cause)
+		case s.state == subscribed && s.Outcome != "":
+			return fmt.Errorf("subscription %s was cut (%s) and has not ended", s.ID, s.Outcome)
 		case last != nil && s.ID <= last.ID:
 			return fmt.Errorf("subscription %s is behind %s", s.ID, last.ID)
 		}
 		switch {
-		case s.cause != "":
+		case s.Outcome != "":
 		case !s.Once:
 			streams++
 		case s.from > t.accepted:

@@ -15,20 +15,19 @@ type Exchange struct {
 	Life               int64 // Life.ID of the channel
 	Producer, Consumer *Request
 	MatchedAt          time.Time
-	broker             *Broker
 	channel            *channel // until it ends: then the memory may become another channel
-	whole              bool     // the producer's body was whole in memory
 	carrier            *Request // the one of the two whose goroutine carries out the exchange
-	later              bool     // that goroutine has to be woken first
 	matched            Commit   // of the record of the match
+	whole              bool     // the producer's body was whole in memory
+	later              bool     // the carrier's goroutine has to be woken first
+	started            bool     // the consumer's response is prepared
 
 	Call    *Call     // whose request this is; nil for any other
 	ReplyTo *Exchange // the request that this answers; nil for any other
 
 	written atomic.Int64 // bytes of the body written to the consumer
 
-	// Owned by the carrier's goroutine.
-	started bool
+	// Owned by the carrier's goroutine, as started is.
 	failed  Outcome     // why nothing more can be written; "" if writing works
 	silence *time.Timer // of listen; nil before the first one
 
@@ -48,7 +47,7 @@ type Exchange struct {
 // If it returns Unrecorded, nothing has been written to the sink. If it returns anything but Delivered, the
 // caller must make sure that the consumer does not take the body for complete.
 func (x *Exchange) Relay() (o Outcome) {
-	b, body := x.broker, x.Producer.body
+	b, body := x.Producer.broker, x.Producer.body
 	o = ProducerLeft // if Source panics
 	defer func() {
 		x.heard()
@@ -90,7 +89,7 @@ func (x *Exchange) start() {
 		return
 	}
 	x.started = true
-	if x.broker.config.Strict && x.matched.Wait() != nil {
+	if x.Producer.broker.config.Strict && x.matched.Wait() != nil {
 		x.failed = Unrecorded
 		return
 	}
@@ -145,7 +144,7 @@ func (x *Exchange) writeAhead() error {
 // listen cuts the exchange if the producer sends nothing for longer than the silence timeout, unless heard is called
 // before.
 func (x *Exchange) listen() {
-	limit := x.broker.config.SilenceTimeout
+	limit := x.Producer.broker.config.SilenceTimeout
 	switch {
 	case limit <= 0 || x.whole:
 	case x.silence == nil:
@@ -165,7 +164,7 @@ func (x *Exchange) heard() {
 // Cut asks the exchange to end at once with the outcome why. It interrupts the relay, which then ends the
 // exchange, unless the last byte has already been written. Only the first Cut counts.
 func (x *Exchange) Cut(why Outcome) {
-	b := x.broker
+	b := x.Producer.broker
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	x.cutLocked(why)
@@ -251,6 +250,6 @@ func (x *Exchange) recorded(err error) {
 	if err != nil {
 		outcome = outcome.WithoutRecord()
 	}
-	x.broker.recorder.OutcomeDecided(x, outcome)
+	x.Producer.broker.recorder.OutcomeDecided(x, outcome)
 	x.Producer.Source.Answer(x, outcome, err)
 }

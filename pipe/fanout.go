@@ -40,7 +40,7 @@ func (p *Publication) withdraw() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for s := t.first; s != nil && s.from <= p.number; s = s.next {
-		if !s.Once || s.cause != "" {
+		if !s.Once || s.Outcome != "" {
 			continue
 		}
 		s.from = p.number + 1
@@ -111,7 +111,7 @@ func (p *Publication) take(writes []write) []write {
 // takeLocked appends the next subscriptions that the message is for, beginning with s.
 func (p *Publication) takeLocked(writes []write, s *Subscription) []write {
 	for ; s != nil && s.from <= p.number && len(writes) < passSize; s = s.next {
-		if s.cause == "" {
+		if s.Outcome == "" {
 			s.state = receiving
 			writes = append(writes, write{to: s})
 		}
@@ -124,7 +124,7 @@ func (p *Publication) nextLocked(writes []write, last *Subscription, slow []*Sub
 	from := last.next
 	for _, w := range writes {
 		switch s := w.to; {
-		case w.err == nil && !w.taken && s.cause == "":
+		case w.err == nil && !w.taken && s.Outcome == "":
 			slow = append(slow, s)
 		case s.settleLocked(p, w.taken && w.err == nil):
 			ended = append(ended, s)

@@ -10,7 +10,7 @@ type Limits struct {
 }
 
 // Limit is one of the Limits: the one that a request was refused for.
-type Limit int
+type Limit int8
 
 const (
 	NoLimit            Limit = iota

@@ -181,7 +181,7 @@ func (p *Publication) stopWaitingLocked() {
 func (p *Publication) endUnmatchedLocked(o Outcome) {
 	p.state, p.outcome, p.EndedAt = ended, o, time.Now()
 	p.broker.recorder.RequestUnmatched(&Request{Arrival: p.Arrival, ArrivedAt: p.ArrivedAt, state: ended, outcome: o,
-		endedAt: p.EndedAt, refusedBy: p.refusedBy})
+		waited: p.EndedAt.Sub(p.ArrivedAt), refusedBy: p.refusedBy})
 }
 
 // end ends p, which has been sent, and lets the next publication of its topic begin.

@@ -11,25 +11,24 @@ type Request struct {
 	Arrival
 	ArrivedAt time.Time
 	broker    *Broker
-	body      *body     // nil for a consumer
-	own       *Exchange // the memory of exchange; nil for a consumer
+	body      *body // nil for a consumer
 
 	// Guarded by Broker.mu. Those that are set at the end of the request are constant from then on.
 	state     state
+	refusedBy Limit
 	ready     bool // the first byte, or the end of an empty body, has been read; false for a consumer
 	whole     bool // the whole body is in memory, and the producer's goroutine has left it to others; false for a consumer
 	channel   *channel
 	places    [queueKinds]place
-	timer     *time.Timer // limits the wait; nil without a limit
-	exchange  *Exchange   // nil until it begins
-	call      *Call       // that this is the Reply of; nil for any other
-	outcome   Outcome     // of a request that ended unmatched
-	refusedBy Limit
-	endedAt   time.Time // of a request that ended unmatched
+	timer     *time.Timer   // limits the wait; nil without a limit
+	exchange  *Exchange     // nil until it begins
+	call      *Call         // that this is the Reply of; nil for any other
+	outcome   Outcome       // of a request that ended unmatched
+	waited    time.Duration // of a request that ended unmatched
 }
 
 // state is the state of a request; the package documentation has a diagram.
-type state int
+type state int8
 
 const (
 	waiting state = iota
@@ -127,7 +126,7 @@ func (r *Request) Outcome() Outcome { return r.outcome }
 func (r *Request) RefusedBy() Limit { return r.refusedBy }
 
 // EndedAt returns when the request ended, if it ended unmatched.
-func (r *Request) EndedAt() time.Time { return r.endedAt }
+func (r *Request) EndedAt() time.Time { return r.ArrivedAt.Add(r.waited) }
 
 // BodyRead reports whether a producer's body has been read to its end, so that the connection can carry another
 // request.
@@ -219,7 +218,7 @@ func (b *Broker) leaveLocked(r *Request) {
 
 // endUnmatchedLocked ends r, which is in no queue and was never in an exchange.
 func (b *Broker) endUnmatchedLocked(r *Request, o Outcome) {
-	r.state, r.outcome, r.endedAt = ended, o, time.Now()
+	r.state, r.outcome, r.waited = ended, o, time.Since(r.ArrivedAt)
 	r.stopTimerLocked()
 	if r.Role == Producer {
 		r.body.halt(o)

@@ -23,39 +23,39 @@ type Subscriber interface {
 }
 
 // A Subscription is a client's request for the messages of a topic. Fill in the first fields and call Broker.Subscribe.
+// There may be very many, so its fields are in an order that wastes no memory.
 type Subscription struct {
 	// Set before Subscribe.
 	Key    Key
 	Client Client
 	Group  string        // as in Arrival
 	Wait   time.Duration // how long it may wait for its first message, as in Arrival
-	Once   bool          // it ends with its first message
 	To     Subscriber
+	Once   bool // it ends with its first message
+
+	// Guarded by Broker.mu, and constant once it has ended.
+	state          subscriptionState
+	refusedBy      Limit
+	Outcome        Outcome // how it has ended, or why it is being cut; "" if neither
+	EndedAt        time.Time
+	topic          *topic
+	next, previous *Subscription // in topic's list
+	from           int64         // the number of the first publication that it receives
+	timer          *time.Timer
+	recorded       Commit // of its end
+
+	// What it has received: guarded like the rest.
+	Messages    int64
+	Bytes       int64  // of the messages' bodies
+	First, Last string // the ids of the first and the last publication that it took; "" if none
 
 	// Set by Subscribe.
 	ID           string // greater than that of every publication before it, and less than that of every one after
 	SubscribedAt time.Time
 	broker       *Broker
-
-	// Guarded by Broker.mu, and constant once it has ended.
-	topic          *topic
-	next, previous *Subscription // in topic's list
-	from           int64         // the number of the first publication that it receives
-	state          subscriptionState
-	cause          Outcome // why it is being cut; "" if it is not
-	timer          *time.Timer
-	refusedBy      Limit
-	recorded       Commit // of its end
-
-	// What it has received, and how it ended: guarded like the rest.
-	Messages    int64
-	Bytes       int64  // of the messages' bodies
-	First, Last string // the ids of the first and the last publication that it took; "" if none
-	Outcome     Outcome
-	EndedAt     time.Time
 }
 
-type subscriptionState int
+type subscriptionState int8
 
 const (
 	subscribed      subscriptionState = iota // it waits for a message
@@ -104,7 +104,7 @@ func (b *Broker) Subscribe(s *Subscription) bool {
 func (s *Subscription) refuseLocked(o Outcome) {
 	s.state, s.Outcome, s.EndedAt = subscriptionEnd, o, s.SubscribedAt
 	a := Arrival{Shape: Topic, Key: s.Key, Role: Consumer, Client: s.Client, Group: s.Group}
-	s.broker.recorder.RequestUnmatched(&Request{Arrival: a, ArrivedAt: s.SubscribedAt, state: ended, outcome: o, endedAt: s.EndedAt,
+	s.broker.recorder.RequestUnmatched(&Request{Arrival: a, ArrivedAt: s.SubscribedAt, state: ended, outcome: o, waited: s.EndedAt.Sub(s.SubscribedAt),
 		refusedBy: s.refusedBy})
 }
 
@@ -147,10 +147,10 @@ func (s *Subscription) endAndUnlock(o Outcome) {
 // s.
 func (s *Subscription) endLocked(o Outcome) bool {
 	switch {
-	case s.state == subscriptionEnd || s.cause != "":
+	case s.state == subscriptionEnd || s.Outcome != "":
 		return false
 	case s.state == receiving:
-		s.cause = o
+		s.Outcome = o
 		s.uncountLocked()
 		s.To.Interrupt()
 		return false
@@ -196,8 +196,8 @@ func (s *Subscription) settleLocked(p *Publication, taken bool) bool {
 	switch {
 	case taken && s.Once:
 		s.finishLocked(Delivered) // acceptLocked has removed it from the count
-	case s.cause != "":
-		s.finishLocked(s.cause)
+	case s.Outcome != "":
+		s.finishLocked(s.Outcome)
 	case !taken:
 		s.uncountLocked()
 		s.finishLocked(Left)

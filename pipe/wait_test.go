@@ -274,8 +274,11 @@ func TestStaleSilenceTimer(t *testing.T) {
 		p := w.produce("p")
 		w.consume("c")
 		w.after(limit - 1)
-		w.broker.silenceTimedOut(p.request.channel)
+		c := p.request.channel
+		w.broker.silenceTimedOut(c, c.silences-1)
 		p.is(waiting)
+		w.after(1)
+		p.ends(Silent)
 	})
 }
 

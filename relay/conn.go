@@ -43,18 +43,17 @@ type Conn struct {
 	socket syscall.RawConn // of tcp, for polls and options
 	fd     int32           // of socket, for findAll; -1 if there is none
 	raw    syscall.RawConn // of tcp, for data; nil under TLS
-	look   rawPeek
 
 	phase    atomic.Int32
-	since    atomic.Int64 // when the phase began, except for phaseBusy; Unix time in nanoseconds; 0: idle, and not yet swept
 	deadline atomic.Bool  // a deadline has been set, and must be cleared before the next request
 	full     atomic.Bool  // while a request waits: nothing more is read behind it
+	first    [1]byte      // of readFirst; owned by the goroutine that reads, as the fields below since
+	moved    bool         // the goroutine is not the one of the first request
+	since    atomic.Int64 // when the phase began, except for phaseBusy; Unix time in nanoseconds; 0: idle, and not yet swept
 
 	// Owned by the goroutine that reads.
-	unread []byte  // bytes that were read from the connection and are yet to be used; a part of buffer
-	buffer []byte  // nil while unread is empty
-	first  [1]byte // of readFirst
-	moved  bool    // the goroutine is not the one of the first request
+	unread []byte // bytes that were read from the connection and are yet to be used; a part of buffer
+	buffer []byte // nil while unread is empty
 	in     rawRead
 
 	// mu guards the rest. It is held during writes that do not block. The broker calls methods that lock mu, with its own
@@ -66,7 +65,6 @@ type Conn struct {
 	gone    bool          // the client has hung up, and the goroutine that read has ended
 	closed  bool          // the connection is closed, or about to be by the goroutine that set this
 	pausing chan struct{} // closed to wake the goroutine in pauseUnlock; nil if there is none
-	out     rawWrite
 }
 
 // Read implements net.Conn. It first returns what the engine has read and not used.

@@ -10,7 +10,6 @@ import (
 // A consumer is a pending request that consumes.
 type consumer struct {
 	Pending
-	relay      *Relay
 	request    *pipe.Request
 	tokenInURL bool
 	headers    bool   // the client wants the head of the producer's request
@@ -18,6 +17,8 @@ type consumer struct {
 	fetchDest  string // the header Sec-Fetch-Dest
 	sink
 }
+
+func (c *consumer) relay() *Relay { return c.conn.engine.relay }
 
 // Consume answers r with one producer's body.
 func (l *Relay) Consume(w http.ResponseWriter, r *Request) { OnEngine(w, r, l.consume) }
@@ -29,7 +30,6 @@ func (l *Relay) consume(w *Response, r *Request) {
 		return
 	}
 	c := &consumer{
-		relay:      l,
 		tokenInURL: r.TokenInURL,
 		headers:    hasParameter(r.Query, "headers"),
 		fetchDest:  r.Header.Joined("Sec-Fetch-Dest"),
@@ -66,7 +66,7 @@ func (c *consumer) HungUp() { c.request.Leave() }
 func (c *consumer) Resume() {
 	switch x := c.request.Begun(); {
 	case x != nil:
-		c.relay.carryOut(x)
+		c.relay().carryOut(x)
 	case !c.request.Unmatched():
 	case c.request.Outcome() == pipe.Left:
 		c.Abort()

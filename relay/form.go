@@ -140,14 +140,3 @@ var comments = map[streamForm][]byte{
 	{jsonLines, false}:   []byte("\n"),
 	{jsonLines, true}:    asChunk([]byte("\n")),
 }
-
-// fields returns the headers of a stream. mediaType is that of raw bytes.
-func (f streamForm) fields(mediaType string) []reply.Field {
-	switch f.kind {
-	case eventStream:
-		mediaType = eventStreamType
-	case jsonLines:
-		mediaType = jsonLinesType
-	}
-	return append([]reply.Field{{Name: "Content-Type", Value: mediaType}}, relayed...)
-}

@@ -1,10 +1,10 @@
 package relay
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"httpipe/relay/http1"
@@ -24,10 +24,10 @@ import (
 type Pending struct {
 	conn   *Conn
 	owner  Owner
-	minor  int8          // of the version of HTTP
-	close  bool          // the connection ends after the response
 	accept string        // the header Accept
 	fields []reply.Field // of each response to the request, besides its own
+	minor  int8          // of the version of HTTP
+	close  bool          // the connection ends after the response
 
 	// Guarded by Conn.mu.
 	answered    bool // Answer or Fail has been called
@@ -115,6 +115,16 @@ func (p *Pending) Interrupt() {
 	if c.pending == p {
 		p.interrupted = true
 		c.SetWriteDeadline(past)
+	}
+}
+
+// limitWrites sets the write deadline, unless Interrupt has.
+func (p *Pending) limitWrites(deadline time.Time) {
+	c := p.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.pending == p && !p.interrupted {
+		c.SetWriteDeadline(deadline)
 	}
 }
 
@@ -279,18 +289,9 @@ const noStoreLine = "Cache-Control: no-store\r\n"
 // noBody is the length of the body of a response that has none, and says no length.
 const noBody = -2
 
-// AppendHead appends the head of the response: the status, the fields given, those that a handler has set before Park, and
-// Cache-Control: no-store unless it is given. length is the length of the body, or noBody; if it is -1, the body is Chunked
-// or the connection ends with it.
-func (p *Pending) AppendHead(b []byte, status int, length int64, fields ...reply.Field) []byte {
-	own := noStoreLine
-	if slices.ContainsFunc(fields, func(f reply.Field) bool { return f.Name == "Cache-Control" }) {
-		own = ""
-	}
-	return p.appendHead(b, status, length, own, fields, nil)
-}
-
-// appendHead is AppendHead without Cache-Control, with the lines own, and with more fields.
+// appendHead appends the head of the response: the status, the fields of both lists, those that a handler has set before
+// Park, and the lines own. length is the length of the body, or noBody; if it is -1, the body is Chunked or the connection
+// ends with it.
 func (p *Pending) appendHead(b []byte, status int, length int64, own string, fields, more []reply.Field) []byte {
 	b = http1.AppendStatus(b, int(p.minor), status)
 	for _, some := range [...][]reply.Field{fields, more, p.fields} {
@@ -332,6 +333,16 @@ func (c *Conn) recover() {
 	}
 	c.drop()
 }
+
+// recoverAs is deferred by the methods that the goroutine of another client calls. A panic closes this connection alone.
+func (c *Conn) recoverAs(err *error) {
+	if v := recover(); v != nil {
+		c.engine.logPanic(c, v, debug.Stack())
+		*err = errPanicked
+	}
+}
+
+var errPanicked = errors.New("writing to the client has panicked")
 
 // drop closes the connection after a panic.
 func (c *Conn) drop() {

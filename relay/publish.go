@@ -50,7 +50,10 @@ func (l *Relay) publish(w *Response, r *Request) {
 	}
 	w.Park(r, &p.Pending, p)
 	if p.publication.Enough > 0 {
-		go p.send()
+		go func() {
+			defer p.conn.recover()
+			p.send()
+		}()
 		return
 	}
 	p.send()

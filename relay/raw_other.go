@@ -3,11 +3,7 @@
 package relay
 
 // Where sockets are not files of the process, connections are read and written by way of the net package alone.
-type (
-	rawRead  struct{}
-	rawWrite struct{}
-	rawPeek  struct{}
-)
+type rawRead struct{}
 
 func (c *Conn) readIdle() error { return c.readFirst() }
 

@@ -5,6 +5,7 @@ package relay
 import (
 	"io"
 	"os"
+	"sync"
 	"syscall"
 )
 
@@ -14,7 +15,7 @@ type rawRead struct {
 	try func(fd uintptr) bool
 	n   int
 	err error
-	b   []byte
+	b   *[bufferSize]byte // with n bytes; nil if there is no result
 }
 
 // readIdle waits until the client has sent something, takes a buffer from the pool, and reads into it. unread must be
@@ -26,15 +27,15 @@ func (c *Conn) readIdle() error {
 	f := &c.in
 	if f.try == nil {
 		f.try = func(fd uintptr) bool {
-			b := getBuffer()
+			b := buffers.Get().(*[bufferSize]byte)
 			for {
-				f.n, f.err = readNow(fd, b)
+				f.n, f.err = readNow(fd, b[:])
 				if f.err != syscall.EINTR {
 					break
 				}
 			}
 			if f.err == syscall.EAGAIN {
-				putBuffer(b)
+				buffers.Put(b)
 				return false
 			}
 			f.b = b
@@ -48,17 +49,18 @@ func (c *Conn) readIdle() error {
 	f.b = nil
 	switch {
 	case f.err != nil:
-		putBuffer(b)
+		buffers.Put(b)
 		return os.NewSyscallError("read", f.err)
 	case f.n == 0:
-		putBuffer(b)
+		buffers.Put(b)
 		return io.EOF
 	}
-	c.buffer, c.unread = b, b[:f.n]
+	c.buffer, c.unread = b[:], b[:f.n]
 	return nil
 }
 
-// A rawWrite writes to a TCP connection what its kernel takes at once. Conn.mu guards it.
+// A rawWrite writes to a TCP connection what its kernel takes at once. It is pooled: a write does not block, so few
+// connections need one at the same time, and those that wait do not keep one.
 type rawWrite struct {
 	try func(fd uintptr) bool
 	b   []byte
@@ -66,23 +68,27 @@ type rawWrite struct {
 	err error
 }
 
+var rawWrites = sync.Pool{New: func() any {
+	f := new(rawWrite)
+	f.try = func(fd uintptr) bool {
+		for {
+			f.n, f.err = writeNow(fd, f.b)
+			if f.err != syscall.EINTR {
+				return true
+			}
+		}
+	}
+	return f
+}}
+
 // tryWrite writes what the kernel takes of b at once, and returns how much that is; on a connection other than TCP it is
 // nothing. Conn.mu must be held.
 func (c *Conn) tryWrite(b []byte) (n int, err error) {
 	if c.raw == nil {
 		return 0, nil
 	}
-	f := &c.out
-	if f.try == nil {
-		f.try = func(fd uintptr) bool {
-			for {
-				f.n, f.err = writeNow(fd, f.b)
-				if f.err != syscall.EINTR {
-					return true
-				}
-			}
-		}
-	}
+	f := rawWrites.Get().(*rawWrite)
+	defer rawWrites.Put(f)
 	f.b = b
 	err = c.raw.Write(f.try) // fails if the write deadline is over
 	f.b = nil
@@ -97,33 +103,36 @@ func (c *Conn) tryWrite(b []byte) (n int, err error) {
 	return f.n, nil
 }
 
-// A rawPeek looks at the unread bytes of a TCP connection. No two calls run at the same time: while a request waits, the
-// broker calls it with its lock held, and later only the goroutine that carries out the exchange.
+// A rawPeek looks at the unread bytes of a TCP connection. It is pooled as a rawWrite is.
 type rawPeek struct {
 	try   func(fd uintptr)
 	b     [1]byte
 	found unreadState
 }
 
+var rawPeeks = sync.Pool{New: func() any {
+	f := new(rawPeek)
+	f.try = func(fd uintptr) {
+		n, err := peekNow(fd, f.b[:])
+		switch {
+		case err == syscall.EAGAIN || err == syscall.EINTR:
+			f.found = unreadNothing
+		case n > 0:
+			f.found = unreadBytes
+		default:
+			f.found = unreadEnd
+		}
+	}
+	return f
+}}
+
 // peek reports, without blocking, whether the connection has unread bytes or has ended.
 func (c *Conn) peek() unreadState {
 	if c.socket == nil {
 		return unreadNothing
 	}
-	f := &c.look
-	if f.try == nil {
-		f.try = func(fd uintptr) {
-			n, err := peekNow(fd, f.b[:])
-			switch {
-			case err == syscall.EAGAIN || err == syscall.EINTR:
-				f.found = unreadNothing
-			case n > 0:
-				f.found = unreadBytes
-			default:
-				f.found = unreadEnd
-			}
-		}
-	}
+	f := rawPeeks.Get().(*rawPeek)
+	defer rawPeeks.Put(f)
 	f.found = unreadEnd // if the connection is closed
 	c.socket.Control(f.try)
 	return f.found

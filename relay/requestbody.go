@@ -13,8 +13,8 @@ import (
 type requestBody struct {
 	conn    *Conn
 	left    int64 // bytes that are still to come; not used if chunked
-	chunked bool
 	chunks  http1.ChunkReader
+	chunked bool
 	ask     bool  // the client waits for 100 Continue
 	err     error // io.EOF after the whole body; sticky
 

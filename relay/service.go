@@ -31,7 +31,7 @@ func (l *Relay) call(w *Response, r *Request) {
 		r.Refuse(w, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeNotAConsumer, Text: adviseNoWorkerScript})
 		return
 	}
-	c := &caller{consumer: consumer{relay: l, tokenInURL: r.TokenInURL, head: r.Method == http.MethodHead}}
+	c := &caller{consumer: consumer{tokenInURL: r.TokenInURL, head: r.Method == http.MethodHead}}
 	p := &c.producer
 	*p = producer{Pending: &c.Pending, relay: l, body: *r.Body.(*requestBody), texts: callTexts}
 	arrival, e := l.producer(r, p)

@@ -153,7 +153,7 @@ func (c *consumer) finish(all bool) {
 func (c *consumer) mayBlock() {
 	if c.stream == nil {
 		c.stream = new(stream)
-		c.stream.stall.start(c.exchange, c.conn, c.relay.config.StallTimeout)
+		c.stream.stall.start(c.exchange, c.conn, c.relay().config.StallTimeout)
 	}
 	c.stream.stall.writing.Store(true)
 }
@@ -168,7 +168,7 @@ func (c *consumer) appendMessageHead(b []byte) []byte {
 	status, length := http.StatusOK, producer.Length
 	switch {
 	case c.exchange.Call != nil:
-		more := requestFields(&head.Request, c.relay.config.MaxHeader, c.relay.config.ClientIPHeader)
+		more := requestFields(&head.Request, c.relay().config.MaxHeader, c.relay().config.ClientIPHeader)
 		more = append(more, reply.Field{Name: reply.HeaderReply, Value: "/work/" + c.exchange.Key.String() + "/" + c.exchange.Call.ReplyID})
 		c.expose(more)
 		fields = append(fields, more...)
@@ -184,7 +184,7 @@ func (c *consumer) appendMessageHead(b []byte) []byte {
 		}
 	case c.headers:
 		own := len(head.ContentType) + len(head.ContentDisposition) + len(head.ContentEncoding) + len(head.ContentLanguage)
-		more := requestFields(&head.Request, c.relay.config.MaxHeader-own, c.relay.config.ClientIPHeader)
+		more := requestFields(&head.Request, c.relay().config.MaxHeader-own, c.relay().config.ClientIPHeader)
 		c.expose(more)
 		fields = append(fields, more...)
 	}
@@ -224,7 +224,7 @@ func (c *consumer) end(x *pipe.Exchange, outcome pipe.Outcome) {
 	switch {
 	case c.complete:
 	case outcome == pipe.Delivered:
-		c.conn.SetWriteDeadline(c.relay.stallDeadline())
+		c.conn.SetWriteDeadline(c.relay().stallDeadline())
 		if _, err := c.conn.Conn.Write([]byte(c.unsent)); err != nil {
 			c.setResets(false) // a reset would drop what the kernel has not sent yet of the body, which counts as delivered
 			c.Abort()

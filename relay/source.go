@@ -50,16 +50,21 @@ type source struct {
 	// whole is set before Read returns io.EOF: the whole body is in hand. Any goroutine may load it.
 	whole atomic.Bool
 
-	parts   *multipart.Reader // of a multipart upload, else nil
-	part    *multipart.Part   // the first one; nil until it begins
-	tail    tail              // of the body of a multipart upload
-	maxHead int64             // bytes of the body in which the first part has to begin
+	form *multipartForm // nil unless the body is a multipart upload
+}
+
+// A multipartForm is what a multipart upload needs besides its body.
+type multipartForm struct {
+	parts   *multipart.Reader
+	part    *multipart.Part // the first one; nil until it begins
+	tail    tail            // of the body
+	maxHead int64           // bytes of the body in which the first part has to begin
 }
 
 // setSource makes s the source of r's body, or returns the error that r is answered with. The head of a part may be as
 // large as the head of a request: it becomes the head of a response, and proxies limit the size of that.
 func (l *Relay) setSource(s *source, r *Request, body io.Reader) *reply.Error {
-	s.body, s.limit, s.maxHead = body, l.config.MaxBody, int64(l.config.MaxHeader)
+	s.body, s.limit = body, l.config.MaxBody
 	if r.Posts {
 		return s.setPosted(r)
 	}
@@ -74,8 +79,11 @@ func (l *Relay) setSource(s *source, r *Request, body io.Reader) *reply.Error {
 			Text: "the Content-Type multipart/form-data names no usable boundary, so its first part cannot be found"}
 	}
 	s.head, s.length = newHead(new(http1.Header)), -1
-	s.parts = multipart.NewReader(bodyReader{s}, params["boundary"])
-	s.tail.want = "--" + params["boundary"]
+	s.form = &multipartForm{
+		parts:   multipart.NewReader(bodyReader{s}, params["boundary"]),
+		tail:    tail{want: "--" + params["boundary"]},
+		maxHead: int64(l.config.MaxHeader),
+	}
 	return nil
 }
 
@@ -86,7 +94,7 @@ func isMultipart(contentType string) bool {
 }
 
 func (s *source) Read(p []byte) (n int, err error) {
-	if s.parts == nil {
+	if s.form == nil {
 		n, err = s.readBody(p)
 	} else {
 		n, err = s.readPart(p)
@@ -104,7 +112,9 @@ func (s *source) readBody(p []byte) (int, error) {
 	}
 	n, err := s.body.Read(p)
 	s.read += int64(n)
-	s.tail.add(p[:n])
+	if s.form != nil {
+		s.form.tail.add(p[:n])
+	}
 	if over := s.read - s.limit; s.limit > 0 && over > 0 {
 		n, err = n-int(over), pipe.TooLarge
 		s.read = s.limit
@@ -119,12 +129,12 @@ func (s *source) readBody(p []byte) (int, error) {
 type bodyReader struct{ s *source }
 
 func (b bodyReader) Read(p []byte) (int, error) {
-	if b.s.part != nil {
+	if b.s.form.part != nil {
 		return b.s.readBody(p)
 	}
-	left := b.s.maxHead - b.s.read
+	left := b.s.form.maxHead - b.s.read
 	if left <= 0 && len(p) > 0 {
-		return 0, fmt.Errorf("the header of its first part is larger than --max-header (%d bytes)", b.s.maxHead)
+		return 0, fmt.Errorf("the header of its first part is larger than --max-header (%d bytes)", b.s.form.maxHead)
 	}
 	return b.s.readBody(p[:min(int64(len(p)), left)])
 }
@@ -132,17 +142,18 @@ func (b bodyReader) Read(p []byte) (int, error) {
 // readPart reads the first part. It also reads and drops what follows, so that the producer is answered only at the end of
 // its body.
 func (s *source) readPart(p []byte) (int, error) {
-	if s.part == nil {
-		part, err := s.parts.NextRawPart() // raw: the bytes are never changed
+	f := s.form
+	if f.part == nil {
+		part, err := f.parts.NextRawPart() // raw: the bytes are never changed
 		if err != nil {
 			return 0, s.partError(err)
 		}
 		whole := s.head
 		own := http1.HeaderOf(part.Header)
-		s.part, s.head = part, newHead(&own)
+		f.part, s.head = part, newHead(&own)
 		s.head.Request, s.head.Answer = whole.Request, whole.Answer
 	}
-	n, err := s.part.Read(p)
+	n, err := f.part.Read(p)
 	if err == nil || n > 0 {
 		return n, nil // the next Read returns the error again
 	}
@@ -152,7 +163,7 @@ func (s *source) readPart(p []byte) (int, error) {
 	if _, err := io.Copy(io.Discard, bodyReader{s}); err != nil {
 		return 0, err
 	}
-	if string(s.tail.last) == s.tail.want { // multipart.Reader takes this for the end of the part
+	if string(f.tail.last) == f.tail.want { // multipart.Reader takes this for the end of the part
 		return 0, s.partError(errors.New("the multipart body ends within a boundary"))
 	}
 	return 0, io.EOF

@@ -17,7 +17,7 @@ const readLast = 256 << 10
 func (p *producer) Available(to pipe.Sink) int64 {
 	b := &p.body
 	length := b.left - readLast
-	if p.source.body != io.Reader(b) || b.chunked || length <= 0 || p.source.parts != nil || len(p.conn.unread) > 0 {
+	if p.source.body != io.Reader(b) || b.chunked || length <= 0 || p.source.form != nil || len(p.conn.unread) > 0 {
 		return 0
 	}
 	if c, ok := to.(*consumer); !ok || c.conn.raw == nil || p.conn.raw == nil || c.bodiless() {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"io"
 	"math/rand/v2"
-	"mime/multipart"
 	"net"
 	"runtime"
 	"strings"
@@ -81,12 +80,12 @@ func splicer(t *testing.T, left int64) (p *producer, from net.Conn, c *consumer,
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { far.Close(); accepted.Close() })
-		near = &Conn{Conn: accepted}
+		near = &Conn{Conn: accepted, engine: newEngine(new(Relay))}
 		near.findSocket()
 		accepted.SetReadDeadline(time.Now().Add(patience))
 		return near, far
 	}
-	p, c = &producer{Pending: new(Pending)}, &consumer{relay: &Relay{}}
+	p, c = &producer{Pending: new(Pending)}, new(consumer)
 	c.exchange = &pipe.Exchange{Producer: &pipe.Request{Arrival: pipe.Arrival{Head: &pipe.Head{Answer: new(pipe.AnswerHead)}}}}
 	p.conn, from = pair()
 	c.conn, to = pair()
@@ -111,7 +110,7 @@ func TestAvailable(t *testing.T) {
 		"the last":          {readLast, nil, hello, 0},
 		"the end":           {readLast + 10, nil, func(from net.Conn) { from.Close() }, 0},
 		"chunked":           {readLast + 10, func(p *producer, _ *consumer) { p.body.chunked = true }, hello, 0},
-		"a form":            {readLast + 10, func(p *producer, _ *consumer) { p.source.parts = new(multipart.Reader) }, hello, 0},
+		"a form":            {readLast + 10, func(p *producer, _ *consumer) { p.source.form = new(multipartForm) }, hello, 0},
 		"in the URL":        {readLast + 10, func(p *producer, _ *consumer) { p.source.body = strings.NewReader("text") }, hello, 0},
 		"read already":      {readLast + 10, func(p *producer, _ *consumer) { p.conn.unread = []byte("x") }, hello, 0},
 		"from TLS":          {readLast + 10, func(p *producer, _ *consumer) { p.conn.raw = nil }, hello, 0},

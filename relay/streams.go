@@ -71,11 +71,11 @@ func (s *subscriber) comment(text []byte) {
 		c.writeFewLocked(text)
 		return
 	}
-	if len(s.owed) > 0 {
-		text = s.owed
+	if len(s.before) > 0 {
+		text = s.before
 	}
 	n, err := s.TrySend(text, false)
 	if n > 0 && err == nil {
-		s.owed = text[n:]
+		s.before = text[n:]
 	}
 }

@@ -20,19 +20,20 @@ import (
 type subscriber struct {
 	Pending
 	pipe.Subscription
-	relay *Relay
-	form  streamForm
-	lock  writeLock
+	relay      *Relay
+	lock       writeLock
+	form       streamForm
+	tokenInURL bool // with Once: for disposition
+	navigates  bool // with Once: for disposition
 
-	tokenInURL bool // of Once: for disposition
-	navigates  bool // of Once: for disposition
+	// Owned by the goroutine that sends a message.
+	found unreadState // by Look
 
 	// Owned by the goroutine that has the lock.
-	owed  []byte      // the rest of a comment, which is written before the next message
-	rest  [2][]byte   // of the message that is being written
-	begun bool        // a part of it has been sent; or, with Once, of the response
-	cut   bool        // it was not sent whole
-	found unreadState // by Look
+	begun   bool   // a part of the message has been sent; or, with Once, of the response
+	cut     bool   // the message was not sent whole
+	before  []byte // what is written before the message: the rest of a comment or, with Once, the head
+	message []byte // the rest of the one that is being written
 }
 
 // Subscribe answers r with the messages of a topic: one, or a stream of them.
@@ -58,7 +59,7 @@ func (l *Relay) subscribe(w *Response, r *Request) {
 		lastID = strings.Clone(r.Header.Get("Last-Event-ID"))
 	}
 	w.Park(r, &s.Pending, s)
-	s.navigates = navigates(fetchDest, s.accept)
+	s.navigates = s.Once && navigates(fetchDest, s.accept)
 	s.lock.busy = kind != oneMessage // until the head has been sent
 	switch {
 	case !l.broker.Subscribe(&s.Subscription):
@@ -68,9 +69,14 @@ func (l *Relay) subscribe(w *Response, r *Request) {
 	}
 }
 
-// streamType returns the media type of a stream of raw bytes.
+// streamType returns the media type of a stream.
 func streamType(r *Request, kind streamKind) (string, *reply.Error) {
-	if kind != rawBytes || !hasParameter(r.Query, "mime") {
+	switch {
+	case kind == eventStream:
+		return eventStreamType, nil
+	case kind == jsonLines:
+		return jsonLinesType, nil
+	case kind != rawBytes || !hasParameter(r.Query, "mime"):
 		return "application/octet-stream", nil
 	}
 	query, err := url.ParseQuery(r.Query)
@@ -94,10 +100,11 @@ func (s *subscriber) open(mediaType, lastID string) {
 	s.conn.setLinger(0)
 	buffer := getBuffer()
 	defer putBuffer(buffer)
-	_, err := s.Send(s.AppendHead(buffer[:0], http.StatusOK, -1, s.form.fields(mediaType)...), false)
+	fields := [...]reply.Field{{Name: "Content-Type", Value: mediaType}}
+	err := s.sendOpening(s.appendHead(buffer[:0], http.StatusOK, -1, relayedLines, fields[:], nil))
 	if err == nil && lastID != "" {
 		if text := s.missed(lastID); len(text) > 0 {
-			_, err = s.Send(text, false)
+			err = s.sendOpening(text)
 		}
 	}
 	if err != nil {
@@ -105,6 +112,19 @@ func (s *subscriber) open(mediaType, lastID string) {
 		return
 	}
 	s.relay.streams.add(s)
+}
+
+// sendOpening sends b, which comes before all messages. It gives up when a client that has asked for more than it reads has
+// taken none of it for the stall timeout: meanwhile this goroutine does not notice that the client hangs up.
+func (s *subscriber) sendOpening(b []byte) error {
+	n, err := s.TrySend(b, false)
+	if err != nil || n == len(b) {
+		return err
+	}
+	s.limitWrites(s.relay.stallDeadline())
+	_, err = s.conn.Conn.Write(b[n:])
+	s.limitWrites(noDeadline)
+	return err
 }
 
 // missedTimeout bounds how long the messages for a client wait while the log is queried for those that it missed.
@@ -156,14 +176,15 @@ func Look(to []pipe.Subscriber) { findAll(to) }
 
 // Offer implements pipe.Subscriber.
 func (s *subscriber) Offer(p *pipe.Publication) (taken bool, err error) {
+	defer s.conn.recoverAs(&err)
 	if s.found == unreadEnd || s.found == unreadBytes && !s.Alive() {
 		s.cut = !s.Once
 		return false, errHungUp
 	}
 	if s.Once {
-		s.rest = [2][]byte{s.appendHead(nil, p), p.Body}
+		s.before, s.message = s.messageHead(p), p.Body
 	} else {
-		s.rest = [2][]byte{nil, p.In(s.form)}
+		s.message = p.In(s.form)
 	}
 	s.cut = true
 	if !s.lock.try() {
@@ -173,36 +194,37 @@ func (s *subscriber) Offer(p *pipe.Publication) (taken bool, err error) {
 }
 
 // Finish implements pipe.Subscriber.
-func (s *subscriber) Finish(*pipe.Publication) error {
+func (s *subscriber) Finish(*pipe.Publication) (err error) {
+	defer s.conn.recoverAs(&err)
 	s.lock.await()
-	_, err := s.write(s.Send)
+	_, err = s.write(s.Send)
 	return err
 }
 
 // write writes what is left of a message with send, and reports whether that is all.
 func (s *subscriber) write(send func(b []byte, last bool) (int, error)) (all bool, err error) {
 	s.lock.mine = true
-	for _, piece := range [...]*[]byte{&s.owed, &s.rest[0], &s.rest[1]} {
+	for _, piece := range [...]*[]byte{&s.before, &s.message} {
 		if len(*piece) == 0 {
 			continue
 		}
-		last := s.Once && (piece == &s.rest[1] || len(s.rest[1]) == 0)
+		last := s.Once && (piece == &s.message || len(s.message) == 0)
 		n, err := send(*piece, last)
 		s.begun = s.begun || n > 0
 		if *piece = (*piece)[n:]; err != nil || len(*piece) > 0 {
 			return false, err
 		}
 	}
-	s.rest, s.owed, s.cut, s.lock.mine = [2][]byte{}, nil, false, false
+	s.before, s.message, s.cut, s.lock.mine = nil, nil, false, false
 	s.unlock()
 	return true, nil
 }
 
-// appendHead appends the head of the response to a client that gets one message.
-func (s *subscriber) appendHead(b []byte, p *pipe.Publication) []byte {
+// messageHead returns the head of the response to a client that gets one message.
+func (s *subscriber) messageHead(p *pipe.Publication) []byte {
 	var array [16]reply.Field
 	fields := appendMessageFields(array[:0], p.ID, p.Head, disposition(p.Head, s.tokenInURL, s.navigates))
-	return s.Pending.appendHead(b, http.StatusOK, int64(len(p.Body)), relayedLines, fields, nil)
+	return s.appendHead(nil, http.StatusOK, int64(len(p.Body)), relayedLines, fields, nil)
 }
 
 // Acknowledged implements pipe.Subscriber. On a system that does not know, the number always changes, so that only the time
@@ -249,7 +271,7 @@ func (s *subscriber) end(o pipe.Outcome) {
 // endStream ends a stream in order, between two messages.
 func (s *subscriber) endStream() {
 	s.conn.setLinger(-1)
-	b := s.owed
+	b := s.before
 	if s.Chunked() {
 		b = append(b[:len(b):len(b)], http1.LastChunk...)
 	}

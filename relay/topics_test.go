@@ -2,10 +2,13 @@ package relay
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"httpipe/pipe"
 	"httpipe/test/rawhttp"
@@ -81,10 +84,52 @@ func TestHalfComment(t *testing.T) {
 		t.Fatal("the stream is busy")
 	}
 	one.TrySend(text[:4], false)
-	one.owed = text[4:]
+	one.before = text[4:]
 	one.unlock()
 	id := s.dial().Post(topicHere, "x").Answer().Is(200).Header.Get("Httpipe-Exchange")
 	reads(t, events, ":\n\nid: "+id+"\ndata: x\n\n")
+}
+
+// A panic while a message is written to one client closes its connection, and no other's.
+func TestPanicOfOneSubscriber(t *testing.T) {
+	for name, before := range map[string]int{"Offer": 0, "Finish": 32 << 20} { // more than the kernels take
+		t.Run(name, func(t *testing.T) {
+			s := start(t)
+			bad := s.dial().Say("GET " + topicHere + " HTTP/1.0\r\nAccept: text/event-stream\r\n\r\n").Head().Body
+			one := s.commented(1)
+			good := s.dial().Get(topicHere, "Accept: text/event-stream").Head().Body
+			s.commented(2)
+			rawhttp.Eventually(t, patience, "the stream is idle", one.lock.try)
+			one.before = make([]byte, before)
+			one.lock.mu.Lock()
+			one.lock.busy, one.lock.freed = false, make(chan struct{})
+			close(one.lock.freed) // closing it once more panics
+			one.lock.mu.Unlock()
+			publisher := s.dial().Post(topicHere, "x")
+			if n, err := io.Copy(io.Discard, bad); err == nil || n < int64(before) {
+				t.Errorf("the stream of the other ended in order after %d bytes", n)
+			}
+			a := publisher.Answer().Is(200)
+			if told := a.Header.Get("Httpipe-Delivered") + " of " + a.Header.Get("Httpipe-Subscribers"); told != "1 of 2" {
+				t.Errorf("the publisher is told of %s", told)
+			}
+			reads(t, good, "id: "+a.Header.Get("Httpipe-Exchange")+"\ndata: x\n\n")
+			s.Journal.Forgive("serving a request failed")
+		})
+	}
+}
+
+// A client that has asked for more than it reads does not keep the goroutine that opens its stream.
+func TestOpeningHasALimit(t *testing.T) {
+	s := start(t, func(set *settings) { set.StallTimeout = 50 * time.Millisecond })
+	client := s.dial().Get(topicHere, "Accept: text/event-stream")
+	client.Head()
+	one := s.commented(1)
+	rawhttp.Eventually(t, patience, "the stream is idle", one.lock.try)
+	if err := one.sendOpening(make([]byte, 32<<20)); !errors.Is(err, os.ErrDeadlineExceeded) { // more than the kernels take
+		t.Errorf("sending ended with %v", err)
+	}
+	one.unlock()
 }
 
 // A message waits while a stream is being opened, and a subscription that ends meanwhile ends after that.

@@ -278,8 +278,8 @@ func TestInterruptionLasts(t *testing.T) {
 func TestDeliveredBodyIsNotReset(t *testing.T) {
 	server, client := net.Pipe()
 	client.Close()
-	c := &consumer{relay: &Relay{}}
-	c.conn = &Conn{Conn: server, engine: newEngine(c.relay)}
+	c := new(consumer)
+	c.conn = &Conn{Conn: server, engine: newEngine(new(Relay))}
 	c.conn.pending = &c.Pending
 	c.resets, c.unsent = true, "0\r\n\r\n"
 	c.end(nil, pipe.Delivered)

@@ -21,6 +21,7 @@ const (
 	CodeUnauthorized     = "unauthorized"
 	CodeForbidden        = "forbidden"
 	CodeMisdirected      = "misdirected"
+	CodeNodeUnreachable  = "node_unreachable"
 )
 
 // An Error is an answer other than success. It never holds the cause, which is for the server's log.

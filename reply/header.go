@@ -27,6 +27,12 @@ const (
 	HeaderStandIn = "Httpipe-Stand-In"
 )
 
+// HeaderScope is on a question that a node asks another one. With ScopeNode the other one answers for itself alone.
+const (
+	HeaderScope = "Httpipe-Scope"
+	ScopeNode   = "node"
+)
+
 // The headers of services, besides those below.
 const (
 	HeaderTarget = "Httpipe-Target" // the path below the service that the caller asked for, with its query
@@ -52,9 +58,11 @@ func weights(list string) iter.Seq2[string, float64] {
 			if err != nil {
 				continue
 			}
-			weight, err := strconv.ParseFloat(params["q"], 64)
-			if err != nil {
-				weight = 1
+			weight := 1.0
+			if q, given := params["q"]; given {
+				if w, err := strconv.ParseFloat(q, 64); err == nil {
+					weight = w
+				}
 			}
 			if !yield(name, weight) {
 				return

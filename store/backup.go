@@ -17,6 +17,9 @@ import (
 // sideFiles are the suffixes of the files that SQLite may keep beside a database.
 var sideFiles = []string{"-wal", "-shm", "-journal"}
 
+// anyFile are the suffixes of a database and its side files.
+var anyFile = append([]string{""}, sideFiles...)
+
 // copyParams are the parameters of Backup, so that tests can change them.
 type copyParams struct {
 	pages     int    // copied between two fsyncs
@@ -56,7 +59,7 @@ func backup(ctx context.Context, path, target string, how copyParams) (report Re
 		return Report{}, err
 	}
 	defer source.close()
-	if err := checkVacant(target); err != nil {
+	if err := checkVacant("backup", target, anyFile); err != nil {
 		return Report{}, err
 	}
 	// If the machine crashes, the name of the partial file shows what it is.
@@ -64,12 +67,7 @@ func backup(ctx context.Context, path, target string, how copyParams) (report Re
 	if err != nil {
 		return Report{}, fmt.Errorf("backup %s: cannot be created: %w", target, err)
 	}
-	defer func() {
-		file.Close()
-		for _, suffix := range append(sideFiles, "") {
-			os.Remove(file.Name() + suffix)
-		}
-	}()
+	defer removePart(file)
 	if err := source.copyTo(ctx, file, how); err != nil {
 		return Report{}, fmt.Errorf("backup %s: %w", target, err)
 	}
@@ -81,7 +79,7 @@ func backup(ctx context.Context, path, target string, how copyParams) (report Re
 		return Report{}, fmt.Errorf("backup %s: %w", target, err)
 	}
 	report.Path = target
-	return report, publish(file, target)
+	return report, publish("backup", file, target)
 }
 
 // giveToOwner makes the owner of the directory the owner of a file that root has created. Beside the log that owner is the
@@ -97,16 +95,16 @@ func giveToOwner(file *os.File) error {
 	return file.Chown(int(dir.Uid), int(dir.Gid))
 }
 
-// checkVacant returns an error if target or one of its side files exists. SQLite would apply a leftover WAL to
-// the copy.
-func checkVacant(target string) error {
-	for _, suffix := range append([]string{""}, sideFiles...) {
+// checkVacant returns an error if target with one of the suffixes exists. SQLite would apply a leftover WAL to the copy.
+// what is the command, for the error.
+func checkVacant(what, target string, suffixes []string) error {
+	for _, suffix := range suffixes {
 		_, err := os.Lstat(target + suffix)
 		switch {
 		case err == nil:
-			return fmt.Errorf("backup %s: %s already exists; choose another name, or remove it", target, target+suffix)
+			return fmt.Errorf("%s %s: %s already exists; choose another name, or remove it", what, target, target+suffix)
 		case !errors.Is(err, fs.ErrNotExist):
-			return fmt.Errorf("backup %s: %w", target, err)
+			return fmt.Errorf("%s %s: %w", what, target, err)
 		}
 	}
 	return nil
@@ -224,23 +222,28 @@ func inspectCopy(ctx context.Context, path string) (Report, error) {
 	return report, r.count(ctx, &report)
 }
 
-// publish gives the file its final name, unless that is taken, and syncs the directory.
-func publish(file *os.File, target string) error {
+// publish gives the file its final name, unless that is taken, and syncs the directory. what is the command, for the error.
+func publish(what string, file *os.File, target string) error {
 	if err := giveToOwner(file); err != nil {
-		return fmt.Errorf("backup %s: cannot get the owner of its directory: %w", target, err)
+		return fmt.Errorf("%s %s: cannot get the owner of its directory: %w", what, target, err)
 	}
 	if err := os.Link(file.Name(), target); errors.Is(err, fs.ErrExist) {
-		return checkVacant(target)
+		return checkVacant(what, target, anyFile)
 	} else if err != nil {
-		return fmt.Errorf("backup %s: cannot get its final name: %w", target, err)
+		return fmt.Errorf("%s %s: cannot get its final name: %w", what, target, err)
 	}
+	return syncDirOf(what, target)
+}
+
+// syncDirOf syncs the directory of a file that has got its final name.
+func syncDirOf(what, target string) error {
 	dir, err := os.Open(filepath.Dir(target))
 	if err != nil {
-		return fmt.Errorf("backup %s: %w", target, err)
+		return fmt.Errorf("%s %s: %w", what, target, err)
 	}
 	defer dir.Close()
 	if err := dir.Sync(); err != nil {
-		return fmt.Errorf("backup %s: cannot sync its directory: %w", target, err)
+		return fmt.Errorf("%s %s: cannot sync its directory: %w", what, target, err)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/mattn/go-sqlite3"
 
@@ -29,6 +30,8 @@ type Report struct {
 
 	Publications, Subscriptions int64
 	OpenOnTopics                int64 // publications and subscriptions that the latest run has begun and not ended
+
+	Merged bool // made by Merge; the sources' servers may go on
 
 	Problems []string // one line each; empty if the log is sound
 }
@@ -69,7 +72,7 @@ func (r *reader) examineAll(ctx context.Context) (Report, error) {
 
 // examine checks integrity and schema.
 func (r *reader) examine(ctx context.Context) (Report, error) {
-	report := Report{Path: r.path, Bytes: r.info.Size(), InUse: r.inUse}
+	report := Report{Path: r.path, Bytes: r.info.Size(), InUse: r.inUse, Merged: r.merged}
 	if err := r.queryRow(ctx, "PRAGMA user_version", &report.Schema); err != nil {
 		return report, err
 	}
@@ -92,25 +95,50 @@ func (r *reader) examine(ctx context.Context) (Report, error) {
 	return report, nil
 }
 
+// A reference is an empty log in memory.
+type reference struct {
+	*sql.DB
+	conn *sql.Conn // the only connection
+}
+
+// referenceSchema returns an empty log in memory, made by the migrations up to that version. The caller closes it.
+func referenceSchema(ctx context.Context, version int) (_ *reference, err error) {
+	r := new(reference)
+	if r.DB, err = sql.Open("sqlite3", ":memory:"); err != nil {
+		return nil, err
+	}
+	r.SetMaxOpenConns(1)
+	r.conn, err = r.Conn(ctx)
+	for _, step := range migrations.Steps()[:version] {
+		if err == nil {
+			if _, err = r.conn.ExecContext(ctx, step.SQL); err != nil {
+				err = fmt.Errorf("migration %s: %w", step.Name, err)
+			}
+		}
+	}
+	if err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// Close releases the memory.
+func (r *reference) Close() error {
+	if r.conn != nil {
+		r.conn.Close()
+	}
+	return r.DB.Close()
+}
+
 // compareSchema returns how the schema of a database differs from the one that the migrations up to that version create.
 func compareSchema(ctx context.Context, db *sql.Conn, version int) ([]string, error) {
-	reference, err := sql.Open("sqlite3", ":memory:")
+	reference, err := referenceSchema(ctx, version)
 	if err != nil {
 		return nil, err
 	}
 	defer reference.Close()
-	reference.SetMaxOpenConns(1)
-	conn, err := reference.Conn(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	for _, step := range migrations.Steps()[:version] {
-		if _, err := conn.ExecContext(ctx, step.SQL); err != nil {
-			return nil, fmt.Errorf("migration %s: %w", step.Name, err)
-		}
-	}
-	want, err := schema(ctx, conn)
+	want, err := schema(ctx, reference.conn)
 	if err != nil {
 		return nil, err
 	}
@@ -153,23 +181,33 @@ func schema(ctx context.Context, conn *sql.Conn) (map[string]string, error) {
 	return objects, rows.Err()
 }
 
-// currentRun is the id of the run in progress: the latest, if it has no end; otherwise NULL.
-const currentRun = "(SELECT r.id FROM run r WHERE r.id = (SELECT max(id) FROM run) AND NOT EXISTS (SELECT 1 FROM run_end x WHERE x.id = r.id))"
+// expand replaces two words in a query: CURRENT with a query for the ids of the runs in progress, which are the latest of
+// a log unless they have an end; and RUN, behind the id of a life, with an operation that leaves the id of its run.
+func (r *reader) expand(query string) string {
+	latest, run := "SELECT max(id) FROM run", ">> 32"
+	if r.merged {
+		latest, run = newestRuns, fmt.Sprintf("& %d", 1<<mergedRunBits-1)
+	}
+	return strings.NewReplacer("RUN", run, "CURRENT", "SELECT id FROM run WHERE id IN ("+latest+") AND id NOT IN (SELECT id FROM run_end)").Replace(query)
+}
 
-// A consistencyRule is a query for inconsistent rows. It returns their number and an example.
+// newestRuns is a query for the newest run of each log in a merged log, or the newest run of any other log.
+const newestRuns = "SELECT max(r.id) FROM run r LEFT JOIN origin o ON o.run = r.id GROUP BY o.log"
+
+// A consistencyRule is a query for inconsistent rows. It returns their number and an example. See expand.
 type consistencyRule struct{ problem, find string }
 
 var consistencyRules = []consistencyRule{
 	{"exchanges have no end although their run is over", `
 		SELECT count(*), min(e.id) FROM exchange e LEFT JOIN exchange_end x ON x.id = e.id
-		WHERE e.ended_at IS NULL AND x.id IS NULL AND e.life >> 32 IS NOT ` + currentRun},
+		WHERE e.ended_at IS NULL AND x.id IS NULL AND e.life RUN NOT IN (CURRENT)`},
 	{"exchanges have two ends", `
 		SELECT count(*), min(e.id) FROM exchange_end x JOIN exchange e ON e.id = x.id WHERE e.ended_at IS NOT NULL`},
 	{"ends of exchanges have no beginning", `
 		SELECT count(*), min(x.id) FROM exchange_end x LEFT JOIN exchange e ON e.id = x.id WHERE e.id IS NULL`},
 	{"lives of channels have no end although their run is over", `
 		SELECT count(*), min(l.id) FROM life l LEFT JOIN life_end x ON x.id = l.id
-		WHERE l.closed_at IS NULL AND x.id IS NULL AND l.id >> 32 IS NOT ` + currentRun},
+		WHERE l.closed_at IS NULL AND x.id IS NULL AND l.id RUN NOT IN (CURRENT)`},
 	{"lives of channels have two ends", `
 		SELECT count(*), min(l.id) FROM life_end x JOIN life l ON l.id = x.id WHERE l.closed_at IS NOT NULL`},
 	{"ends of lives of channels have no beginning", `
@@ -182,7 +220,7 @@ var consistencyRules = []consistencyRule{
 var callRules = []consistencyRule{
 	{"calls have no end although their run is over", `
 		SELECT count(*), min(e.id) FROM exchange e LEFT JOIN call c ON c.id = e.id
-		WHERE e.method IS NOT NULL AND c.id IS NULL AND e.life >> 32 IS NOT ` + currentRun},
+		WHERE e.method IS NOT NULL AND c.id IS NULL AND e.life RUN NOT IN (CURRENT)`},
 	{"ends of calls have no request", `
 		SELECT count(*), min(c.id) FROM call c LEFT JOIN exchange e ON e.id = c.id AND e.method IS NOT NULL WHERE e.id IS NULL`},
 }
@@ -194,18 +232,18 @@ func (r *reader) count(ctx context.Context, report *Report) error {
 		query string
 		dest  []any
 	}{
-		{"SELECT count(*), count(*) - count(x.id), coalesce(sum(x.lost), 0), " + currentRun + " IS NOT NULL FROM run r LEFT JOIN run_end x ON x.id = r.id",
+		{"SELECT count(*), count(*) - count(x.id), coalesce(sum(x.lost), 0), (SELECT count(*) FROM (CURRENT)) FROM run r LEFT JOIN run_end x ON x.id = r.id",
 			[]any{&report.Runs, &report.Unclean, &report.Lost, &going}},
-		{"SELECT count(*), count(*) FILTER (WHERE e.ended_at IS NULL AND x.id IS NULL AND e.life >> 32 IS " + currentRun + ") FROM exchange e LEFT JOIN exchange_end x ON x.id = e.id",
+		{"SELECT count(*), count(*) FILTER (WHERE e.ended_at IS NULL AND x.id IS NULL AND e.life RUN IN (CURRENT)) FROM exchange e LEFT JOIN exchange_end x ON x.id = e.id",
 			[]any{&report.Exchanges, &report.Open}},
 		{"SELECT count(*) FROM request", []any{&report.Requests}},
 		{"SELECT count(*) FROM life", []any{&report.Channels}},
 	} {
-		if err := r.queryRow(ctx, c.query, c.dest...); err != nil {
+		if err := r.queryRow(ctx, r.expand(c.query), c.dest...); err != nil {
 			return err
 		}
 	}
-	if r.inUse {
+	if r.inUse || r.merged {
 		report.Unclean -= going
 	}
 	return r.countTopics(ctx, report)
@@ -223,7 +261,7 @@ func (r *reader) checkConsistency(ctx context.Context, report *Report) error {
 	for _, rule := range rules {
 		var count int64
 		var example sql.NullString
-		if err := r.queryRow(ctx, rule.find, &count, &example); err != nil {
+		if err := r.queryRow(ctx, r.expand(rule.find), &count, &example); err != nil {
 			return err
 		}
 		if count > 0 {
@@ -234,6 +272,9 @@ func (r *reader) checkConsistency(ctx context.Context, report *Report) error {
 		if err := r.checkBlocks(ctx, report); err != nil {
 			return err
 		}
+	}
+	if r.merged {
+		return nil
 	}
 	if report.Open > 0 && !r.inUse {
 		report.Problems = append(report.Problems, fmt.Sprintf("rows: %d exchanges have no end, and no server has the log open: "+

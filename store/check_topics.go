@@ -20,7 +20,7 @@ var topicRules = []consistencyRule{
 
 func withoutEnd(table string) string {
 	return fmt.Sprintf(`SELECT count(*), min(b.id) FROM %[1]s b LEFT JOIN %[1]s_end x ON x.id = b.id
-		WHERE b.ended_at IS NULL AND x.id IS NULL AND b.run IS NOT %[2]s`, table, currentRun)
+		WHERE b.ended_at IS NULL AND x.id IS NULL AND b.run NOT IN (CURRENT)`, table)
 }
 
 func withTwoEnds(table string) string {
@@ -37,8 +37,8 @@ func (r *reader) countTopics(ctx context.Context, report *Report) error {
 		return nil
 	}
 	const open = " AND p.ended_at IS NULL AND x.id IS NULL"
-	return r.queryRow(ctx, `SELECT (SELECT count(*) FROM publication), (SELECT count(*) FROM subscription),
-		(SELECT count(*) FROM publication p LEFT JOIN publication_end x ON x.id = p.id WHERE p.run IS `+currentRun+open+`) +
-		(SELECT count(*) FROM subscription p LEFT JOIN subscription_end x ON x.id = p.id WHERE p.run IS `+currentRun+open+")",
+	return r.queryRow(ctx, r.expand(`SELECT (SELECT count(*) FROM publication), (SELECT count(*) FROM subscription),
+		(SELECT count(*) FROM publication p LEFT JOIN publication_end x ON x.id = p.id WHERE p.run IN (CURRENT)`+open+`) +
+		(SELECT count(*) FROM subscription p LEFT JOIN subscription_end x ON x.id = p.id WHERE p.run IN (CURRENT)`+open+")"),
 		&report.Publications, &report.Subscriptions, &report.OpenOnTopics)
 }

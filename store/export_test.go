@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/mattn/go-sqlite3"
+
+	"httpipe/migrations"
 )
 
 // Limits are the limits that tests may lower. A zero field keeps the standard value.
@@ -80,6 +82,9 @@ func (l *Log) FailCheckpoint() {
 // StandardBlock is the standard number of exchanges in a block.
 var StandardBlock = standardLimits.blockSize
 
+// Version is the newest version of the schema.
+var Version = len(migrations.Steps())
+
 // ApplicationID marks a file as an audit log.
 const ApplicationID = applicationID
 
@@ -103,7 +108,7 @@ func (h *History) Steady() {
 // Plans returns SQLite's query plans for a filter.
 func (h *History) Plans(ctx context.Context, k *Kind, f Filter) (plans []string, err error) {
 	err = h.with(ctx, func(ctx context.Context, conn *sql.Conn) error {
-		for _, p := range k.plans(&f, h.running) {
+		for _, p := range k.plans(&f, h.running, h.indexes) {
 			all := span{"", "g"}
 			if !k.textID {
 				all = span{int64(0), int64(math.MaxInt64)}

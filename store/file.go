@@ -24,6 +24,9 @@ const (
 	// applicationID marks an SQLite file as an audit log of httpipe: "htpp".
 	applicationID = 0x68747070
 
+	// mergedID marks a log that Merge has made: "htpm".
+	mergedID = 0x6874706d
+
 	// magic is the beginning of every SQLite file.
 	magic = "SQLite format 3\x00"
 
@@ -161,6 +164,9 @@ func (f *lockedFile) checkBeforeOpen(logger *slog.Logger) error {
 	if err := f.checkHeader(header); err != nil {
 		return err
 	}
+	if isMerged(header) {
+		return fileErrorf("audit log %s: made by \"httpipe audit merge\", for reading only; --audit read-only shows it; choose another file for the server's own log", f.path)
+	}
 	if err := f.checkWAL(header); err != nil {
 		return err
 	}
@@ -187,13 +193,18 @@ func (l *logFile) checkHeader(header []byte) error {
 	}
 	// The WAL may have a newer header. But the first commit, which sets the application id, is made before there
 	// is a WAL.
-	if id := binary.BigEndian.Uint32(header[68:]); id != applicationID {
+	if id := binary.BigEndian.Uint32(header[68:]); id != applicationID && !isMerged(header) {
 		return l.notALog(fmt.Sprintf("it is an SQLite file of another program (application id %#x)", id))
 	}
 	if version := int(binary.BigEndian.Uint32(header[60:])); version > len(migrations.Steps()) {
 		return l.newer(version)
 	}
 	return nil
+}
+
+// isMerged reports whether the header is that of a merged log.
+func isMerged(header []byte) bool {
+	return len(header) == headerSize && binary.BigEndian.Uint32(header[68:]) == mergedID
 }
 
 // checkThroughSQLite checks the file as SQLite sees it, with the WAL. It uses a read-only connection: one that

@@ -30,6 +30,8 @@ type History struct {
 	db        *sql.DB
 	questions sync.RWMutex    // locked for reading while a connection is in use
 	running   func() []string // returns the ids of the running exchanges; nil if only the file says which these are
+	indexes   indexSet        // that the log has
+	merged    bool
 	close     func() error
 	pace      pace
 }
@@ -59,7 +61,7 @@ func (h *History) pause(f func()) {
 	f()
 }
 
-// OpenHistory opens the log at path for reading; a server may be writing to it. It must not be called in that
+// OpenHistory opens the log at path for reading, which may be of an older version; a server may be writing to it. It must not be called in that
 // server's process: see Open. Its errors name the file and say what to do.
 func OpenHistory(path string) (*History, error) {
 	r, err := openReader(path)
@@ -71,10 +73,12 @@ func OpenHistory(path string) (*History, error) {
 		r.close()
 		return nil, err
 	}
-	if known := len(migrations.Steps()); version < known {
-		r.close()
-		return nil, fmt.Errorf("audit log %s: made by an older httpipe (schema %d, this version knows %d); start a server of this version to migrate it, or use that version",
-			r.path, version, known)
+	var indexes indexSet
+	if version < len(migrations.Steps()) {
+		if indexes, err = r.adapt(context.Background()); err != nil {
+			r.close()
+			return nil, r.explain("cannot be read", err)
+		}
 	}
 	// Return the connection to the pool, which keeps it as the only one. SQLite removes the side files when the
 	// last connection is closed, and may be unable to create them again.
@@ -83,8 +87,11 @@ func OpenHistory(path string) (*History, error) {
 		return nil, r.explain("cannot be read", err)
 	}
 	r.conn = nil
-	return &History{file: &r.logFile, check: r.checkUnchanged, db: r.db, close: r.close, pace: standardPace}, nil
+	return &History{file: &r.logFile, check: r.checkUnchanged, db: r.db, indexes: indexes, merged: r.merged, close: r.close, pace: standardPace}, nil
 }
+
+// Merged reports whether the log was made by Merge.
+func (h *History) Merged() bool { return h.merged }
 
 // Close closes a History that was opened by OpenHistory.
 func (h *History) Close() error { return h.close() }

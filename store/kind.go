@@ -11,7 +11,7 @@ type Kind struct {
 	Name    string   // of the view
 	Filters []string // what a Filter can select by, besides the time: columns, and the other side of a delivery
 
-	table   string
+	table   string // with main. if it may be hidden; see reader.adapt
 	columns string // the columns to return
 	textID  bool
 	indexes []index // of the table; the index on a channel comes before the index on its namespace alone
@@ -33,7 +33,7 @@ var (
 	Exchanges = &Kind{
 		Name:    "exchanges",
 		Filters: []string{"namespace", "channel", "outcome"},
-		table:   "exchange",
+		table:   "main.exchange",
 		columns: "*",
 		textID:  true,
 		time:    "matched_at",
@@ -43,7 +43,7 @@ var (
 	Requests = &Kind{
 		Name:    "requests",
 		Filters: []string{"namespace", "channel", "outcome", "role", "shape"},
-		table:   "request",
+		table:   "main.request",
 		columns: "*",
 		time:    "ended_at",
 		indexes: []index{
@@ -56,16 +56,16 @@ var (
 	Channels = &Kind{
 		Name:    "channels",
 		Filters: []string{"namespace", "channel"},
-		table:   "life",
+		table:   "main.life",
 		columns: `namespace, channel, opened_at, closed_at, reason, CASE WHEN reason IS NOT NULL THEN exchanges END AS exchanges,
-			CASE WHEN reason IS NOT NULL THEN bytes END AS bytes, id`,
+			CASE WHEN reason IS NOT NULL THEN bytes END AS bytes, id, node`,
 		time: "opened_at",
 	}
 	// Calls are filtered by the time at which a worker took them.
 	Calls = &Kind{
 		Name:    "calls",
 		Filters: []string{"namespace", "service", "outcome"},
-		table:   "exchange",
+		table:   "main.exchange",
 		columns: "*",
 		textID:  true,
 		time:    "taken_at",

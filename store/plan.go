@@ -27,20 +27,23 @@ type plan struct {
 const byID = "id DESC"
 
 // plans returns the plans for a filter, at least one.
-func (k *Kind) plans(f *Filter, running func() []string) []plan {
+func (k *Kind) plans(f *Filter, running func() []string, indexes indexSet) []plan {
 	var found []plan
 	for _, i := range k.indexes {
-		if conditions, args := f.conditions(i.columns); conditions != "" && !coversColumn(found, i.columns[0]) {
+		if conditions, args := f.conditions(i.columns); conditions != "" && indexes.has(i.name) && !coversColumn(found, i.columns[0]) {
 			query := fmt.Sprintf("SELECT id FROM %s INDEXED BY %s WHERE id >= ?1 AND id < ?2%s", k.table, i.name, conditions)
 			found = append(found, plan{query: query, args: args, order: byID, columns: i.columns})
 		}
 	}
 	if k == Exchanges {
-		found = append(byBlock(f), byOutcome(f.Outcome, running)...)
+		found = append(byBlock(f), byOutcome(f.Outcome, running, indexes)...)
+	}
+	if k == Calls && !indexes.has("exchange_call") { // a log that has no calls
+		return []plan{{query: "SELECT id FROM main.exchange WHERE false AND id >= ?1 AND id < ?2", order: byID}}
 	}
 	if k == Calls {
 		found = []plan{{
-			query:   "SELECT id FROM exchange INDEXED BY exchange_call WHERE id >= ?1 AND id < ?2 AND method IS NOT NULL",
+			query:   "SELECT id FROM main.exchange INDEXED BY exchange_call WHERE id >= ?1 AND id < ?2 AND method IS NOT NULL",
 			order:   byID,
 			listIDs: true,
 		}}
@@ -84,7 +87,7 @@ func byBlock(f *Filter) []plan {
 	}
 	const first = "(SELECT id FROM block WHERE last >= %s ORDER BY last LIMIT 1)" // the block that would contain this id
 	return []plan{{
-		query: `SELECT 1 << 62 AS block, id FROM exchange NOT INDEXED
+		query: `SELECT 1 << 62 AS block, id FROM main.exchange NOT INDEXED
 			WHERE id > coalesce((SELECT max(last) FROM block), '') AND id >= ?1 AND id < ?2` + conditions + `
 			UNION ALL SELECT b.id, exchange FROM block b CROSS JOIN block_entry x ON x.block = b.id
 			WHERE b.id >= ` + fmt.Sprintf(first, "?1") + ` AND b.id <= coalesce(` + fmt.Sprintf(first, "?2") + `, 1 << 62)
@@ -99,9 +102,9 @@ func byBlock(f *Filter) []plan {
 // byOutcome returns a plan that finds exchanges by their outcome, except for the most common one. The outcome
 // is in the row of the beginning or in that of the ending. An open exchange has neither, but the server knows
 // which these are.
-func byOutcome(outcome string, running func() []string) []plan {
+func byOutcome(outcome string, running func() []string, indexes indexSet) []plan {
 	switch {
-	case outcome == "" || outcome == Delivered || outcome == StillOpen && running == nil:
+	case outcome == "" || outcome == Delivered || outcome == StillOpen && running == nil || !indexes.has("exchange_outcome"):
 		return nil
 	case outcome == StillOpen:
 		return []plan{{
@@ -112,7 +115,7 @@ func byOutcome(outcome string, running func() []string) []plan {
 		}}
 	}
 	return []plan{{
-		query: `SELECT id FROM exchange INDEXED BY exchange_outcome WHERE id >= ?1 AND id < ?2 AND outcome <> 'delivered' AND outcome = ?3
+		query: `SELECT id FROM main.exchange INDEXED BY exchange_outcome WHERE id >= ?1 AND id < ?2 AND outcome <> 'delivered' AND outcome = ?3
 			UNION ALL
 			SELECT id FROM exchange_end INDEXED BY exchange_end_outcome WHERE id >= ?1 AND id < ?2 AND outcome <> 'delivered' AND outcome = ?3`,
 		args:    []any{outcome},

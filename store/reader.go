@@ -18,6 +18,7 @@ import (
 type reader struct {
 	logFile
 	inUse     bool // by a server, when the reader was opened
+	merged    bool // made by Merge
 	immutable bool // SQLite takes no locks and ignores a WAL; see chooseDSN
 	db        *sql.DB
 	conn      *sql.Conn // the only connection of db
@@ -159,6 +160,7 @@ func (r *reader) locate(path string) error {
 	if err := r.checkHeader(header); err != nil {
 		return err
 	}
+	r.merged = isMerged(header)
 	return r.checkWAL(header)
 }
 

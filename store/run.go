@@ -16,7 +16,7 @@ type run struct {
 
 // startRun records the start of a new run and returns it. If the last run did not shut down cleanly, startRun
 // first records what that run left open as Interrupted.
-func (s *session) startRun(version string, now time.Time, logger *slog.Logger) (run, error) {
+func (s *session) startRun(version, node string, now time.Time, logger *slog.Logger) (run, error) {
 	r := run{started: now.UnixMilli()}
 	err := s.transaction(func() error {
 		var last int64
@@ -33,7 +33,7 @@ func (s *session) startRun(version string, now time.Time, logger *slog.Logger) (
 			logger.Warn("the last run did not shut down cleanly", "file", s.file.path, "exchanges_interrupted", exchanges, "channels_interrupted", lives)
 		}
 		r.id = last + 1
-		return s.exec("INSERT INTO run VALUES (?, ?, ?)", r.id, r.started, validUTF8(version))
+		return s.exec("INSERT INTO run VALUES (?, ?, ?, ?)", r.id, r.started, validUTF8(version), sql.NullString{String: node, Valid: node != ""})
 	})
 	if err != nil {
 		return run{}, err

@@ -38,7 +38,7 @@ func (h *History) newScan(ctx context.Context, conn *sql.Conn, k *Kind, f Filter
 	if err := sc.setBounds(ctx, cursor, h.running == nil); err != nil {
 		return nil, err
 	}
-	return sc, sc.choosePlan(ctx, k.plans(&f, h.running))
+	return sc, sc.choosePlan(ctx, k.plans(&f, h.running, h.indexes))
 }
 
 // setBounds limits the scan to ids that the filter and the cursor allow.
@@ -75,17 +75,17 @@ func (sc *scan) setBounds(ctx context.Context, cursor string, mayBeOpen bool) er
 	return err
 }
 
-// excludeEarlierRuns leaves out exchanges of earlier runs, none of which is open.
+// excludeEarlierRuns leaves out exchanges of earlier runs than the newest of each node, none of which is open.
 func (sc *scan) excludeEarlierRuns(ctx context.Context) error {
-	var began int64
-	err := sc.conn.QueryRowContext(ctx, "SELECT started_at FROM run ORDER BY id DESC LIMIT 1").Scan(&began)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil
+	var began sql.NullInt64
+	err := sc.conn.QueryRowContext(ctx, "SELECT min(started_at) FROM run WHERE id IN ("+newestRuns+")").Scan(&began)
+	if err != nil || !began.Valid {
+		return err
 	}
-	if id := idFloor(began - clockSlack.Milliseconds()); compareIDs(id, sc.remaining.low) > 0 {
+	if id := idFloor(began.Int64 - clockSlack.Milliseconds()); compareIDs(id, sc.remaining.low) > 0 {
 		sc.remaining.low = id
 	}
-	return err
+	return nil
 }
 
 // firstIDAt returns the first id at or after that time. It uses a binary search, as ids and times ascend

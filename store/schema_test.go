@@ -52,7 +52,7 @@ func full(t testing.TB) (path string) {
 	other := db(t, f.path)
 	for _, statement := range []string{
 		fmt.Sprintf("INSERT INTO cutoff VALUES (%d, 0)", noon.Add(-time.Hour).UnixMilli()),
-		"INSERT INTO run VALUES (9, 0, 'crashed')",
+		"INSERT INTO run VALUES (9, 0, 'crashed', NULL)",
 		"INSERT INTO life VALUES (5, 'v1', 'open', 0, NULL, NULL, NULL, NULL)",
 		"INSERT INTO exchange VALUES ('00000000-open', 5, 'v1', 'open', '', 0, 0, 0, '', '', '', '', NULL, NULL, NULL, '', '', '', '', NULL, NULL)",
 	} {

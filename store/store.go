@@ -21,6 +21,7 @@ const (
 type Config struct {
 	Path      string        // the SQLite file; created if missing, but its directory must exist
 	Version   string        // the program's version, recorded with the run
+	Node      string        // the name of the node, recorded with the run; "": it has none
 	Retention time.Duration // how long to keep rows after their end; 0: forever
 	Logger    *slog.Logger  // nil: slog.Default()
 }
@@ -177,7 +178,7 @@ func open(cfg Config, limits limits) (_ *Log, err error) {
 		session.close()
 		return nil, file.explain("cannot be read", err)
 	}
-	file.run, err = session.startRun(cfg.Version, time.Now(), cfg.Logger)
+	file.run, err = session.startRun(cfg.Version, cfg.Node, time.Now(), cfg.Logger)
 	if err != nil {
 		session.close()
 		return nil, file.explain("cannot be written", err)

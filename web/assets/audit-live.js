@@ -66,6 +66,7 @@ function tell() {
 
 function show() {
 	tell();
+	write($('now-title'), view.node ? `Now, on node ${view.node}` : 'Now');
 	for (const [id, one, more] of [['producers', 'producer waiting', 'producers waiting'], ['exchanges', 'running', 'running'], ['consumers', 'consumer waiting', 'consumers waiting']]) {
 		write($(id), count(view[id]));
 		write($(id).nextElementSibling, view[id] === 1 ? one : more);

@@ -79,4 +79,5 @@ export const columns = {
 	consumer_subject: 'Consumer\'s token',
 	consumer_request_id: 'Consumer\'s request id',
 	life: 'Life of the channel',
+	node: 'Node',
 };
