@@ -33,6 +33,7 @@ type cluster struct {
 	toBalancer, toNodes *link             // between n1 and the second balancer, and between n1 and the other nodes
 	nodes               map[string]*kit.Server
 	balancers           []*balancer
+	ledger              kit.Ledger // of the clients on channels
 }
 
 // startCluster runs a cluster until the end of the test.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -49,6 +48,7 @@ func (t *traffic) produce(ctx context.Context, channel string, by *balancer) {
 		t.sent++
 		if status == http.StatusOK && err == nil {
 			t.acked[header.Get("Httpipe-Exchange")] = message
+			t.cluster.ledger.Acknowledged(header.Get("Httpipe-Exchange"), kit.Noted{Channel: "busy/" + channel, Bytes: int64(len(message))})
 		}
 		t.mu.Unlock()
 		if status != http.StatusOK {
@@ -59,10 +59,11 @@ func (t *traffic) produce(ctx context.Context, channel string, by *balancer) {
 
 func (t *traffic) consume(ctx context.Context, channel string, by *balancer) {
 	for ctx.Err() == nil {
-		status, _, body, err := send(ctx, "GET", by.url()+"/channels/busy/"+channel+"?wait=1s", "")
+		status, header, body, err := send(ctx, "GET", by.url()+"/channels/busy/"+channel+"?wait=1s", "")
 		if status == http.StatusOK && err == nil {
 			t.mu.Lock()
 			t.received[channel] = append(t.received[channel], body)
+			t.cluster.ledger.Received(header.Get("Httpipe-Exchange"), kit.Noted{Channel: "busy/" + channel, Bytes: int64(len(body))})
 			t.mu.Unlock()
 		} else {
 			time.Sleep(pause / 4)
@@ -93,19 +94,17 @@ func (t *traffic) ends(test *testing.T) {
 			test.Errorf("%q was delivered %d times", message, n)
 		}
 	}
-	logged := make(map[string]int)
-	for _, name := range names {
-		for _, id := range strings.Fields(kit.SQLite(test, t.cluster.dir+"/"+name+".db", "select id from exchanges where namespace = 'busy' and outcome = 'delivered'")) {
-			logged[id]++
-		}
-	}
-	for id, message := range t.acked {
+	for _, message := range t.acked {
 		if seen[message] == 0 {
 			test.Errorf("%q was acknowledged and did not arrive", message)
 		}
-		if logged[id] != 1 {
-			test.Errorf("%q was acknowledged, and the logs of %d nodes have it as delivered", message, logged[id])
-		}
+	}
+	var logs []string
+	for _, name := range names {
+		logs = append(logs, name+"="+t.cluster.dir+"/"+name+".db")
+	}
+	for _, problem := range t.cluster.ledger.Compare(test, kit.Merge(test, logs...)) {
+		test.Error("the merged log: ", problem)
 	}
 	if len(t.acked) < 20 {
 		test.Errorf("of %d messages %d were acknowledged: too few to say anything", t.sent, len(t.acked))
