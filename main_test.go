@@ -85,7 +85,7 @@ func TestImports(t *testing.T) {
 		"./audit":      {"httpipe/pipe", "httpipe/reply", "httpipe/store"},
 		"./reply":      {"httpipe/pipe"},
 		"./relay":      {"httpipe/pipe", "httpipe/relay/http1", "httpipe/reply", unix},
-		"./web":        {},
+		"./web":        {"github.com/boombuler/barcode/qr"},
 		"./nodes":      {},
 		"./httpapi":    {"httpipe/access", "httpipe/audit", "httpipe/metrics", "httpipe/nodes", "httpipe/pipe", "httpipe/relay", "httpipe/reply", "httpipe/store", "httpipe/web", uuid, "github.com/gorilla/handlers", "github.com/hashicorp/golang-lru/v2/simplelru", "golang.org/x/time/rate"},
 
@@ -95,7 +95,7 @@ func TestImports(t *testing.T) {
 		"./client":  {"httpipe/reply"},
 		"./cli":     {"httpipe/access", "httpipe/audit", "httpipe/client", "httpipe/nodes", "httpipe/pipe", "httpipe/process", "httpipe/store", "github.com/dustin/go-humanize", "github.com/peterbourgon/ff/v3", "github.com/peterbourgon/ff/v3/ffcli", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
 
-		"./test/kit":      {unix},
+		"./test/kit":      {sqlite, unix},
 		"./test/rawhttp":  {"httpipe/pipe", "httpipe/reply"},
 		"./test/e2e":      {kit, unix, "httpipe/process"},
 		"./test/tls":      {kit},

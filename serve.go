@@ -51,25 +51,11 @@ func serve(ctx context.Context, c *cli.Config, stdout, stderr io.Writer) (err er
 	if err != nil {
 		return err
 	}
-	var log *store.Log
-	listening := []any{"version", buildVersion(), "audit", string(c.Audit)}
-	var history *store.History
-	switch c.Audit {
-	case cli.AuditOff:
-	case cli.AuditReadOnly:
-		if history, err = store.OpenHistory(c.AuditDB); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, history.Close()) }()
-		listening = append(listening, "audit_db", c.AuditDB)
-	default:
-		process.TuneProcessors()
-		if log, err = openLog(c, logger); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, log.Close()) }()
-		listening = append(listening, "audit_db", c.AuditDB)
+	log, history, closeLog, err := openLog(c, logger)
+	if err != nil {
+		return err
 	}
+	defer func() { err = errors.Join(err, closeLog()) }()
 	key := ""
 	if guard == nil {
 		if guard, key, err = openGuard(c); err != nil {
@@ -78,6 +64,10 @@ func serve(ctx context.Context, c *cli.Config, stdout, stderr io.Writer) (err er
 	}
 	config := serverConfig(c, log, guard, waiting, logger)
 	config.Nodes, config.History = member, history
+	listening := []any{"version", buildVersion(), "audit", string(c.Audit)}
+	if c.Audit != cli.AuditOff {
+		listening = append(listening, "audit_db", c.AuditDB)
+	}
 	server, err := httpapi.New(config)
 	if err != nil {
 		return err
@@ -139,14 +129,30 @@ func logFiles(c *cli.Config) []string {
 	return slices.Concat(files, access.KeyFiles(cli.KeyPath(c.AuditDB)), certificateFiles(c))
 }
 
-func openLog(c *cli.Config, logger *slog.Logger) (*store.Log, error) {
-	return store.Open(store.Config{
+// openLog opens the audit log: as log if the server writes it, or as history if it only shows it. Both are nil with
+// --audit=off.
+func openLog(c *cli.Config, logger *slog.Logger) (log *store.Log, history *store.History, stop func() error, err error) {
+	switch c.Audit {
+	case cli.AuditOff:
+		return nil, nil, func() error { return nil }, nil
+	case cli.AuditReadOnly:
+		if history, err = store.OpenHistory(c.AuditDB); err != nil {
+			return nil, nil, nil, err
+		}
+		return nil, history, history.Close, nil
+	}
+	process.TuneProcessors()
+	log, err = store.Open(store.Config{
 		Path:      c.AuditDB,
 		Version:   buildVersion(),
 		Node:      c.Node,
 		Retention: c.AuditRetention,
 		Logger:    logger,
 	})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return log, nil, log.Close, nil
 }
 
 func serverConfig(c *cli.Config, log *store.Log, guard *access.Guard, waiting int, logger *slog.Logger) httpapi.Config {

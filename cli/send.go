@@ -123,10 +123,22 @@ func notSent(err error, files []string) error {
 	return fmt.Errorf("%w (not sent: %s and %d more)", err, files[0], len(files)-1)
 }
 
-// open opens a file, or standard input for "-".
-func (s *sending) open(path string) (*os.File, error) {
+// open opens a file, or standard input for "-". It gives up when ctx is done: a named pipe opens when it has a writer.
+func (s *sending) open(ctx context.Context, path string) (*os.File, error) {
 	if path != "-" {
-		return os.Open(path)
+		var file *os.File
+		opened := make(chan error, 1)
+		go func() {
+			var err error
+			file, err = os.Open(path)
+			opened <- err
+		}()
+		select {
+		case err := <-opened:
+			return file, err
+		case <-ctx.Done():
+			return nil, context.Cause(ctx) // a file that opens now is closed with the process
+		}
 	}
 	if s.progress != nil && IsTerminal(os.Stdin) {
 		fmt.Fprintln(s.stderr, "Type the message; Ctrl-D at the beginning of a line ends it.")
@@ -155,7 +167,7 @@ func (s *sending) message(path string, file *os.File) (client.Message, error) {
 
 // sendFile sends one file, and says how it went.
 func (s *sending) sendFile(ctx context.Context, path string) error {
-	file, err := s.open(path)
+	file, err := s.open(ctx, path)
 	if err != nil {
 		return err
 	}

@@ -74,6 +74,9 @@ func lastOf(list string) string {
 // group returns what counts as one client for limits: an address, or of IPv6 the network that a provider gives to one
 // household or machine.
 func group(addr string) string {
+	if strings.IndexByte(addr, ':') < 0 {
+		return addr
+	}
 	if ip, err := netip.ParseAddr(addr); err == nil && ip.Is6() {
 		if network, err := ip.Prefix(64); err == nil {
 			return network.String()

@@ -355,7 +355,7 @@ func (d *description) successes() {
 			eventually(d.t, patience, "a caller waits", func() bool { _, _, exists := r.broker.LookService(keyHere); return exists })
 			d.fits(id, o.ask(r.testServer, "", []string{me}).Is(200), "")
 			c.Close()
-		case "getCall", "getPublication", "getSubscription":
+		case "getCall", "getPublication", "getSubscription", "getRequest":
 			row := r.rows(1, "SELECT id FROM "+strings.ToLower(strings.TrimPrefix(id, "get"))+"s")[0]
 			for kind := range o.Responses.Codes.GetOrZero("200").Content.KeysFromOldest() {
 				d.fits(id, o.ask(r.testServer, "", []string{me, "Accept: " + kind}, "{id}", row).Is(200), kind)

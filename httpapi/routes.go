@@ -48,6 +48,7 @@ func (s *Server) routes() []route {
 
 		{pattern: "/exchanges/{id}", anyPage: []string{"GET"}, methods: get(everywhere(s.history.showReceipt))},
 		{pattern: "/audit/exchanges/{id}", methods: get(s.history.show(store.Exchanges))},
+		{pattern: "/audit/requests/{id}", methods: get(s.history.show(store.Requests))},
 		{pattern: "/audit/calls/{id}", methods: get(s.history.show(store.Calls))},
 		{pattern: "/audit/publications/{id}", methods: get(s.history.show(store.Publications))},
 		{pattern: "/audit/subscriptions/{id}", methods: get(s.history.show(store.Subscriptions))},

@@ -6,7 +6,8 @@
 // A [Key] names a channel. A [Request] arrives at a channel in one of two roles: a producer has a body to
 // send, a consumer is to receive one. A producer and a consumer that have been matched are an [Exchange].
 // A channel exists from the first request that waits on it until no request waits and no exchange runs on
-// it; that span is a [Life]. An unused channel takes no memory. A [Broker] holds all channels and reports
+// it; that span is a [Life]. A channel that is not used takes no memory: a closed one serves the next life, of any
+// channel. A [Broker] holds all channels and reports
 // to a [Recorder] what happens on them. An [Outcome], one of a closed list, says how a request or an
 // exchange ended.
 //
@@ -150,5 +151,6 @@
 // held. A body has no lock, because one goroutine at a time owns it. The broker calls the Recorder, the methods of Peer,
 // and Interrupt of a Sink and a Subscriber, with Broker.mu held. So the Recorder sees events in their true order, and an
 // exchange begins with two clients that are still connected. These functions must return at once and must not call the
-// broker.
+// broker. What happens in one call of the broker, such as an arrival, the opening of its channel and a match, happens at
+// one time: Broker.clock.
 package pipe

@@ -238,16 +238,19 @@ func (c *Conn) unused(now time.Time, grace time.Duration) bool {
 	return false
 }
 
-// sendContinue asks the client for its body. It ignores errors, which the next read shows, and sends nothing if the kernel
-// would have to wait for a client that does not read: it holds mu, for which the broker may wait.
-func (c *Conn) sendContinue() {
+// sendContinue asks the client for its body.
+func (c *Conn) sendContinue() { c.sendInterim(continueBytes) }
+
+// sendInterim sends an interim response. It ignores errors, which the next read shows, and sends nothing if the kernel would
+// have to wait for a client that does not read: it holds mu, for which the broker may wait.
+func (c *Conn) sendInterim(response []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.raw != nil {
-		c.tryWrite(continueBytes)
+		c.tryWrite(response)
 		return
 	}
-	c.writeFewLocked(continueBytes)
+	c.writeFewLocked(response)
 }
 
 // writeFewLocked writes a few bytes to a connection that is not plain TCP, unless it would block or has been
@@ -261,4 +264,7 @@ func (c *Conn) writeFewLocked(b []byte) {
 	c.Conn.SetWriteDeadline(noDeadline)
 }
 
-var continueBytes = []byte(http1.Continue)
+var (
+	continueBytes   = []byte(http1.Continue)
+	processingBytes = []byte(http1.Processing)
+)

@@ -39,3 +39,34 @@ func TestContinueIsRepeated(t *testing.T) {
 	r.dial().Get("/channels/n/curl").Answer().Got(large)
 	curl.Answer().Is(200)
 }
+
+// TestWaitingIsTold: a producer that asks for it is told that it waits for a consumer, before its answer. No other producer
+// gets an interim response that it did not ask for.
+func TestWaitingIsTold(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	const told = "HTTP/1.1 102 Processing\r\nHttpipe-Waiting: for a consumer\r\n\r\n"
+	for prefer, want := range map[string]string{"interim": told, "wait=20, Interim;x=y": told, "wait=20": "", "interim=no, x": "", "wait=0, interim": ""} {
+		p := r.dial().Request("POST", here, length(5), "Prefer: "+prefer).Say("hello")
+		switch {
+		case want != "":
+			reads(t, p.In, want)
+			r.dial().Get(here).Answer().Got("hello")
+			p.Answer().Is(200)
+		case strings.HasPrefix(prefer, "wait=0"):
+			p.Answer().Is(408)
+		default:
+			r.Waiting(1, 0)
+			r.dial().Get(here).Answer().Got("hello")
+			p.Answer().Is(200)
+		}
+	}
+	c := r.dial().Get(here)
+	r.Waiting(0, 1)
+	r.dial().Request("POST", here, length(5), "Prefer: interim").Say("hello").Answer().Is(200) // it did not have to wait
+	c.Answer().Got("hello")
+	old := r.dial().Say("POST " + here + " HTTP/1.0\r\nPrefer: interim\r\nContent-Length: 5\r\n\r\nhello")
+	r.Waiting(1, 0)
+	r.dial().Get(here).Answer().Got("hello")
+	old.Answer().Is(200)
+}

@@ -77,12 +77,16 @@ func TestBadMultipart(t *testing.T) {
 		{form, "", "bad_request"},
 		{form, lastPart, "bad_request"},
 		{form, "no boundary anywhere", "bad_request"},
+		{form, strings.Repeat("x", 8000), "bad_request"},
 		{form, "--xyz\r\nno header\r\n\r\nhello\r\n" + lastPart, "bad_request"},
 	} {
 		r := start(t)
 		c := r.dial().Get(here)
 		r.Waiting(0, 1)
-		r.dial().Post(here, test.body, test.header).Answer().Failed(400, test.code)
+		a := r.dial().Post(here, test.body, test.header).Answer().Failed(400, test.code)
+		if strings.Contains(a.Text, "NextPart") || strings.Contains(a.Text, "bufio") {
+			t.Errorf("the client is told in words of Go: %s", a.Text)
+		}
 		r.Waiting(0, 1)
 		r.dial().Post(here, "hello").Answer().Is(200)
 		c.Answer().Got("hello")

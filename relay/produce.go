@@ -38,9 +38,22 @@ func (l *Relay) produce(w *Response, r *Request) {
 	}
 	p.body.owner = p
 	w.Park(r, p.Pending, p)
+	if l.saysWaiting(r, &arrival) {
+		p.conn.sendInterim(processingBytes) // now, because an answer may come as soon as it has arrived
+	}
 	p.request = l.arrive(r, arrival)
 	p.fill()
 	p.Resume()
+}
+
+// saysWaiting reports whether the client is told that it has to wait. Only a client that asks for it is, because some take any
+// status but 100 for the final one.
+func (l *Relay) saysWaiting(r *Request, arrival *pipe.Arrival) bool {
+	if r.Minor != 1 || arrival.Wait == 0 || arrival.Shape != pipe.Channel || r.ReplyID != "" || !prefersInterim(r.Header.Joined("Prefer")) {
+		return false
+	}
+	_, consumers, _ := l.broker.Look(arrival.Key)
+	return consumers == 0
 }
 
 // arrive gives the broker a producer of a channel, or an answer.

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -185,8 +186,8 @@ func (s *source) partError(err error) error {
 	if s.err != nil && s.err != io.EOF {
 		return s.err
 	}
-	if err == io.EOF {
-		err = errors.New("the multipart body has no part")
+	if errors.Is(err, io.EOF) || errors.Is(err, bufio.ErrBufferFull) { // the latter: of the line that should be a boundary
+		err = errors.New("it has no part that begins with the boundary in its Content-Type")
 	}
 	s.err = fmt.Errorf("%w: %w", pipe.ProducerLeft, err)
 	return s.err

@@ -273,9 +273,13 @@ func (m *merge) explain(ctx context.Context, t mergeTable, columns []string, err
 			if a.log != b.log && strings.HasPrefix(t.run, "t.id") {
 				continue // the ids of different logs are independent
 			}
-			if m.conn.QueryRowContext(ctx, same).Scan(&id) == nil {
-				return overlapError(b, a, fmt.Sprintf("%s %s is not the same in both", t.name, id))
+			if m.conn.QueryRowContext(ctx, same).Scan(&id) != nil {
+				continue
 			}
+			if a.log != b.log {
+				return fmt.Errorf("audit logs %s and %s: both have %s %s, although they are different logs; run httpipe audit check on each", b.reader.path, a.reader.path, t.name, id)
+			}
+			return overlapError(b, a, fmt.Sprintf("%s %s is not the same in both", t.name, id))
 		}
 	}
 	return fmt.Errorf("table %s: %w; run httpipe audit check on each log", t.name, err)

@@ -3,7 +3,8 @@ package http1
 // The classes of bytes, as bits of classOf.
 const (
 	token   = 1 << iota // RFC 9110 5.6.2: methods and field names
-	plain               // a path or a query carries it unescaped
+	plain               // a path carries it unescaped
+	query               // of a query, in which the escapes stay as they are
 	host                // RFC 3986 3.2.2 and 3.2.3, with a port
 	control             // never in a head, except for the blank that a tab is
 	hex
@@ -16,10 +17,11 @@ func classes() (table [256]uint8) {
 		bit   uint8
 		bytes string
 	}{
-		{token | plain | host | hex, "0123456789ABCDEFabcdef"},
-		{token | plain | host, "GHIJKLMNOPQRSTUVWXYZghijklmnopqrstuvwxyz"},
+		{token | plain | query | host | hex, "0123456789ABCDEFabcdef"},
+		{token | plain | query | host, "GHIJKLMNOPQRSTUVWXYZghijklmnopqrstuvwxyz"},
 		{token, "!#$%&'*+-.^_`|~"},
-		{plain, "-._~!$&'()*+,;=:@/?"},
+		{plain, "-._~!$&'()*+,;=:@/"},
+		{query, "-._~!$&'()*+,;=:@/?%"},
 		{host, "-._~!$&'()*+,;=:%[]"},
 	} {
 		for _, b := range []byte(class.bytes) {

@@ -64,7 +64,7 @@ var (
 	requestLineRule = regexp.MustCompile("^([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([^ \\x00-\\x08\\x0a-\\x1f\\x7f]+) HTTP/([0-9]\\.[0-9])\r\n$")
 	fieldRule       = regexp.MustCompile("^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \\t]*([^\\x00-\\x08\\x0a-\\x1f\\x7f]*)\r\n$")
 	methodRule      = regexp.MustCompile(`^(GET|POST|PUT|DELETE|HEAD)$`)
-	targetRule      = regexp.MustCompile(`^/[A-Za-z0-9._~!$&'()*+,;=:@/?-]*$`)
+	targetRule      = regexp.MustCompile(`^/[A-Za-z0-9._~!$&'()*+,;=:@/-]*(\?[A-Za-z0-9._~!$&'()*+,;=:@/?%-]*)?$`)
 	hostRule        = regexp.MustCompile(`^[A-Za-z0-9._~!$&'()*+,;=:%\[\]-]*$`)
 	lengthRule      = regexp.MustCompile(`^[0-9]{1,18}$`)
 )

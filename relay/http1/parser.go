@@ -176,7 +176,8 @@ func (p *progress) requestLine(line []byte) error {
 	default:
 		p.notPlain = true
 	}
-	p.notPlain = p.notPlain || target[0] != '/' || !all(target, plain)
+	before, behind, _ := bytes.Cut(target, []byte("?"))
+	p.notPlain = p.notPlain || target[0] != '/' || !all(before, plain) || !all(behind, query)
 	return nil
 }
 

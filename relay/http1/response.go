@@ -9,6 +9,8 @@ import (
 const (
 	// Continue is the whole interim response to Expect: 100-continue.
 	Continue = "HTTP/1.1 100 Continue\r\n\r\n"
+	// Processing is the whole interim response to a producer that waits and wants to know.
+	Processing = "HTTP/1.1 102 Processing\r\nHttpipe-Waiting: for a consumer\r\n\r\n"
 	// ChunkEnd goes behind the data of each chunk.
 	ChunkEnd = "\r\n"
 	// LastChunk goes behind the ChunkEnd of the last chunk with data, and ends the body.

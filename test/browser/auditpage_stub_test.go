@@ -85,9 +85,7 @@ func (s *stubbed) json(w http.ResponseWriter, v any) {
 func (s *stubbed) page(w http.ResponseWriter, query url.Values, kind string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if query.Get("limit") != "1000" { // with which the page counts
-		s.asked = append(s.asked, query)
-	}
+	s.asked = append(s.asked, query)
 	from, _ := strconv.Atoi(query.Get("cursor"))
 	limit, _ := strconv.Atoi(query.Get("limit"))
 	if s.gap > 0 {
@@ -193,7 +191,7 @@ func exchanged(n int) (rows []row) {
 func summary(from time.Time, n int) row {
 	rng := rand.New(rand.NewPCG(1, 2))
 	from = from.Truncate(15 * time.Minute)
-	total := row{"exchanges": 0, "bytes": 0, "outcomes": row{}, "producer_wait_ms": row{"median": 12, "p95": 310}, "consumer_wait_ms": row{"median": 8400, "p95": 61_000}}
+	total := row{"exchanges": 0, "bytes": 0, "outcomes": row{}, "unmatched": row{}, "publications": 41 * n, "deliveries": 133 * n, "producer_wait_ms": row{"median": 12, "p95": 310}, "consumer_wait_ms": row{"median": 8400, "p95": 61_000}}
 	buckets := []row{}
 	for i := range n {
 		delivered := int(200 + 180*math.Sin(float64(i)/12) + float64(rng.IntN(40)))
@@ -203,13 +201,19 @@ func summary(from time.Time, n int) row {
 			sum, _ := total["outcomes"].(row)[outcome].(int)
 			total["outcomes"].(row)[outcome] = sum + k.(int)
 		}
+		unmatched := row{"timed_out": rng.IntN(25), "left": rng.IntN(5)}
+		for outcome, k := range unmatched {
+			sum, _ := total["unmatched"].(row)[outcome].(int)
+			total["unmatched"].(row)[outcome] = sum + k.(int)
+		}
 		count, bytes := delivered+left+bad+3, delivered*3_400_000
 		total["exchanges"], total["bytes"] = total["exchanges"].(int)+count, total["bytes"].(int)+bytes
 		if i > 40 && i < 46 {
 			continue
 		}
 		buckets = append(buckets, row{"from": stamp(from.Add(time.Duration(i) * 15 * time.Minute)), "exchanges": count, "bytes": bytes, "outcomes": outcomes,
+			"unmatched": unmatched, "publications": 41, "deliveries": 133,
 			"producer_wait_ms": row{"median": 5 + rng.IntN(20), "p95": 100 + rng.IntN(1500)}, "consumer_wait_ms": row{"median": 4000 + rng.IntN(9000), "p95": 30_000 + rng.IntN(90_000)}})
 	}
-	return row{"from": stamp(from), "to": stamp(from.Add(24 * time.Hour)), "since": stamp(from), "complete": true, "step_s": 900, "total": total, "buckets": buckets}
+	return row{"from": stamp(from), "to": stamp(from.Add(24 * time.Hour)), "since": stamp(from), "oldest": stamp(from.Add(-time.Hour)), "complete": true, "step_s": 900, "total": total, "buckets": buckets}
 }

@@ -214,6 +214,8 @@ func TestAuditPageDetails(t *testing.T) {
 	other.wait("!document.querySelector('#details').open && location.hash === ''")
 
 	// Closing it does not undo the navigation that follows at once.
+	other.has("#rows tbody tr", 3)
+	other.has("#list[aria-busy=false]", 1)
 	other.click("#rows tbody tr:nth-child(2) a")
 	other.wait("document.querySelector('#details').open")
 	other.do(chromedp.Evaluate[chromedp.Void]("document.querySelector('#close').click(); document.querySelector('[data-show=requests]').click()"))

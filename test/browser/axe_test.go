@@ -14,11 +14,16 @@ import (
 	"httpipe/test/kit"
 )
 
-// axe returns the source of axe-core, of the version in testdata.
+// browserPackages returns the directory of the scripts that look at pages, of the versions in testdata.
+func browserPackages(t *testing.T) string {
+	t.Helper()
+	return kit.Installed(t, "test/browser/testdata/axe", "package-lock.json", "npm", "ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts")
+}
+
+// axe returns the source of axe-core.
 func axe(t *testing.T) string {
 	t.Helper()
-	packages := kit.Installed(t, "test/browser/testdata/axe", "package-lock.json", "npm", "ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts")
-	source, err := os.ReadFile(filepath.Join(packages, "node_modules/axe-core/axe.min.js"))
+	source, err := os.ReadFile(filepath.Join(browserPackages(t), "node_modules/axe-core/axe.min.js"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,6 +72,12 @@ func TestPagesByAxe(t *testing.T) {
 	for _, channel := range []string{"v1/one", "v1/two"} {
 		exchange(t, p, channel, "hello")
 	}
+	call(t, p, "v1/service", "done")
+	listener := kit.Curl("-N", "-H", "Accept: text/event-stream", p.URL+"/topics/v1/topic")
+	p.WaitForRow(t, "SELECT count(*) = 1 FROM subscriptions")
+	if got := <-kit.Curl("-d", "hello", p.URL+"/topics/v1/topic"); got != "" {
+		t.Error(got)
+	}
 	waiting := kit.Curl(p.URL + "/channels/v1/waits")
 	p.WaitFor(t, "v1/waits", "0", "1")
 	page := open(pageAt)
@@ -76,7 +87,7 @@ func TestPagesByAxe(t *testing.T) {
 	page.shows("#send .headline", "Delivered")
 	check(page, "the page with a message")
 	log := open("/audit#token=" + p.AuditKey(t))
-	log.shows("#totals strong", "3")
+	log.shows("#totals strong", "5")
 	log.shows("#waiting .name", "v1/waits")
 	check(log, "the log")
 	log.click("#figures summary")
@@ -85,6 +96,20 @@ func TestPagesByAxe(t *testing.T) {
 	log.click("#rows tbody a")
 	log.wait("document.querySelector('#details dd') !== null")
 	check(log, "an exchange")
+	for show, name := range map[string]string{"calls": "v1/service", "publications": "v1/topic", "subscriptions": "v1/topic", "requests": ""} {
+		log.do(chromedp.Evaluate[chromedp.Void]("location.hash = '#show=" + show + "'"))
+		if name == "" {
+			log.shows("#rows-note", "No records match.")
+			check(log, "no requests")
+			continue
+		}
+		log.shows("#rows tbody td:nth-child(2)", name)
+		log.has("#list[aria-busy=false]", 1)
+		check(log, show)
+		log.click("#rows tbody td a")
+		log.wait("document.querySelector('#details dd') !== null && document.querySelector('#details-note').textContent !== 'Looking …'")
+		check(log, "one of the "+show)
+	}
 	for what, tab := range map[string]*tab{"the page with a message": page, "an exchange": log} {
 		tab.do(phone)
 		check(tab, fmt.Sprint(what, " on a phone"))
@@ -93,4 +118,8 @@ func TestPagesByAxe(t *testing.T) {
 		t.Error(got)
 	}
 	<-waiting
+	if got := <-kit.Curl("-X", "DELETE", p.URL+"/topics/v1/topic"); got != "" {
+		t.Error(got)
+	}
+	<-listener
 }

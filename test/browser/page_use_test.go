@@ -310,8 +310,8 @@ func TestPageByKeyboard(t *testing.T) {
 	at := func() string {
 		return value[string](tab, `(e => e.id || e.dataset.copies || (e.closest('[id]')?.id ?? '') + ' ' + e.className || e.tagName)(document.activeElement)`)
 	}
-	for _, want := range []string{"namespace", "name", "copy-link", "new-name", "text", "file", "send main go", "receive main go",
-		"topic listen", "topic notify", "say", "topic ", "curl-send", "curl-print", "curl-save", "access "} {
+	for _, want := range []string{"namespace", "name", "enlarge", "copy-link", "new-name", "text", "file", "send main go", "receive main go", "keep",
+		"topic listen", "topic notify", "say", "topic ", "curl-send", "curl-print", "curl-save", "curl-publish", "access "} {
 		press(kb.Tab)
 		if got := at(); got != want {
 			t.Fatalf("the next is %q, want %q", got, want)

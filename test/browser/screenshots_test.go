@@ -57,7 +57,7 @@ func TestScreenshots(t *testing.T) {
 			tab.do(look(shot.scheme, shot.width, shot.height))
 			tab.has("#rows tbody tr", 6)
 			tab.has("#plots svg", 4)
-			tab.shows("#exchanges", "2")
+			tab.shows("#exchanges", "3")
 			tab.click("#waiting summary")
 			tab.do(chromedp.Evaluate[chromedp.Void]("document.activeElement.blur()"))
 			tab.picture(shot.name)
@@ -84,10 +84,18 @@ func aDay(t *testing.T) *stubbed {
 	for i, name := range []string{"thumbnails", "thumbnails", "invoices", "mail", "thumbnails", "mail"} {
 		waiting = append(waiting, waiter(name, "consumer", time.Duration(4100-700*i)*time.Second, "curl/8.14.1"))
 	}
-	s.show(view(append(waiting, waiter("k7qm-x2vd-9hjt", "producer", 7*time.Second, "Mozilla/5.0")), []row{
+	call := runner("c", "thumbs", 3*time.Second, 1_200_000, 4_100_000, 700_000)
+	call["shape"] = "service"
+	now := view(append(waiting, waiter("k7qm-x2vd-9hjt", "producer", 7*time.Second, "Mozilla/5.0")), []row{
 		runner("a", "backup", 75*time.Second, 1_240_000_000, 3_900_000_000, 16_500_000),
-		runner("b", "logs", 4000*time.Second, 48_213, 0, 120),
-	}))
+		runner("b", "logs", 4000*time.Second, 48_213, 0, 120), call,
+	})
+	now["topics"] = []row{
+		{"namespace": "v1", "topic": "deploys", "subscribers": 12, "sending": 0, "waiting": 0},
+		{"namespace": "v1", "topic": "prices", "subscribers": 431, "sending": 1, "sending_since": stamp(time.Now().Add(-2 * time.Second)), "waiting": 0},
+	}
+	now["topics_omitted"] = 0
+	s.show(now)
 	return s
 }
 

@@ -200,6 +200,13 @@ func TestClientStatuses(t *testing.T) {
 	p.WaitFor(t, "demo/hello", "1", "0")
 	sender.Process.Signal(os.Interrupt)
 	sender.end(t, 130)
+	if err := syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sender = startClient(t, dir, "send", "--token", kit.Secret, "small", "pipe", url) // which has no writer
+	startClient(t, dir, "receive", "--token", kit.Secret, url).end(t, 0)
+	sender.Process.Signal(os.Interrupt)
+	sender.end(t, 130)
 }
 
 // TestClientsSurviveTheRelay: the relay is killed while a sender and a receiver wait, and in the middle of a message; it

@@ -57,8 +57,8 @@ var plantedBugs = []plantedBug{
 			"	for _, other := range b.services.calls {\n		if call == nil && other.service.Key == a.Key {\n			call = other\n		}\n	}\n"),
 	}, []string{"services"}},
 	{"SubscriberMissesAMessage", []kit.Change{
-		in("pipe/fanout.go", "		if s.cause == \"\" {\n			s.state = receiving\n",
-			"		if s.cause == \"\" && (s.next != nil || p.number%7 != 3) {\n			s.state = receiving\n"),
+		in("pipe/fanout.go", "		if s.Outcome == \"\" {\n			s.state = receiving\n",
+			"		if s.Outcome == \"\" && (s.next != nil || p.number%7 != 3) {\n			s.state = receiving\n"),
 	}, []string{"topics"}},
 	{"ConnectionsLeak", []kit.Change{
 		in("relay/conn.go", "	return c.Conn.Close()", "	if c.closed {\n		leaked = append(leaked, c)\n		return c.CloseWrite()\n	}\n	return c.Conn.Close()"),

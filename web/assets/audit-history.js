@@ -1,7 +1,8 @@
-// What happened: exchanges, or requests that were never matched, page by page; and one exchange in full.
+// What happened: records of one kind, page by page, and one record in full.
 
 import {ask} from './audit-data.js';
-import {badge, cells, client, count, element, keep, name, span, time, write} from './audit-rows.js';
+import {kinds, marks, nameOf, outcome, related, target} from './audit-kinds.js';
+import {badge, cells, count, element, keep, name, span, time, write} from './audit-rows.js';
 import {columns, outcomes} from './audit-words.js';
 import {size} from './words.js';
 
@@ -9,19 +10,19 @@ const $ = id => document.getElementById(id);
 
 const perPage = 100;
 
-const titles = {
-	exchanges: ['Began', 'Channel', 'Outcome', 'Bytes', 'Took', 'From', 'To'],
-	requests: ['Ended', 'Channel', 'Outcome', 'Role', 'Waited', 'Who', 'Why'],
-};
+const capital = word => word[0].toUpperCase() + word.slice(1);
+
+// titles returns the titles of the columns of a kind.
+const titles = ({since, named, columns}) => [since[0], capital(named), 'Outcome', ...columns.map(([title]) => title)];
 
 // list shows a page of what the filter asks for, and returns the cursor of the next, if there is one. links returns the
-// addresses of an exchange, and of a channel.
+// addresses of a record, and of all records of a name.
 export async function list(show, filter, cursor, links, signal) {
 	const body = $('rows').tBodies[0];
 	let found = [];
 	$('list').ariaBusy = true;
 	write($('rows-note'), 'Looking …');
-	$('rows').tHead.rows[0].replaceChildren(...titles[show].map(title => element('th', '', title)));
+	$('rows').tHead.rows[0].replaceChildren(...titles(kinds[show]).map(title => element('th', '', title)));
 	body.replaceChildren();
 	body.kept = undefined;
 	try {
@@ -84,7 +85,7 @@ function keys(rows) {
 // put makes the table that of the rows.
 function put(show, rows, links) {
 	const keyOf = keys(rows);
-	keep($('rows').tBodies[0], rows, row => keyOf.get(row), row => show === 'exchanges' ? exchangeRow(row, links) : requestRow(row, links), () => {});
+	keep($('rows').tBodies[0], rows, row => keyOf.get(row), row => recordRow(show, row, links), () => {});
 }
 
 function finish(rows) {
@@ -92,70 +93,73 @@ function finish(rows) {
 	$('rows').hidden = rows.length === 0;
 }
 
-// channelLink returns a link to all that is on record of the channel of a row.
-function channelLink(row, links) {
-	const link = name(row, 'a');
-	link.href = links.channel(row);
-	return link;
-}
-
-function exchangeRow(row, links) {
-	const made = cells(titles.exchanges);
-	const [began, channel, outcome, bytes, took, from, to] = made.children;
-	const link = element('a', '', time(row.matched_at));
-	link.href = links.exchange(row.id);
-	began.append(link);
-	channel.append(channelLink(row, links));
-	outcome.append(badge(row.outcome));
-	bytes.append(row.bytes === null ? '–' : size(row.bytes));
-	took.append(row.duration_ms === null ? '–' : span(row.duration_ms));
-	from.append(client(row.producer_addr, row.producer_subject || row.producer_agent));
-	to.append(client(row.consumer_addr, row.consumer_subject || row.consumer_agent));
+// recordRow returns the row of a record. Its last columns are not shown where there is little room: the record itself has them.
+function recordRow(show, row, links) {
+	const kind = kinds[show];
+	const made = cells(titles(kind));
+	const [when, what, how, ...rest] = made.children;
+	const link = element('a', '', time(row[kind.since[1]]));
+	link.href = links.record(show, row.id);
+	when.append(link);
+	const named = name(nameOf(show, row), 'a');
+	named.href = links.named(nameOf(show, row));
+	what.append(named, ...marks(show, row));
+	how.append(...outcome(show, row));
+	kind.columns.forEach(([, content, brief], i) => {
+		rest[i].append(content(row));
+		rest[i].className = brief ? 'brief' : 'more';
+	});
 	return made;
 }
 
-function requestRow(row, links) {
-	const made = cells(titles.requests);
-	const [ended, channel, outcome, role, waited, who, why] = made.children;
-	ended.append(time(row.ended_at));
-	channel.append(channelLink(row, links));
-	outcome.append(badge(row.outcome, 'requests'), row.count > 1 ? ` × ${count(row.count)}` : '');
-	role.append(row.role || '–');
-	waited.append(span(row.wait_ms));
-	who.append(client(row.addr, row.subject || row.agent));
-	why.append(row.reason || '–');
-	return made;
-}
+const mostRelated = 100;
 
-// detail shows one exchange with all that is on record of it.
-export async function detail(id, signal) {
+// detail shows a record with all that is in the log about it.
+export async function detail(show, id, links, signal) {
 	const list = $('details').querySelector('dl');
 	list.replaceChildren();
+	write($('details-title'), kinds[show].one);
 	write($('details-note'), 'Looking …');
-	const row = await ask(`/audit/exchanges/${encodeURIComponent(id)}`, {}, signal);
-	write($('details-note'), outcomes.exchanges[row.outcome] ?? '');
+	const row = await ask(`/audit/${show}/${encodeURIComponent(id)}`, {}, signal);
+	write($('details-note'), outcomes[show][row.outcome] ?? '');
+	const {named} = kinds[show];
 	const add = (title, ...content) => list.append(element('dt', '', title), element('dd', '', ...content));
-	add('Channel', name(row));
-	const rest = Object.keys(row).filter(column => !(column in columns) && column !== 'namespace' && column !== 'channel');
+	add(capital(named), name(nameOf(show, row)));
+	const rest = Object.keys(row).filter(column => !(column in columns) && column !== 'namespace' && column !== named);
 	for (const column of [...Object.keys(columns), ...rest]) {
 		const value = row[column];
 		if (value === undefined || value === null || value === '') {
 			continue;
 		}
-		add(columns[column] ?? column, shown(column, value));
+		const other = target(show, column, row);
+		const content = shown(show, column, value);
+		if (other) {
+			const link = element('a', '', content);
+			link.href = links.record(...other);
+			add(columns[column] ?? column, link);
+		} else {
+			add(columns[column] ?? column, content);
+		}
+	}
+	for (const {title, path, parameters, item} of related(show, row, links)) {
+		const {[path]: rows, next} = await ask(`/audit/${path}`, {...parameters, limit: mostRelated}, signal);
+		const items = rows.map(row => element('li', '', ...item(row)));
+		add(title, element('ul', 'related', ...items, ...next ? [element('li', 'soft', 'and more')] : []));
 	}
 }
 
-function shown(column, value) {
+function shown(show, column, value) {
 	switch (true) {
 	case column === 'outcome':
-		return badge(value);
+		return badge(value, show);
 	case column === 'bytes':
 		return value < 1000 ? count(value) : `${count(value)} (${size(value)})`;
 	case column.endsWith('_at'):
 		return element('span', '', time(value), ' ', element('span', 'soft', `(${value})`));
 	case column.endsWith('_ms'):
 		return value < 1000 ? span(value) : `${span(value)} (${count(value)} ms)`;
+	case typeof value === 'number' && column !== 'id' && column !== 'life':
+		return count(value);
 	default:
 		return element('span', 'mono', String(value));
 	}

@@ -2,7 +2,7 @@
 // changed; in between only the clocks move.
 
 import {Failure, listen, token} from './audit-data.js';
-import {cells, client, count, element, keep, moment, name, write} from './audit-rows.js';
+import {cells, client, count, element, keep, mark, moment, name, write} from './audit-rows.js';
 import {clock, size} from './words.js';
 
 const $ = id => document.getElementById(id);
@@ -71,16 +71,23 @@ function show() {
 		write($(id), count(view[id]));
 		write($(id).nextElementSibling, view[id] === 1 ? one : more);
 	}
-	showRunning();
-	showWaiting();
+	showParts();
 }
 
 function tick() {
 	if (view && !cut && !document.hidden) {
-		showRunning();
-		showWaiting();
+		showParts();
 	}
 }
+
+function showParts() {
+	showRunning();
+	showWaiting();
+	showTopics();
+}
+
+// marked returns the name of a row, with a mark unless it is a channel's.
+const marked = row => element('span', '', name(row), ...row.shape ? [' ', mark(row.shape)] : []);
 
 // What runs.
 
@@ -97,7 +104,7 @@ function showRunning() {
 function createRun(row) {
 	const made = cells(titles);
 	const [channel, bytes, , , , from, to] = made.children;
-	channel.append(name(row));
+	channel.append(marked(row));
 	bytes.append(element('span'), element('progress'));
 	bytes.lastChild.ariaLabel = 'Progress';
 	from.append(client(row.producer_addr, row.producer_agent));
@@ -107,8 +114,9 @@ function createRun(row) {
 
 function updateRun(made, row) {
 	const [, bytes, rate, left, began] = made.children;
-	const known = row.length !== undefined;
-	write(bytes.firstChild, known ? `${size(row.bytes)} of ${size(row.length)}` : size(row.bytes));
+	const length = row.length ?? row.length_at_most; // a form is a little longer than the file in it
+	const known = length !== undefined;
+	write(bytes.firstChild, known ? `${size(row.bytes)} of ${row.length === undefined ? 'at most ' : ''}${size(length)}` : size(row.bytes));
 	bytes.lastChild.hidden = !known;
 	if (known) {
 		bytes.lastChild.value = row.progress ?? 0;
@@ -123,7 +131,7 @@ function updateRun(made, row) {
 function showWaiting() {
 	const channels = new Map();
 	for (const row of view.waiting) {
-		const key = `${row.namespace}/${row.channel}`;
+		const key = `${row.shape ?? ''} ${row.namespace}/${row.channel}`;
 		const channel = channels.get(key) ?? {key, ...row, clients: [], producer: 0, consumer: 0};
 		channel.clients.push(row);
 		channel[row.role]++;
@@ -135,8 +143,11 @@ function showWaiting() {
 	write($('waiting-note'), view.producers + view.consumers === 0 ? 'No client waits.' : more > 0 ? `These have waited longest; ${count(more)} more wait.` : '');
 }
 
+// roleOf returns what a client in a role is called where it waits.
+const roleOf = ({shape}, role) => shape === 'service' ? {producer: 'caller', consumer: 'worker'}[role] : role;
+
 function createChannel(row) {
-	const made = element('details', '', element('summary', '', name(row), element('span', 'roles'), element('span', 'clock')), element('ol'));
+	const made = element('details', '', element('summary', '', marked(row), element('span', 'roles'), element('span', 'clock')), element('ol'));
 	made.addEventListener('toggle', () => showClients(made));
 	return made;
 }
@@ -144,7 +155,7 @@ function createChannel(row) {
 function updateChannel(made, row) {
 	made.row = row;
 	const [, roles, age] = made.firstChild.children;
-	write(roles, ['producer', 'consumer'].filter(role => row[role]).map(role => `${count(row[role])} ${role}${row[role] === 1 ? '' : 's'}`).join(', '));
+	write(roles, ['producer', 'consumer'].filter(role => row[role]).map(role => `${count(row[role])} ${roleOf(row, role)}${row[role] === 1 ? '' : 's'}`).join(', '));
 	write(age, clock(since(row.arrived_at)));
 	showClients(made);
 }
@@ -164,7 +175,7 @@ function createClient(row) {
 	if (row.more) {
 		return element('li', 'hint');
 	}
-	return element('li', '', element('span', 'role', row.role), client(row.addr, row.agent), element('span', 'clock'));
+	return element('li', '', element('span', 'role', roleOf(row, row.role)), client(row.addr, row.agent), element('span', 'clock'));
 }
 
 function updateClient(made, row) {
@@ -173,4 +184,23 @@ function updateClient(made, row) {
 	} else {
 		write(made.lastChild, clock(since(row.arrived_at)));
 	}
+}
+
+// The topics, by name.
+
+function showTopics() {
+	const rows = (view.topics ?? []).slice(0, most.channels);
+	$('topics').hidden = $('topics-title').hidden = rows.length === 0;
+	keep($('topics'), rows, row => `${row.namespace}/${row.topic}`, createTopic, updateTopic);
+	const more = rows.length ? view.topics.length + view.topics_omitted - rows.length : 0;
+	write($('topics-note'), more > 0 ? `${count(more)} more topics.` : '');
+}
+
+const createTopic = row => element('li', '', name({namespace: row.namespace, channel: row.topic}), element('span', 'roles'), element('span', 'clock'));
+
+function updateTopic(made, row) {
+	const [, roles, age] = made.children;
+	const some = (n, one) => n ? [`${count(n)} ${one}${n === 1 ? '' : 's'}`] : [];
+	write(roles, [...some(row.subscribers, 'subscriber'), ...some(row.sending, 'message').map(text => `sending ${text}`), ...some(row.waiting, 'publisher')].join(', '));
+	write(age, row.sending ? clock(since(row.sending_since)) : '');
 }

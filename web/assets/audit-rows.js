@@ -43,8 +43,8 @@ export function keep(parent, items, keyOf, create, update) {
 	parent.kept = now;
 }
 
-// cells makes a row of a table with empty cells, which have the titles of their columns for screens that have
-// no room for columns.
+// cells makes a row of a table with empty cells, which have the titles of their columns for screens that have no room for
+// columns.
 export function cells(titles) {
 	return element('tr', '', ...titles.map(title => {
 		const cell = element('td');
@@ -58,8 +58,15 @@ export function name({namespace, channel}, tag = 'span') {
 	return element(tag, 'mono name', element('span', 'soft', `${namespace}/`), element('wbr'), channel);
 }
 
+// mark returns a small label.
+export function mark(text, title = '') {
+	const made = element('span', 'mark', text);
+	made.title = title;
+	return made;
+}
+
 // client returns an element with a client's address, and its agent or the name of its token.
-export function client(addr, who) {
+export function client(addr, who = '') {
 	const made = element('span', 'client', element('span', 'mono', addr), ' ', element('span', 'who', who));
 	made.title = who;
 	return made;
@@ -79,9 +86,15 @@ export const day = at => `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at
 export const minute = at => `${two(at.getHours())}:${two(at.getMinutes())}`;
 export const moment = at => `${day(at)} ${minute(at)}:${two(at.getSeconds())}`;
 
-// time returns an element with a time of the log.
+// time returns an element with a time of the log. Where there is little room, the style sheet leaves out the year, and the day
+// if that is today.
 export function time(text) {
-	const made = element('time', '', text ? moment(new Date(text)) : '');
+	const made = element('time');
+	if (text) {
+		const at = new Date(text);
+		const [date, clock] = moment(at).split(' ');
+		made.append(element('span', 'year', date.slice(0, 5)), element('span', date === day(new Date()) ? 'today' : '', `${date.slice(5)} `), clock);
+	}
 	made.dateTime = made.title = text ?? '';
 	return made;
 }

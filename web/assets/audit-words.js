@@ -8,7 +8,7 @@ const both = {
 	shut_down: 'The server was stopping.',
 };
 
-// outcomes explains the outcomes of exchanges, and of requests that were never matched.
+// outcomes explains the outcomes of each kind of records.
 export const outcomes = {
 	exchanges: {
 		delivered: 'Every byte was written to the consumer\'s connection, and the producer was told so.',
@@ -22,6 +22,37 @@ export const outcomes = {
 		shut_down: both.shut_down,
 		unrecorded: 'All bytes were written, but the record could not be committed in time, and the producer got an error.',
 		interrupted: 'The server\'s process died during the exchange.',
+	},
+	calls: {
+		answered: 'The caller got the whole answer of a worker.',
+		open: 'The call is running, or its end is not recorded yet.',
+		unanswered: 'A worker took the request, but no answer began in time.',
+		left: 'The caller hung up.',
+		consumer_left: 'The worker hung up before it had the whole request.',
+		producer_left: 'The worker hung up during its answer, or the caller during its request.',
+		stalled: 'One side stopped reading.',
+		silent: 'One side sent nothing for too long.',
+		too_large: both.too_large,
+		deleted: 'The service was deleted.',
+		shut_down: both.shut_down,
+		unrecorded: 'All bytes were written, but the record could not be committed in time.',
+		interrupted: 'The server\'s process died during the call.',
+	},
+	publications: {
+		published: 'Every subscriber has taken the message, has been cut off, or has left.',
+		open: 'The message is being sent, or its end is not recorded yet.',
+		unrecorded: 'The record could not be committed in time, and the publisher got an error.',
+		interrupted: 'The server\'s process died while the message was sent.',
+	},
+	subscriptions: {
+		delivered: 'The subscription was for one message, and got it.',
+		open: 'The client is subscribed, or its end is not recorded yet.',
+		left: 'The client hung up.',
+		stalled: 'The client stopped reading, and was cut off.',
+		deleted: 'The topic was deleted.',
+		shut_down: both.shut_down,
+		timed_out: 'No message came before the wait was over.',
+		interrupted: 'The server\'s process died.',
 	},
 	requests: {
 		left: 'The client hung up while it waited.',
@@ -40,6 +71,8 @@ export const outcomes = {
 export function weight(outcome) {
 	switch (outcome) {
 	case 'delivered':
+	case 'answered':
+	case 'published':
 		return 'good';
 	case 'open':
 		return 'running';
@@ -59,15 +92,41 @@ export function weight(outcome) {
 	}
 }
 
-// columns are the titles of the log's columns in the details of an exchange.
+// columns are the titles of the log's columns in the details of a record, in their order. The names of channels, services and
+// topics are shown apart.
 export const columns = {
-	id: 'Exchange',
+	id: 'Id',
 	outcome: 'Outcome',
+	count: 'Requests',
+	reason: 'Why',
+	role: 'Role',
+	method: 'Method',
+	status: 'Status',
 	bytes: 'Bytes',
+	messages: 'Messages',
+	subscribers: 'Subscribers',
+	delivered: 'Delivered',
 	content_type: 'Type',
+	shape: 'Of a',
+	reply_to: 'Answers the call',
+	called_at: 'Called',
+	taken_at: 'Taken by the worker',
+	answered_at: 'Answer began',
+	published_at: 'Published',
+	subscribed_at: 'Subscribed',
+	arrived_at: 'Arrived',
 	matched_at: 'Began',
 	ended_at: 'Ended',
 	duration_ms: 'Took',
+	wait_ms: 'Waited',
+	first: 'First message',
+	last: 'Last message',
+	caller_addr: 'Caller\'s address',
+	worker_addr: 'Worker\'s address',
+	addr: 'Address',
+	agent: 'Agent',
+	subject: 'Token',
+	request_id: 'Request id',
 	producer_wait_ms: 'Wait of the producer',
 	producer_addr: 'Producer\'s address',
 	producer_agent: 'Producer\'s agent',

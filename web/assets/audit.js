@@ -4,9 +4,11 @@
 
 import {ask, askCSV, Failure, keepToken} from './audit-data.js';
 import {detail, list, renew} from './audit-history.js';
+import {kinds} from './audit-kinds.js';
 import {watch} from './audit-live.js';
+import {fit, widen} from './audit-range.js';
 import {write} from './audit-rows.js';
-import {countUnmatched, summarize} from './audit-summary.js';
+import {summarize} from './audit-summary.js';
 import {outcomes} from './audit-words.js';
 import {isToken} from './token.js';
 
@@ -14,9 +16,11 @@ const $ = id => document.getElementById(id);
 const form = $('filter');
 
 // The defaults of what is asked. The address has, after its #, the values that differ.
-const usual = {show: 'exchanges', namespace: '', channel: '', outcome: '', last: '24h', from: '', to: '', cursor: '', id: ''};
+const usual = {show: 'exchanges', namespace: '', channel: '', outcome: '', last: '', from: '', to: '', cursor: '', id: ''};
 
 let asked = {...usual};
+
+let fitting = ''; // the time that is shown unless another is asked for; it fits the log
 
 // address returns the address of what is asked, with some of it changed.
 function address(changes) {
@@ -36,11 +40,13 @@ function go(to) {
 	}
 }
 
-// filter returns the parameters for the server.
+// filter returns the parameters for the server. One name of the address has the name of a channel, a service or a topic.
 function filter() {
-	const {namespace, channel, outcome, last, from, to} = asked;
-	return {namespace, channel, outcome, ...last === 'span' ? {from, to} : {from: last}};
+	const {show, namespace, channel, outcome} = asked;
+	return {namespace, [kinds[show].named]: channel, outcome, ...time()};
 }
+
+const time = () => asked.last === 'span' ? {from: asked.from, to: asked.to} : {from: asked.last || fitting};
 
 // read shows what the address asks for.
 function read() {
@@ -82,9 +88,11 @@ function fill() {
 		option.title = means;
 		return option;
 	}));
-	for (const name of ['namespace', 'channel', 'outcome', 'last']) {
+	for (const name of ['namespace', 'channel', 'outcome']) {
 		form.elements[name].value = asked[name];
 	}
+	write($('named'), {channel: 'Channel', service: 'Service', topic: 'Topic'}[kinds[asked.show].named]);
+	form.elements.last.value = asked.last || fitting || '24h';
 	for (const name of ['from', 'to']) {
 		form.elements[name].value = local(asked[name]);
 	}
@@ -126,29 +134,43 @@ async function load() {
 	listed = address({});
 	$('older').disabled = true;
 	$('newer').disabled = !asked.cursor;
-	const wanted = filter();
+	try {
+		if (!asked.last && !fitting) {
+			fitting = await fit({namespace: asked.namespace, channel: asked.channel}, signal);
+			fill();
+		}
+	} catch (error) {
+		failed(error, $('rows-note'), signal);
+		return;
+	}
 	await Promise.all([
 		sum(signal),
-		list(asked.show, wanted, asked.cursor, links, signal).then(showOlder).catch(error => failed(error, $('rows-note'), signal)),
+		list(asked.show, filter(), asked.cursor, links, signal).then(showOlder).catch(error => failed(error, $('rows-note'), signal)),
 	]);
 }
 
-// sum counts what is listed. Requests that were never matched have other outcomes than exchanges.
+// sum counts what happened to all that has the names in the filter, and the exchanges of the outcome in it.
 async function sum(signal) {
 	summed = Date.now();
-	const wanted = filter();
-	await Promise.all([
-		summarize(asked.show === 'exchanges' ? wanted : {...wanted, outcome: ''}, narrowed, signal),
-		countUnmatched(wanted, narrowed, signal),
-	]).catch(error => failed(error, $('plots-note'), signal));
+	const {show, namespace, channel, outcome} = asked;
+	try {
+		const oldest = await summarize({namespace, channel, outcome: show === 'exchanges' ? outcome : '', ...time()}, narrowed, signal);
+		if (!asked.last && widen(fitting, oldest) !== fitting) { // the log has grown older
+			fitting = widen(fitting, oldest);
+			fill();
+			await load();
+		}
+	} catch (error) {
+		failed(error, $('plots-note'), signal);
+	}
 }
 
 let summed = 0; // when sum was last called
 
-// The rows link to exchanges, and to the lists of channels.
+// The rows link to records, and to all records of a name.
 const links = {
-	exchange: id => address({id}),
-	channel: ({namespace, channel}) => narrowed({namespace, channel}),
+	record: (show, id) => show === asked.show ? address({id}) : address({...usual, show, id}),
+	named: ({namespace, channel}) => narrowed({namespace, channel}),
 };
 
 // While the newest page is visible, it is renewed, and the counts too, but less often, because they cost more.
@@ -162,12 +184,9 @@ async function follow() {
 			const cursor = await renew(asked.show, filter(), links, signal);
 			if (cursor !== null) {
 				showOlder(cursor);
-				stale = true;
 			}
 			if (Date.now() - summed > recount) {
-				summed = Date.now();
-				await (stale ? sum(signal) : countUnmatched(filter(), narrowed, signal));
-				stale = false;
+				await sum(signal);
 			}
 		} catch (error) {
 			if (!(error instanceof Failure) && !signal.aborted) {
@@ -177,8 +196,6 @@ async function follow() {
 	}
 	setTimeout(follow, renewal);
 }
-
-let stale = false; // the counts lack rows that are listed
 
 function showOlder(cursor) {
 	$('older').disabled = !cursor;
@@ -204,7 +221,7 @@ function failed(error, note, signal) {
 	}
 }
 
-// One exchange in full. Another one, or none, ends the wait for it.
+// One record in full. Another one, or none, ends the wait for it.
 
 let opening = new AbortController();
 
@@ -213,10 +230,11 @@ async function open() {
 	if (!dialog.open) {
 		dialog.showModal();
 	}
+	$('details-title').focus(); // also if it comes from a link in the dialog
 	opening = new AbortController();
 	const {signal} = opening;
 	try {
-		await detail(asked.id, signal);
+		await detail(asked.show, asked.id, links, signal);
 	} catch (error) {
 		failed(error, $('details-note'), signal);
 	}
@@ -274,11 +292,13 @@ form.addEventListener('submit', event => {
 	const {namespace, channel, outcome, last, from, to} = form.elements;
 	const between = last.value === 'span' ? {from: universal(from.value), to: universal(to.value)} : {from: '', to: ''};
 	listed = null;
-	go(narrowed({namespace: namespace.value.trim(), channel: channel.value.trim(), outcome: outcome.value, last: last.value, ...between}));
+	go(narrowed({namespace: namespace.value.trim(), channel: channel.value.trim(), outcome: outcome.value,
+		last: last.value === fitting ? '' : last.value, ...between}));
 });
-// The fields complete the names of channels that exist, if the token allows to look, and of the rows that are listed.
+// The fields complete the names of the rows that are listed and, if the token allows to look, of the channels that exist.
 async function offerNames() {
-	const state = await ask('/state', {}, new AbortController().signal).catch(() => ({}));
+	const ofChannels = kinds[asked.show].named === 'channel';
+	const state = ofChannels ? await ask('/state', {}, new AbortController().signal).catch(() => ({})) : {};
 	const listed = [...$('rows').querySelectorAll('.name')].map(name => name.textContent.split('/'));
 	const pairs = [...listed, ...Object.entries(state).flatMap(([namespace, channels]) => channels.map(channel => [namespace, channel]))];
 	const within = form.elements.namespace.value.trim();

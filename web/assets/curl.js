@@ -35,3 +35,6 @@ export const printing = (url, {token}) => `curl -f ${token ? authorization : ''}
 
 // saving returns the command that receives a file and saves it under its own name.
 export const saving = (url, {token}) => `curl -fOJ ${token ? authorization : ''}${quoted(url)}`;
+
+// publishing returns the command that sends a message to everyone who listens to a topic.
+export const publishing = (url, {token}) => `curl ${token ? authorization : ''}-d hello ${quoted(url)}`;

@@ -6,6 +6,23 @@ import {size} from './words.js';
 // most is how many messages are shown.
 const most = 200;
 
+// add adds a message to a list, as text, never as markup.
+export function add(list, text, type = 'message') {
+	const item = document.createElement('li');
+	const time = document.createElement('time');
+	time.textContent = new Date().toLocaleTimeString();
+	const words = document.createElement('span');
+	words.textContent = text;
+	words.dir = 'auto';
+	item.className = type;
+	item.append(time, words);
+	list.append(item);
+	while (list.childElementCount > most) {
+		list.firstElementChild.remove();
+	}
+	list.scrollTop = list.scrollHeight;
+}
+
 export class Feed {
 	#control = null; // of what listens
 
@@ -50,25 +67,13 @@ export class Feed {
 		this.tell(refusal ? 'bad' : 'idle', refusal || 'Stopped.');
 	}
 
-	// show adds an event to the list, as text, never as markup.
+	// show adds an event to the list.
 	show({type, data}, name) {
 		const text = {
 			missed: data === 'unknown' ? 'Messages may have been missed.' : `Missed: ${data}.`,
 			base64: `A message that is not text (${size(atob(type === 'base64' ? data : '').length)}).`,
 		}[type] ?? data;
-		const item = document.createElement('li');
-		const time = document.createElement('time');
-		time.textContent = new Date().toLocaleTimeString();
-		const words = document.createElement('span');
-		words.textContent = text;
-		words.dir = 'auto';
-		item.className = type;
-		item.append(time, words);
-		this.list.append(item);
-		while (this.list.childElementCount > most) {
-			this.list.firstElementChild.remove();
-		}
-		this.list.scrollTop = this.list.scrollHeight;
+		add(this.list, text, type);
 		if (this.notify.checked && document.hidden) {
 			new Notification(name, {body: text});
 		}

@@ -1,11 +1,14 @@
 // The page: what its parts do when they are used. Transfers are in transfer.js, the texts about them in words.js.
 
 import {copy} from './clipboard.js';
-import {printing, saving, sending} from './curl.js';
+import {printing, publishing, saving, sending} from './curl.js';
+import {onFiles} from './drop.js';
 import {End} from './end.js';
-import {Feed} from './feed.js';
+import {add, Feed} from './feed.js';
 import {channelIn, disposition, fault, harmless, isName, randomName, usualNamespace} from './names.js';
 import {Pace} from './pace.js';
+import {Presence} from './presence.js';
+import {offer} from './share.js';
 import {isToken} from './token.js';
 import {receive, send} from './transfer.js';
 import {received, sent, size} from './words.js';
@@ -23,6 +26,7 @@ function wanted() {
 }
 
 const urlOf = ({namespace, name}) => `${location.origin}/channels/${namespace}/${name}`;
+const topicOf = ({namespace, name}) => `${location.origin}/topics/${namespace}/${name}`;
 
 function setChannel({namespace, name}, hint = '') {
 	[fields[0].value, fields[1].value] = [namespace, name];
@@ -39,7 +43,7 @@ function noteChannel(hint = '') {
 	}
 	$('channel').classList.toggle('wrong', !channel);
 	$('channel-hint').textContent = channel
-		? hint || 'Anyone who knows this name can receive. Open the link at the other end, or use curl.'
+		? hint || 'Anyone who knows this name can receive.'
 		: fault(fields.map(field => field.value).find(text => !isName(text)));
 	showCommands();
 }
@@ -51,6 +55,8 @@ function keepChannel() {
 	if (channel) {
 		history.replaceState(null, '', `/#${channel.namespace}/${channel.name}`);
 	}
+	offer(channel ? location.href : '');
+	presence.again();
 }
 
 // readAddress takes the channel from the address, or makes a new one.
@@ -83,6 +89,27 @@ function fixChannel() {
 		field.readOnly = busy();
 	}
 	$('new-name').disabled = busy();
+	presence.again();
+}
+
+const presence = new Presence(() => {
+	const [channel, token] = [wanted(), tokenTyped()];
+	return channel && token !== null ? {channel: urlOf(channel), topic: topicOf(channel), token} : null;
+}, showPresence);
+
+// showPresence says who waits at the other end. While this page sends or receives, it would count itself.
+function showPresence(seen) {
+	const tell = (end, n, one, more) => {
+		const there = $(end).querySelector('.there');
+		const text = n > 0 ? `${n} ${n === 1 ? one : more}` : '';
+		if (there.textContent !== text) {
+			there.textContent = text;
+		}
+	};
+	const idle = !sender.busy && !receiver.busy;
+	tell('send', idle ? seen?.receivers : 0, 'receiver is waiting', 'receivers are waiting');
+	tell('receive', idle ? seen?.senders : 0, 'sender is waiting', 'senders are waiting');
+	tell('topic', feed.busy ? seen?.listeners - 1 : seen?.listeners, feed.busy ? 'other listens' : 'listens', feed.busy ? 'others listen' : 'listen');
 }
 
 // conclude reports how a transfer ended, and asks for a token if it ended for the lack of one.
@@ -119,7 +146,7 @@ function topicToUse() {
 		return null;
 	}
 	keepChannel();
-	return {url: urlOf(channel).replace('/channels/', '/topics/'), token, name: channel.name};
+	return {url: topicOf(channel), token, name: channel.name};
 }
 
 // tokenTyped returns the token, or null if no header can hold it. The token is kept only in its field.
@@ -219,38 +246,11 @@ function take(files) {
 	showFile();
 }
 
-addEventListener('paste', event => {
-	const files = event.clipboardData?.files;
-	if (files?.length) {
-		event.preventDefault();
-		take(files);
-	}
-});
-
-// A file may be dropped anywhere on the page: elsewhere the browser would open it instead of this page.
-const carriesFiles = event => event.dataTransfer?.types.includes('Files');
-addEventListener('dragover', event => {
-	if (carriesFiles(event)) {
-		event.preventDefault();
-		$('send').classList.add('dropping');
-	}
-});
-addEventListener('dragleave', event => {
-	if (!event.relatedTarget) {
-		$('send').classList.remove('dropping');
-	}
-});
-addEventListener('drop', event => {
-	$('send').classList.remove('dropping');
-	if (!carriesFiles(event)) {
-		return;
-	}
-	event.preventDefault();
-	take(event.dataTransfer.files);
-});
+onFiles($('send'), take);
 
 // Receiving.
 
+// receiveMessage receives one message, or one after the other for as long as the user wants to keep receiving.
 async function receiveMessage() {
 	const target = start(receiver);
 	if (!target) {
@@ -258,11 +258,47 @@ async function receiveMessage() {
 	}
 	const box = receiver.report.querySelector('.message');
 	box.hidden = true;
-	URL.revokeObjectURL($('save').href);
+	let shown = null; // the message in the box, as it will be in the list
+	const store = () => {
+		if (shown !== null) {
+			add($('received'), shown);
+		}
+		shown = null;
+		box.hidden = true;
+	};
+	const message = await receiver.run(async signal => {
+		for (;;) {
+			const message = await receiveOne(target, signal);
+			if (message.kind === 'whole') {
+				store();
+				URL.revokeObjectURL($('save').href);
+				message.told = show(message, target.name);
+				shown = message.text ?? `${$('save').download}, ${size(message.bytes)}`;
+				box.hidden = false;
+			}
+			if (!$('keep').checked || message.kind !== 'whole' && message.code !== 'timed_out') {
+				return message;
+			}
+		}
+	}, () => tellReceiving());
+	const told = received(message);
+	if (message.kind === 'whole') {
+		receiver.measure(1, 1);
+		told.detail += message.told;
+	} else {
+		store();
+	}
+	conclude(receiver, message, told);
+}
+
+let tellReceiving = () => {};
+
+// receiveOne receives a message, and reports how much of it has come.
+function receiveOne(target, signal) {
 	let bytes = 0;
 	let total;
 	const pace = new Pace();
-	const tell = () => {
+	tellReceiving = () => {
 		if (total === undefined) {
 			receiver.measure(0, null);
 			receiver.say('waiting', 'Waiting for a sender', 'As long as it takes.');
@@ -273,18 +309,12 @@ async function receiveMessage() {
 			? `${size(bytes)} so far${pace.say(null)}; the sender has not said how large it is.`
 			: `${size(bytes)} of ${size(total)}${pace.say(total)}.`);
 	};
-	const message = await receiver.run(signal => receive(target.url, target, signal, (...numbers) => {
+	tellReceiving();
+	return receive(target.url, target, signal, (...numbers) => {
 		[bytes, total] = numbers;
 		pace.note(bytes);
-		tell();
-	}), tell);
-	const told = received(message);
-	if (message.kind === 'whole') {
-		receiver.measure(1, 1);
-		told.detail += show(message, target.name);
-		box.hidden = false;
-	}
-	conclude(receiver, message, told);
+		tellReceiving();
+	});
 }
 
 // show shows a message as text, never as markup, or has it saved. It returns a sentence about what it did.
@@ -311,6 +341,7 @@ function showCommands() {
 	showCommand('curl-send', sending(url, {text: $('text').value, file: chosen()[0]?.name, token}));
 	showCommand('curl-print', printing(url, {token}));
 	showCommand('curl-save', saving(url, {token}));
+	showCommand('curl-publish', publishing(topicOf(channel), {token}));
 }
 
 // showCommand keeps the URL at the end of a command on one line, if a line is long enough.
@@ -325,16 +356,12 @@ for (const button of document.querySelectorAll('[data-copies]')) {
 	button.addEventListener('click', () => copy(button, $(button.dataset.copies).textContent));
 }
 $('copy-message').addEventListener('click', event => copy(event.target, $('message').textContent));
-if (navigator.share) { // browsers have it over TLS only
-	$('share').hidden = false;
-	$('share').addEventListener('click', () => navigator.share({title: 'httpipe', url: location.href}).catch(() => {})); // it was closed
-}
-$('copy-link').addEventListener('click', event => copy(event.target, location.href));
 $('new-name').addEventListener('click', () => setChannel({namespace: isName(fields[0].value) ? fields[0].value : usualNamespace, name: randomName()}));
 for (const form of [$('channel'), $('access').querySelector('form')]) {
 	form.addEventListener('submit', event => event.preventDefault());
 }
 $('token').addEventListener('input', showCommands);
+$('token').addEventListener('change', () => presence.again());
 for (const field of fields) {
 	field.addEventListener('input', () => noteChannel());
 	field.addEventListener('change', keepChannel);

@@ -1,0 +1,31 @@
+// The time that the page shows unless the user asks for another: as long as the log is old, but at most a day, unless
+// nothing happened in that day.
+
+import {ask} from './audit-data.js';
+
+const minute = 60_000;
+const ranges = [['15m', 15 * minute], ['1h', 60 * minute], ['6h', 360 * minute], ['24h', 1440 * minute]];
+const longer = ['7d', '30d', '365d'];
+const day = '24h';
+
+// fit asks the server how long a time is to be shown of what has these names.
+export async function fit(names, signal) {
+	for (const range of [day, ...longer]) {
+		const {oldest, complete, total} = await ask('/audit/summary', {...names, from: range}, signal);
+		if (!oldest || !complete || total.exchanges || total.publications || Object.keys(total.unmatched).length) {
+			return range === day ? widen('', oldest) : range;
+		}
+	}
+	return day;
+}
+
+// widen returns the range, or a longer one if the log has become older than that.
+export function widen(range, oldest) {
+	const known = ranges.findIndex(([name]) => name === range);
+	if (range && known < 0) {
+		return range;
+	}
+	const age = oldest ? Date.now() - Date.parse(oldest) : 0;
+	const wanted = ranges.findIndex(([, length]) => age <= length);
+	return ranges[Math.max(known, wanted < 0 ? ranges.length - 1 : wanted)][0];
+}
