@@ -195,7 +195,10 @@ func TestMergeAgain(t *testing.T) {
 		t.Errorf("merged again:\n%s\nbefore\n%s", again, first)
 	}
 	runNode(t, n1, "n1", noon.Add(time.Hour))
-	for _, logs := range [][]string{{n1, n2}, {old, n1, n2}, {n2, n1, old, old}} {
+	if _, err := merge(t, target, slices.Repeat([]string{n1}, store.MaxSources+1)...); err == nil || !strings.Contains(err.Error(), "11 logs, but SQLite reads at most 10 at once") {
+		t.Errorf("eleven logs: %v", err)
+	}
+	for _, logs := range [][]string{{n1, n2}, {old, n1, n2}, append(slices.Repeat([]string{old}, store.MaxSources-2), n2, n1)} {
 		mustMerge(t, target, logs...)
 		wantNode(t, target, "n1", n1)
 		wantNode(t, target, "n2", n2)
