@@ -249,6 +249,10 @@ func TestMergeRunning(t *testing.T) {
 	wait(t, f.ExchangeEnded(end(id, "delivered")))
 	target := filepath.Join(t.TempDir(), "all.db")
 	mustMerge(t, target, f.path, crashed)
+	sources := []store.Source{{Path: f.path}, {Path: n2}}
+	if _, err := store.MergeWith(t.Context(), target, sources, -1); err == nil || !strings.Contains(err.Error(), "has grown by 0 MB meanwhile; merge a backup of it") {
+		t.Errorf("a server that writes much: %v", err)
+	}
 	wantOne(t, target, "delivered|1", "SELECT outcome, count(*) FROM exchanges WHERE id = ?", id)
 }
 
