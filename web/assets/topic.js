@@ -63,10 +63,11 @@ async function* events(body) {
 		rest = parts.pop();
 		for (const part of parts) {
 			const event = {type: 'message'};
-			for (const [, name, value] of part.matchAll(/^(id|event|data): (.*)$/gm)) {
+			for (const line of part.split('\n')) { // and not at U+2028, which a message may have in it
+				const [, name, value] = /^(id|event|data): (.*)$/s.exec(line) ?? [];
 				if (name === 'data') {
 					event.data = event.data === undefined ? value : `${event.data}\n${value}`;
-				} else {
+				} else if (name) {
 					event[name === 'event' ? 'type' : name] = value;
 				}
 			}
