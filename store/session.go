@@ -67,7 +67,8 @@ func openSession(f *lockedFile, limits limits, busy time.Duration, logger *slog.
 			s.close()
 		}
 	}()
-	if s.db, err = sql.Open("sqlite3", dsn(f.path, "rw", busy)); err != nil {
+	// Only the writer uses the connection, so SQLite need not lock it for each call.
+	if s.db, err = sql.Open("sqlite3", dsn(f.path, "rw", busy)+"&_mutex=no"); err != nil {
 		return nil, err
 	}
 	s.db.SetMaxOpenConns(1)
