@@ -43,6 +43,7 @@ func TestRunRefusesToStart(t *testing.T) {
 	dir := t.TempDir()
 	busy := kit.Start(t, dir)
 	_, port, _ := strings.Cut(strings.TrimPrefix(busy.URL, "http://"), ":")
+	table := kit.WriteFile(t, filepath.Join(dir, "nodes.txt"), "node n1 http://a\nnode n2 http://b\nslot 0 n1 n2\n")
 	for _, test := range []struct {
 		name string
 		args []string
@@ -57,6 +58,10 @@ func TestRunRefusesToStart(t *testing.T) {
 		{"a certificate without its key", []string{"--port", "0", "--audit", "off", "--tls-cert", "a.pem"}, "--tls-cert and --tls-key must be set together"},
 		{"two certificates", []string{"--port", "0", "--audit", "off", "--tls-cert", "a.pem", "--tls-domain", "relay.example"}, "--tls-domain gets a certificate"},
 		{"no certificate", []string{"--port", "0", "--audit", "off", "--tls-cert", filepath.Join(dir, "a.pem"), "--tls-key", "a.key"}, "a.pem: no such file"},
+		{"a table without a name", []string{"--port", "0", "--audit", "off", "--nodes", table}, "--nodes and --node must be set together"},
+		{"a name without a table", []string{"--port", "0", "--audit", "off", "--node", "n1"}, "--nodes and --node must be set together"},
+		{"no table", []string{"--port", "0", "--audit", "off", "--nodes", table + "x", "--node", "n1"}, "no such file or directory; httpipe nodes table prints one"},
+		{"a name that is not in the table", []string{"--port", "0", "--audit", "off", "--nodes", table, "--node", "n3"}, `there is no node "n3" in the table; its nodes are n1, n2`},
 		{"a log in no directory", []string{"--port", "0", "--audit-db", filepath.Join(dir, "no", "a.db")}, "a.db"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

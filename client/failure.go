@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -98,7 +99,15 @@ func noAnswer(ctx context.Context, err error, begun bool) *Failure {
 // plain returns the text of a network error in one line, with the operation that a user recognizes.
 func plain(err error) string {
 	op, _ := errors.AsType[*net.OpError](err)
+	name, unknown := errors.AsType[*net.DNSError](err)
+	_, noTLS := errors.AsType[tls.RecordHeaderError](err)
 	switch {
+	case unknown:
+		return fmt.Sprintf("cannot find the address of %s: %s", name.Name, name.Err)
+	case noTLS:
+		return "the server does not speak TLS; if that is right, write http:// in the URL"
+	case strings.Contains(err.Error(), "malformed HTTP"):
+		return "the server does not speak HTTP; check the URL"
 	case isDial(err) && op.Addr != nil:
 		return fmt.Sprintf("cannot connect to %s: %v", op.Addr, op.Err)
 	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -27,6 +28,12 @@ func TestNoAnswer(t *testing.T) {
 		{&net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}, true, "unanswered: " + broke + ": the relay closed it"},
 		{&net.OpError{Op: "write", Err: os.NewSyscallError("write", syscall.EPIPE)}, true, "unanswered: " + broke + ": the relay closed it"},
 		{fmt.Errorf("http: %w", net.ErrClosed), true, "unanswered: " + broke + ": the relay closed it"},
+		{&net.OpError{Op: "dial", Err: &net.DNSError{Name: "relay.test", Err: "no such host"}}, false,
+			"unreachable: cannot find the address of relay.test: no such host"},
+		{tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}, false,
+			"unreachable: the server does not speak TLS; if that is right, write http:// in the URL"},
+		{errors.New(`net/http: HTTP/1.x transport connection broken: malformed HTTP status code "i"`), true,
+			"unanswered: " + broke + ": the server does not speak HTTP; check the URL"},
 		{errors.New("odd\nlines"), true, "unanswered: " + broke + ": odd"},
 	} {
 		if got := noAnswer(t.Context(), &url.Error{Op: "Post", URL: "/", Err: test.err}, test.begun).Error(); got != test.want {

@@ -3,8 +3,6 @@ package httpapi
 import (
 	"fmt"
 	"net/http"
-	"slices"
-	"strings"
 
 	"httpipe/nodes"
 	"httpipe/reply"
@@ -23,21 +21,16 @@ func (m *member) misdirected(r *request) *reply.Error {
 		return nil
 	}
 	slot := m.Table().Of(r.Key.Namespace, r.Key.Channel)
-	owner, standIn := slices.Collect(r.Header.Values(reply.HeaderOwner)), slices.Collect(r.Header.Values(reply.HeaderStandIn))
-	if differs(owner, slot.Owner) || differs(standIn, slot.StandIn) {
+	owner, standIn := r.Header.Joined(reply.HeaderOwner), r.Header.Joined(reply.HeaderStandIn)
+	if owner != "" && owner != slot.Owner || standIn != "" && standIn != slot.StandIn {
 		return misdirected(fmt.Sprintf("the balancer has another table than node %s: for %s it has the nodes %s and %s instead of %s and %s; give both the same table",
-			m.Name(), r.Key, strings.Join(owner, ", "), strings.Join(standIn, ", "), slot.Owner, slot.StandIn))
+			m.Name(), r.Key, owner, standIn, slot.Owner, slot.StandIn))
 	}
 	if m.Serves(r.Key.Namespace, r.Key.Channel) {
 		return nil
 	}
 	node, _ := m.Table().Node(slot.Owner)
 	return misdirected(fmt.Sprintf("node %s does not serve %s; its owner is node %s at %s", m.Name(), r.Key, node.Name, node.URL))
-}
-
-// differs reports whether a balancer names another node than own. One that sends no header names none.
-func differs(said []string, own string) bool {
-	return len(said) > 0 && (len(said) > 1 || said[0] != own)
 }
 
 func misdirected(text string) *reply.Error {

@@ -123,6 +123,7 @@ defaults httpipe
 
 frontend httpipe from httpipe
 	bind {{.Listen}}{{with .Certificate}} ssl crt {{.}} alpn http/1.1{{end}}
+	# Behind another proxy, which sets such headers itself, remove these two lines.
 	http-request set-header X-Real-IP %[src] # for --client-ip-header X-Real-IP
 	http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]
 	http-request del-header Httpipe-Owner
@@ -153,6 +154,7 @@ backend {{.Name}} from slots
 	http-check send meth GET uri /healthz/nodes/{{.Owner.Name}} ver HTTP/1.1 hdr Host {{.Owner.Name}}
 	http-request set-header Httpipe-Owner {{.Owner.Name}}
 	http-request set-header Httpipe-Stand-In {{.StandIn.Name}}
+	use-server {{.Owner.Name}} if { path_reg ^/work/[^/]+/[^/]+/[^/] } # an answer goes to the node that has the call, also while it drains
 	http-response return status 503 hdr Httpipe-Error misdirected hdr Retry-After 1 if { status 421 } { res.hdr(Httpipe-Error) misdirected }
 	server {{$.Server .Owner}} on-marked-down shutdown-sessions on-marked-up shutdown-backup-sessions
 	server {{$.Server .StandIn}} fall 1 rise 1 on-marked-down shutdown-sessions backup

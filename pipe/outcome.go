@@ -27,7 +27,7 @@ const (
 	Deleted Outcome = "deleted"
 	// TimedOut: the request's limit for its wait was reached.
 	TimedOut Outcome = "timed_out"
-	// ShutDown: the server is stopping.
+	// ShutDown: the server is stopping, or no longer serves the name (Config.Serves).
 	ShutDown Outcome = "shut_down"
 	// Left: the client hung up while its request waited.
 	Left Outcome = "left"

@@ -147,10 +147,16 @@ func (l *Log) roomLocked(entry any) error {
 // setLingerLocked sets the timer that wakes the writer when the oldest row has been in the queue for the time linger.
 // It is set whenever the queue is not empty, unless the writer has been woken for that row. The caller holds mu.
 func (l *Log) setLingerLocked() {
-	if !l.lingerSet && len(l.queue) > 0 {
-		l.lingerSet = true
-		time.AfterFunc(l.limits.linger-l.ageLocked(l.queue[0], time.Now()), l.lingered)
+	if l.lingerSet || len(l.queue) == 0 {
+		return
 	}
+	l.lingerSet = true
+	left := l.limits.linger - l.ageLocked(l.queue[0], time.Now())
+	if l.linger == nil {
+		l.linger = time.AfterFunc(left, l.lingered)
+		return
+	}
+	l.linger.Reset(left)
 }
 
 func (l *Log) lingered() {

@@ -120,7 +120,8 @@ type Log struct {
 	lostBefore    int64           // the value of lost at that time
 	awaited       bool            // a caller waits for a row in the queue
 	flush         bool            // no row in the queue may be held back; see Sync
-	lingerSet     bool            // a timer for lingered is running
+	linger        *time.Timer     // calls lingered; nil until it is first set
+	lingerSet     bool            // linger is running
 	watchdogSet   bool            // a timer for watchdog is running
 	failures      int             // how many times pending rows have been failed
 	closed        bool            // no more rows are accepted

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"httpipe/pipe"
+	"httpipe/test/kit"
 )
 
 // pause is how long a client waits before it tries again.
@@ -119,8 +120,12 @@ func (w *waiter) wait(ctx context.Context) bool {
 		status, _, _, err = send(ctx, "POST", w.via.url()+header.Get("Httpipe-Reply"), "an answer")
 		return status == http.StatusOK && err == nil
 	}
-	status, _, body, err := send(ctx, "GET", at("channels"), "")
-	return status == http.StatusOK && err == nil && body == "to "+w.name
+	status, header, body, err := send(ctx, "GET", at("channels"), "")
+	if status != http.StatusOK || err != nil {
+		return false
+	}
+	w.via.cluster.ledger.Received(header.Get("Httpipe-Exchange"), kit.Noted{Channel: "wait/" + w.name, Bytes: int64(len(body))})
+	return body == "to "+w.name
 }
 
 // waits returns the number of the waiter's request if it has waited for that long.
@@ -161,7 +166,11 @@ func (w *waiter) meet() meeting {
 	case pipe.Service:
 		status, _, _, _ = send(context.Background(), "POST", other+"/services/wait/"+w.name, "to "+w.name, fmt.Sprint("Prefer: wait=", partnersWait.Seconds()))
 	default:
-		status, _, _, _ = send(context.Background(), "POST", other+"/channels/wait/"+w.name+"?wait="+partnersWait.String(), "to "+w.name)
+		var header http.Header
+		status, header, _, _ = send(context.Background(), "POST", other+"/channels/wait/"+w.name+"?wait="+partnersWait.String(), "to "+w.name)
+		if status == http.StatusOK {
+			w.via.cluster.ledger.Acknowledged(header.Get("Httpipe-Exchange"), kit.Noted{Channel: "wait/" + w.name, Bytes: int64(len("to " + w.name))})
+		}
 	}
 	after, _ := w.waits(0)
 	switch {

@@ -33,6 +33,7 @@ type cluster struct {
 	toBalancer, toNodes *link             // between n1 and the second balancer, and between n1 and the other nodes
 	nodes               map[string]*kit.Server
 	balancers           []*balancer
+	ledger              kit.Ledger // of the clients on channels
 }
 
 // startCluster runs a cluster until the end of the test.
@@ -96,7 +97,7 @@ func (c *cluster) table(of ...string) {
 func (c *cluster) start(name string) {
 	c.t.Helper()
 	_, port, _ := net.SplitHostPort(c.addresses[name])
-	args := []string{"--port", port, "--host", "127.0.0.1", "--log-format", "json", "--audit-db", name + ".db", "--drain-timeout", "3s"}
+	args := []string{"--port", port, "--host", "127.0.0.1", "--log-format", "json", "--audit-db", name + ".db", "--drain-timeout", "20s"}
 	if c.shared {
 		args = append(args, "--nodes", c.file(name), "--node", name)
 	}

@@ -20,8 +20,6 @@ type traffic struct {
 	sending sync.WaitGroup
 	taking  sync.WaitGroup
 
-	ledger kit.Ledger // of all messages
-
 	mu       sync.Mutex
 	sent     int
 	acked    map[string]string   // id of the exchange → message
@@ -49,8 +47,8 @@ func (t *traffic) produce(ctx context.Context, channel string, by *balancer) {
 		t.mu.Lock()
 		t.sent++
 		if status == http.StatusOK && err == nil {
-			t.ledger.Acknowledged(header.Get("Httpipe-Exchange"), kit.Noted{Channel: "busy/" + channel, Bytes: int64(len(message))})
 			t.acked[header.Get("Httpipe-Exchange")] = message
+			t.cluster.ledger.Acknowledged(header.Get("Httpipe-Exchange"), kit.Noted{Channel: "busy/" + channel, Bytes: int64(len(message))})
 		}
 		t.mu.Unlock()
 		if status != http.StatusOK {
@@ -63,9 +61,9 @@ func (t *traffic) consume(ctx context.Context, channel string, by *balancer) {
 	for ctx.Err() == nil {
 		status, header, body, err := send(ctx, "GET", by.url()+"/channels/busy/"+channel+"?wait=1s", "")
 		if status == http.StatusOK && err == nil {
-			t.ledger.Received(header.Get("Httpipe-Exchange"), kit.Noted{Channel: "busy/" + channel, Bytes: int64(len(body))})
 			t.mu.Lock()
 			t.received[channel] = append(t.received[channel], body)
+			t.cluster.ledger.Received(header.Get("Httpipe-Exchange"), kit.Noted{Channel: "busy/" + channel, Bytes: int64(len(body))})
 			t.mu.Unlock()
 		} else {
 			time.Sleep(pause / 4)
@@ -96,17 +94,17 @@ func (t *traffic) ends(test *testing.T) {
 			test.Errorf("%q was delivered %d times", message, n)
 		}
 	}
-	var logs []string
-	for _, name := range names {
-		logs = append(logs, name+"="+t.cluster.dir+"/"+name+".db") // the nodes of the control have no name
-	}
-	for _, problem := range t.ledger.Compare(test, kit.Merge(test, logs...)) { // the merge fails if two logs have an exchange
-		test.Error(problem)
-	}
 	for _, message := range t.acked {
 		if seen[message] == 0 {
 			test.Errorf("%q was acknowledged and did not arrive", message)
 		}
+	}
+	var logs []string
+	for _, name := range names {
+		logs = append(logs, name+"="+t.cluster.dir+"/"+name+".db")
+	}
+	for _, problem := range t.cluster.ledger.Compare(test, kit.Merge(test, logs...)) {
+		test.Error("the merged log: ", problem)
 	}
 	if len(t.acked) < 20 {
 		test.Errorf("of %d messages %d were acknowledged: too few to say anything", t.sent, len(t.acked))
