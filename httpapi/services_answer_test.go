@@ -86,11 +86,12 @@ func TestAnswerRefused(t *testing.T) {
 	r.dial().Post(replyTo, "again").Answer().Failed(404, "not_found")
 }
 
-// TestAnswerWithoutBody: an answer to HEAD, and 204 and 304, have no body, whatever the worker sends.
+// TestAnswerWithoutBody: an answer to HEAD and one with 204, 205 or 304 have no body, whatever the worker sends.
 func TestAnswerWithoutBody(t *testing.T) {
 	r := startAudited(t)
 	for _, test := range []struct{ method, status, body, length string }{
 		{"HEAD", "200", "", ""}, {"HEAD", "200", "body", "4"}, {"GET", "204", "", ""}, {"GET", "204", "body", ""}, {"GET", "304", "", ""}, {"GET", "304", "body", "4"}, {"GET", "200", "", "0"},
+		{"GET", "205", "", "0"}, {"GET", "205", "body", "0"}, {"HEAD", "205", "body", "0"},
 		{"HEAD", "200", strings.Repeat("large ", 1<<18), fmt.Sprint(6 << 18)}, {"GET", "204", strings.Repeat("large ", 1<<18), ""},
 	} {
 		c := r.dial().Request(test.method, service)

@@ -28,7 +28,7 @@ func BenchmarkExchange(b *testing.B) {
 }
 
 // maxAllocations limits the allocations of one exchange in this package. Raise it only for a reason.
-const maxAllocations = 8
+const maxAllocations = 7
 
 func TestAllocationsPerExchange(t *testing.T) {
 	broker := New(Config{NewID: func() string { return "x" }})

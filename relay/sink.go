@@ -179,7 +179,10 @@ func (c *consumer) appendMessageHead(b []byte) []byte {
 		}
 		c.expose(more)
 		fields = append(fields, more...)
-		if status = head.Answer.Status; c.bodiless() && (length <= 0 || status == http.StatusNoContent) {
+		switch status = head.Answer.Status; {
+		case status == http.StatusResetContent:
+			length = 0 // says so, unlike the other two
+		case c.bodiless() && (length <= 0 || status == http.StatusNoContent):
 			length = noBody
 		}
 	case c.headers:
@@ -196,8 +199,11 @@ func (c *consumer) bodiless() bool {
 	if c.exchange.ReplyTo == nil {
 		return false
 	}
-	status := c.exchange.Producer.Head.Answer.Status
-	return c.head || status == http.StatusNoContent || status == http.StatusNotModified
+	switch c.exchange.Producer.Head.Answer.Status {
+	case http.StatusNoContent, http.StatusResetContent, http.StatusNotModified:
+		return true
+	}
+	return c.head
 }
 
 // appendMessageFields appends the headers of a response with a message, besides those in relayed.

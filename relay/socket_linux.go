@@ -82,15 +82,16 @@ func (c *Conn) clogged() bool {
 	return unread >= much
 }
 
-// acknowledged returns how many bytes the client's kernel has acknowledged, and whether this system knows.
-func (c *Conn) acknowledged() (n int64, ok bool) {
+// acknowledged returns how many bytes the client's kernel has acknowledged, whether that is all that was written to the
+// connection, and whether this system knows.
+func (c *Conn) acknowledged() (n int64, all, ok bool) {
 	if c.socket == nil {
-		return 0, false
+		return 0, false, false
 	}
 	c.socket.Control(func(fd uintptr) {
 		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
-			n, ok = int64(info.Bytes_acked), true
+			n, all, ok = int64(info.Bytes_acked), info.Unacked == 0 && info.Notsent_bytes == 0, true
 		}
 	})
-	return n, ok
+	return n, all, ok
 }

@@ -23,4 +23,4 @@ func (c *Conn) writable() bool { return true }
 
 func (c *Conn) clogged() bool { return false }
 
-func (c *Conn) acknowledged() (n int64, ok bool) { return 0, false }
+func (c *Conn) acknowledged() (n int64, all, ok bool) { return 0, false, false }

@@ -48,9 +48,9 @@ func (s *stallClock) check() {
 	if s.stopped.Load() {
 		return
 	}
-	progress := s.acknowledged()
+	progress, all := s.acknowledged()
 	s.idle++
-	if !s.writing.Load() || progress != s.progress {
+	if !s.writing.Load() || all || progress != s.progress {
 		s.progress, s.idle = progress, 0
 	}
 	if s.idle >= checksPerTimeout {
@@ -61,12 +61,12 @@ func (s *stallClock) check() {
 }
 
 // acknowledged returns how many bytes the consumer's kernel has acknowledged, or, where this system does not know, how
-// many our kernel has accepted.
-func (s *stallClock) acknowledged() int64 {
-	if n, ok := s.conn.acknowledged(); ok {
-		return n
+// many our kernel has accepted. all says that nothing is left to acknowledge: then it is this process that is slow.
+func (s *stallClock) acknowledged() (n int64, all bool) {
+	if n, all, ok := s.conn.acknowledged(); ok {
+		return n, all
 	}
-	return s.exchange.Written()
+	return s.exchange.Written(), false
 }
 
 // stallDeadline is the deadline of a few bytes that are written without a stallClock.

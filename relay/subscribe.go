@@ -227,10 +227,11 @@ func (s *subscriber) messageHead(p *pipe.Publication) []byte {
 	return s.appendHead(nil, http.StatusOK, int64(len(p.Body)), relayedLines, fields, nil)
 }
 
-// Acknowledged implements pipe.Subscriber. On a system that does not know, the number always changes, so that only the time
-// limit for a whole message applies.
+// Acknowledged implements pipe.Subscriber. The number always changes if the client has acknowledged all that was sent, since
+// then it is this process that is slow, and on a system that does not know, where only the time limit for a whole message
+// applies.
 func (s *subscriber) Acknowledged() int64 {
-	if n, ok := s.conn.acknowledged(); ok {
+	if n, all, ok := s.conn.acknowledged(); ok && !all {
 		return n
 	}
 	return time.Now().UnixNano()

@@ -62,7 +62,11 @@ func TestCheckSound(t *testing.T) {
 // TestCheckOlderVersions checks logs that have not been migrated yet.
 func TestCheckOlderVersions(t *testing.T) {
 	for version := 1; version <= len(migrations.Steps()); version++ {
-		if report := wantProblems(t, emptyLog(t, version)); report.Schema != version {
+		path := emptyLog(t, version)
+		if version < len(migrations.Steps()) { // the views that it has were defined by views.sql of that version
+			execute(t, path, "DROP VIEW runs; CREATE VIEW runs AS SELECT 'as it was' AS id; CREATE VIEW calls AS SELECT 1 AS id")
+		}
+		if report := wantProblems(t, path); report.Schema != version {
 			t.Errorf("the schema is %d, want %d", report.Schema, version)
 		}
 	}

@@ -69,6 +69,37 @@ func TestWALIsBounded(t *testing.T) {
 	}
 }
 
+// After a reader has made the WAL large, it is cut off in steps: to truncate all of it at once would stop the commits
+// for as long as that takes.
+func TestWALShrinksInSteps(t *testing.T) {
+	const reset = 256 << 10
+	f := start(t, tempPath(t), store.Config{}, store.Limits{WALCheck: 64 << 10, WALReset: reset})
+	size := func() int64 { return fileSize(f.path + "-wal") }
+	reader := db(t, f.path)
+	if _, err := reader.Exec("BEGIN; SELECT * FROM run"); err != nil {
+		t.Fatal(err)
+	}
+	for size() < 4*reset {
+		f.deliver(t, 200)
+	}
+	reader.Close()
+	steps, last := 0, size()
+	eventually(t, "the WAL shrinks", func() bool {
+		f.deliver(t, 1)
+		now := size()
+		if now < last && now > 0 { // 0: this test has paused, and the log was idle
+			steps++
+			if last-now > reset {
+				t.Errorf("the WAL shrank from %d to %d bytes at once, want at most by %d", last, now, reset)
+			}
+		}
+		last = now
+		return now <= 2*reset
+	})
+	t.Logf("%d steps", steps)
+	f.deliver(t, 1)
+}
+
 // startedOver returns a log with a few commits at the beginning of its WAL, and old frames behind them.
 func startedOver(t *testing.T, limits store.Limits) fixture {
 	t.Helper()

@@ -94,6 +94,11 @@ func BackupWith(ctx context.Context, path, target string, walGrowth, spare int64
 	return backup(ctx, path, target, copyParams{pages: 1, walGrowth: walGrowth, spare: spare, between: between})
 }
 
+// MergeWith is Merge with another limit for the growth of a source's WAL.
+func MergeWith(ctx context.Context, target string, sources []Source, walGrowth int64) (Merged, error) {
+	return mergeWith(ctx, target, sources, walGrowth)
+}
+
 // Slow makes the steps of a history as small as possible, and ends each page after one step.
 func (h *History) Slow() {
 	h.pace = pace{rows: 3, first: 3, last: 3, sample: 5}

@@ -42,12 +42,16 @@ const MaxSources = 10
 // older version, and merged logs. Its errors name the files and say what to do.
 //
 // All rows are copied by SQL, so the memory it needs does not grow with the logs. A server cannot empty its WAL while
-// its log is read.
-func Merge(ctx context.Context, target string, sources []Source) (_ Merged, err error) {
+// its log is read, so Merge gives up if a WAL grows too much.
+func Merge(ctx context.Context, target string, sources []Source) (Merged, error) {
 	if len(sources) > MaxSources {
 		return Merged{}, fmt.Errorf("merge %s: %d logs, but SQLite reads at most %d at once", target, len(sources), MaxSources)
 	}
-	m := merge{target: target}
+	return mergeWith(ctx, target, sources, standardCopyParams.walGrowth)
+}
+
+func mergeWith(ctx context.Context, target string, sources []Source, walGrowth int64) (_ Merged, err error) {
+	m := merge{target: target, walGrowth: walGrowth}
 	defer m.close()
 	for _, source := range sources {
 		if err := m.open(source); err != nil {
@@ -92,6 +96,9 @@ func removePart(file *os.File) {
 type merge struct {
 	target  string
 	replace bool // the target exists and can be replaced
+
+	walGrowth int64 // how many bytes the WAL of a source may grow meanwhile
+
 	sources []mergeSource
 	logs    []*mergeLog // the different logs of which the sources are copies
 	db      *sql.DB
@@ -103,6 +110,7 @@ type mergeSource struct {
 	Source
 	reader *reader
 	log    *mergeLog
+	wal    int64      // size of its WAL at the beginning
 	runs   []mergeRun // in the order of their ids
 }
 
@@ -138,7 +146,7 @@ func (m *merge) open(source Source) error {
 	if err != nil {
 		return err
 	}
-	m.sources = append(m.sources, mergeSource{Source: source, reader: r})
+	m.sources = append(m.sources, mergeSource{Source: source, reader: r, wal: r.walSize()})
 	if r.merged {
 		return fmt.Errorf("audit log %s: is a merged log; merge the logs from which it was made", r.path)
 	}

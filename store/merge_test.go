@@ -195,7 +195,10 @@ func TestMergeAgain(t *testing.T) {
 		t.Errorf("merged again:\n%s\nbefore\n%s", again, first)
 	}
 	runNode(t, n1, "n1", noon.Add(time.Hour))
-	for _, logs := range [][]string{{n1, n2}, {old, n1, n2}, {n2, n1, old, old}} {
+	if _, err := merge(t, target, slices.Repeat([]string{n1}, store.MaxSources+1)...); err == nil || !strings.Contains(err.Error(), "11 logs, but SQLite reads at most 10 at once") {
+		t.Errorf("eleven logs: %v", err)
+	}
+	for _, logs := range [][]string{{n1, n2}, {old, n1, n2}, append(slices.Repeat([]string{old}, store.MaxSources-2), n2, n1)} {
 		mustMerge(t, target, logs...)
 		wantNode(t, target, "n1", n1)
 		wantNode(t, target, "n2", n2)
@@ -246,6 +249,10 @@ func TestMergeRunning(t *testing.T) {
 	wait(t, f.ExchangeEnded(end(id, "delivered")))
 	target := filepath.Join(t.TempDir(), "all.db")
 	mustMerge(t, target, f.path, crashed)
+	sources := []store.Source{{Path: f.path}, {Path: n2}}
+	if _, err := store.MergeWith(t.Context(), target, sources, -1); err == nil || !strings.Contains(err.Error(), "has grown by 0 MB meanwhile; merge a backup of it") {
+		t.Errorf("a server that writes much: %v", err)
+	}
 	wantOne(t, target, "delivered|1", "SELECT outcome, count(*) FROM exchanges WHERE id = ?", id)
 }
 

@@ -193,6 +193,9 @@ func (m *merge) fill(ctx context.Context) error {
 		if err := m.copy(ctx, t); err != nil {
 			return err
 		}
+		if err := m.checkGrowth(); err != nil {
+			return err
+		}
 	}
 	cutoffs := m.union(func(i int) string { return fmt.Sprintf("SELECT ended_before, recorded_at FROM s%d.cutoff", i) })
 	for _, statement := range append([]string{
@@ -203,6 +206,16 @@ func (m *merge) fill(ctx context.Context) error {
 	}, later...) {
 		if err := m.exec(ctx, statement); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// checkGrowth returns an error if the WAL of a source, which its server cannot empty, has grown too much.
+func (m *merge) checkGrowth() error {
+	for _, s := range m.sources {
+		if grown := s.reader.walSize() - s.wal; grown > m.walGrowth {
+			return fmt.Errorf("audit log %s has grown by %d MB meanwhile; merge a backup of it (httpipe audit backup)", s.reader.path, grown>>20)
 		}
 	}
 	return nil

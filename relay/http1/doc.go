@@ -47,7 +47,7 @@
 // # Memory
 //
 // Parse copies a head once, into one string that all strings of a [Head] share, so the caller can reuse its buffer.
-// Nothing else allocates, except for append and the array of a new Head's Fields.
+// Nothing else allocates, except for append and the arrays that a new Parser and a new Head need.
 package http1
 
 // An Error is why bytes from a client are refused. The caller answers with it and closes the connection, because it

@@ -59,6 +59,10 @@ func TestAuditPageTopics(t *testing.T) {
 	if got := <-one; got != "first" {
 		t.Errorf("the subscriber got %q", got)
 	}
+	open := visitAt(t, p.URL).open("/audit#show=publications&token=" + p.AuditKey(t))
+	open.has("#rows tbody tr", 2)
+	open.click("#rows tbody tr td a")
+	open.shows("#details .related", "1 whose subscription has not ended")
 	<-kit.Curl("-X", "DELETE", topic)
 	<-listener
 	p.WaitForRow(t, "SELECT count(*) = 2 FROM subscriptions WHERE outcome <> 'open'")

@@ -29,7 +29,11 @@ func TestThousandSubscribers(t *testing.T) {
 	if !long {
 		messages = 200
 	}
-	p := kit.Start(t, t.TempDir(), "--message-timeout", "1s", "--max-waiting-per-channel", "2000")
+	timeout := "1s"
+	if long {
+		timeout = "5s" // a reader may have to wait so long for its turn to read, when there are 1,000 with 600 KB each
+	}
+	p := kit.Start(t, t.TempDir(), "--message-timeout", timeout, "--max-waiting-per-channel", "2000")
 	const readers, publishers = 1000, 4
 	all := make([]*topicReader, readers)
 	var reading sync.WaitGroup

@@ -141,10 +141,14 @@ export async function detail(show, id, links, signal) {
 			add(columns[column] ?? column, content);
 		}
 	}
-	for (const {title, path, parameters, item} of related(show, row, links)) {
+	for (const {title, path, parameters, item, all} of related(show, row, links)) {
 		const {[path]: rows, next} = await ask(`/audit/${path}`, {...parameters, limit: mostRelated}, signal);
 		const items = rows.map(row => element('li', '', ...item(row)));
-		add(title, element('ul', 'related', ...items, ...next ? [element('li', 'soft', 'and more')] : []));
+		const more = all - rows.length;
+		if (more > 0) {
+			items.push(element('li', 'soft', next ? `and ${count(more)} more` : `${items.length ? 'and ' : ''}${count(more)} whose subscription has not ended`));
+		}
+		add(title, element('ul', 'related', ...items));
 	}
 }
 

@@ -75,8 +75,8 @@ export function marks(kind, row) {
 // outcome returns the outcome of a record, and of how many requests.
 export const outcome = (kind, row) => [badge(row.outcome, kind), ...row.count > 1 ? [` × ${count(row.count)}`] : []];
 
-// related returns the lists that belong to a record: {title, path, parameters, item}, of which item returns the content of an
-// item for a row.
+// related returns the lists that belong to a record: {title, path, parameters, item, all}, of which item returns the content of
+// an item for a row, and all is how many there should be. The log has what a subscription took when that has ended.
 export function related(kind, row, links) {
 	const to = (show, id, ...content) => {
 		const link = element('a', '', ...content);
@@ -86,10 +86,10 @@ export function related(kind, row, links) {
 	const both = {namespace: row.namespace, topic: row.topic};
 	switch (true) {
 	case kind === 'publications' && row.delivered > 0:
-		return [{title: 'Delivered to', path: 'subscriptions', parameters: {...both, publication: row.id},
+		return [{title: 'Delivered to', path: 'subscriptions', parameters: {...both, publication: row.id}, all: row.delivered,
 			item: s => [to('subscriptions', s.id, element('span', 'mono', s.addr)), ' ', element('span', 'soft', s.subject || s.agent)]}];
 	case kind === 'subscriptions' && row.messages > 0:
-		return [{title: 'Took', path: 'publications', parameters: {...both, subscription: row.id},
+		return [{title: 'Took', path: 'publications', parameters: {...both, subscription: row.id}, all: row.messages,
 			item: p => [to('publications', p.id, time(p.published_at)), ' ', element('span', 'soft', bytes(p.bytes))]}];
 	default:
 		return [];
