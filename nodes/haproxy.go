@@ -88,6 +88,8 @@ var haproxyConfig = template.Must(template.New("haproxy").Parse(`# HAProxy (2.6 
 # name to the owner of the name's slot, and to the stand-in of that owner while the owner does not serve. After a change
 # of the table: print it again, and reload HAProxy.
 
+# A request that waits takes two of HAProxy's open files. Their limit (LimitNOFILE of systemd, ulimit -n) says how many can.
+
 global
 	tune.bufsize 65536 # for the largest head of a request; with a larger --max-header, 8 KiB more than that
 	hard-stop-after 5s # after a reload no request may keep waiting by the old table
