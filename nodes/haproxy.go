@@ -11,7 +11,7 @@ import (
 	"text/template"
 )
 
-// A Balancer says how HAProxy serves a table.
+// A Balancer describes an HAProxy in front of the nodes of a table.
 type Balancer struct {
 	Table *Table
 	// Certificate is the file of the PEM certificate and its key for TLS; "": plain HTTP.
@@ -26,11 +26,11 @@ type Balancer struct {
 // Config returns a configuration for HAProxy 2.6 or later.
 func (b Balancer) Config() (string, error) {
 	if strings.ContainsAny(b.Certificate+b.Listen+b.Resolver, " \t\n\"'\\#") {
-		return "", errors.New("a file name or address must not have spaces, quotes or # in it")
+		return "", errors.New("a file name or address must not contain spaces, quotes, \\ or #")
 	}
 	var config strings.Builder
 	if err := haproxyConfig.Execute(&config, b); err != nil {
-		panic(err) // it is executed in the tests, with all its branches
+		panic(err) // a bug in the template; the tests execute all its branches
 	}
 	return config.String(), nil
 }
@@ -67,7 +67,7 @@ func (b Balancer) Pairs() (pairs []pair) {
 	return pairs
 }
 
-// Server returns the part of a server line that says where a node is and that its health is checked.
+// Server returns the part of a server line with the address of a node and the check of its health.
 func (b Balancer) Server(n Node) string {
 	u, err := url.Parse(n.URL)
 	if err != nil {
