@@ -66,7 +66,6 @@ func (s *Server) routes() []route {
 		{pattern: "/openapi.json", anyPage: []string{"GET"}, methods: get(compressed(showOpenAPI))},
 		{pattern: "/", methods: get(compressed(showHome))},
 		{pattern: "/audit", methods: get(compressed(showAuditPage))},
-		{pattern: "/qr.svg", methods: get(compressed(showQR))},
 		{pattern: "/assets/{file...}", methods: get(compressed(showAsset))},
 	}
 }

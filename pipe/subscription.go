@@ -84,6 +84,7 @@ func (b *Broker) Subscribe(s *Subscription) bool {
 		return false
 	}
 	t = b.topicLocked(s.Key)
+	s.Key = t.key // is equal, and keeps less in memory: s.Key may be a part of a whole request
 	s.ID = b.config.NewID()
 	s.from = t.accepted + 1
 	t.linkLocked(s)

@@ -246,11 +246,11 @@ func (c *Conn) sendContinue() { c.sendInterim(continueBytes) }
 func (c *Conn) sendInterim(response []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.raw != nil {
+	if c.raw == nil {
+		c.writeFewLocked(response)
+	} else if c.writable() { // there is room for all of it: the next response must not follow a part
 		c.tryWrite(response)
-		return
 	}
-	c.writeFewLocked(response)
 }
 
 // writeFewLocked writes a few bytes to a connection that is not plain TCP, unless it would block or has been

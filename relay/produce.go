@@ -40,6 +40,7 @@ func (l *Relay) produce(w *Response, r *Request) {
 	w.Park(r, p.Pending, p)
 	if l.saysWaiting(r, &arrival) {
 		p.conn.sendInterim(processingBytes) // now, because an answer may come as soon as it has arrived
+		p.probes = max(p.probes-1, 0)       // it is one of the interim responses that the client takes
 	}
 	p.request = l.arrive(r, arrival)
 	p.fill()

@@ -1,8 +1,12 @@
 package relay
 
 import (
+	"io"
+	"net/http"
+	"strings"
 	"testing"
 
+	"httpipe/relay/http1"
 	"httpipe/test/rawhttp"
 )
 
@@ -23,4 +27,30 @@ func TestAcknowledged(t *testing.T) {
 		_, all, ok := one.conn.acknowledged()
 		return !all && ok
 	})
+}
+
+// TestInterimIsWhole: a client that does not read gets no interim response, but never a part of one, which the next response
+// would follow.
+func TestInterimIsWhole(t *testing.T) {
+	s := start(t)
+	parked := make(chan *insistent, 1)
+	s.own = func(w http.ResponseWriter, r *Request) {
+		OnEngine(w, r, func(w *Response, r *Request) {
+			o := new(insistent)
+			w.Park(r, &o.Pending, o)
+			parked <- o
+		})
+	}
+	client := s.dial().Get("/channels/n/own")
+	o := <-parked
+	const more = 100_000 // than the kernels take
+	for range more {
+		o.conn.sendInterim(processingBytes)
+	}
+	o.Abort()
+	got, err := io.ReadAll(client.In)
+	n := strings.Count(string(got), http1.Processing)
+	if err != nil || n == 0 || n == more || len(got) != n*len(http1.Processing) {
+		t.Errorf("%d bytes, %d whole responses of %d bytes, %v", len(got), n, len(http1.Processing), err)
+	}
 }

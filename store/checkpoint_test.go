@@ -68,7 +68,7 @@ func TestWALIsBounded(t *testing.T) {
 	})
 	reader.Close()
 	eventually(t, "the WAL shrinks", func() bool {
-		f.deliver(t, 1)
+		f.deliver(t, 10)
 		return size() <= 2*reset
 	})
 	mustClose(t, f)

@@ -14,7 +14,7 @@ export function offer(link) {
 	if (!link) {
 		return;
 	}
-	const source = `/qr.svg?text=${encodeURIComponent(link)}`;
+	const source = `/assets/qr.svg?text=${encodeURIComponent(link)}`;
 	for (const image of [$('code'), $('large-code')]) {
 		if (image.getAttribute('src') !== source) {
 			image.src = source;
