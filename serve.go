@@ -39,31 +39,11 @@ func serve(ctx context.Context, c *cli.Config, stdout, stderr io.Writer) (err er
 	stop, stopped := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stopped()
 	process.TuneMemory(logger)
-	waiting, err := process.WaitingLimit(c.MaxWaiting)
-	if err != nil {
-		return err
-	}
-	guard, err := secretGuard(c)
-	if err != nil {
-		return err
-	}
-	member, err := openMember(c, logger)
-	if err != nil {
-		return err
-	}
-	log, history, closeLog, err := openLog(c, logger)
+	config, key, closeLog, err := openParts(c, logger)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeLog()) }()
-	key := ""
-	if guard == nil {
-		if guard, key, err = openGuard(c); err != nil {
-			return err
-		}
-	}
-	config := serverConfig(c, log, guard, waiting, logger)
-	config.Nodes, config.History = member, history
 	listening := []any{"version", buildVersion(), "audit", string(c.Audit)}
 	if c.Audit != cli.AuditOff {
 		listening = append(listening, "audit_db", c.AuditDB)
@@ -86,10 +66,10 @@ func serve(ctx context.Context, c *cli.Config, stdout, stderr io.Writer) (err er
 	}
 	defer stopTLS()
 	logger.Info("listening", append([]any{"addr", listener.Addr().String(), "url", baseURL(c, listener.Addr())}, listening...)...)
-	warnIfOpen(c, logger, guard, listener.Addr())
+	warnIfOpen(c, logger, config.Guard, listener.Addr())
 	announce(c, logger, listener.Addr(), key, firstTerminal(stderr, stdout))
-	if member != nil {
-		defer rereadTable(c, member, logger)()
+	if config.Nodes != nil {
+		defer rereadTable(c, config.Nodes, logger)()
 	}
 	err = accept(stop, server, listener)
 	drain(ctx, c, server, logger)
@@ -129,6 +109,30 @@ func logFiles(c *cli.Config) []string {
 	return slices.Concat(files, access.KeyFiles(cli.KeyPath(c.AuditDB)), certificateFiles(c))
 }
 
+// openParts opens what the server needs besides the port, and returns the server's configuration with it. key is the audit
+// key, or "" if there is a secret. The caller must call closeLog when the server has stopped.
+func openParts(c *cli.Config, logger *slog.Logger) (config httpapi.Config, key string, closeLog func() error, err error) {
+	config = serverConfig(c, logger)
+	if config.Limits.Waiting, err = process.WaitingLimit(c.MaxWaiting); err != nil {
+		return config, "", nil, err
+	}
+	if config.Guard, err = secretGuard(c); err != nil {
+		return config, "", nil, err
+	}
+	if config.Nodes, err = openMember(c, logger); err != nil {
+		return config, "", nil, err
+	}
+	if config.Log, config.History, closeLog, err = openLog(c, logger); err != nil {
+		return config, "", nil, err
+	}
+	if config.Guard == nil { // its key is stored beside the log
+		if config.Guard, key, err = openGuard(c); err != nil {
+			return config, "", nil, errors.Join(err, closeLog())
+		}
+	}
+	return config, key, closeLog, nil
+}
+
 // openLog opens the audit log: as log if the server writes it, or as history if it only shows it. Both are nil with
 // --audit=off.
 func openLog(c *cli.Config, logger *slog.Logger) (log *store.Log, history *store.History, stop func() error, err error) {
@@ -155,17 +159,16 @@ func openLog(c *cli.Config, logger *slog.Logger) (log *store.Log, history *store
 	return log, nil, log.Close, nil
 }
 
-func serverConfig(c *cli.Config, log *store.Log, guard *access.Guard, waiting int, logger *slog.Logger) httpapi.Config {
+// serverConfig returns the options in the server's terms, without what openParts opens.
+func serverConfig(c *cli.Config, logger *slog.Logger) httpapi.Config {
 	var counts *metrics.Metrics
 	if c.MetricsAddr != "" {
 		counts = metrics.New()
 	}
 	return httpapi.Config{
-		Log:            log,
 		Metrics:        counts,
 		Strict:         c.Audit == cli.AuditStrict,
 		BestEffort:     c.Audit == cli.AuditBestEffort,
-		Guard:          guard,
 		RequestTimeout: c.RequestTimeout,
 		ReadAhead:      int(c.ReadAhead),
 		MaxBody:        c.MaxBody,
@@ -177,7 +180,7 @@ func serverConfig(c *cli.Config, log *store.Log, guard *access.Guard, waiting in
 		MaxMessageMemory: c.MaxMessageMemory,
 		MessageTimeout:   c.MessageTimeout,
 
-		Limits:         pipe.Limits{Waiting: waiting, PerChannel: c.MaxWaitingPerChannel, PerClient: c.MaxWaitingPerClient},
+		Limits:         pipe.Limits{PerChannel: c.MaxWaitingPerChannel, PerClient: c.MaxWaitingPerClient},
 		RatePerClient:  c.RatePerClient,
 		ClientIPHeader: c.ClientIPHeader,
 		MaxHeader:      int(c.MaxHeader),

@@ -64,9 +64,9 @@ func auditMerge(c *Config) command {
 	return command{
 		name: "audit merge", args: "TARGET LOG...",
 		help: "merge the logs of several nodes into one for reading",
-		more: "A LOG is a file, or NAME=FILE to name its node. Without NAME that is the --node of its server, or\n" +
-			"else the name of the file. Of two copies of a log, each row is in TARGET once. A TARGET that was\n" +
-			"merged from some of the logs is replaced.",
+		more: "A LOG is a file, or NAME=FILE to name its node. Without NAME the node is the --node of its server,\n" +
+			"or else the name of the file. If two LOGs are copies of one, TARGET has each row once. A TARGET\n" +
+			"that was merged from some of the logs is replaced.",
 		run: func(ctx context.Context, args []string, stdout, _ io.Writer) error {
 			ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM) // an incomplete log is removed
 			defer stop()
@@ -88,10 +88,10 @@ func auditMerge(c *Config) command {
 	}
 }
 
-// sourceSyntax is NAME=FILE. A name of a node contains no slash, so ./a=b is a file.
+// sourceSyntax matches NAME=FILE. The name of a node contains no slash, so ./a=b is a file.
 var sourceSyntax = regexp.MustCompile(`^([A-Za-z0-9._-]+)=(.+)$`)
 
-// parseSource reads an argument that is a log to merge.
+// parseSource parses a LOG argument of audit merge.
 func parseSource(arg string) store.Source {
 	if parts := sourceSyntax.FindStringSubmatch(arg); parts != nil {
 		return store.Source{Node: parts[1], Path: parts[2]}

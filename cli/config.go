@@ -24,8 +24,8 @@ type Config struct {
 	ACMEURL         string
 	ACMEAddr        string // with its port; empty: off
 
-	Nodes string // file; empty: a single server
-	Node  string
+	Nodes string // file with the table of all nodes; empty: a single server
+	Node  string // the name of this server in that table
 
 	RequestTimeout time.Duration // 0: no limit
 	ReadAhead      int64

@@ -79,8 +79,7 @@ func writeFile(t *testing.T, text string) string {
 	return path
 }
 
-// parseWith runs parseConfig with these variables and, unless it is empty, this
-// config file.
+// parseWith runs parseConfig with these variables and, unless it is empty, this config file.
 func parseWith(t *testing.T, env map[string]string, file string, args []string) (Config, error) {
 	t.Helper()
 	noEnvironment(t)
@@ -95,8 +94,7 @@ func parseWith(t *testing.T, env map[string]string, file string, args []string) 
 	return c, err
 }
 
-// One text for each option that is not its default, and what it makes of the
-// defaults.
+// One text for each option that is not its default, and what it makes of the defaults.
 var examples = map[string]struct {
 	text string
 	want func(*Config)

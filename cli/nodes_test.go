@@ -39,7 +39,7 @@ func TestNodes(t *testing.T) {
 		"nodes table --slots 1" + three:                     "1 slots for 3 nodes: want from 3 to 1024",
 		"nodes haproxy --nodes no-such-file":                "no-such-file: no such file or directory; httpipe nodes table prints one",
 		"nodes haproxy --nodes " + file + three:             "--nodes and --node are both set",
-		"nodes haproxy --tls-cert a#b" + three:              "must not have spaces, quotes or #",
+		"nodes haproxy --tls-cert a#b" + three:              `must not contain spaces, quotes, \ or #`,
 		"nodes haproxy --listen 80" + three:                 "want an address with its port",
 	} {
 		if _, err := runWith(t, args); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {

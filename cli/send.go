@@ -123,7 +123,8 @@ func notSent(err error, files []string) error {
 	return fmt.Errorf("%w (not sent: %s and %d more)", err, files[0], len(files)-1)
 }
 
-// open opens a file, or standard input for "-". It gives up when ctx is done: a named pipe opens when it has a writer.
+// open opens a file, or standard input for "-". It returns when ctx is done, because opening a named pipe blocks until it
+// has a writer.
 func (s *sending) open(ctx context.Context, path string) (*os.File, error) {
 	if path != "-" {
 		var file *os.File
@@ -137,7 +138,7 @@ func (s *sending) open(ctx context.Context, path string) (*os.File, error) {
 		case err := <-opened:
 			return file, err
 		case <-ctx.Done():
-			return nil, context.Cause(ctx) // a file that opens now is closed with the process
+			return nil, context.Cause(ctx) // the end of the process closes a file that still opens
 		}
 	}
 	if s.progress != nil && IsTerminal(os.Stdin) {

@@ -19,7 +19,7 @@ type channels struct {
 	others *others
 }
 
-// incomplete is what it means for a list if a node does not answer.
+// incomplete is the consequence for a list if a node does not answer.
 const incomplete = "the list would not be complete"
 
 // look answers with the numbers of requests that wait on a channel or a service. It takes no message.
@@ -90,7 +90,7 @@ func (c *channels) namespaces(w http.ResponseWriter, r *request) {
 	namespaces := slices.DeleteFunc(c.broker.Namespaces(), func(namespace string) bool {
 		return len(c.gate.visible(r, namespace, c.broker.Channels(namespace))) == 0
 	})
-	if !c.others.all(w, r, incomplete, joined(&namespaces)) {
+	if !c.others.all(w, r, incomplete, addNames(&namespaces)) {
 		return
 	}
 	reply.JSON(http.StatusOK, namespaces).Write(w)
@@ -99,7 +99,7 @@ func (c *channels) namespaces(w http.ResponseWriter, r *request) {
 // list lists the channels of a namespace that the client may see.
 func (c *channels) list(w http.ResponseWriter, r *request) {
 	channels := c.gate.visible(r, r.Key.Namespace, c.broker.Channels(r.Key.Namespace))
-	if !c.others.all(w, r, incomplete, joined(&channels)) {
+	if !c.others.all(w, r, incomplete, addNames(&channels)) {
 		return
 	}
 	if len(channels) == 0 {

@@ -4,12 +4,13 @@
 // # A request on its way
 //
 //	the engine of package relay, for channels, topics and services
-//	  │   net/http, for all other paths
+//	  │   net/http, for all other paths: Server.ServeHTTP
 //	  ▼      ▼
-//	Server.ServeHTTP                          server.go
+//	Server.serve                              server.go
 //	               │ takeCredentials          credential.go: out of headers and URL, before anything else sees them
 //	               │ router.find              router.go, and the route table in routes.go
 //	               │ cors                     cors.go: may a page of another origin do this?
+//	               │ member                   nodes.go: does this one of several nodes serve the name?
 //	               │ limits                   limits.go, rates.go: plain HTTP, requests per minute
 //	               ▼
 //	             gate.requires                access.go: the token and the permission
@@ -20,12 +21,14 @@
 //	               ├──▶ channels, topics      channels.go, topics.go: lists, HEAD, DELETE
 //	               ├──▶ history               history.go: questions about the audit log, by package audit
 //	               ├──▶ live                  live.go, view.go: the live view
-//	               ├──▶ health                health.go
-//	               └──▶ pages                 pages.go: the content of package web
+//	               ├──▶ health                health.go; nodes.go for HAProxy and the other nodes
+//	               └──▶ pages                 pages.go, compress.go: the content of package web
+//
+// Lists and receipts hold for all nodes: others.go asks the other ones.
 //
 // Each of these parts is a type that holds what it needs, and a Server only connects them. A request that is refused
-// before it reaches the broker is recorded by refusals.go. The request value holds everything about a request; its
-// context carries only the connection, because net/http offers no other way, and the engine has no context.
+// before it reaches the broker is recorded by refusals.go. The request value holds everything about a request. net/http
+// offers no way but a context to carry the connection, which relay.NewRequest takes from there.
 //
 // The package keeps no state of its own besides rates: the pipe.Broker has the waiting and running requests, and the
 // store.Log has the past.

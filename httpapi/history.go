@@ -166,7 +166,7 @@ func (h *history) show(k *store.Kind) handler {
 func (h *history) showReceipt(w http.ResponseWriter, r *request) {
 	page, err := h.find(r, store.Exchanges)
 	if err != nil || len(page.Rows) == 0 {
-		h.showReceiptOf(w, r, err)
+		h.showReceiptOfOthers(w, r, err)
 		return
 	}
 	text := func(column string) string { return page.Value(0, column).(string) }
@@ -180,8 +180,9 @@ func (h *history) showReceipt(w http.ResponseWriter, r *request) {
 	reply.JSON(http.StatusOK, answer).Write(w)
 }
 
-// showReceiptOf answers with the receipt that another node has. err is why this node could not look for it.
-func (h *history) showReceiptOf(w http.ResponseWriter, r *request, err error) {
+// showReceiptOfOthers answers with the receipt that another node has. err says why this node could not look for it; nil: it
+// has none.
+func (h *history) showReceiptOfOthers(w http.ResponseWriter, r *request, err error) {
 	switch body, e := h.others.first(r); {
 	case body != nil:
 		reply.Text(http.StatusOK, "application/json", string(body)).Write(w)

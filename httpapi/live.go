@@ -32,7 +32,7 @@ type live struct {
 	every    time.Duration // snapshotEvery, unless a test changes it
 	patience time.Duration // viewerPatience, unless a test changes it
 
-	node        string        // the name of this node; "": it has none
+	node        string        // the name of this node; "": there is only one
 	bodyTimeout time.Duration // for the body of a GET
 
 	ctx  context.Context // done when the viewers must be disconnected

@@ -360,8 +360,6 @@ func (d *description) successes() {
 			for kind := range o.Responses.Codes.GetOrZero("200").Content.KeysFromOldest() {
 				d.fits(id, o.ask(r.testServer, "", []string{me, "Accept: " + kind}, "{id}", row).Is(200), kind)
 			}
-		case "getQR":
-			d.fits(id, o.ask(r.testServer, "?text=x", nil).Is(200), "")
 		case "watchLive":
 			c := r.dial().Request(o.method, o.path, me)
 			response := c.Head()

@@ -30,7 +30,7 @@ const noAnswer = "a node did not answer a question about all nodes"
 
 // others asks the other nodes what this one was asked: lists, the deletion of a namespace, receipts. It asks all of them at
 // once, with the credential of the client, so each node grants the client what it would grant it directly. A question
-// says that it comes from a node, and then the other node asks nobody.
+// says that it comes from a node, so that the other node does not ask further nodes.
 type others struct {
 	member   *nodes.Member // nil: there are no other nodes
 	guard    *access.Guard
@@ -70,7 +70,7 @@ type nodeAnswer struct {
 	err    error
 }
 
-// asked returns the nodes that must be asked what r asks: none if a node asks it.
+// asked returns the nodes that must be asked what r asks: none if r itself comes from a node.
 func (o *others) asked(r *request) []nodes.Node {
 	if o.member == nil || fromNode(r) {
 		return nil
@@ -78,7 +78,7 @@ func (o *others) asked(r *request) []nodes.Node {
 	return o.member.Others()
 }
 
-// fromNode reports whether another node asks r.
+// fromNode reports whether r comes from another node.
 func fromNode(r *request) bool { return r.Header.Get(reply.HeaderScope) == reply.ScopeNode }
 
 // ask asks all nodes in parallel, and returns a channel that receives one answer of each, within the patience. When ctx
@@ -102,7 +102,7 @@ func (o *others) ask(ctx context.Context, r *request, method string, asked []nod
 	return answers
 }
 
-// question returns the question of r for a node. It uses nothing of r but what it copies.
+// question returns the question of r for a node. It copies what it uses of r, which may end before the question.
 func (o *others) question(ctx context.Context, r *request, method string, node nodes.Node) (*http.Request, error) {
 	question, err := http.NewRequestWithContext(ctx, method, node.URL+r.Path, nil)
 	if err != nil {
@@ -177,7 +177,7 @@ func (o *others) all(w http.ResponseWriter, r *request, consequence string, foun
 }
 
 // first asks the other nodes what r asks, and returns the body of the first answer that is not a 404. Otherwise it returns the
-// error if nodes did not answer.
+// error if some nodes did not answer.
 func (o *others) first(r *request) (body []byte, e *reply.Error) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
@@ -205,7 +205,7 @@ func unreachable(silent []string, consequence string) *reply.Error {
 		Text: "no answer from the nodes " + strings.Join(silent, ", ") + "; " + consequence}
 }
 
-// named says in the answer to another node which node answers.
+// named returns h with the name of this node in its answers to other nodes.
 func (o *others) named(h handler) handler {
 	return func(w http.ResponseWriter, r *request) {
 		if o.member != nil && fromNode(r) {
@@ -215,8 +215,8 @@ func (o *others) named(h handler) handler {
 	}
 }
 
-// joined adds the names of another node's list to names.
-func joined(names *[]string) func(body []byte) error {
+// addNames returns a function for all that adds the names of another node's list to names.
+func addNames(names *[]string) func(body []byte) error {
 	return func(body []byte) error {
 		var more []string
 		if err := json.Unmarshal(body, &more); err != nil {

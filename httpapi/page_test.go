@@ -124,17 +124,17 @@ func TestAssets(t *testing.T) {
 // page, by a reader of another kind.
 func TestQR(t *testing.T) {
 	r := start(t)
-	a := r.dial().Get("/qr.svg?text=http%3A%2F%2Frelay.example.com%2F%23v1%2Fc").Answer().Is(200)
+	a := r.dial().Get("/assets/qr.svg?text=http%3A%2F%2Frelay.example.com%2F%23v1%2Fc").Answer().Is(200)
 	if kind := a.Header.Get("Content-Type"); kind != "image/svg+xml" || !strings.HasPrefix(a.Text, "<svg ") {
 		t.Errorf("the code is %.50q (%s)", a.Text, kind)
 	}
 	isolated(t, a)
-	if other := r.dial().Get("/qr.svg?text=x").Answer().Is(200); other.Text == a.Text {
+	if other := r.dial().Get("/assets/qr.svg?text=x").Answer().Is(200); other.Text == a.Text {
 		t.Error("two texts have one code")
 	}
-	r.dial().Get("/qr.svg?text=" + strings.Repeat("x", web.MaxQR)).Answer().Is(200)
+	r.dial().Get("/assets/qr.svg?text=" + strings.Repeat("x", web.MaxQR)).Answer().Is(200)
 	for _, query := range []string{"", "?text=", "?text=a;b", "?text=" + strings.Repeat("x", web.MaxQR+1)} {
-		r.dial().Get("/qr.svg"+query).Answer().Failed(400, "bad_request")
+		r.dial().Get("/assets/qr.svg"+query).Answer().Failed(404, "not_found")
 	}
 }
 

@@ -36,8 +36,12 @@ func showNotFound(w http.ResponseWriter, r *request, e *reply.Error) {
 	reply.Text(e.Status, "text/html; charset=utf-8", web.NotFoundPage()).Write(w)
 }
 
-// showAsset answers with a file that the pages load.
+// showAsset answers with a file that the pages load, or with a QR code.
 func showAsset(w http.ResponseWriter, r *request) {
+	if r.parameter == "qr.svg" {
+		showQR(w, r)
+		return
+	}
 	contentType, content, ok := web.Asset(r.parameter)
 	if !ok {
 		r.Refuse(w, &reply.Error{Status: http.StatusNotFound, Code: reply.CodeNotFound, Text: "the pages have no such file"})
@@ -46,7 +50,7 @@ func showAsset(w http.ResponseWriter, r *request) {
 	writeStatic(w, contentType, content)
 }
 
-// showQR answers with a QR code of the parameter text.
+// showQR answers with a QR code of the parameter text. There is none without one, or of one that is too long.
 func showQR(w http.ResponseWriter, r *request) {
 	query, err := url.ParseQuery(r.Query)
 	if err == nil {
@@ -56,8 +60,8 @@ func showQR(w http.ResponseWriter, r *request) {
 			return
 		}
 	}
-	r.Refuse(w, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeBadRequest,
-		Text: fmt.Sprintf("want a text of 1 to %d bytes, as /qr.svg?text=…", web.MaxQR)})
+	r.Refuse(w, &reply.Error{Status: http.StatusNotFound, Code: reply.CodeNotFound,
+		Text: fmt.Sprintf("want a text of 1 to %d bytes, as /assets/qr.svg?text=…", web.MaxQR)})
 }
 
 func showOpenAPI(w http.ResponseWriter, _ *request) {

@@ -13,7 +13,7 @@ import (
 // routes returns the route table, the only list of paths: the router, the header Allow and CORS use it, and a test compares
 // openapi.json with it. Every route also answers OPTIONS.
 func (s *Server) routes() []route {
-	may, everywhere := s.gate.requires, s.others.named
+	may, named := s.gate.requires, s.others.named
 	return []route{
 		{pattern: "/channels/{namespace}/{channel...}", anyPage: []string{"POST", "PUT", "GET"}, methods: methods{
 			"POST":   may(access.Produce, s.relayed(s.relay.Produce)),
@@ -22,11 +22,11 @@ func (s *Server) routes() []route {
 			"HEAD":   may(access.Look, s.channels.look),
 			"DELETE": may(access.Delete, s.channels.delete),
 		}},
-		{pattern: "/channels/{namespace}", methods: withDelete(everywhere(may(access.Delete, s.channels.deleteNamespace)),
-			get(everywhere(may(access.Look, compressed(s.channels.list)))))},
+		{pattern: "/channels/{namespace}", methods: withDelete(named(may(access.Delete, s.channels.deleteNamespace)),
+			get(named(may(access.Look, compressed(s.channels.list)))))},
 		// This shadows the list of a namespace that is called namespaces, and nothing else of it.
-		{pattern: "/channels/namespaces", methods: withDelete(everywhere(ofNamespace("namespaces", may(access.Delete, s.channels.deleteNamespace))),
-			get(everywhere(may(access.Look, compressed(s.channels.namespaces)))))},
+		{pattern: "/channels/namespaces", methods: withDelete(named(ofNamespace("namespaces", may(access.Delete, s.channels.deleteNamespace))),
+			get(named(may(access.Look, compressed(s.channels.namespaces)))))},
 		{pattern: "/topics/{namespace}/{topic...}", shape: pipe.Topic, anyPage: []string{"POST", "PUT", "GET"}, methods: methods{
 			"POST":   may(access.Produce, s.relayed(s.relay.Publish)),
 			"PUT":    may(access.Produce, s.relayed(s.relay.Publish)),
@@ -44,9 +44,9 @@ func (s *Server) routes() []route {
 			"POST": may(access.Consume, s.relayed(s.relay.Answer)),
 			"PUT":  may(access.Consume, s.relayed(s.relay.Answer)),
 		}},
-		{pattern: "/state", methods: get(everywhere(may(access.Look, compressed(s.channels.state))))},
+		{pattern: "/state", methods: get(named(may(access.Look, compressed(s.channels.state))))},
 
-		{pattern: "/exchanges/{id}", anyPage: []string{"GET"}, methods: get(everywhere(s.history.showReceipt))},
+		{pattern: "/exchanges/{id}", anyPage: []string{"GET"}, methods: get(named(s.history.showReceipt))},
 		{pattern: "/audit/exchanges/{id}", methods: get(s.history.show(store.Exchanges))},
 		{pattern: "/audit/requests/{id}", methods: get(s.history.show(store.Requests))},
 		{pattern: "/audit/calls/{id}", methods: get(s.history.show(store.Calls))},
@@ -66,7 +66,6 @@ func (s *Server) routes() []route {
 		{pattern: "/openapi.json", anyPage: []string{"GET"}, methods: get(compressed(showOpenAPI))},
 		{pattern: "/", methods: get(compressed(showHome))},
 		{pattern: "/audit", methods: get(compressed(showAuditPage))},
-		{pattern: "/qr.svg", methods: get(compressed(showQR))},
 		{pattern: "/assets/{file...}", methods: get(compressed(showAsset))},
 	}
 }

@@ -14,7 +14,7 @@ INSERT INTO identity VALUES (lower(hex(randomblob(16))));
 --
 -- A merged log numbers all runs anew, in the order of their start. It also has new ids for lives and requests: a number that
 -- ascends with opened_at or ended_at, << 20 | run.id. So they are in the order of time across nodes, as the ids of
--- exchanges are. See store/merge.go.
+-- exchanges are. See store/mergerows.go.
 CREATE TABLE origin (
     run     INTEGER PRIMARY KEY, -- run.id
     log     TEXT    NOT NULL,    -- identity.id of the log that has the run

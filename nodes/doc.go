@@ -3,8 +3,8 @@
 //
 //	table.go    the Table: nodes, slots and their owners; hash.go: the slot of a name
 //	file.go     the table as a file
-//	member.go   a Member: this server as one of the nodes, which decides whether it serves a name now
-//	probe.go    how a stand-in asks the owner of a slot whether it lives
+//	member.go   a Member: this server as one of the nodes; it decides whether it serves a name now
+//	probe.go    how a stand-in probes the owner of a slot
 //	haproxy.go  the configuration of HAProxy for a table
 //
 // A slot has an owner, and another node that stands in for it. The owner always serves its slots. The stand-in serves a

@@ -11,7 +11,7 @@ import (
 	"text/template"
 )
 
-// A Balancer says how HAProxy serves a table.
+// A Balancer describes an HAProxy in front of the nodes of a table.
 type Balancer struct {
 	Table *Table
 	// Certificate is the file of the PEM certificate and its key for TLS; "": plain HTTP.
@@ -26,11 +26,11 @@ type Balancer struct {
 // Config returns a configuration for HAProxy 2.6 or later.
 func (b Balancer) Config() (string, error) {
 	if strings.ContainsAny(b.Certificate+b.Listen+b.Resolver, " \t\n\"'\\#") {
-		return "", errors.New("a file name or address must not have spaces, quotes or # in it")
+		return "", errors.New("a file name or address must not contain spaces, quotes, \\ or #")
 	}
 	var config strings.Builder
 	if err := haproxyConfig.Execute(&config, b); err != nil {
-		panic(err) // it is executed in the tests, with all its branches
+		panic(err) // a bug in the template; the tests execute all its branches
 	}
 	return config.String(), nil
 }
@@ -67,7 +67,7 @@ func (b Balancer) Pairs() (pairs []pair) {
 	return pairs
 }
 
-// Server returns the part of a server line that says where a node is and that its health is checked.
+// Server returns the part of a server line with the address of a node and the check of its health.
 func (b Balancer) Server(n Node) string {
 	u, err := url.Parse(n.URL)
 	if err != nil {
@@ -87,6 +87,8 @@ func (b Balancer) Server(n Node) string {
 var haproxyConfig = template.Must(template.New("haproxy").Parse(`# HAProxy (2.6 or later) in front of {{len .Table.Nodes}} nodes of httpipe, printed by "httpipe nodes haproxy". It sends every request for a
 # name to the owner of the name's slot, and to the stand-in of that owner while the owner does not serve. After a change
 # of the table: print it again, and reload HAProxy.
+
+# A request that waits takes two of HAProxy's open files. Their limit (LimitNOFILE of systemd, ulimit -n) says how many can.
 
 global
 	tune.bufsize 65536 # for the largest head of a request; with a larger --max-header, 8 KiB more than that
@@ -112,7 +114,8 @@ defaults httpipe
 	retries 0 # a GET takes a message: no request is sent twice
 	retry-on none
 
-	# HAProxy's own errors have no body: what a consumer prints must be a message.
+	# HAProxy's own errors have no body: what a consumer prints must be a message. This does not apply to a request head
+	# that HAProxy cannot parse.
 	http-error status 400 hdr Httpipe-Error bad_request
 	http-error status 408 hdr Httpipe-Error timed_out
 	http-error status 413 hdr Httpipe-Error bad_request

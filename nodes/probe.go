@@ -10,7 +10,7 @@ import (
 
 const (
 	probeInterval = 500 * time.Millisecond // also how long an answer may take
-	failuresToGo  = 2                      // so many failed probes in a row mean that the owner is gone
+	failuresToGo  = 2                      // this many failed probes in a row mean that the owner is gone
 )
 
 // HealthPath is the path of a node's health, before the name of the owner whose slots are asked for. The owner answers 200
@@ -28,7 +28,7 @@ type owner struct {
 	failures int // in a row; owned by the goroutine in watch
 }
 
-// A finding is what a probe found out.
+// A finding is the result of a probe.
 type finding int
 
 const (
@@ -82,14 +82,14 @@ func probe(ctx context.Context, client *http.Client, n Node) (finding, error) {
 	return failed, statusError(response.Status)
 }
 
-// note notes what a probe of o found.
+// note updates o after a probe.
 func (m *Member) note(o *owner, found finding, err error) {
 	log := m.logger.With(slog.String("owner", o.node.Name), slog.String("url", o.node.URL))
 	switch found {
 	case serving:
 		o.failures = 0
 		if o.gone.Swap(false) {
-			log.Info("a node serves its slots again; those that wait here for them are sent there")
+			log.Info("a node serves its slots again; requests that wait here for them are sent there")
 			m.notify()
 		}
 	case draining:
@@ -125,7 +125,7 @@ func (e wrongNode) Error() string {
 	return e.asked.URL + " is the node " + e.name + "; correct the address in the table"
 }
 
-// statusError is the error of a probe whose answer says that the node does not serve.
+// statusError is the error of a probe whose answer says that the node does not serve its slots.
 type statusError string
 
 func (e statusError) Error() string { return "its health is " + string(e) }

@@ -57,10 +57,7 @@ func New(nodes []Node, slots int) (*Table, error) {
 // best returns the node that gets a slot, other than not: of those that have fewer than most slots the one with the highest
 // rank, or the one with the fewest slots. It counts the slot.
 func (t *Table) best(slot int, count map[string]int, most int, not string) string {
-	chosen := slices.MaxFunc(t.Nodes, func(a, b Node) int {
-		if a.Name == not || b.Name == not {
-			return cmp.Compare(b2i(a.Name != not), b2i(b.Name != not))
-		}
+	chosen := slices.MaxFunc(t.Others(not), func(a, b Node) int {
 		full := cmp.Compare(max(count[b.Name], most-1), max(count[a.Name], most-1))
 		return cmp.Or(full, cmp.Compare(rank(a.Name, slot), rank(b.Name, slot)))
 	})
@@ -68,14 +65,8 @@ func (t *Table) best(slot int, count map[string]int, most int, not string) strin
 	return chosen.Name
 }
 
-func b2i(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-// rank returns how much a node wants a slot.
+// rank orders the nodes that can get a slot. It depends on nothing but the two, so that most slots keep their nodes when
+// another node is added.
 func rank(node string, slot int) uint32 { return Hash("slot "+fmt.Sprint(slot), node) }
 
 // Of returns the slot of a name.

@@ -31,8 +31,9 @@ type Config struct {
 	MaxMessageMemory int64 // bytes of memory that all messages together may take; 0: no limit
 	// Limits bound how many requests may wait.
 	Limits Limits
-	// Serves reports whether this broker serves a name now. A request to any other is ended as ShutDown. It is called with
-	// the broker's lock held. When its answer for a name turns to false, call GiveUp. nil: every name is served.
+	// Serves reports whether this broker serves a name now. A request to any other name ends as ShutDown. It is called with
+	// the broker's lock held. The caller must call GiveUp after Serves begins to return false for a name. nil: every name
+	// is served.
 	Serves func(Key) bool
 
 	// NewReplyID returns 128 random bits as text. Like NewID it is called with the lock held. It must be set if there are
@@ -95,8 +96,8 @@ func New(config Config) *Broker {
 
 // Arrive admits a request to its channel, or ends it unmatched: as TimedOut if it does not want to wait and
 // would have to, as Refused if it exceeds a limit, as ShutDown if the broker is stopping or does not serve the name. It does
-// not block. The goroutine that serves r calls Fill next if r is a producer that has not its body in hand. Then it looks at r with
-// Begun and Unmatched, and again after each Wake.
+// not block. The goroutine that serves r calls Fill next if r is a producer that has not its body in hand. Then it looks at
+// r with Begun and Unmatched, and again after each Wake.
 func (b *Broker) Arrive(a Arrival) *Request {
 	r := b.newRequest(&a)
 	b.mu.Lock()

@@ -23,14 +23,14 @@ type channel struct {
 	// is nil. The timer silence limits this, if there is a silence timeout.
 	silent   *Request
 	silence  *time.Timer
-	silences int // counts the changes of silent, so that a timer that could not be stopped knows that it is an old one
+	silences int // counts the changes of silent, so that a timer that could not be stopped detects that it is outdated
 }
 
-// channels holds channels that have been closed, for the next lives: most channels live for one small exchange.
+// channels holds closed channels for reuse, because most channels live for one small exchange.
 var channels = sync.Pool{New: func() any { return new(channel) }}
 
-// release gives c back when its life is over. Timers and requests that have ended may still refer to it, but they only look
-// at it under the lock, and a timer checks that it is meant.
+// release returns c to the pool when its life is over. Timers and requests that have ended may still refer to c, but they
+// read it only with the lock held, and a timer compares c.silences first.
 func (c *channel) release() {
 	if c.shape == Channel {
 		channels.Put(c)

@@ -6,10 +6,9 @@
 // A [Key] names a channel. A [Request] arrives at a channel in one of two roles: a producer has a body to
 // send, a consumer is to receive one. A producer and a consumer that have been matched are an [Exchange].
 // A channel exists from the first request that waits on it until no request waits and no exchange runs on
-// it; that span is a [Life]. A channel that is not used takes no memory: a closed one serves the next life, of any
-// channel. A [Broker] holds all channels and reports
-// to a [Recorder] what happens on them. An [Outcome], one of a closed list, says how a request or an
-// exchange ended.
+// it; that span is a [Life]. An unused channel takes no memory: its structure is reused for the next life of any
+// channel. A [Broker] holds all channels and reports to a [Recorder] what happens on them. An [Outcome], one of a closed
+// list, says how a request or an exchange ended.
 //
 // # States of a request
 //
@@ -22,7 +21,8 @@
 //	                 ended, unmatched                               ended, with its exchange
 //
 // A request that the broker does not admit ends in Arrive: as TimedOut if it does not want to wait and
-// would have to, as Refused if it exceeds a limit (limits.go), as ShutDown while the broker stops.
+// would have to, as Refused if it exceeds a limit (limits.go), as ShutDown while the broker stops or if it does not serve
+// the name (giveup.go).
 //
 // An exchange begins when no other runs on the channel, the first producer in the queue is ready (its first
 // byte, or the end of an empty body, has been read), a consumer waits, and neither client has hung up.

@@ -15,7 +15,7 @@ type Exchange struct {
 	Life               int64 // Life.ID of the channel
 	Producer, Consumer *Request
 	MatchedAt          time.Time
-	channel            *channel // until it ends: then the memory may become another channel
+	channel            *channel // must not be used after the end, when it may be reused for another life
 	carrier            *Request // the one of the two whose goroutine carries out the exchange
 	matched            Commit   // of the record of the match
 	whole              bool     // the producer's body was whole in memory

@@ -11,8 +11,8 @@ import (
 const (
 	// passSize is how many subscriptions a pass takes under one lock.
 	passSize = 256
-	// LookSize is how many connections Config.Look gets at most. A client that hangs up while the message is written to the others
-	// may count as connected, which is a fraction of a millisecond.
+	// LookSize is how many connections Config.Look gets at most. A client that hangs up between Look and Offer may count as
+	// connected; writing the message to so many connections takes a fraction of a millisecond.
 	LookSize = 32
 )
 

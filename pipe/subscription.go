@@ -64,8 +64,8 @@ const (
 )
 
 // Subscribe adds s to the subscriptions of its topic, or ends it at once: as TimedOut if it does not want to wait, as
-// Refused if it exceeds a limit, as ShutDown if the broker is stopping or does not serve the name. It reports whether s was added; only then does
-// the broker use s.To, possibly before Subscribe returns. It does not block.
+// Refused if it exceeds a limit, as ShutDown if the broker is stopping or does not serve the name. It reports whether s was
+// added; only then does the broker use s.To, possibly before Subscribe returns. It does not block.
 func (b *Broker) Subscribe(s *Subscription) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -84,6 +84,7 @@ func (b *Broker) Subscribe(s *Subscription) bool {
 		return false
 	}
 	t = b.topicLocked(s.Key)
+	s.Key = t.key // is equal, and keeps less in memory: s.Key may be a part of a whole request
 	s.ID = b.config.NewID()
 	s.from = t.accepted + 1
 	t.linkLocked(s)

@@ -47,7 +47,7 @@ type Conn struct {
 	phase    atomic.Int32
 	deadline atomic.Bool  // a deadline has been set, and must be cleared before the next request
 	full     atomic.Bool  // while a request waits: nothing more is read behind it
-	first    [1]byte      // of readFirst; owned by the goroutine that reads, as the fields below since
+	first    [1]byte      // of readFirst; owned by the goroutine that reads, and here for the size of Conn, as moved is
 	moved    bool         // the goroutine is not the one of the first request
 	since    atomic.Int64 // when the phase began, except for phaseBusy; Unix time in nanoseconds; 0: idle, and not yet swept
 

@@ -58,15 +58,15 @@
 // A connection need not be TCP. Over TLS nothing is written without the chance to block, and reads take one byte first, so
 // that a connection that waits has no buffer.
 //
-// A request that net/http has read and one that the engine has read are the same [Request]: its Header has the fields as
-// package http1 has found them, in one array, and every rule looks them up there.
+// Requests that net/http has read and requests that the engine has read become the same type, [Request]. Its Header holds
+// the fields in one array, as package http1 found them, and every rule looks them up there.
 //
 // # System calls
 //
 // A small exchange takes two reads, two writes, and a look at each connection when it begins. A goroutine also tries to read
-// before it waits, and often finds nothing. That read cannot be left out: Go's poller forgets, when a read begins, that
-// something has come since the last one, so what came in between would never be noticed. All of these calls are made
-// without a word to Go's scheduler (now_linux.go), since none of them blocks.
+// before it waits, and often finds nothing. That read cannot be left out: when a read begins, Go's poller forgets what has
+// arrived since the last one, so the goroutine would wait for bytes that are already there. All of these calls are made
+// without telling Go's scheduler (now_linux.go), since none of them blocks.
 //
 // # Services
 //

@@ -60,6 +60,9 @@ func (l *Relay) subscribe(w *Response, r *Request) {
 	}
 	w.Park(r, &s.Pending, s)
 	s.navigates = s.Once && navigates(fetchDest, s.accept)
+	if kind != oneMessage { // a stream is open for long, and should not keep all of its request in memory
+		s.accept, s.Client.Agent, s.Client.RequestID = strings.Clone(s.accept), strings.Clone(s.Client.Agent), strings.Clone(s.Client.RequestID)
+	}
 	s.lock.busy = kind != oneMessage // until the head has been sent
 	switch {
 	case !l.broker.Subscribe(&s.Subscription):

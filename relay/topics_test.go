@@ -106,7 +106,7 @@ func TestPanicOfOneSubscriber(t *testing.T) {
 			close(one.lock.freed) // closing it once more panics
 			one.lock.mu.Unlock()
 			publisher := s.dial().Post(topicHere, "x")
-			if n, err := io.Copy(io.Discard, bad); err == nil || n < int64(before) {
+			if n, err := io.Copy(io.Discard, bad); err == nil { // a reset drops what the kernel has not sent
 				t.Errorf("the stream of the other ended in order after %d bytes", n)
 			}
 			a := publisher.Answer().Is(200)

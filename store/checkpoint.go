@@ -103,7 +103,7 @@ func (s *session) boundWAL(limits limits, logger *slog.Logger) error {
 	default:
 		// SQLite cuts off what is beyond this limit when it starts the WAL over. Cut a large WAL in steps: to truncate
 		// hundreds of megabytes at once takes as many milliseconds.
-		limit := max(limits.walRestartSize*3/2, s.walSize-limits.walRestartSize/2)
+		limit := max(limits.walRestartSize*3/2, s.walSize-limits.walRestartSize/4)
 		if err := s.exec(fmt.Sprintf("PRAGMA journal_size_limit=%d", limit)); err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"database/sql"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,6 +18,19 @@ func (f fixture) deliver(t *testing.T, exchanges int) {
 		_, commit := f.exchange("delivered")
 		wait(t, commit)
 	}
+}
+
+// growWAL lets the WAL become as large as size, by a query that stays open until the reader is closed.
+func (f fixture) growWAL(t *testing.T, size int64) (reader *sql.DB) {
+	t.Helper()
+	reader = db(t, f.path)
+	if _, err := reader.Exec("BEGIN; SELECT * FROM run"); err != nil {
+		t.Fatal(err)
+	}
+	for fileSize(f.path+"-wal") < size {
+		f.deliver(t, 200)
+	}
+	return reader
 }
 
 // The WAL is written again from its beginning when it has become large, and keeps its size until the log is idle.
@@ -47,26 +61,43 @@ func TestWALIsBounded(t *testing.T) {
 	const reset = 256 << 10
 	f := start(t, tempPath(t), store.Config{}, store.Limits{WALCheck: 64 << 10, WALReset: reset})
 	size := func() int64 { return fileSize(f.path + "-wal") }
-	reader := db(t, f.path)
-	if _, err := reader.Exec("BEGIN; SELECT * FROM run"); err != nil {
-		t.Fatal(err)
-	}
-	for size() < 2*reset {
-		f.deliver(t, 200)
-	}
+	reader := f.growWAL(t, 2*reset)
 	eventually(t, "the warning is logged", func() bool {
 		f.deliver(t, 1)
 		return strings.Contains(f.logged.String(), "in a long transaction")
 	})
 	reader.Close()
 	eventually(t, "the WAL shrinks", func() bool {
-		f.deliver(t, 1)
+		f.deliver(t, 10)
 		return size() <= 2*reset
 	})
 	mustClose(t, f)
 	if _, err := os.Stat(f.path + "-wal"); err == nil && size() > 0 {
 		t.Errorf("the WAL has %d bytes after Close", size())
 	}
+}
+
+// After a reader has made the WAL large, it is cut off in steps: to truncate all of it at once would stop the commits
+// for as long as that takes.
+func TestWALShrinksInSteps(t *testing.T) {
+	const reset = 256 << 10
+	f := start(t, tempPath(t), store.Config{}, store.Limits{WALCheck: 64 << 10, WALReset: reset})
+	size := func() int64 { return fileSize(f.path + "-wal") }
+	reader := f.growWAL(t, 4*reset)
+	reader.Close()
+	steps, last := 0, size()
+	eventually(t, "the WAL shrinks", func() bool {
+		f.deliver(t, 10)
+		now := size()
+		if now < last && now > 0 { // 0: this test has paused, and the log was idle
+			steps++
+			if last-now > reset/2 {
+				t.Errorf("the WAL shrank from %d to %d bytes at once, want at most by %d", last, now, reset/2)
+			}
+		}
+		last = now
+		return steps == 4 || now <= 2*reset
+	})
 }
 
 // startedOver returns a log with a few commits at the beginning of its WAL, and old frames behind them.

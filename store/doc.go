@@ -72,13 +72,17 @@
 // page ends, even if it is not full: a filter without an index is answered in parts. An index by channel on
 // each insert would be expensive, so it is built later, in blocks of exchanges (blocks.go).
 //
+// A log of an older version is read as if it had been migrated (older.go). A [Summary] counts the exchanges that match a
+// filter (summary.go), and beside them requests and publications (side_count.go).
+//
 // [Check] and [Backup] examine and copy the log of a running server from another process. Like
-// [OpenHistory] they change nothing, and need no permission to write; see reader.chooseDSN.
+// [OpenHistory] they change nothing, and need no permission to write; see reader.chooseDSN. [Merge] writes the logs of several
+// nodes into one, for reading (merge.go opens and checks the logs, mergerows.go copies their rows).
 //
 // # Size
 //
 // All of this is one package because its parts share the file's rules: which descriptor may be closed and
 // when, which connection may write, and what to check before content is trusted. The reading half
-// (history.go, page.go, scan.go, plan.go, kind.go, filter.go, summary.go) meets the writing half in
+// (history.go, page.go, scan.go, plan.go, kind.go, filter.go, summary.go, side_count.go, older.go) meets the writing half in
 // History.with and Log.runningIDs only.
 package store

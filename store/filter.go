@@ -11,7 +11,7 @@ const StillOpen = "open"
 type Filter struct {
 	Namespace, Channel, Outcome, Role string // "": any
 	Topic, Service, Shape             string
-	Publication, Subscription         string    // only what one of that id was delivered to, or took
+	Publication, Subscription         string    // the id of the other side of a delivery
 	From, To                          time.Time // From is included, To is not; zero: no bound
 }
 

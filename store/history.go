@@ -61,8 +61,8 @@ func (h *History) pause(f func()) {
 	f()
 }
 
-// OpenHistory opens the log at path for reading, which may be of an older version; a server may be writing to it. It must not be called in that
-// server's process: see Open. Its errors name the file and say what to do.
+// OpenHistory opens the log at path for reading. The log may be of an older version, and a server may be writing to it.
+// OpenHistory must not be called in that server's process: see Open. Its errors name the file and say what to do.
 func OpenHistory(path string) (*History, error) {
 	r, err := openReader(path)
 	if err != nil {

@@ -137,39 +137,7 @@ func TestMerge(t *testing.T) {
 	if info, err := os.Stat(target); err != nil || info.Mode() != 0o600 {
 		t.Errorf("the merged log: %v, %v", info.Mode(), err)
 	}
-
-	h, err := store.OpenHistory(target)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer h.Close()
-	h.Slow()
-	for k, columns := range map[*store.Kind]string{store.Exchanges: "node, matched_at", store.Requests: "node, ended_at", store.Channels: "node, opened_at"} {
-		for _, f := range []store.Filter{{}, {Namespace: "v1"}, {From: day(3)}, {To: day(3)}, {From: day(1), To: day(6)}, {Channel: "n1work"}} {
-			where := "WHERE true"
-			if f.Channel != "" {
-				where += " AND channel = 'n1work'"
-			}
-			time := strings.Split(columns, ", ")[1]
-			if !f.From.IsZero() {
-				where += " AND " + time + " >= '" + f.From.Format("2006-01-02T15:04:05.000Z") + "'"
-			}
-			if !f.To.IsZero() {
-				where += " AND " + time + " < '" + f.To.Format("2006-01-02T15:04:05.000Z") + "'"
-			}
-			want := query(t, target, "SELECT "+columns+" FROM "+k.Name+" "+where+" ORDER BY id DESC")
-			var got []string
-			err := h.Each(t.Context(), k, f, "", 0, func(p store.Page) error {
-				for i := range p.Rows {
-					got = append(got, fmt.Sprintf("%v|%v", p.Value(i, "node"), p.Value(i, time)))
-				}
-				return nil
-			})
-			if err != nil || len(want) == 0 || !slices.Equal(got, want) {
-				t.Errorf("%s %+v: %v\n%q\nwant\n%q", k.Name, f, err, got, want)
-			}
-		}
-	}
+	wantHistory(t, target, []store.Filter{{}, {Namespace: "v1"}, {From: day(3)}, {To: day(3)}, {From: day(1), To: day(6)}, {Channel: "n1work"}})
 	if _, err := store.Open(store.Config{Path: target}); err == nil || !strings.Contains(err.Error(), "for reading only; --audit read-only shows it") {
 		t.Errorf("a server opens a merged log: %v", err)
 	}
@@ -256,13 +224,49 @@ func TestMergeRunning(t *testing.T) {
 	wantOne(t, target, "delivered|1", "SELECT outcome, count(*) FROM exchanges WHERE id = ?", id)
 }
 
-func TestMergeRefuses(t *testing.T) {
-	n1, n2 := nodeLog(t, "n1", "a.db", noon), nodeLog(t, "n2", "b.db", noon)
-	other := nodeLog(t, "n1", "httpipe.db", noon)
+// wantHistory checks that a History returns the rows that SQL finds, for each filter.
+func wantHistory(t *testing.T, path string, filters []store.Filter) {
+	t.Helper()
+	h, err := store.OpenHistory(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	h.Slow()
+	for k, columns := range map[*store.Kind]string{store.Exchanges: "node, matched_at", store.Requests: "node, ended_at", store.Channels: "node, opened_at"} {
+		for _, f := range filters {
+			where := "WHERE true"
+			if f.Channel != "" {
+				where += " AND channel = '" + f.Channel + "'"
+			}
+			time := strings.Split(columns, ", ")[1]
+			if !f.From.IsZero() {
+				where += " AND " + time + " >= '" + f.From.Format("2006-01-02T15:04:05.000Z") + "'"
+			}
+			if !f.To.IsZero() {
+				where += " AND " + time + " < '" + f.To.Format("2006-01-02T15:04:05.000Z") + "'"
+			}
+			want := query(t, path, "SELECT "+columns+" FROM "+k.Name+" "+where+" ORDER BY id DESC")
+			var got []string
+			err := h.Each(t.Context(), k, f, "", 0, func(p store.Page) error {
+				for i := range p.Rows {
+					got = append(got, fmt.Sprintf("%v|%v", p.Value(i, "node"), p.Value(i, time)))
+				}
+				return nil
+			})
+			if err != nil || len(want) == 0 || !slices.Equal(got, want) {
+				t.Errorf("%s %+v: %v\n%q\nwant\n%q", k.Name, f, err, got, want)
+			}
+		}
+	}
+}
 
-	// Two copies of one log go on separately: by another run, and within one run.
-	base := nodeLog(t, "n1", "base.db", noon)
-	fork, inside := filepath.Join(t.TempDir(), "fork.db"), filepath.Join(t.TempDir(), "inside.db")
+// separated returns two pairs of copies of one log that have continued separately: base and fork by another run, inside and
+// changed within one run.
+func separated(t *testing.T) (base, fork, inside, changed string) {
+	t.Helper()
+	base = nodeLog(t, "n1", "base.db", noon)
+	fork, inside = filepath.Join(t.TempDir(), "fork.db"), filepath.Join(t.TempDir(), "inside.db")
 	for _, path := range []string{fork, inside} {
 		if _, err := store.Backup(t.Context(), base, path); err != nil {
 			t.Fatal(err)
@@ -271,12 +275,19 @@ func TestMergeRefuses(t *testing.T) {
 	runNode(t, base, "n1", noon.Add(time.Hour))
 	runNode(t, fork, "n1", noon.Add(2*time.Hour))
 	execute(t, inside, "INSERT INTO request VALUES ((1 << 32) + 99, 'v1', 'a', 'consumer', 'left', 1, 1, '', '', '', 1, '', '', 'channel')")
-	changed := filepath.Join(t.TempDir(), "changed.db")
+	changed = filepath.Join(t.TempDir(), "changed.db")
 	if _, err := store.Backup(t.Context(), inside, changed); err != nil {
 		t.Fatal(err)
 	}
 	execute(t, changed, "DROP TRIGGER request_update; UPDATE request SET outcome = 'stalled' WHERE id = (1 << 32) + 99")
+	return base, fork, inside, changed
+}
 
+func TestMergeRefuses(t *testing.T) {
+	n1, n2 := nodeLog(t, "n1", "a.db", noon), nodeLog(t, "n2", "b.db", noon)
+	other := nodeLog(t, "n1", "httpipe.db", noon)
+
+	base, fork, inside, changed := separated(t)
 	missing := tempPath(t)
 	merged, target := filepath.Join(t.TempDir(), "merged.db"), filepath.Join(t.TempDir(), "all.db")
 	mustMerge(t, merged, n1, n2)

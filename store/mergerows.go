@@ -11,11 +11,11 @@ import (
 	"github.com/mattn/go-sqlite3"
 )
 
-// mergedRunBits is how many of the lower bits of an id of a life or a request are the run in a merged log. See
-// migrations/0007_nodes.sql, and the views.
+// mergedRunBits is how many of the lower bits of the id of a life or a request hold the run in a merged log. The views in
+// package migrations use the same number; see 0007_nodes.sql.
 const mergedRunBits = 20
 
-// identify finds out of which logs the sources are copies, and the names of their nodes.
+// identify determines which logs the sources are copies of, and the names of their nodes.
 func (m *merge) identify(ctx context.Context) error {
 	for i := range m.sources {
 		s := &m.sources[i]
@@ -62,7 +62,7 @@ func (m *merge) runs(ctx context.Context, source int) (runs []mergeRun, err erro
 	return runs, rows.Err()
 }
 
-// addTo makes a source a copy of the log with that identity.
+// addTo notes that a source is a copy of the log with that identity.
 func (m *merge) addTo(id string, s *mergeSource) error {
 	i := slices.IndexFunc(m.logs, func(l *mergeLog) bool { return l.id == id })
 	if i < 0 {

@@ -166,7 +166,7 @@ func (k *Kind) where(p *plan, f *Filter, s span) (condition string, args []any) 
 	return strings.Join(conditions, " AND "), args
 }
 
-// delivery reports whether a filter selects rows by the other side of a delivery, which is no column of the view.
+// delivery reports whether a filter selects rows by the other side of a delivery, which is not a column of the view.
 func (k *Kind) delivery(filter string) bool {
 	return filter == "publication" || filter == "subscription"
 }

@@ -1,6 +1,6 @@
 // Package web holds the files that the server serves about itself: a page that sends and receives on channels and topics
-// in a browser, a page for the operator, a manual in plain text for curl, and the OpenAPI description. Package httpapi
-// serves them.
+// in a browser, a page for the operator, a manual in plain text for curl, and the OpenAPI description. It also draws the
+// QR codes of the first page (qr.go). Package httpapi serves all of these.
 //
 // The pages are static. Their scripts call the API as any other client does, with the token that the user enters, and
 // everything that they load is in assets/. Both pages share base.css (colours, tables, buttons) and the scripts that

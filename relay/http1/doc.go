@@ -5,7 +5,7 @@
 // # A request
 //
 //	Parser.Parse(data, &head)    data: the bytes of the connection, from the first byte of the request on
-//	  n, nil             head is filled; the body, or the next request, begins at data[n]
+//	  n, nil             head is filled, with its fields in a Header; the body, or the next request, begins at data[n]
 //	  0, ErrIncomplete   read more behind data, and call Parse again
 //	  n, ErrNotPlain     a request for net/http, with all of data[n:]
 //	  0, *Error          answer with Status, 400 or 431, and Reason, and close the connection

@@ -79,7 +79,7 @@ func TestAuditPageTopics(t *testing.T) {
 
 	tab.has("#list[aria-busy=false]", 1)
 
-	// Who got the first?
+	// The record of the first publication lists its subscribers.
 	tab.click("#rows tbody tr:last-child td a")
 	tab.shows("#details-title", "Publication")
 	tab.has("#details .related li", 2)
@@ -93,6 +93,11 @@ func TestAuditPageTopics(t *testing.T) {
 	tab.do(chromedp.KeyEvent(kb.Escape))
 	tab.wait("location.hash === '#show=subscriptions'")
 	tab.has("#rows tbody tr", 2)
+	filterSubscriptions(v, tab)
+}
+
+// filterSubscriptions filters the two subscriptions that the page lists, by outcome and by name, and saves the list.
+func filterSubscriptions(v *visitor, tab *tab) {
 	tab.fill("#filter [name=outcome]", "delivered")
 	tab.click("#filter .main")
 	tab.has("#rows tbody tr", 1)

@@ -18,21 +18,7 @@ func TestDrain(t *testing.T) {
 	c := startCluster(t, true)
 	here, there := c.balancers[0].url(), c.balancers[1].url()
 	name := c.nameOf("n1")
-	body, feed := io.Pipe()
-	r, err := http.NewRequestWithContext(t.Context(), "POST", here+"/channels/"+name, body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	produced := make(chan string, 1)
-	go func() {
-		resp, err := http.DefaultClient.Do(r)
-		if err != nil {
-			produced <- err.Error()
-			return
-		}
-		resp.Body.Close()
-		produced <- resp.Status
-	}()
+	feed, produced := produce(t, here+"/channels/"+name)
 	fmt.Fprint(feed, "begun ")
 	consumer, err := open(t.Context(), "GET", there+"/channels/"+name, "")
 	if err != nil {
@@ -91,4 +77,25 @@ func (c *cluster) nameOf(node string) string {
 	}
 	c.t.Fatal("no name belongs to ", node)
 	return ""
+}
+
+// produce sends what is written to feed as the body of a request. produced receives the status, or the error.
+func produce(t *testing.T, url string) (feed *io.PipeWriter, produced <-chan string) {
+	t.Helper()
+	body, feed := io.Pipe()
+	r, err := http.NewRequestWithContext(t.Context(), "POST", url, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan string, 1)
+	go func() {
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			ended <- err.Error()
+			return
+		}
+		resp.Body.Close()
+		ended <- resp.Status
+	}()
+	return feed, ended
 }

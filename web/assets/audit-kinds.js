@@ -1,4 +1,4 @@
-// The kinds of records: their columns in the list, what a row shows, and what belongs to one of them.
+// The kinds of records: their columns in the list, and the records that are related to one of them.
 
 import {badge, client, count, element, mark, span, time} from './audit-rows.js';
 import {size} from './words.js';
@@ -6,9 +6,9 @@ import {size} from './words.js';
 const bytes = n => n === null ? '–' : size(n);
 const lasted = (from, to) => to ? span(Math.max(0, Date.parse(to) - Date.parse(from))) : '–';
 
-// Each kind has: one, what a record is called; named, the column (and the parameter) that has the second part of its name;
-// since, its time; and columns after the time, the name and the outcome: [title, content of a row's cell, is it shown on a
-// phone].
+// Each kind has: one, the title of a record; named, the column (and the parameter) that has the second part of its name;
+// since, the title and the column of its time; and the columns after time, name and outcome: [title, function that returns the
+// content of a row's cell, whether a phone shows it].
 export const kinds = {
 	exchanges: {
 		one: 'Exchange', named: 'channel', since: ['Began', 'matched_at'],
@@ -60,7 +60,7 @@ export const kinds = {
 // nameOf returns the name of the channel, topic or service of a record.
 export const nameOf = (kind, row) => ({namespace: row.namespace, channel: row[kinds[kind].named]});
 
-// marks returns what is beside the name of a record that is not of a channel.
+// marks returns the labels beside the name of a record of a topic or a service.
 export function marks(kind, row) {
 	switch (true) {
 	case kind === 'exchanges' && row.shape === 'service':
@@ -75,8 +75,9 @@ export function marks(kind, row) {
 // outcome returns the outcome of a record, and of how many requests.
 export const outcome = (kind, row) => [badge(row.outcome, kind), ...row.count > 1 ? [` × ${count(row.count)}`] : []];
 
-// related returns the lists that belong to a record: {title, path, parameters, item, all}, of which item returns the content of
-// an item for a row, and all is how many there should be. The log has what a subscription took when that has ended.
+// related returns the lists of records that are related to a record: {title, path, parameters, item, all}. item returns the
+// content of an item for a row, and all is the full number of rows. The log has the deliveries to a subscription only after
+// its end, so rows may be missing.
 export function related(kind, row, links) {
 	const to = (show, id, ...content) => {
 		const link = element('a', '', ...content);

@@ -1,5 +1,5 @@
-// The time that the page shows unless the user asks for another: as long as the log is old, but at most a day, unless
-// nothing happened in that day.
+// The period that the page shows unless the user chooses another: the age of the log, but at most a day, unless nothing
+// happened in that day.
 
 import {ask} from './audit-data.js';
 
@@ -8,7 +8,7 @@ const ranges = [['15m', 15 * minute], ['1h', 60 * minute], ['6h', 360 * minute],
 const longer = ['7d', '30d', '365d'];
 const day = '24h';
 
-// fit asks the server how long a time is to be shown of what has these names.
+// fit returns the period to show of the records with these names.
 export async function fit(names, signal) {
 	for (const range of [day, ...longer]) {
 		const {oldest, complete, total} = await ask('/audit/summary', {...names, from: range}, signal);

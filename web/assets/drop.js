@@ -1,6 +1,6 @@
 // Files that are pasted, or dropped on the page.
 
-// onFiles calls take with them. While they are above the page, target is marked.
+// onFiles calls take with the files. While files are dragged over the page, target has the class dropping.
 export function onFiles(target, take) {
 	addEventListener('paste', event => {
 		const files = event.clipboardData?.files;

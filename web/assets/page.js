@@ -97,7 +97,8 @@ const presence = new Presence(() => {
 	return channel && token !== null ? {channel: urlOf(channel), topic: topicOf(channel), token} : null;
 }, showPresence);
 
-// showPresence says who waits at the other end. While this page sends or receives, it would count itself.
+// showPresence shows how many clients wait at the other end. It shows nothing while this page sends or receives, because the
+// counts include the page itself.
 function showPresence(seen) {
 	const tell = (end, n, one, more) => {
 		const there = $(end).querySelector('.there');

@@ -1,12 +1,12 @@
-// Who waits on the channel, and listens to the topic, of the chosen name.
+// How many clients wait on the channel of the chosen name, and listen to the topic of that name.
 
 import {authorization} from './token.js';
 
-const pause = 4000; // ms between two looks
-const rest = 60_000; // after a look that the server refused
+const pause = 4000; // ms between two questions
+const rest = 60_000; // after a question that the server refused
 
-// A Presence looks while the page is visible, and calls show with {senders, receivers, listeners}, or with null if that is
-// not known. target returns where to look, {channel, topic, token}, or null.
+// A Presence asks the server while the page is visible, and calls show with {senders, receivers, listeners}, or with null if
+// these are unknown. target returns the URLs to ask and the token, {channel, topic, token}, or null.
 export class Presence {
 	#look = new AbortController();
 
@@ -15,7 +15,7 @@ export class Presence {
 		document.addEventListener('visibilitychange', () => this.again());
 	}
 
-	// again begins anew, because something has changed.
+	// again asks anew, because the target may have changed.
 	again() {
 		this.#look.abort();
 		this.#look = new AbortController();
@@ -52,13 +52,13 @@ export class Presence {
 	}
 }
 
-// head returns the headers about what a URL names, which has none if it does not exist, or null if the server does not say.
+// head returns the headers of the response to HEAD, without counts if nothing waits, or null if the server does not tell.
 async function head(url, token, signal) {
 	try {
 		const {status, headers} = await fetch(url, {method: 'HEAD', cache: 'no-store', signal, headers: authorization(token)});
 		return status === 200 || status === 404 && headers.get('Httpipe-Error') === 'not_found' ? headers : null;
 	} catch {
-		return null; // there is no answer, or none is wanted any more
+		return null; // no answer, or the signal was aborted
 	}
 }
 

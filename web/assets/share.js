@@ -1,4 +1,4 @@
-// What brings the channel to another device: its link, a QR code of that, and the share sheet of the system.
+// Three ways to open the channel on another device: its link, a QR code of the link, and the system's share sheet.
 
 import {copy} from './clipboard.js';
 
@@ -14,7 +14,7 @@ export function offer(link) {
 	if (!link) {
 		return;
 	}
-	const source = `/qr.svg?text=${encodeURIComponent(link)}`;
+	const source = `/assets/qr.svg?text=${encodeURIComponent(link)}`;
 	for (const image of [$('code'), $('large-code')]) {
 		if (image.getAttribute('src') !== source) {
 			image.src = source;
@@ -22,17 +22,17 @@ export function offer(link) {
 	}
 }
 
-// Without a code, the page has the link.
+// If the server cannot draw a code, such as of a very long link, the link itself remains.
 $('code').addEventListener('error', () => offer(''));
 
 for (const button of [$('enlarge'), $('show-code')]) {
 	button.addEventListener('click', () => $('code-sheet').showModal());
 }
-$('code-sheet').addEventListener('click', event => event.target === $('code-sheet') && $('code-sheet').close()); // beside it
+$('code-sheet').addEventListener('click', event => event.target === $('code-sheet') && $('code-sheet').close()); // a click beside the sheet
 $('close-code').addEventListener('click', () => $('code-sheet').close());
 
 if (navigator.share) { // browsers have it over TLS only
 	$('share').hidden = false;
-	$('share').addEventListener('click', () => navigator.share({title: 'httpipe', url: location.href}).catch(() => {})); // it was closed
+	$('share').addEventListener('click', () => navigator.share({title: 'httpipe', url: location.href}).catch(() => {})); // the user closed the share sheet
 }
 $('copy-link').addEventListener('click', event => copy(event.target, location.href));
