@@ -50,7 +50,7 @@ func showAsset(w http.ResponseWriter, r *request) {
 	writeStatic(w, contentType, content)
 }
 
-// showQR answers with a QR code of the parameter text. There is none without one, or of one that is too long.
+// showQR answers with a QR code of the parameter text, or with 404 if that is missing or too long.
 func showQR(w http.ResponseWriter, r *request) {
 	query, err := url.ParseQuery(r.Query)
 	if err == nil {

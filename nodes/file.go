@@ -32,11 +32,7 @@ func ReadFile(path string) (*Table, error) {
 		return nil, fmt.Errorf("%w; httpipe nodes table prints one", err)
 	}
 	defer file.Close()
-	t, err := read(file, path)
-	if err != nil {
-		return nil, err
-	}
-	return t, nil
+	return read(file, path)
 }
 
 // read reads a table. name is that of the file, for errors.

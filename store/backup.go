@@ -17,8 +17,8 @@ import (
 // sideFiles are the suffixes of the files that SQLite may keep beside a database.
 var sideFiles = []string{"-wal", "-shm", "-journal"}
 
-// anyFile are the suffixes of a database and its side files.
-var anyFile = append([]string{""}, sideFiles...)
+// allFiles are the suffixes of a database and its side files.
+var allFiles = append([]string{""}, sideFiles...)
 
 // copyParams are the parameters of Backup, so that tests can change them.
 type copyParams struct {
@@ -59,7 +59,7 @@ func backup(ctx context.Context, path, target string, how copyParams) (report Re
 		return Report{}, err
 	}
 	defer source.close()
-	if err := checkVacant("backup", target, anyFile); err != nil {
+	if err := checkVacant("backup", target, allFiles); err != nil {
 		return Report{}, err
 	}
 	// If the machine crashes, the name of the partial file shows what it is.
@@ -228,7 +228,7 @@ func publish(what string, file *os.File, target string) error {
 		return fmt.Errorf("%s %s: cannot get the owner of its directory: %w", what, target, err)
 	}
 	if err := os.Link(file.Name(), target); errors.Is(err, fs.ErrExist) {
-		return checkVacant(what, target, anyFile)
+		return checkVacant(what, target, allFiles)
 	} else if err != nil {
 		return fmt.Errorf("%s %s: cannot get its final name: %w", what, target, err)
 	}

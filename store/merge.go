@@ -241,7 +241,7 @@ func inspectMerged(ctx context.Context, path string) (Report, error) {
 func (m *merge) checkTarget(ctx context.Context) error {
 	_, err := os.Lstat(m.target)
 	if m.replace = err == nil; !m.replace {
-		return checkVacant("merge", m.target, anyFile)
+		return checkVacant("merge", m.target, allFiles)
 	}
 	old, err := openReader(m.target)
 	if err != nil {

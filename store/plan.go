@@ -145,7 +145,7 @@ func (k *Kind) where(p *plan, f *Filter, s span) (condition string, args []any) 
 	}
 	for _, column := range k.Filters {
 		if value := f.value(column); value != "" {
-			if k.delivery(column) {
+			if isDelivery(column) {
 				own := strings.TrimSuffix(k.Name, "s")
 				conditions = append(conditions, fmt.Sprintf("EXISTS (SELECT 1 FROM deliveries d WHERE d.%s = ? AND d.%s = %s.id)", column, own, k.Name))
 				args = append(args, value)
@@ -166,8 +166,8 @@ func (k *Kind) where(p *plan, f *Filter, s span) (condition string, args []any) 
 	return strings.Join(conditions, " AND "), args
 }
 
-// delivery reports whether a filter selects rows by the other side of a delivery, which is not a column of the view.
-func (k *Kind) delivery(filter string) bool {
+// isDelivery reports whether a filter selects rows by the other side of a delivery, which is not a column of the view.
+func isDelivery(filter string) bool {
 	return filter == "publication" || filter == "subscription"
 }
 

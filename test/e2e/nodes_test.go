@@ -155,7 +155,7 @@ func TestNodesAnswerForAll(t *testing.T) {
 	wantGet(t, "[]\n 200", c.nodes[1].URL+"/channels/namespaces")
 }
 
-// A client sees and deletes on the other nodes what its token is for.
+// On the other nodes too a client sees and deletes only the channels that its token permits.
 func TestNodesGrantWhatTheClientMay(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t, "--auth-secret", kit.Secret)
@@ -248,7 +248,7 @@ func TestNodesThatAreOthers(t *testing.T) {
 	other.Stop(t)
 }
 
-// The merged log of the nodes has each of their rows once, with its node, and what the clients have noted.
+// The merged log of the nodes has each of their rows once, with its node, and agrees with the notes of the clients.
 func TestMergedLogOfNodes(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t)

@@ -50,7 +50,7 @@ func (l *Ledger) note(in *map[string]Noted, what, exchange string, n Noted) {
 //
 //   - What is acknowledged is in the log as delivered, with the same channel and bytes, and was received.
 //   - What was received whole has the same channel and bytes in the log, and no other outcome than delivered, unrecorded or
-//     interrupted, if it is in the log: a server that is killed can lose what it has not acknowledged.
+//     interrupted, if it is in the log: a killed server can lose exchanges that it has not acknowledged.
 //
 // So all consumers must use the ledger, and none may be killed by the test before its producer has its answer.
 func (l *Ledger) Compare(t testing.TB, log string) []string {

@@ -143,7 +143,7 @@ func (c *cluster) waiting(all []*waiter) {
 	}
 }
 
-// A meeting says what became of a partner.
+// A meeting is the result of sending a partner.
 type meeting string
 
 const (
@@ -182,8 +182,8 @@ func (w *waiter) meet() meeting {
 	return unreachable
 }
 
-// meetAll sends the partners of all waiters, so many times in a row for those that do not meet, and returns how many of each
-// kind there are after the last time.
+// meetAll sends the partners of all waiters, and again those that do not meet, up to the given number of times. It returns how
+// many meetings of each kind there are at the end.
 func meetAll(all []*waiter, times int) map[meeting]int {
 	found := make(map[meeting]int)
 	var mu sync.Mutex
@@ -193,7 +193,7 @@ func meetAll(all []*waiter, times int) map[meeting]int {
 			m := w.meet()
 			for range times - 1 {
 				if m != met {
-					time.Sleep(3 * pause) // as clients do that try again
+					time.Sleep(3 * pause) // as a client does that retries
 					m = w.meet()
 				}
 			}

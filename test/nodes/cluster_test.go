@@ -93,7 +93,7 @@ func (c *cluster) table(of ...string) {
 	}
 }
 
-// start runs a node, also again.
+// start starts a node, or starts it again.
 func (c *cluster) start(name string) {
 	c.t.Helper()
 	_, port, _ := net.SplitHostPort(c.addresses[name])

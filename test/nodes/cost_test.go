@@ -14,7 +14,7 @@ import (
 var cost = flag.Bool("nodes.cost", false, "measure what an exchange costs")
 
 // TestCost measures the processor time of an exchange, of the nodes and of HAProxy, with one, two and three nodes behind one
-// HAProxy and with none: what a node has left says what another machine would add.
+// HAProxy and with none. The processor time of a node says what a machine of its own would add.
 func TestCost(t *testing.T) {
 	if !*cost {
 		t.Skip("scripts/nodes --cost runs this")

@@ -22,7 +22,7 @@ func waiters() int {
 	return 60
 }
 
-// A fault is something that happens to the node n1, and what an operator does about it. It ends with all nodes in service.
+// A fault happens to the node n1, and an operator mends it. It ends with all nodes in service.
 type fault struct {
 	name   string
 	happen func(c *cluster)
@@ -103,8 +103,8 @@ func readFile(t *testing.T, path string) string {
 	return string(text)
 }
 
-// TestOldTable: a node that comes back with an old table refuses what it no longer has, so nobody waits there, until it has
-// the new one.
+// TestOldTable: a node that comes back with an old table refuses names that it no longer serves, so no client waits there,
+// until it has the new one.
 func TestOldTable(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t, true)

@@ -43,7 +43,7 @@ export const kinds = {
 			['Messages', row => row.messages === null ? '–' : count(row.messages), true],
 			['Bytes', row => bytes(row.bytes)],
 			['Lasted', row => lasted(row.subscribed_at, row.ended_at), true],
-			['Who', row => client(row.addr, row.subject || row.agent)],
+			['Client', row => client(row.addr, row.subject || row.agent)],
 		],
 	},
 	requests: {
@@ -51,8 +51,8 @@ export const kinds = {
 		columns: [
 			['Role', row => row.role || '–', true],
 			['Waited', row => span(row.wait_ms), true],
-			['Who', row => client(row.addr, row.subject || row.agent)],
-			['Why', row => row.reason || '–'],
+			['Client', row => client(row.addr, row.subject || row.agent)],
+			['Reason', row => row.reason || '–'],
 		],
 	},
 };

@@ -98,7 +98,7 @@ export const columns = {
 	id: 'Id',
 	outcome: 'Outcome',
 	count: 'Requests',
-	reason: 'Why',
+	reason: 'Reason',
 	role: 'Role',
 	method: 'Method',
 	status: 'Status',

@@ -97,8 +97,8 @@ const presence = new Presence(() => {
 	return channel && token !== null ? {channel: urlOf(channel), topic: topicOf(channel), token} : null;
 }, showPresence);
 
-// showPresence shows how many clients wait at the other end. It shows nothing while this page sends or receives, because the
-// counts include the page itself.
+// showPresence shows how many clients wait at the other end of the channel, and how many listen to the topic. While this page
+// sends or receives, it shows none for the channel, because the counts include the page.
 function showPresence(seen) {
 	const tell = (end, n, one, more) => {
 		const there = $(end).querySelector('.there');
