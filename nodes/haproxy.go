@@ -131,6 +131,10 @@ frontend httpipe from httpipe
 	http-request del-header Httpipe-Owner
 	http-request del-header Httpipe-Stand-In
 
+	# HTTP/1.0 marks the end of a chunked message by closing the connection, and HAProxy closes it in the same way when the
+	# message was cut off. So a client of HTTP/1.0 may send messages, but not receive them.
+	http-request return status 505 content-type text/plain string "bad_request: use HTTP/1.1 to receive messages: over HTTP/1.0 a message that is cut off looks whole behind this proxy\n" hdr Httpipe-Error bad_request if HTTP_1.0 { method GET } { path_reg ^/(channels|topics|work)/[^/]+/[^/]+ } or HTTP_1.0 { path_beg /services/ }
+
 	# An EventSource tries again after a 200 only.
 	http-request set-var(txn.events) bool(true) if { path_beg /topics/ } { req.hdr(Accept) -m sub text/event-stream }
 	http-after-response set-status 200 if { var(txn.events) -m bool } { res.hdr(Httpipe-Error) node_unreachable }
