@@ -7,16 +7,16 @@ import (
 	"unsafe"
 )
 
-// The system calls for a small exchange are made without telling Go's scheduler, which is for calls that may block: the
-// sockets do not block. Otherwise the scheduler, whenever the system suspends a thread in one of these calls, would give its
-// processor to another thread, which costs more than the call.
+// The system calls for a small exchange are made without telling Go's scheduler: that is for calls that may block, and these
+// sockets do not block. Otherwise, whenever the system suspends a thread in one of these calls, the scheduler would give the
+// thread's processor to another thread, which costs more than the call.
 
-// readNow reads what has come.
+// readNow reads the bytes that have arrived.
 func readNow(fd uintptr, b []byte) (int, error) {
 	return result(syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), 0, 0, 0))
 }
 
-// writeNow writes what the kernel takes.
+// writeNow writes as much as the kernel accepts at once.
 func writeNow(fd uintptr, b []byte) (int, error) {
 	return result(syscall.RawSyscall6(syscall.SYS_SENDTO, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), syscall.MSG_NOSIGNAL, 0, 0))
 }

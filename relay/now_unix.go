@@ -4,7 +4,7 @@ package relay
 
 import "syscall"
 
-// See now_linux.go. Package syscall tells the race detector that what is written to a socket happens before it is read.
+// See now_linux.go. Package syscall tells the race detector that a write to a socket happens before the read of its bytes.
 
 func readNow(fd uintptr, b []byte) (int, error)  { return syscall.Read(int(fd), b) }
 func writeNow(fd uintptr, b []byte) (int, error) { return syscall.Write(int(fd), b) }

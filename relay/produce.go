@@ -47,7 +47,7 @@ func (l *Relay) produce(w *Response, r *Request) {
 	p.Resume()
 }
 
-// saysWaiting reports whether the client is told that it has to wait. Only a client that asks for it is, because some take any
+// saysWaiting reports whether to tell the client that it has to wait. Only a client that asks is told, because some take any
 // status but 100 for the final one.
 func (l *Relay) saysWaiting(r *Request, arrival *pipe.Arrival) bool {
 	if r.Minor != 1 || arrival.Wait == 0 || arrival.Shape != pipe.Channel || r.ReplyID != "" || !prefersInterim(r.Header.Joined("Prefer")) {

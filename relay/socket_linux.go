@@ -34,8 +34,8 @@ func (c *Conn) alive() (alive bool) {
 	return alive
 }
 
-// findAll sets the found of subscribers, with one system call for all of them. A connection may be closed meanwhile, and its
-// descriptor be that of another; then what it found does not matter, since a write to the closed connection fails.
+// findAll sets subscriber.found of all subscribers by one system call. A connection may be closed meanwhile and its descriptor
+// reused for another; then the result does not matter, since a write to the closed connection fails.
 func findAll(subscribers []pipe.Subscriber) {
 	var array [pipe.LookSize]unix.PollFd
 	fds := array[:len(subscribers)]

@@ -59,7 +59,7 @@ func (r *reader) adapt(ctx context.Context) (indexSet, error) {
 	return indexes, nil
 }
 
-// adaptTable returns the statements that make up for what the log lacks of a table.
+// adaptTable returns the statements that add what the log lacks of a table.
 func adaptTable(ctx context.Context, reference, log *sql.Conn, table string) ([]string, error) {
 	const columns = "SELECT name FROM main.pragma_table_info('%s')"
 	has, err := queryStrings(ctx, log, fmt.Sprintf(columns, table))

@@ -17,7 +17,7 @@ import (
 type Summary struct {
 	From, To time.Time     // From is included, To is not
 	Oldest   time.Time     // the time of the oldest row in the log, whatever the filter; zero if there is none
-	Since    time.Time     // what is older is not counted; From if all is counted
+	Since    time.Time     // older rows are not counted; From if all are counted
 	Step     time.Duration // the length of a Bucket
 	Total    Bucket
 	Buckets  []Bucket // in order of time, without empty ones

@@ -15,7 +15,7 @@ import (
 	"httpipe/test/kit"
 )
 
-// How two devices find each other on the page: by a code, by the share sheet, and by what it says about the other end.
+// How two devices meet by the page: it shows a code, opens the share sheet, and counts the clients at the other end.
 
 // read returns what a QR code on the page says, as a reader sees it that has nothing to do with what drew it.
 const read = `((image) => {
@@ -82,7 +82,7 @@ func TestPageShares(t *testing.T) {
 	tab.wait("window.shared?.url === location.href")
 }
 
-// TestPagePresence: before a user chooses, the page says who waits at the other end.
+// TestPagePresence: before a user chooses, the page shows how many clients wait at the other end.
 func TestPagePresence(t *testing.T) {
 	t.Parallel()
 	v, p := visit(t)
@@ -118,7 +118,7 @@ func TestPagePresence(t *testing.T) {
 	<-listener
 	tab.shows("#topic .there", "")
 
-	// What waits here is not somebody else.
+	// The page does not count its own requests.
 	tab.sendText("last")
 	p.WaitFor(t, "v1/c", "1", "0")
 	tab.shows("#send .headline", "Waiting for the other side")

@@ -11,8 +11,8 @@ import (
 	_ "github.com/mattn/go-sqlite3" // the driver
 )
 
-// A Ledger is what the clients of a test have written down about their exchanges, by the ids in Httpipe-Exchange. Its
-// methods may be called from any goroutine.
+// A Ledger records the exchanges that the clients of a test saw, by the ids in Httpipe-Exchange. Its methods may be called
+// from any goroutine.
 type Ledger struct {
 	mu           sync.Mutex // guards the rest
 	acknowledged map[string]Noted

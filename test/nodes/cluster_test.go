@@ -175,7 +175,7 @@ func (b *balancer) config() string {
 	return strings.Replace(config, "\tbind ", "\thttp-after-response set-header "+servedBy+" %s\n\tbind ", 1)
 }
 
-// plain is what one writes for a consistent hash by the path, otherwise with the same options.
+// plain returns the configuration of a consistent hash by the path, with the same options otherwise.
 func (b *balancer) plain() string {
 	c := b.cluster
 	config := "defaults\n\tmode http\n\ttimeout connect 2s\n\ttimeout client 1h\n\ttimeout server 1h\n\toption abortonclose\n\toption http-no-delay\n\tretries 0\n" +

@@ -6,7 +6,7 @@ import (
 )
 
 // TestControl: with a plain consistent hash, a node that died and came back leaves clients of one name on two nodes. If this
-// test finds none, the others are blind.
+// test finds none, the other tests cannot find any either.
 func TestControl(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t, false)

@@ -1,7 +1,8 @@
-// Package nodes runs three nodes of httpipe behind two HAProxies, and breaks what operators see broken: a node is killed,
+// Package nodes runs three nodes of httpipe behind two HAProxies, and causes the faults that operators see: a node is killed,
 // frozen, cut off from one balancer, drained, or comes back with an old table. After each fault no two clients of one
-// name may wait on different nodes, no message may have been delivered twice, and none acknowledged that did not arrive.
-// Three plain servers behind a consistent hash are the control: there the same tests must find names whose clients wait apart.
+// name may wait on different nodes, no message may have been delivered twice, and each acknowledged message must have
+// arrived. Three plain servers behind a consistent hash are the control: there the same tests must find names whose clients
+// wait apart, on different nodes.
 //
 //	cluster_test.go   nodes, balancers, and the links between them
 //	clients_test.go   clients that wait and try again; when two of them wait apart

@@ -60,7 +60,7 @@ export const kinds = {
 // nameOf returns the name of the channel, topic or service of a record.
 export const nameOf = (kind, row) => ({namespace: row.namespace, channel: row[kinds[kind].named]});
 
-// marks returns what is beside the name of a record that is not of a channel.
+// marks returns the labels beside the name of a record of a topic or a service.
 export function marks(kind, row) {
 	switch (true) {
 	case kind === 'exchanges' && row.shape === 'service':

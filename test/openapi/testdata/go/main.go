@@ -35,7 +35,7 @@ func main() {
 	refusals(client)
 	for range 2 {
 		exchange := delivery(client)
-		receipt := must(client.GetReceiptWithResponse(ctx, exchange)).JSON200
+		receipt := must(client.GetReceiptWithResponse(ctx, exchange, nil)).JSON200
 		expect(receipt.Outcome, "delivered")
 		expect(*receipt.Bytes, int64(len(message)))
 		expect(must(auditor.GetExchangeWithResponse(ctx, exchange)).JSON200.EndedAt, receipt.EndedAt)
@@ -58,7 +58,7 @@ func refusals(client *generated.ClientWithResponses) {
 		r.Header.Set("Accept", "application/json")
 		return nil
 	}
-	expect(must(client.GetReceiptWithResponse(ctx, uuid.UUID{}, asJSON)).ApplicationproblemJSON404.Code, "not_found")
+	expect(must(client.GetReceiptWithResponse(ctx, uuid.UUID{}, nil, asJSON)).ApplicationproblemJSON404.Code, "not_found")
 }
 
 // delivery sends the message from a producer to a consumer, and returns the exchange's id.
@@ -67,12 +67,12 @@ func delivery(client *generated.ClientWithResponses) uuid.UUID {
 	go func() {
 		produced <- must(client.ProduceWithBodyWithResponse(ctx, namespace, channel, nil, binary, bytes.NewReader(message)))
 	}()
-	for !slices.Contains(*must(client.ListNamespacesWithResponse(ctx)).JSON200, namespace) {
+	for !slices.Contains(*must(client.ListNamespacesWithResponse(ctx, nil)).JSON200, namespace) {
 	}
 	seen := must(client.LookWithResponse(ctx, namespace, channel)).Headers200
 	expect([]int{seen.HttpipeProducers, seen.HttpipeConsumers}, []int{1, 0})
-	expect(*must(client.ListChannelsWithResponse(ctx, namespace)).JSON200, []string{channel})
-	expect((*must(client.GetStateWithResponse(ctx)).JSON200)[namespace], []string{channel})
+	expect(*must(client.ListChannelsWithResponse(ctx, namespace, nil)).JSON200, []string{channel})
+	expect((*must(client.GetStateWithResponse(ctx, nil)).JSON200)[namespace], []string{channel})
 
 	consumed := must(client.ConsumeWithResponse(ctx, namespace, channel, nil))
 	expect(consumed.HTTPResponse.StatusCode, 200)
