@@ -114,8 +114,8 @@ defaults httpipe
 	retries 0 # a GET takes a message: no request is sent twice
 	retry-on none
 
-	# HAProxy's own errors have no body: what a consumer prints must be a message. This does not apply to a request head
-	# that HAProxy cannot parse.
+	# HAProxy's own errors have no body: what a consumer prints must be a message. For a request head that
+	# HAProxy cannot parse, or that does not come in time, it uses none of these lines, but a page in HTML.
 	http-error status 400 hdr Httpipe-Error bad_request
 	http-error status 408 hdr Httpipe-Error timed_out
 	http-error status 413 hdr Httpipe-Error bad_request
