@@ -114,8 +114,8 @@ defaults httpipe
 	retries 0 # a GET takes a message: no request is sent twice
 	retry-on none
 
-	# HAProxy's own errors have no body: what a consumer prints must be a message. This does not apply to a request head
-	# that HAProxy cannot parse.
+	# HAProxy's own errors have no body: what a consumer prints must be a message. For a request head that
+	# HAProxy cannot parse, or that does not come in time, it uses none of these lines, but a page in HTML.
 	http-error status 400 hdr Httpipe-Error bad_request
 	http-error status 408 hdr Httpipe-Error timed_out
 	http-error status 413 hdr Httpipe-Error bad_request
@@ -131,6 +131,10 @@ frontend httpipe from httpipe
 	http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]
 	http-request del-header Httpipe-Owner
 	http-request del-header Httpipe-Stand-In
+
+	# HTTP/1.0 marks the end of a chunked message by closing the connection, and HAProxy closes it in the same way when the
+	# message was cut off. So a client of HTTP/1.0 may send messages, but not receive them.
+	http-request return status 505 content-type text/plain string "bad_request: use HTTP/1.1 to receive messages: over HTTP/1.0 a message that is cut off looks whole behind this proxy\n" hdr Httpipe-Error bad_request if HTTP_1.0 { method GET } { path_reg ^/(channels|topics|work)/[^/]+/[^/]+ } or HTTP_1.0 { path_beg /services/ }
 
 	# An EventSource tries again after a 200 only.
 	http-request set-var(txn.events) bool(true) if { path_beg /topics/ } { req.hdr(Accept) -m sub text/event-stream }

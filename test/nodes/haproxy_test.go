@@ -40,6 +40,30 @@ func TestConfiguration(t *testing.T) {
 	}
 }
 
+// TestOldClients: over HTTP/1.0 a message that is cut off would look whole behind HAProxy, so a client may send messages, but
+// not receive them.
+func TestOldClients(t *testing.T) {
+	kit.NeedTool(t, "haproxy")
+	c := &cluster{t: t, dir: t.TempDir(), shared: true}
+	kit.WriteFile(t, c.file("n1"), "node n1 http://127.0.0.1:1\nnode n2 http://127.0.0.1:2\nslot 0 n1 n2\n")
+	b := &balancer{cluster: c, address: freeAddress(t)}
+	b.reload()
+	for _, test := range []struct{ method, path, want string }{
+		{"GET", "/channels/v1/old", "505 bad_request"},
+		{"GET", "/topics/v1/old", "505 bad_request"},
+		{"GET", "/work/v1/old", "505 bad_request"},
+		{"POST", "/services/v1/old/a", "505 bad_request"},
+		{"POST", "/channels/v1/old", "503 node_unreachable"}, // no node runs
+		{"POST", "/work/v1/old/reply", "503 node_unreachable"},
+		{"GET", "/healthz", "503 node_unreachable"},
+	} {
+		got := <-kit.Patient("--http1.0", "-o", "/dev/null", "-w", "%{http_code} %header{httpipe-error}", "-X", test.method, b.url()+test.path)
+		if got != test.want {
+			t.Errorf("%s %s over HTTP/1.0 gets %s, want %s", test.method, test.path, got, test.want)
+		}
+	}
+}
+
 // selfSigned returns a certificate and its key.
 func selfSigned(t *testing.T, dir string) string {
 	t.Helper()

@@ -103,6 +103,32 @@ func (r route) testTruncation(t *testing.T) {
 	r.WaitForRow(t, "select 1 where (select count(*) from exchanges where channel = 'truncated' and outcome = 'producer_left' and bytes = 4) = 2")
 }
 
+// testOld: over HTTP/1.0 a message that is cut off would look whole behind the proxy, so a client may send messages, but not
+// receive them.
+func (r route) testOld(t *testing.T) {
+	for _, args := range [][]string{
+		{"/channels/v1/old?wait=0"}, {"/topics/v1/old?wait=0"}, {"/work/v1/old?wait=0"}, {"/services/v1/old?wait=0"}, {"-d", "a", "/services/v1/old/a?wait=0"},
+	} {
+		url := r.via + args[len(args)-1]
+		printed := <-kit.Patient(append([]string{"-i", "--http1.0"}, append(args[:len(args)-1], url)...)...)
+		h := header(printed)
+		if !strings.HasPrefix(h.Get("Status"), "505 ") || h.Get("Httpipe-Error") != "bad_request" || h.Get("Content-Type") != "text/plain" ||
+			!strings.Contains(printed, "\r\n\r\nbad_request: use HTTP/1.1 ") || !strings.HasSuffix(printed, "\n") {
+			t.Errorf("curl --http1.0 %v gets\n%s", args, printed)
+		}
+	}
+	consumer := kit.Patient(r.via + "/channels/v1/old")
+	if got := <-kit.Patient("--http1.0", "-w", "%{http_code}", "-d", "hello", r.via+"/channels/v1/old"); got != "200" {
+		t.Errorf("the producer got %s", got)
+	}
+	if got := <-consumer; got != "hello" {
+		t.Errorf("the consumer got %q", got)
+	}
+	if got := <-kit.Patient("--http1.0", r.via+"/healthz"); got != "ok\n" {
+		t.Errorf("of /healthz came %q", got)
+	}
+}
+
 // testDeadWaiters checks that a client that hangs up while it waits loses its place, and that its message is never complete.
 func (r route) testDeadWaiters(t *testing.T) {
 	for _, test := range []struct {

@@ -38,6 +38,7 @@ func TestProxies(t *testing.T) {
 				"no retry":            r.testNoRetry,
 				"relay down":          r.testRelayDown,
 				"truncation":          r.testTruncation,
+				"HTTP/1.0":            r.testOld,
 				"dead waiters":        r.testDeadWaiters,
 				"dead large producer": r.testDeadLarge,
 				"dead consumer":       r.testDeadConsumer,
