@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"io"
@@ -86,6 +87,93 @@ func TestEarlyAnswerWithoutABody(t *testing.T) {
 			t.Errorf("it took %v", took)
 		}
 	}
+}
+
+// unread are requests whose body no handler reads.
+var unread = []string{"GET /healthz", "HEAD /healthz", "GET /", "GET /state", "GET /elsewhere", "GET /assets/icon.svg", "GET /openapi.json", "OPTIONS /state",
+	"GET /channels/n", "DELETE /channels/n", "HEAD " + here, "DELETE " + here, "OPTIONS " + here, "HEAD /topics/n/t", "DELETE /work/n/s", "GET /audit/exchanges"}
+
+// An answer that no body changes comes at once, and its connection ends soon, whether the body never comes or never ends.
+func TestUnreadBody(t *testing.T) {
+	r := start(t)
+	for i, request := range unread {
+		method, path, _ := strings.Cut(request, " ")
+		framings := []string{length(5), length(large), chunked, chunked + "\r\nExpect: 100-continue", "Endless: x\r\n" + chunked}
+		if i > 3 {
+			framings = framings[:1]
+		}
+		for _, framing := range framings {
+			t.Run(request+" "+framing, func(t *testing.T) {
+				t.Parallel()
+				c, began := rawhttp.Dial(t, r.addr).Request(method, path, framing, "Accept: text/html"), time.Now()
+				if strings.HasPrefix(framing, "Endless") {
+					go trickle(c)
+				}
+				if a := c.Answer(); a.StatusCode >= 500 || a.Err != nil || !a.Close {
+					t.Errorf("the answer is %d, %v, and ends the connection: %t", a.StatusCode, a.Err, a.Close)
+				}
+				answered := time.Since(began)
+				io.Copy(io.Discard, c.In)
+				if ended := time.Since(began); answered > noise || ended > noise+2*time.Second {
+					t.Errorf("it is answered after %v, and ends after %v", answered, ended)
+				}
+			})
+		}
+	}
+}
+
+// trickle sends small chunks until the connection breaks.
+func trickle(c *client) {
+	for range time.Tick(10 * time.Millisecond) {
+		if _, err := io.WriteString(c, chunk("x")); err != nil {
+			return
+		}
+	}
+}
+
+// TestUnreadBodyOfDelete checks that the client learns what its request did, at once.
+func TestUnreadBodyOfDelete(t *testing.T) {
+	r := start(t)
+	c := r.dial().Get(here)
+	r.Waiting(0, 1)
+	r.dial().Request("DELETE", here, length(5)).Answer().Is(204)
+	c.Answer().Is(410)
+}
+
+// A client that waits no longer than a moment for a message learns as soon that its own body did not come.
+func TestGetWaitsNoLongerForItsBody(t *testing.T) {
+	t.Parallel()
+	r := start(t, func(c *Config) { c.HeaderTimeout = patience })
+	for _, query := range []string{"?wait=0", "?wait=100ms", "?method=post&wait=100ms"} {
+		began := time.Now()
+		r.dial().Get(here+query, length(5)).Answer().Failed(400, "bad_request")
+		if took := time.Since(began); took > noise+time.Second {
+			t.Errorf("%s: it took %v", query, took)
+		}
+	}
+}
+
+// A body that a handler reads may be late, however the request came, and its connection lives on.
+func TestLateBody(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	late := time.After(1200 * time.Millisecond) // an unread body is given up after a second
+	p := r.dial().Request("POST", "http://relay"+here, length(5))
+	c := r.dial().Get("http://relay"+here, length(5))
+	viewer := r.dial().Get("/audit/live", length(5), withKey)
+	early := r.dial().Get("/audit/live", length(5), withKey).Say("hello")
+	events := &liveStream{t, bufio.NewReader(early.Head().Body)}
+	<-late
+	p.Say("hello")
+	c.Say("hello").Answer().Got("hello")
+	if p.Answer().Is(200).Close {
+		t.Error("the connection of the producer ends")
+	}
+	p.Request("HEAD", here).Answer().Failed(404, "not_found")
+	viewer.Say("hello")
+	(&liveStream{t, bufio.NewReader(viewer.Head().Body)}).next()
+	r.dial().Get(here)
+	events.until(func(v view) bool { return v.Consumers == 1 })
 }
 
 // A client that reads only after it has sent everything sees the answer too, unless it is too slow.

@@ -173,7 +173,9 @@ func newBroker(config *Config) (*pipe.Broker, *audit.Recorder) {
 // ServeHTTP implements http.Handler, for what net/http has read.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store") // of all responses but messages
-	s.serve(w, relay.NewRequest(r))
+	read := relay.NewRequest(r)
+	read.IgnoreBody(w)
+	s.serve(w, read)
 }
 
 // serve answers a request.

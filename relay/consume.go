@@ -47,7 +47,7 @@ func (l *Relay) consuming(w *Response, r *Request) (pipe.Arrival, bool) {
 		r.Refuse(w, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeNotAConsumer, Text: advice})
 		return pipe.Arrival{}, false
 	}
-	if e := r.DropBody(l.config.HeaderTimeout); e != nil {
+	if e := l.dropBody(r); e != nil {
 		r.Refuse(w, e)
 		return pipe.Arrival{}, false
 	}
@@ -57,6 +57,19 @@ func (l *Relay) consuming(w *Response, r *Request) (pipe.Arrival, bool) {
 		return pipe.Arrival{}, false
 	}
 	return arrival, true
+}
+
+// dropBody drops the body that a GET may have. It waits for it no longer than the request may wait for a message, but at
+// least for a moment.
+func (l *Relay) dropBody(r *Request) *reply.Error {
+	if r.Length == 0 {
+		return nil
+	}
+	limit := l.config.HeaderTimeout
+	if wait, e := l.wait(r); e == nil && wait != pipe.Forever {
+		limit = min(limit, max(wait, lingering))
+	}
+	return r.DropBody(limit)
 }
 
 // HungUp implements Owner.

@@ -109,7 +109,7 @@ func (l *Relay) checkBody(r *Request) *reply.Error {
 	case r.Posts && notAConsumer(&r.Header) != "":
 		return &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeNotAConsumer, Text: advisePosted}
 	case r.Posts:
-		return r.DropBody(l.config.HeaderTimeout)
+		return l.dropBody(r)
 	case r.Minor == 0 && r.Header.Get("Content-Length") == "" && (r.Target == "" || hasBody(r.Method)):
 		return &reply.Error{Status: http.StatusLengthRequired, Code: reply.CodeBadRequest,
 			Text: "an HTTP/1.0 request must say Content-Length: without it the end of the body cannot be told from a broken connection"}

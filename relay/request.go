@@ -129,6 +129,19 @@ func (r *Request) Refuse(w http.ResponseWriter, e *reply.Error) {
 	}
 }
 
+// IgnoreBody has net/http answer r without reading its body first, for which it would wait without a limit. The connection
+// ends after the response, at the latest a moment after this call if the client sends on. A handler that does read the body
+// calls OnEngine or DropBody, which undo this.
+func (r *Request) IgnoreBody(w http.ResponseWriter) {
+	if r.Length == 0 {
+		return
+	}
+	w.Header().Set("Connection", "close")
+	if r.Conn != nil {
+		r.Conn.SetReadDeadline(time.Now().Add(lingering)) // net/http reads on behind its response
+	}
+}
+
 // DropBody reads the body that a GET may have, for at most the timeout. The body means nothing, but unread it could
 // hide the client's FIN, and net/http would read it before it lets a response begin.
 func (r *Request) DropBody(timeout time.Duration) *reply.Error {

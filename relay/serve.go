@@ -228,6 +228,7 @@ func OnEngine(w http.ResponseWriter, r *Request, serve func(*Response, *Request)
 		panic(err) // any request can be taken over once
 	}
 	c := hijacked.(*Conn)
+	w.Header().Del("Connection") // of IgnoreBody, whose deadline Hijack has cleared
 	defer func() {
 		if p := recover(); p != nil {
 			c.drop()
