@@ -212,6 +212,10 @@ func TestMergeRunning(t *testing.T) {
 		if err != nil || len(page.Rows) != 1 || page.Value(0, "id") != id {
 			t.Errorf("open: %v, %v", page.Rows, err)
 		}
+		mustMerge(t, target, path, n2)
+		if _, err := h.Page(t.Context(), store.Exchanges, store.Filter{}, "", 1); err == nil || !strings.HasSuffix(err.Error(), "the file was replaced by another; start again to read the new one") {
+			t.Errorf("after another merge: %v", err)
+		}
 		h.Close()
 	}
 	wait(t, f.ExchangeEnded(end(id, "delivered")))

@@ -111,7 +111,12 @@ func (r *reader) checkSideFiles() error {
 // was opened as immutable, no server has begun to write to it.
 func (r *reader) checkUnchanged() error {
 	info, err := r.checkPath()
-	if err != nil || !r.immutable {
+	switch {
+	case errors.Is(err, errReplaced):
+		return fileErrorf("audit log %s: the file was replaced by another; start again to read the new one", r.path)
+	case errors.Is(err, errDeleted):
+		return fileErrorf("audit log %s: the file was deleted or renamed; put it back, or start again with another one", r.path)
+	case err != nil || !r.immutable:
 		return err
 	}
 	if info.Size() != r.info.Size() || !info.ModTime().Equal(r.info.ModTime()) || r.walSize() > 0 {

@@ -330,6 +330,9 @@ func showMerged(t *testing.T, merged string) {
 			t.Errorf("%q: %s, want %s", args, got, want)
 		}
 	}
-	wantGet(t, "audit_unavailable: this server only shows an audit log (--audit=read-only)\n 503", reader.URL+"/healthz")
+	wantGet(t, "audit_unavailable: this server only shows an audit log, and relays nothing (--audit=read-only)\n 503", reader.URL+"/healthz")
+	if answer, _ := get(t, "-i", "-d", "hello", reader.URL+"/channels/v1/a"); !strings.Contains(answer, "only shows an audit log") || strings.Contains(answer, "Retry-After") {
+		t.Errorf("a producer gets %s", answer)
+	}
 	reader.Stop(t)
 }
