@@ -127,6 +127,9 @@ func (r *reader) checkUnchanged() error {
 
 // locate finds the file and checks that it is an audit log, before SQLite opens it.
 func (r *reader) locate(path string) error {
+	if path == "" {
+		return errors.New("audit log: the file name must not be empty")
+	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return fmt.Errorf("audit log %s: %w", path, err)
