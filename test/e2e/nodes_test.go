@@ -49,7 +49,7 @@ func startNodes(t *testing.T, options [3][]string) (servers [3]*kit.Server) {
 		addresses[i] = kit.FreeAddress(t)
 		fmt.Fprintf(&table, "node n%d http://%s\n", i+1, addresses[i])
 	}
-	table.WriteString("slot 0 n1 n2\nslot 1 n2 n3\nslot 2 n3 n1\n")
+	table.WriteString("slots 3\nslot 0 n1 n2\nslot 1 n2 n3\nslot 2 n3 n1\n")
 	path := kit.WriteFile(t, filepath.Join(t.TempDir(), "table"), table.String())
 	for i, address := range addresses {
 		servers[i] = startAt(t, "http://"+address, slices.Concat([]string{"--nodes", path, "--node", fmt.Sprintf("n%d", i+1)}, options[i])...)
