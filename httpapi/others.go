@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -139,6 +140,9 @@ func (o *others) send(question *http.Request, node nodes.Node) nodeAnswer {
 	case ctx.Err() != nil:
 		a.err = context.Cause(ctx)
 	case err != nil:
+		if failed, ok := errors.AsType[*url.Error](err); ok {
+			err = failed.Err // without the URL, which the log has
+		}
 		a.err = err
 	case response.Header.Get(nodes.HeaderNode) != node.Name:
 		a.err = fmt.Errorf("it answers as node %q: correct the address in the table, or start it with --node %s", response.Header.Get(nodes.HeaderNode), node.Name)

@@ -49,7 +49,7 @@ func startNodes(t *testing.T, options [3][]string) (servers [3]*kit.Server) {
 		addresses[i] = kit.FreeAddress(t)
 		fmt.Fprintf(&table, "node n%d http://%s\n", i+1, addresses[i])
 	}
-	table.WriteString("slot 0 n1 n2\nslot 1 n2 n3\nslot 2 n3 n1\n")
+	table.WriteString("slots 3\nslot 0 n1 n2\nslot 1 n2 n3\nslot 2 n3 n1\n")
 	path := kit.WriteFile(t, filepath.Join(t.TempDir(), "table"), table.String())
 	for i, address := range addresses {
 		servers[i] = startAt(t, "http://"+address, slices.Concat([]string{"--nodes", path, "--node", fmt.Sprintf("n%d", i+1)}, options[i])...)
@@ -330,6 +330,9 @@ func showMerged(t *testing.T, merged string) {
 			t.Errorf("%q: %s, want %s", args, got, want)
 		}
 	}
-	wantGet(t, "audit_unavailable: this server only shows an audit log (--audit=read-only)\n 503", reader.URL+"/healthz")
+	wantGet(t, "audit_unavailable: this server only shows an audit log, and relays nothing (--audit=read-only)\n 503", reader.URL+"/healthz")
+	if answer, _ := get(t, "-i", "-d", "hello", reader.URL+"/channels/v1/a"); !strings.Contains(answer, "only shows an audit log") || strings.Contains(answer, "Retry-After") {
+		t.Errorf("a producer gets %s", answer)
+	}
 	reader.Stop(t)
 }
