@@ -205,8 +205,12 @@ func (o *others) first(r *request) (body []byte, e *reply.Error) {
 // unreachable returns the error that names the nodes that did not answer.
 func unreachable(silent []string, consequence string) *reply.Error {
 	slices.Sort(silent)
+	which := "the node "
+	if len(silent) > 1 {
+		which = "the nodes "
+	}
 	return &reply.Error{Status: http.StatusBadGateway, Code: reply.CodeNodeUnreachable,
-		Text: "no answer from the nodes " + strings.Join(silent, ", ") + "; " + consequence}
+		Text: "no answer from " + which + strings.Join(silent, ", ") + "; " + consequence}
 }
 
 // named returns h with the name of this node in its answers to other nodes.

@@ -183,7 +183,7 @@ func TestNodesGrantWhatTheClientMay(t *testing.T) {
 func wantUnreachable(t *testing.T, node, consequence string, args ...string) {
 	t.Helper()
 	got, took := get(t, args...)
-	if want := "node_unreachable: no answer from the nodes " + node + "; " + consequence + "\n 502"; got != want || took > 8*time.Second {
+	if want := "node_unreachable: no answer from the node " + node + "; " + consequence + "\n 502"; got != want || took > 8*time.Second {
 		t.Errorf("%q: %q after %v, want %q", args, got, took, want)
 	}
 }
