@@ -179,11 +179,11 @@ func TestNodesGrantWhatTheClientMay(t *testing.T) {
 	}
 }
 
-// wantUnreachable checks an answer that names a node, and that it comes in time.
-func wantUnreachable(t *testing.T, node, consequence string, args ...string) {
+// wantUnreachable checks an answer that names nodes, and that it comes in time.
+func wantUnreachable(t *testing.T, which, consequence string, args ...string) {
 	t.Helper()
 	got, took := get(t, args...)
-	if want := "node_unreachable: no answer from the node " + node + "; " + consequence + "\n 502"; got != want || took > 8*time.Second {
+	if want := "node_unreachable: no answer from the " + which + "; " + consequence + "\n 502"; got != want || took > 8*time.Second {
 		t.Errorf("%q: %q after %v, want %q", args, got, took, want)
 	}
 }
@@ -202,14 +202,14 @@ func TestNodesOfWhichOneIsSilent(t *testing.T) {
 	done := make(chan bool)
 	go func() {
 		defer close(done)
-		wantUnreachable(t, "n3", "it is not on record on the others", url+"/exchanges/"+id[1:]+"0")
+		wantUnreachable(t, "node n3", "it is not on record on the others", url+"/exchanges/"+id[1:]+"0")
 	}()
 	if got, took := get(t, url+"/exchanges/"+id); !strings.Contains(got, id) || took > 2*time.Second {
 		t.Errorf("the receipt of n2: %s after %v", got, took)
 	}
-	wantUnreachable(t, "n3", "the list would not be complete", url+"/state")
+	wantUnreachable(t, "node n3", "the list would not be complete", url+"/state")
 	<-done
-	wantUnreachable(t, "n3", "on all other nodes the namespace is deleted", "-X", "DELETE", url+"/channels/v1")
+	wantUnreachable(t, "node n3", "on all other nodes the namespace is deleted", "-X", "DELETE", url+"/channels/v1")
 	for _, consumer := range consumers[:2] {
 		if got := <-consumer; got != "410" {
 			t.Errorf("after DELETE the consumer got %s", got)
@@ -226,7 +226,7 @@ func TestNodesOfWhichOneIsSilent(t *testing.T) {
 	}
 	stopped.Process.Kill()
 	<-stopped.Exited
-	wantUnreachable(t, "n3", "the list would not be complete", url+"/channels/namespaces")
+	wantUnreachable(t, "node n3", "the list would not be complete", url+"/channels/namespaces")
 }
 
 // A node with another secret, and a server that is not the node of the table, are not taken for an empty node.
@@ -235,10 +235,10 @@ func TestNodesThatAreOthers(t *testing.T) {
 	secret := []string{"--auth-secret", kit.Secret}
 	nodes := startNodes(t, [3][]string{secret, {"--auth-secret", kit.AnotherSecret}, secret})
 	state := []string{"-u", ":" + kit.Secret, nodes[0].URL + "/state"}
-	wantUnreachable(t, "n2", "the list would not be complete", state...)
+	wantUnreachable(t, "node n2", "the list would not be complete", state...)
 	nodes[2].Stop(t)
 	other := startAt(t, nodes[2].URL, secret...)
-	wantUnreachable(t, "n2, n3", "the list would not be complete", state...)
+	wantUnreachable(t, "nodes n2, n3", "the list would not be complete", state...)
 	nodes[0].Stop(t)
 	for _, cause := range []string{"it answers 401 Unauthorized unauthorized", `it answers as node \"\": correct the address in the table`} {
 		if log := nodes[0].Log.String(); !strings.Contains(log, cause) {
