@@ -103,7 +103,7 @@ func TestImports(t *testing.T) {
 		"./test/kit":      {sqlite, unix},
 		"./test/rawhttp":  {"httpipe/pipe", "httpipe/reply"},
 		"./test/e2e":      {kit, unix, "httpipe/process"},
-		"./test/tls":      {kit},
+		"./test/tls":      {kit, "httpipe/test/rawhttp"},
 		"./test/docs":     {kit, "httpipe/access"},
 		"./test/packages": {kit},
 		"./test/nodes":    {kit, "httpipe/nodes", "httpipe/pipe"},
