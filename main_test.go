@@ -43,7 +43,7 @@ func TestRunRefusesToStart(t *testing.T) {
 	dir := t.TempDir()
 	busy := kit.Start(t, dir)
 	_, port, _ := strings.Cut(strings.TrimPrefix(busy.URL, "http://"), ":")
-	table := kit.WriteFile(t, filepath.Join(dir, "nodes.txt"), "node n1 http://a\nnode n2 http://b\nslot 0 n1 n2\n")
+	table := kit.WriteFile(t, filepath.Join(dir, "nodes.txt"), "node n1 http://a\nnode n2 http://b\nslots 1\nslot 0 n1 n2\n")
 	for _, test := range []struct {
 		name string
 		args []string
@@ -103,7 +103,7 @@ func TestImports(t *testing.T) {
 		"./test/kit":      {sqlite, unix},
 		"./test/rawhttp":  {"httpipe/pipe", "httpipe/reply"},
 		"./test/e2e":      {kit, unix, "httpipe/process"},
-		"./test/tls":      {kit},
+		"./test/tls":      {kit, "httpipe/test/rawhttp"},
 		"./test/docs":     {kit, "httpipe/access"},
 		"./test/packages": {kit},
 		"./test/nodes":    {kit, "httpipe/nodes", "httpipe/pipe"},

@@ -16,7 +16,7 @@ import (
 
 // TestRereadTable: SIGHUP has the table read again. One that cannot be used changes nothing, and the log says why.
 func TestRereadTable(t *testing.T) {
-	const two = "node n1 http://a\nnode n2 http://b\n"
+	const two = "node n1 http://a\nnode n2 http://b\nslots 1\n"
 	c := &cli.Config{Nodes: kit.WriteFile(t, filepath.Join(t.TempDir(), "nodes.txt"), two+"slot 0 n1 n2\n"), Node: "n1"}
 	r, w := io.Pipe()
 	log := bufio.NewReader(r)
@@ -33,7 +33,7 @@ func TestRereadTable(t *testing.T) {
 		{two + "slot 0 n2 n1\n", "the table of nodes was read again", false},
 		{"nonsense", `line 1: unknown word`, false},
 		{two + "slot 0 n1 n2\n", "the table of nodes was read again", true},
-		{"node n2 http://a\nnode n3 http://b\nslot 0 n2 n3\n", "there is no node", true},
+		{"node n2 http://a\nnode n3 http://b\nslots 1\nslot 0 n2 n3\n", "there is no node", true},
 	} {
 		kit.WriteFile(t, c.Nodes, step.table)
 		if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {

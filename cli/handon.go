@@ -2,8 +2,10 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"slices"
@@ -47,6 +49,24 @@ func (r *receiving) toCommand(ctx context.Context, m *client.Incoming, body io.R
 type runner struct {
 	command []string
 	stderr  io.Writer
+}
+
+// findCommand returns an error if there is no such command.
+func findCommand(name string) error {
+	_, err := exec.LookPath(name)
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, exec.ErrNotFound) {
+		return fmt.Errorf("there is no command %s in $PATH", name)
+	}
+	if found, ok := errors.AsType[*exec.Error](err); ok {
+		err = found.Err
+	}
+	if failed, ok := errors.AsType[*fs.PathError](err); ok {
+		err = failed.Err // without the operation and the path
+	}
+	return fmt.Errorf("cannot run the command %s: %w", name, err)
 }
 
 // runCommand runs the command and returns its exit status, or -1 if it could not be started. When ctx is done, it gets

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"httpipe/client"
 )
 
 // healthTimeout is how long healthcheck waits for an answer.
@@ -55,6 +57,9 @@ func healthAddress(text string) (string, error) {
 		}
 		return "", usageErrorf("%q is not a URL; write the address of /healthz, such as http://localhost:3000/healthz", text)
 	}
+	if err := client.CheckPort(u); err != nil {
+		return "", usageError{err}
+	}
 	if u.Path == "" || u.Path == "/" {
 		u.Path = "/healthz"
 	}
@@ -83,7 +88,7 @@ func (c *Config) healthURL() (string, error) {
 // askHealth returns nil if the answer to a GET is 200. It follows no redirect, because that leads to another server. A
 // trust of nil verifies certificates as usual.
 func askHealth(ctx context.Context, url string, trust *tls.Config, timeout time.Duration) error {
-	client := http.Client{
+	asker := http.Client{
 		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: trust},
 		Timeout:       timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -92,9 +97,12 @@ func askHealth(ctx context.Context, url string, trust *tls.Config, timeout time.
 	if err != nil {
 		return err
 	}
-	resp, err := client.Do(req)
+	resp, err := asker.Do(req)
+	if slow, ok := errors.AsType[net.Error](err); ok && slow.Timeout() {
+		return fmt.Errorf("%s: no answer within %v", url, timeout)
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %s", url, client.Explain(err))
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusOK {

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -18,7 +20,7 @@ func nodesTable() command {
 		more: "Give every server and HAProxy the same table. See docs/scale.md.",
 		flags: []option{
 			nodeFlag(&all),
-			slotsFlag(&slots),
+			{name: "slots", arg: "N", def: strconv.Itoa(nodes.DefaultSlots), help: "number of slots that the nodes share", set: into(&slots, parseCount)},
 		},
 		run: func(_ context.Context, _ []string, stdout, _ io.Writer) error {
 			table, err := newTable(all, slots)
@@ -35,7 +37,7 @@ func nodesTable() command {
 func nodesHAProxy(c *Config) command {
 	var (
 		all      []nodes.Node
-		slots    = nodes.DefaultSlots
+		slots    int // 0: not given
 		balancer nodes.Balancer
 	)
 	picked := pick(c, "nodes")
@@ -46,7 +48,7 @@ func nodesHAProxy(c *Config) command {
 		options: picked,
 		flags: []option{
 			nodeFlag(&all),
-			slotsFlag(&slots),
+			{name: "slots", arg: "N", help: fmt.Sprintf("number of slots that the nodes share, if not %d", nodes.DefaultSlots), set: into(&slots, parseCount)},
 			{name: "listen", arg: "ADDR", help: "address for clients; with a certificate :443, otherwise :80",
 				set: into(&balancer.Listen, parseAddr)},
 			{name: "tls-cert", arg: "FILE", help: "PEM file with a certificate and its key, for TLS",
@@ -57,9 +59,11 @@ func nodesHAProxy(c *Config) command {
 		run: func(_ context.Context, _ []string, stdout, _ io.Writer) (err error) {
 			switch {
 			case c.Nodes == "":
-				balancer.Table, err = newTable(all, slots)
+				balancer.Table, err = newTable(all, cmp.Or(slots, nodes.DefaultSlots))
 			case len(all) > 0:
 				err = usageErrorf("--nodes and --node are both set; the file has the nodes already")
+			case slots > 0:
+				err = usageErrorf("--nodes and --slots are both set; the file has the number of slots already")
 			default:
 				balancer.Table, err = nodes.ReadFile(c.Nodes)
 			}
@@ -98,11 +102,6 @@ func newTable(all []nodes.Node, slots int) (*nodes.Table, error) {
 func nodeFlag(all *[]nodes.Node) option {
 	return option{name: "node", arg: "NAME=URL", list: true, help: "name and URL of a node; repeat it for each",
 		set: into(all, parseNodes)}
-}
-
-func slotsFlag(slots *int) option {
-	return option{name: "slots", arg: "N", def: strconv.Itoa(nodes.DefaultSlots), help: "number of slots that the nodes share",
-		set: into(slots, parseCount)}
 }
 
 // parseNodes reads nodes separated by spaces.

@@ -39,6 +39,8 @@ func TestNodes(t *testing.T) {
 		"nodes table --slots 1" + three:                     "1 slots for 3 nodes: want from 3 to 1024",
 		"nodes haproxy --nodes no-such-file":                "no-such-file: no such file or directory; httpipe nodes table prints one",
 		"nodes haproxy --nodes " + file + three:             "--nodes and --node are both set",
+		"nodes haproxy --slots 8 --nodes " + file:           "--nodes and --slots are both set",
+		"nodes haproxy --nodes " + filepath.Dir(file):       filepath.Dir(file) + ": is a directory",
 		"nodes haproxy --tls-cert a#b" + three:              `must not contain spaces, quotes, \ or #`,
 		"nodes haproxy --listen 80" + three:                 "want an address with its port",
 	} {

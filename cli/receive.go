@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -104,8 +103,7 @@ func (r *receiving) check() error {
 		return usageErrorf("--json needs a command or -o: standard output has the message")
 	}
 	if toCommand {
-		_, err := exec.LookPath(r.command[0])
-		return err
+		return findCommand(r.command[0])
 	}
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os/exec"
 	"unicode/utf8"
 
 	"httpipe/client"
@@ -53,7 +52,7 @@ The next message waits until the command has ended; a subscriber that falls behi
 			}
 			s.stdout, s.runner = stdout, runner{args[1:], stderr}
 			if len(s.command) > 0 {
-				if _, err := exec.LookPath(s.command[0]); err != nil {
+				if err := findCommand(s.command[0]); err != nil {
 					return err
 				}
 			}

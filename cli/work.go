@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os/exec"
 	"strings"
 	"time"
 
@@ -72,7 +71,7 @@ before SIGTERM or Ctrl-C ends the command.
 			case (w.to == nil) == (len(w.command) == 0):
 				return usageErrorf("want a command, after --, or --to with the URL of a web server")
 			case w.to == nil:
-				if _, err := exec.LookPath(w.command[0]); err != nil {
+				if err := findCommand(w.command[0]); err != nil {
 					return err
 				}
 			}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -45,6 +46,9 @@ func ParseAddress(text string, kind Kind) (Address, error) {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return Address{}, noAddress(shown, kind, "http://localhost:3000")
 	}
+	if err := CheckPort(u); err != nil {
+		return Address{}, err
+	}
 	if u.User != nil {
 		return Address{}, errors.New("the URL has a password in it; put the token into the variable HTTPIPE_TOKEN or a file (--token-file)")
 	}
@@ -71,6 +75,15 @@ func ParseAddress(text string, kind Kind) (Address, error) {
 		}
 	}
 	return Address{}, noAddress(shown, kind, u.Scheme+"://"+u.Host)
+}
+
+// CheckPort returns an error if u has a port that does not exist. url.Parse takes any number.
+func CheckPort(u *url.URL) error {
+	port := u.Port()
+	if n, err := strconv.ParseUint(port, 10, 16); port != "" && (err != nil || n == 0) {
+		return fmt.Errorf("the port %s in the URL must be from 1 to 65535", port)
+	}
+	return nil
 }
 
 // noAddress is the error for a text that is not the URL of a channel, a topic or a service.

@@ -26,6 +26,8 @@ func TestParseAddress(t *testing.T) {
 		"localhost:3000/channels/demo":       "is not the URL of a channel",
 		"localhost:3000/channels/demo/a/b":   "is not the URL of a channel",
 		"localhost:3000/channels//a":         "is not the URL of a channel",
+		"localhost:99999/channels/a/b":       "the port 99999 in the URL must be from 1 to 65535",
+		"localhost:0/channels/a/b":           "the port 0 in the URL must be from 1 to 65535",
 		"ftp://host/channels/demo/a":         "is not the URL of a channel",
 		"host/channels/a/b?token=hunter2":    "--token-file",
 		"host/channels/a/b?x;token=hunter2":  "cannot be parsed",

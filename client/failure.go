@@ -83,21 +83,21 @@ func noAnswer(ctx context.Context, err error, begun bool) *Failure {
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause // rather than "context canceled"
 	}
-	if wrapped, ok := errors.AsType[*url.Error](err); ok {
-		err = wrapped.Err
-	}
 	if begun {
 		separator := ": "
 		if isDial(err) { // on another connection than the one that broke
 			separator = "; "
 		}
-		return &Failure{Outcome: Unanswered, Text: "the connection broke before the answer" + separator + plain(err), cause: err}
+		return &Failure{Outcome: Unanswered, Text: "the connection broke before the answer" + separator + Explain(err), cause: err}
 	}
-	return &Failure{Outcome: Unreachable, Text: plain(err), cause: err}
+	return &Failure{Outcome: Unreachable, Text: Explain(err), cause: err}
 }
 
-// plain returns the text of a network error in one line, with the operation that a user recognizes.
-func plain(err error) string {
+// Explain returns the text of the error of an HTTP request in one line, with the operation that a user recognizes.
+func Explain(err error) string {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		err = wrapped.Err
+	}
 	op, _ := errors.AsType[*net.OpError](err)
 	name, unknown := errors.AsType[*net.DNSError](err)
 	_, noTLS := errors.AsType[tls.RecordHeaderError](err)
@@ -111,7 +111,7 @@ func plain(err error) string {
 	case isDial(err) && op.Addr != nil:
 		return fmt.Sprintf("cannot connect to %s: %v", op.Addr, op.Err)
 	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return "the relay closed it"
+		return "the server closed the connection"
 	}
 	return firstLine(err.Error())
 }

@@ -51,7 +51,7 @@ func (c *Client) subscribeOnce(ctx context.Context, topic Address, last *string,
 			if cause := context.Cause(ctx); cause != nil {
 				err = cause
 			}
-			return &Failure{Outcome: Broken, Text: "the subscription broke: " + plain(err), cause: err, first: taken}
+			return &Failure{Outcome: Broken, Text: "the subscription broke: " + Explain(err), cause: err, first: taken}
 		}
 		if e.ID != "" {
 			*last = e.ID

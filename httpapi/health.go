@@ -10,7 +10,7 @@ import (
 	"httpipe/store"
 )
 
-var errReadOnly = errors.New("this server only shows an audit log (--audit=read-only)")
+var errReadOnly = errors.New("this server only shows an audit log, and relays nothing (--audit=read-only)")
 
 // health says whether the server can relay.
 type health struct {
@@ -30,6 +30,21 @@ func (h *health) unavailable() error {
 		return nil
 	}
 	return h.log.Err()
+}
+
+// refusal returns the error for requests that would be relayed, or nil if they may be. A server that only shows a log does not
+// ask clients to try again.
+func (h *health) refusal() *reply.Error {
+	e := &reply.Error{Status: http.StatusServiceUnavailable, Code: reply.CodeAuditUnavailable}
+	switch err := h.unavailable(); err {
+	case nil:
+		return nil
+	case errReadOnly:
+		e.Text = err.Error()
+	default:
+		e.Text, e.RetryAfter = "the audit log cannot be written, and nothing is relayed without a record", 1
+	}
+	return e
 }
 
 // show answers 200 while the server serves, and otherwise says why it does not.

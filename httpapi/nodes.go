@@ -29,8 +29,7 @@ func (m *member) misdirected(r *request) *reply.Error {
 	if m.Serves(r.Key.Namespace, r.Key.Channel) {
 		return nil
 	}
-	node, _ := m.Table().Node(slot.Owner)
-	return misdirected(fmt.Sprintf("node %s does not serve %s; its owner is node %s at %s", m.Name(), r.Key, node.Name, node.URL))
+	return misdirected(fmt.Sprintf("node %s does not serve %s; its owner is node %s", m.Name(), r.Key, slot.Owner))
 }
 
 func misdirected(text string) *reply.Error {

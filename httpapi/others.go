@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -139,6 +140,9 @@ func (o *others) send(question *http.Request, node nodes.Node) nodeAnswer {
 	case ctx.Err() != nil:
 		a.err = context.Cause(ctx)
 	case err != nil:
+		if failed, ok := errors.AsType[*url.Error](err); ok {
+			err = failed.Err // without the URL, which the log has
+		}
 		a.err = err
 	case response.Header.Get(nodes.HeaderNode) != node.Name:
 		a.err = fmt.Errorf("it answers as node %q: correct the address in the table, or start it with --node %s", response.Header.Get(nodes.HeaderNode), node.Name)
@@ -201,8 +205,12 @@ func (o *others) first(r *request) (body []byte, e *reply.Error) {
 // unreachable returns the error that names the nodes that did not answer.
 func unreachable(silent []string, consequence string) *reply.Error {
 	slices.Sort(silent)
+	which := "the node "
+	if len(silent) > 1 {
+		which = "the nodes "
+	}
 	return &reply.Error{Status: http.StatusBadGateway, Code: reply.CodeNodeUnreachable,
-		Text: "no answer from the nodes " + strings.Join(silent, ", ") + "; " + consequence}
+		Text: "no answer from " + which + strings.Join(silent, ", ") + "; " + consequence}
 }
 
 // named returns h with the name of this node in its answers to other nodes.

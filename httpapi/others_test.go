@@ -108,7 +108,7 @@ func TestAnswersOfNodes(t *testing.T) {
 				r.others.patience = 50 * time.Millisecond
 			}
 			a := r.dial().Get("/channels/n").Answer().Failed(502, "node_unreachable")
-			if !strings.Contains(a.Text, "no answer from the nodes n2; the list would not be complete") {
+			if !strings.Contains(a.Text, "no answer from the node n2; the list would not be complete") {
 				t.Errorf("the client is told %q", a.Text)
 			}
 		})

@@ -106,7 +106,8 @@ func (t *router) find(r *request) (*route, *reply.Error) {
 		}
 	}
 	return nil, &reply.Error{Status: http.StatusNotFound, Code: reply.CodeNotFound,
-		Text: "nothing is here; channels are at /channels/{namespace}/{channel}, topics at /topics/{namespace}/{topic}, and a manual is at /"}
+		Text: "nothing is here; channels are at /channels/{namespace}/{channel}, topics at /topics/{namespace}/{topic}, " +
+			"services at /services/{namespace}/{service}, and a manual is at /"}
 }
 
 // match returns the parameters of a path, and whether it has the form of the pattern.

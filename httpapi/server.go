@@ -100,7 +100,7 @@ func New(config Config) (*Server, error) {
 		HeaderTimeout:  config.HeaderTimeout,
 		MaxHeader:      config.MaxHeader,
 		ClientIPHeader: config.ClientIPHeader,
-		Unavailable:    s.health.unavailable,
+		Unavailable:    s.health.refusal,
 		Logger:         config.Logger,
 		CountError:     config.Metrics.CountError,
 		Missed:         missedIn(config.Log),

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -18,7 +19,7 @@ func (t *Table) String() string {
 	for _, n := range t.Nodes {
 		fmt.Fprintf(&b, "node %s %s\n", n.Name, n.URL)
 	}
-	b.WriteString("\n# slot NUMBER OWNER STAND-IN\n")
+	fmt.Fprintf(&b, "\nslots %d\n# slot NUMBER OWNER STAND-IN\n", len(t.Slots))
 	for i, s := range t.Slots {
 		fmt.Fprintf(&b, "slot %d %s %s\n", i, s.Owner, s.StandIn)
 	}
@@ -29,15 +30,29 @@ func (t *Table) String() string {
 func ReadFile(path string) (*Table, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("%w; httpipe nodes table prints one", err)
+		return nil, fmt.Errorf("%s: %w; httpipe nodes table prints one", path, plain(err))
 	}
 	defer file.Close()
 	return read(file, path)
 }
 
+// plain returns an error of a file without the operation and the path.
+func plain(err error) error {
+	if failed, ok := errors.AsType[*fs.PathError](err); ok {
+		return failed.Err
+	}
+	return err
+}
+
+// A tableReader reads a table line by line.
+type tableReader struct {
+	*Table
+	slots int // how many the file says that it has; 0: it has not said so yet
+}
+
 // read reads a table. name is that of the file, for errors.
 func read(file io.Reader, name string) (*Table, error) {
-	t := new(Table)
+	t := tableReader{Table: new(Table)}
 	lines := bufio.NewScanner(file)
 	for n := 1; lines.Scan(); n++ {
 		text, _, _ := strings.Cut(strings.TrimPrefix(lines.Text(), "\ufeff"), "#")
@@ -49,17 +64,20 @@ func read(file io.Reader, name string) (*Table, error) {
 			return nil, fmt.Errorf("%s, line %d: %w", name, n, err)
 		}
 	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+	switch err := lines.Err(); {
+	case errors.Is(err, bufio.ErrTooLong):
+		return nil, fmt.Errorf("%s: a line is too long; this is not a table of nodes", name)
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", name, plain(err))
 	}
 	if err := t.check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return t, nil
+	return t.Table, nil
 }
 
 // add adds a line of the file to t.
-func (t *Table) add(words []string) error {
+func (t *tableReader) add(words []string) error {
 	switch words[0] {
 	case "node":
 		if len(words) != 3 {
@@ -74,13 +92,23 @@ func (t *Table) add(words []string) error {
 		}
 		t.Nodes = append(t.Nodes, n)
 		return nil
+	case "slots":
+		if len(words) != 2 || t.slots != 0 {
+			return errors.New("want slots NUMBER, such as slots 64, once")
+		}
+		n, err := strconv.Atoi(words[1])
+		if err != nil || n < 1 || n > maxSlots {
+			return fmt.Errorf("the number of slots must be from 1 to %d", maxSlots)
+		}
+		t.slots = n
+		return nil
 	case "slot":
 		return t.addSlot(words[1:])
 	}
-	return fmt.Errorf("unknown word %q; a line begins with node or slot", words[0])
+	return fmt.Errorf("unknown word %.40q; a line begins with node, slots or slot", words[0])
 }
 
-func (t *Table) addSlot(words []string) error {
+func (t *tableReader) addSlot(words []string) error {
 	if len(words) != 3 {
 		return errors.New("want slot NUMBER OWNER STAND-IN, such as slot 0 n1 n2")
 	}
@@ -110,12 +138,18 @@ func (t *Table) addSlot(words []string) error {
 }
 
 // check returns an error if t, of which each line is correct, is not a table.
-func (t *Table) check() error {
+func (t *tableReader) check() error {
 	if err := checkNodes(t.Nodes); err != nil {
 		return err
 	}
 	if len(t.Slots) == 0 {
 		return errors.New("there is no slot; httpipe nodes table prints a table with slots")
+	}
+	if t.slots == 0 {
+		return errors.New("the number of slots is missing, so that a lost line would not be noticed; write slots and their number before slot 0, or print the table again with httpipe nodes table")
+	}
+	if t.slots != len(t.Slots) {
+		return fmt.Errorf("the file says slots %d, and has lines for %d; copy the whole table again", t.slots, len(t.Slots))
 	}
 	return nil
 }

@@ -92,6 +92,7 @@ var haproxyConfig = template.Must(template.New("haproxy").Parse(`# HAProxy (2.6 
 
 global
 	tune.bufsize 65536 # for the largest head of a request; with a larger --max-header, 8 KiB more than that
+	tune.http.maxhdr 288 # httpipe takes 256 headers, and adds some to those that it passes on; 101 otherwise
 	hard-stop-after 5s # after a reload no request may keep waiting by the old table
 {{if .Resolver}}
 resolvers names

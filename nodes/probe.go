@@ -2,8 +2,11 @@ package nodes
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"sync/atomic"
 	"time"
 )
@@ -67,6 +70,11 @@ func probe(ctx context.Context, client *http.Client, n Node) (finding, error) {
 		return failed, err
 	}
 	response, err := client.Do(request)
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		if err = wrapped.Err; wrapped.Timeout() {
+			err = fmt.Errorf("no answer within %v", client.Timeout)
+		}
+	}
 	if err != nil {
 		return failed, err
 	}

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -136,6 +137,11 @@ func newNode(name, address string) (Node, error) {
 	}
 	if u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
 		return Node{}, fmt.Errorf("the address %q of node %s must be http:// or https://, a host and a port, and nothing else", address, name)
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return Node{}, fmt.Errorf("the port %s of node %s must be from 1 to 65535", port, name)
+		}
 	}
 	return Node{Name: name, URL: u.Scheme + "://" + u.Host}, nil
 }

@@ -83,9 +83,17 @@ func TestFileErrors(t *testing.T) {
 		"# x\nnode n1 10.0.0.1:3000\n":         "a.txt, line 2: the address \"10.0.0.1:3000\" of node n1 is not a URL: want http://",
 		"node n1 http://a:1/x\n":               "a.txt, line 1: the address \"http://a:1/x\" of node n1 must be",
 		"node n_1 http://a:1\n":                "a.txt, line 1: the name \"n_1\" is not possible",
-		"server n1 http://a:1\n":               "a.txt, line 1: unknown word \"server\"; a line begins with node or slot",
+		"server n1 http://a:1\n":               "a.txt, line 1: unknown word \"server\"; a line begins with node, slots or slot",
 		two + "node n1 http://c:1\n":           "a.txt: two nodes are called n1",
 		two + "node n3 http://a:1\n":           "a.txt: nodes n1 and n3 have the same URL",
+		strings.Repeat("x", 1000):              "unknown word \"" + strings.Repeat("x", 40) + "\"; a line",
+		strings.Repeat("x", 1<<20):             "a.txt: a line is too long; this is not a table of nodes",
+		"node n1 http://a:99999\n":             "a.txt, line 1: the port 99999 of node n1 must be from 1 to 65535",
+		two + "slots\n":                        "a.txt, line 3: want slots NUMBER",
+		two + "slots 0\n":                      "a.txt, line 3: the number of slots must be from 1 to 1024",
+		two + "slots 1\nslots 1\n":             "a.txt, line 4: want slots NUMBER, such as slots 64, once",
+		two + "slot 0 n1 n2\n":                 "a.txt: the number of slots is missing",
+		two + "slots 2\nslot 0 n1 n2\n":        "a.txt: the file says slots 2, and has lines for 1; copy the whole table again",
 		two:                                    "a.txt: there is no slot; httpipe nodes table prints",
 		two + "slot 0 n1\n":                    "a.txt, line 3: want slot NUMBER OWNER STAND-IN",
 		two + "slot x n1 n2\n":                 "a.txt, line 3: the slot \"x\" is not a number",
@@ -99,7 +107,7 @@ func TestFileErrors(t *testing.T) {
 			t.Errorf("%q: %v\nwant %s", text, err, want)
 		}
 	}
-	if _, err := ReadFile("no/such/file"); err == nil || !strings.Contains(err.Error(), "no/such/file") || !strings.Contains(err.Error(), "httpipe nodes table") {
+	if _, err := ReadFile("no/such/file"); err == nil || !strings.HasPrefix(err.Error(), "no/such/file: no such file or directory; ") || !strings.Contains(err.Error(), "httpipe nodes table") {
 		t.Errorf("no file: %v", err)
 	}
 }

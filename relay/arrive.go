@@ -1,8 +1,6 @@
 package relay
 
 import (
-	"net/http"
-
 	"httpipe/pipe"
 	"httpipe/reply"
 )
@@ -13,9 +11,8 @@ func (l *Relay) arrival(r *Request, role pipe.Role) (pipe.Arrival, *reply.Error)
 	if f != nil {
 		return pipe.Arrival{}, f
 	}
-	if l.config.Unavailable() != nil {
-		return pipe.Arrival{}, reply.Error{Status: http.StatusServiceUnavailable, Code: reply.CodeAuditUnavailable, RetryAfter: 1,
-			Text: "the audit log cannot be written, and nothing is relayed without a record"}.To(role)
+	if e := l.config.Unavailable(); e != nil {
+		return pipe.Arrival{}, e.To(role)
 	}
 	return pipe.Arrival{Shape: r.Shape, Key: r.Key, Role: role, Client: r.Client, Group: r.Group, Wait: wait}, nil
 }

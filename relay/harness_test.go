@@ -79,7 +79,7 @@ func start(t *testing.T, changes ...func(*settings)) *testServer {
 	s, journal := &testServer{t: t, served: make(chan error, 1)}, &rawhttp.Journal{}
 	set := settings{
 		Config: Config{ReadAhead: 64 << 10, MaxHeader: 32 << 10, HeaderTimeout: 10 * time.Second,
-			Unavailable: func() error { return nil }, Logger: slog.New(journal)},
+			Unavailable: func() *reply.Error { return nil }, Logger: slog.New(journal)},
 		broker: pipe.Config{NewID: func() string { return uuid.Must(uuid.NewV7()).String() }},
 	}
 	for _, change := range changes {

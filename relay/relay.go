@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"httpipe/pipe"
+	"httpipe/reply"
 )
 
 // Config configures a Relay. Zero values of limits mean no limit.
@@ -23,8 +24,9 @@ type Config struct {
 	MaxHeader      int           // bytes in the head of a request or of a form's part; must be set
 	ClientIPHeader string        // set by a proxy in front; consumers do not see it
 
-	// Unavailable returns why nothing may be relayed now, or nil. It must not block.
-	Unavailable func() error
+	// Unavailable returns the error that requests are answered with while nothing may be relayed, otherwise nil. It must not
+	// block.
+	Unavailable func() *reply.Error
 	Logger      *slog.Logger
 	// CountError is called with the code of an error with which a request was answered after its handler had returned, so
 	// that Request.ErrorCode is not set. nil: none is counted.

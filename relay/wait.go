@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -37,7 +38,7 @@ func queryWait(rawQuery string) (time.Duration, error) {
 	}
 	query, err := url.ParseQuery(rawQuery) // URL.Query would silently drop what it cannot parse
 	if err != nil {
-		return 0, fmt.Errorf("the query cannot be parsed, so neither can a wait in it: %w", err)
+		return 0, errors.New("the query cannot be parsed, so neither can a wait in it: " + explainQuery(err))
 	}
 	values := query["wait"]
 	switch {
@@ -51,6 +52,14 @@ func queryWait(rawQuery string) (time.Duration, error) {
 		return 0, fmt.Errorf("wait=%q must be a time between 0 and 24h, such as 25s, 1m30s or 25 (seconds)", values[0])
 	}
 	return wait, nil
+}
+
+// explainQuery returns what is wrong with a query.
+func explainQuery(err error) string {
+	if escape, ok := errors.AsType[url.EscapeError](err); ok {
+		return fmt.Sprintf("%q is not a percent-encoded character", string(escape))
+	}
+	return err.Error()
 }
 
 // preferredWait returns what the first wait in the list of a Prefer header (RFC 7240) says, or Forever if there is none that

@@ -118,6 +118,9 @@ func TestErrorsInJSON(t *testing.T) {
 	if want := `wait="x" must be a time between 0 and 24h, such as 25s, 1m30s or 25 (seconds)`; !strings.Contains(a.Text, want) {
 		t.Errorf("the error is %q, want %q", a.Text, want)
 	}
+	if got := r.dial().Get(here+"?wait=%zz", "Accept: text/plain").Answer().Failed(400, "bad_wait").Text; !strings.Contains(got, `"%zz" is not a percent-encoded character`) {
+		t.Errorf("the error is %q", got)
+	}
 	if kind := a.Header.Get("Content-Type"); !strings.HasPrefix(kind, "text/plain") {
 		t.Errorf("the error's type is %q", kind)
 	}

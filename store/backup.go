@@ -62,10 +62,9 @@ func backup(ctx context.Context, path, target string, how copyParams) (report Re
 	if err := checkVacant("backup", target, allFiles); err != nil {
 		return Report{}, err
 	}
-	// If the machine crashes, the name of the partial file shows what it is.
-	file, err := os.CreateTemp(filepath.Dir(target), filepath.Base(target)+".*.part")
+	file, err := createPart("backup", target)
 	if err != nil {
-		return Report{}, fmt.Errorf("backup %s: cannot be created: %w", target, err)
+		return Report{}, err
 	}
 	defer removePart(file)
 	if err := source.copyTo(ctx, file, how); err != nil {
@@ -80,6 +79,26 @@ func backup(ctx context.Context, path, target string, how copyParams) (report Re
 	}
 	report.Path = target
 	return report, publish("backup", file, target)
+}
+
+// createPart creates the file that becomes target. If the machine crashes, its name shows what it is. what is the command, for
+// the error.
+func createPart(what, target string) (*os.File, error) {
+	if target == "" {
+		return nil, fmt.Errorf("%s: the file name must not be empty", what)
+	}
+	dir := filepath.Dir(target)
+	file, err := os.CreateTemp(dir, filepath.Base(target)+".*.part")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s %s: cannot be created: there is no directory %s; create it first", what, target, dir)
+	}
+	if failed, ok := errors.AsType[*fs.PathError](err); ok {
+		err = failed.Err // without the operation and the name of the partial file
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: cannot be created: %w", what, target, err)
+	}
+	return file, nil
 }
 
 // giveToOwner makes the owner of the directory the owner of a file that root has created. Beside the log that owner is the

@@ -202,7 +202,7 @@ func TestBackupFails(t *testing.T) {
 		{"no log", tempPath(t), "copy.db", "there is no such file"},
 		{"a damaged log", corrupt, "copy.db", "the copy is not sound, so the log is not either: integrity: "},
 		{"a changed schema", tampered, "copy.db", "schema: trigger exchange_update is missing"},
-		{"no directory", good, "no/copy.db", "no such file or directory"},
+		{"no directory", good, "no/copy.db", "cannot be created: there is no directory "},
 	} {
 		dir := t.TempDir()
 		_, err := store.Backup(t.Context(), test.path, filepath.Join(dir, test.target))

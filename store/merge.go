@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -58,10 +57,9 @@ func mergeWith(ctx context.Context, target string, sources []Source, walGrowth i
 			return Merged{}, err
 		}
 	}
-	// If the machine crashes, the name of the partial file shows what it is.
-	file, err := os.CreateTemp(filepath.Dir(target), filepath.Base(target)+".*.part")
+	file, err := createPart("merge", target)
 	if err != nil {
-		return Merged{}, fmt.Errorf("merge %s: cannot be created: %w", target, err)
+		return Merged{}, err
 	}
 	defer removePart(file)
 	if err := m.write(ctx, file); err != nil {

@@ -212,6 +212,10 @@ func TestMergeRunning(t *testing.T) {
 		if err != nil || len(page.Rows) != 1 || page.Value(0, "id") != id {
 			t.Errorf("open: %v, %v", page.Rows, err)
 		}
+		mustMerge(t, target, path, n2)
+		if _, err := h.Page(t.Context(), store.Exchanges, store.Filter{}, "", 1); err == nil || !strings.HasSuffix(err.Error(), "the file was replaced by another; start again to read the new one") {
+			t.Errorf("after another merge: %v", err)
+		}
 		h.Close()
 	}
 	wait(t, f.ExchangeEnded(end(id, "delivered")))
@@ -305,7 +309,8 @@ func TestMergeRefuses(t *testing.T) {
 		{target, "there is no such file", []string{n1, missing}},
 		{n2, "already exists and is not a merged log", []string{n1}},
 		{merged, "it has the log of node n2, which is not among the given logs", []string{n1}},
-		{filepath.Join(tempPath(t), "all.db"), "cannot be created", []string{n1}},
+		{filepath.Join(tempPath(t), "all.db"), "cannot be created: there is no directory ", []string{n1}},
+		{target, "audit log: the file name must not be empty", []string{n1, ""}},
 	} {
 		before := sum(t, test.target)
 		_, err := merge(t, test.target, test.logs...)
@@ -316,10 +321,13 @@ func TestMergeRefuses(t *testing.T) {
 			t.Errorf("after %v, the target was changed", err)
 		}
 		for _, log := range test.logs {
-			if path := log[strings.Index(log, "=")+1:]; path != missing {
+			if path := log[strings.Index(log, "=")+1:]; path != missing && path != "" {
 				wantAlone(t, path)
 			}
 		}
+	}
+	if _, err := merge(t, "", n1); err == nil || err.Error() != "merge: the file name must not be empty" {
+		t.Errorf("without a target: %v", err)
 	}
 	stopped, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -111,7 +111,12 @@ func (r *reader) checkSideFiles() error {
 // was opened as immutable, no server has begun to write to it.
 func (r *reader) checkUnchanged() error {
 	info, err := r.checkPath()
-	if err != nil || !r.immutable {
+	switch {
+	case errors.Is(err, errReplaced):
+		return fileErrorf("audit log %s: the file was replaced by another; start again to read the new one", r.path)
+	case errors.Is(err, errDeleted):
+		return fileErrorf("audit log %s: the file was deleted or renamed; put it back, or start again with another one", r.path)
+	case err != nil || !r.immutable:
 		return err
 	}
 	if info.Size() != r.info.Size() || !info.ModTime().Equal(r.info.ModTime()) || r.walSize() > 0 {
@@ -122,6 +127,9 @@ func (r *reader) checkUnchanged() error {
 
 // locate finds the file and checks that it is an audit log, before SQLite opens it.
 func (r *reader) locate(path string) error {
+	if path == "" {
+		return errors.New("audit log: the file name must not be empty")
+	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return fmt.Errorf("audit log %s: %w", path, err)

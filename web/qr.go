@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"image/color"
 	"strings"
+	"sync"
 
 	"github.com/boombuler/barcode/qr"
 )
@@ -13,11 +14,16 @@ import (
 // not unusually long, and few cameras read more.
 const MaxQR = 1000
 
-// QR returns a QR code of a text as an SVG picture, black on white, with the margin that readers need.
+// encoding is held while a code is made: a long one takes 50 ms of a processor, and any client may ask for it.
+var encoding sync.Mutex
+
+// QR returns a QR code of a text as an SVG picture, black on white, with the margin that readers need. It makes one at a time.
 func QR(text string) (string, error) {
 	if text == "" || len(text) > MaxQR {
 		return "", errors.New("web: the text is empty or too long for a QR code")
 	}
+	encoding.Lock()
+	defer encoding.Unlock()
 	code, err := qr.Encode(text, qr.M, qr.Auto)
 	if err != nil {
 		return "", err

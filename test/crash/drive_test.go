@@ -248,7 +248,7 @@ const receipt = `{\"exchange\":\"`
 func (d *drive) replay(trace io.Reader) iter.Seq2[event, error] {
 	return func(yield func(event, error) bool) {
 		for e, err := range events(trace) {
-			if e.begins && e.call == "write" {
+			if e.begins && (e.call == "write" || e.call == "sendto") {
 				if _, id, found := strings.Cut(e.args, receipt); found {
 					d.acknowledged = append(d.acknowledged, id[:len("01234567-0123-0123-0123-0123456789ab")])
 				}

@@ -49,7 +49,7 @@ func startNodes(t *testing.T, options [3][]string) (servers [3]*kit.Server) {
 		addresses[i] = kit.FreeAddress(t)
 		fmt.Fprintf(&table, "node n%d http://%s\n", i+1, addresses[i])
 	}
-	table.WriteString("slot 0 n1 n2\nslot 1 n2 n3\nslot 2 n3 n1\n")
+	table.WriteString("slots 3\nslot 0 n1 n2\nslot 1 n2 n3\nslot 2 n3 n1\n")
 	path := kit.WriteFile(t, filepath.Join(t.TempDir(), "table"), table.String())
 	for i, address := range addresses {
 		servers[i] = startAt(t, "http://"+address, slices.Concat([]string{"--nodes", path, "--node", fmt.Sprintf("n%d", i+1)}, options[i])...)
@@ -179,11 +179,11 @@ func TestNodesGrantWhatTheClientMay(t *testing.T) {
 	}
 }
 
-// wantUnreachable checks an answer that names a node, and that it comes in time.
-func wantUnreachable(t *testing.T, node, consequence string, args ...string) {
+// wantUnreachable checks an answer that names nodes, and that it comes in time.
+func wantUnreachable(t *testing.T, which, consequence string, args ...string) {
 	t.Helper()
 	got, took := get(t, args...)
-	if want := "node_unreachable: no answer from the nodes " + node + "; " + consequence + "\n 502"; got != want || took > 8*time.Second {
+	if want := "node_unreachable: no answer from the " + which + "; " + consequence + "\n 502"; got != want || took > 8*time.Second {
 		t.Errorf("%q: %q after %v, want %q", args, got, took, want)
 	}
 }
@@ -202,14 +202,14 @@ func TestNodesOfWhichOneIsSilent(t *testing.T) {
 	done := make(chan bool)
 	go func() {
 		defer close(done)
-		wantUnreachable(t, "n3", "it is not on record on the others", url+"/exchanges/"+id[1:]+"0")
+		wantUnreachable(t, "node n3", "it is not on record on the others", url+"/exchanges/"+id[1:]+"0")
 	}()
 	if got, took := get(t, url+"/exchanges/"+id); !strings.Contains(got, id) || took > 2*time.Second {
 		t.Errorf("the receipt of n2: %s after %v", got, took)
 	}
-	wantUnreachable(t, "n3", "the list would not be complete", url+"/state")
+	wantUnreachable(t, "node n3", "the list would not be complete", url+"/state")
 	<-done
-	wantUnreachable(t, "n3", "on all other nodes the namespace is deleted", "-X", "DELETE", url+"/channels/v1")
+	wantUnreachable(t, "node n3", "on all other nodes the namespace is deleted", "-X", "DELETE", url+"/channels/v1")
 	for _, consumer := range consumers[:2] {
 		if got := <-consumer; got != "410" {
 			t.Errorf("after DELETE the consumer got %s", got)
@@ -226,7 +226,7 @@ func TestNodesOfWhichOneIsSilent(t *testing.T) {
 	}
 	stopped.Process.Kill()
 	<-stopped.Exited
-	wantUnreachable(t, "n3", "the list would not be complete", url+"/channels/namespaces")
+	wantUnreachable(t, "node n3", "the list would not be complete", url+"/channels/namespaces")
 }
 
 // A node with another secret, and a server that is not the node of the table, are not taken for an empty node.
@@ -235,10 +235,10 @@ func TestNodesThatAreOthers(t *testing.T) {
 	secret := []string{"--auth-secret", kit.Secret}
 	nodes := startNodes(t, [3][]string{secret, {"--auth-secret", kit.AnotherSecret}, secret})
 	state := []string{"-u", ":" + kit.Secret, nodes[0].URL + "/state"}
-	wantUnreachable(t, "n2", "the list would not be complete", state...)
+	wantUnreachable(t, "node n2", "the list would not be complete", state...)
 	nodes[2].Stop(t)
 	other := startAt(t, nodes[2].URL, secret...)
-	wantUnreachable(t, "n2, n3", "the list would not be complete", state...)
+	wantUnreachable(t, "nodes n2, n3", "the list would not be complete", state...)
 	nodes[0].Stop(t)
 	for _, cause := range []string{"it answers 401 Unauthorized unauthorized", `it answers as node \"\": correct the address in the table`} {
 		if log := nodes[0].Log.String(); !strings.Contains(log, cause) {
@@ -330,6 +330,9 @@ func showMerged(t *testing.T, merged string) {
 			t.Errorf("%q: %s, want %s", args, got, want)
 		}
 	}
-	wantGet(t, "audit_unavailable: this server only shows an audit log (--audit=read-only)\n 503", reader.URL+"/healthz")
+	wantGet(t, "audit_unavailable: this server only shows an audit log, and relays nothing (--audit=read-only)\n 503", reader.URL+"/healthz")
+	if answer, _ := get(t, "-i", "-d", "hello", reader.URL+"/channels/v1/a"); !strings.Contains(answer, "only shows an audit log") || strings.Contains(answer, "Retry-After") {
+		t.Errorf("a producer gets %s", answer)
+	}
 	reader.Stop(t)
 }

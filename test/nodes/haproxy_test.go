@@ -45,7 +45,7 @@ func TestConfiguration(t *testing.T) {
 func TestOldClients(t *testing.T) {
 	kit.NeedTool(t, "haproxy")
 	c := &cluster{t: t, dir: t.TempDir(), shared: true}
-	kit.WriteFile(t, c.file("n1"), "node n1 http://127.0.0.1:1\nnode n2 http://127.0.0.1:2\nslot 0 n1 n2\n")
+	kit.WriteFile(t, c.file("n1"), "node n1 http://127.0.0.1:1\nnode n2 http://127.0.0.1:2\nslots 1\nslot 0 n1 n2\n")
 	b := &balancer{cluster: c, address: freeAddress(t)}
 	b.reload()
 	for _, test := range []struct{ method, path, want string }{

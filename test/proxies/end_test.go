@@ -110,7 +110,7 @@ func (r route) testOld(t *testing.T) {
 		{"/channels/v1/old?wait=0"}, {"/topics/v1/old?wait=0"}, {"/work/v1/old?wait=0"}, {"/services/v1/old?wait=0"}, {"-d", "a", "/services/v1/old/a?wait=0"},
 	} {
 		url := r.via + args[len(args)-1]
-		printed := <-kit.Patient(append([]string{"-i", "--http1.0"}, append(args[:len(args)-1], url)...)...)
+		printed := <-kit.Patient(append([]string{"-i", "--http1.0", "--max-time", "5"}, append(args[:len(args)-1], url)...)...)
 		h := header(printed)
 		if !strings.HasPrefix(h.Get("Status"), "505 ") || h.Get("Httpipe-Error") != "bad_request" || h.Get("Content-Type") != "text/plain" ||
 			!strings.Contains(printed, "\r\n\r\nbad_request: use HTTP/1.1 ") || !strings.HasSuffix(printed, "\n") {

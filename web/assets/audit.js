@@ -52,7 +52,7 @@ const time = () => asked.last === 'span' ? {from: asked.from, to: asked.to} : {f
 function read() {
 	const wanted = new URLSearchParams(location.hash.slice(1));
 	asked = Object.fromEntries(Object.entries(usual).map(([name, value]) => [name, wanted.get(name) ?? value]));
-	if (!(asked.show in outcomes)) {
+	if (!Object.hasOwn(outcomes, asked.show)) {
 		asked.show = usual.show;
 	}
 	if (location.search) {
