@@ -28,8 +28,9 @@ type Exchange struct {
 	written atomic.Int64 // bytes of the body written to the consumer
 
 	// Owned by the carrier's goroutine, as started is.
-	failed  Outcome     // why nothing more can be written; "" if writing works
-	silence *time.Timer // of listen; nil before the first one
+	failed    Outcome     // why nothing more can be written; "" if writing works
+	silence   *time.Timer // of listen; nil before the first one
+	listening bool        // silence runs
 
 	cause Outcome // why it is being cut, "" if it is not; guarded by Broker.mu
 
@@ -53,7 +54,9 @@ func (x *Exchange) Relay() (o Outcome) {
 		x.heard()
 		o = b.endExchange(x, cmp.Or(x.failed, o))
 	}()
-	x.heard()
+	if !body.drained() {
+		x.heard() // a read that was woken and brought nothing is silence
+	}
 	x.start()
 	if !x.whole && !body.begun && body.end == io.EOF && !x.Producer.Source.Alive() {
 		body.taken, body.end = body.count, errProducerHungUp // as in body.read, which did not know of the exchange
@@ -142,21 +145,24 @@ func (x *Exchange) writeAhead() error {
 }
 
 // listen cuts the exchange if the producer sends nothing for longer than the silence timeout, unless heard is called
-// before.
+// before. Until then, another call does nothing.
 func (x *Exchange) listen() {
 	limit := x.Producer.broker.config.SilenceTimeout
-	switch {
-	case limit <= 0 || x.whole:
-	case x.silence == nil:
+	if limit <= 0 || x.whole || x.listening {
+		return
+	}
+	x.listening = true
+	if x.silence == nil {
 		x.silence = time.AfterFunc(limit, func() { x.Cut(Silent) })
-	default:
+	} else {
 		x.silence.Reset(limit)
 	}
 }
 
 // heard ends listen.
 func (x *Exchange) heard() {
-	if x.silence != nil {
+	if x.listening {
+		x.listening = false
 		x.silence.Stop()
 	}
 }
