@@ -143,6 +143,19 @@ func (s *stubbed) queries() []url.Values {
 	return slices.Clone(s.asked)
 }
 
+// asks waits until the page has asked for the records from then on.
+func (s *stubbed) asks(t *testing.T, from string) {
+	t.Helper()
+	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		queries := s.queries()
+		if last := queries[len(queries)-1]; last.Get("from") == from {
+			return
+		} else if time.Since(began) > 10*time.Second {
+			t.Fatalf("the page asks for %v, want from %s", last, from)
+		}
+	}
+}
+
 // view returns the event that the stream sends for those rows.
 func view(waiting, running []row) row {
 	roles := map[any]int{}
