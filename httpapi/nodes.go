@@ -36,9 +36,8 @@ func misdirected(text string) *reply.Error {
 	return &reply.Error{Status: http.StatusMisdirectedRequest, Code: reply.CodeMisdirected, Text: text}
 }
 
-// show answers whether this node serves the slots of the node in the path. A node that is draining, and a stand-in that has
-// just given the slots back, answer 404, on which HAProxy sends no new requests and lets those that run end
-// (http-check disable-on-404).
+// show answers whether this node serves the slots of the node in the path. A node that is draining answers 404, on which
+// HAProxy sends no new requests and lets those that run end (http-check disable-on-404).
 func (m *member) show(w http.ResponseWriter, r *request) {
 	if m.Member == nil {
 		r.Fail(w, &reply.Error{Status: http.StatusNotFound, Code: reply.CodeNotFound, Text: "this server is not one of several nodes (--nodes)"})
@@ -46,7 +45,7 @@ func (m *member) show(w http.ResponseWriter, r *request) {
 	}
 	w.Header().Set(nodes.HeaderNode, m.Name())
 	switch {
-	case m.health.broker.Stopping() || m.HandsBack(r.parameter):
+	case m.health.broker.Stopping():
 		r.Fail(w, &reply.Error{Status: http.StatusNotFound, Code: reply.CodeNotFound, Text: "node " + m.Name() + " is draining"})
 	case !m.ServesFor(r.parameter):
 		r.Fail(w, &reply.Error{Status: http.StatusServiceUnavailable, Code: reply.CodeMisdirected,

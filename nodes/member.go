@@ -8,7 +8,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // A Member is this server as one of the nodes. Its methods may be called from any goroutine.
@@ -65,17 +64,6 @@ func (m *Member) ServesFor(name string) bool {
 	}
 	o := m.view.Load().owners[name]
 	return o != nil && o.gone.Load()
-}
-
-// HandsBack reports whether this node served for that owner until a moment ago. It begins nothing for it any more, and lets end
-// what runs.
-func (m *Member) HandsBack(name string) bool {
-	o := m.view.Load().owners[name]
-	if o == nil || o.gone.Load() {
-		return false
-	}
-	back := o.back.Load()
-	return back != nil && time.Since(*back) < handBackTime
 }
 
 // SetTable replaces the table. It returns an error if this node is not in it.

@@ -14,10 +14,6 @@ import (
 const (
 	probeInterval = 500 * time.Millisecond // also how long an answer may take
 	failuresToGo  = 2                      // this many failed probes in a row mean that the owner is gone
-
-	// handBackTime is how long a stand-in says that it is draining after its owner has come back. If it said at once that it
-	// does not serve, HAProxy would cut the last exchanges, of which it may hold bytes that the stand-in has acknowledged.
-	handBackTime = time.Second
 )
 
 // HealthPath is the path of a node's health, before the name of the owner whose slots are asked for. The owner answers 200
@@ -30,8 +26,7 @@ const HeaderNode = "Httpipe-Node"
 // An owner is a node that this one stands in for.
 type owner struct {
 	node Node
-	gone atomic.Bool               // it does not serve: its probes fail, or it is draining
-	back atomic.Pointer[time.Time] // when gone became false, or nil
+	gone atomic.Bool // it does not serve: its probes fail, or it is draining
 
 	failures int // in a row; owned by the goroutine in watch
 }
@@ -102,8 +97,6 @@ func (m *Member) note(o *owner, found finding, err error) {
 	case serving:
 		o.failures = 0
 		if o.gone.Swap(false) {
-			now := time.Now()
-			o.back.Store(&now)
 			log.Info("a node serves its slots again; requests that wait here for them are sent there")
 			m.notify()
 		}
