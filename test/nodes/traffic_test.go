@@ -16,7 +16,7 @@ import (
 type traffic struct {
 	cluster *cluster
 	stopped context.CancelFunc // of the producers
-	cut     context.CancelFunc // of the consumers
+	cut     context.CancelFunc // of the consumers, between two requests
 	sending sync.WaitGroup
 	taking  sync.WaitGroup
 
@@ -59,7 +59,7 @@ func (t *traffic) produce(ctx context.Context, channel string, by *balancer) {
 
 func (t *traffic) consume(ctx context.Context, channel string, by *balancer) {
 	for ctx.Err() == nil {
-		status, header, body, err := send(ctx, "GET", by.url()+"/channels/busy/"+channel+"?wait=1s", "")
+		status, header, body, err := send(context.Background(), "GET", by.url()+"/channels/busy/"+channel+"?wait=1s", "")
 		if status == http.StatusOK && err == nil {
 			t.mu.Lock()
 			t.received[channel] = append(t.received[channel], body)
@@ -76,7 +76,7 @@ func (t *traffic) ends(test *testing.T) {
 	test.Helper()
 	t.stopped()
 	t.sending.Wait()
-	t.cut() // a message that was acknowledged has been read, or is on its way to a consumer that reads it first
+	t.cut() // no consumer is hung up: an acknowledged message may be on its way to it
 	t.taking.Wait()
 	t.mu.Lock()
 	defer t.mu.Unlock()
