@@ -35,16 +35,14 @@ func (h *health) unavailable() error {
 // refusal returns the error for requests that would be relayed, or nil if they may be. A server that only shows a log does not
 // ask clients to try again.
 func (h *health) refusal() *reply.Error {
-	e := &reply.Error{Status: http.StatusServiceUnavailable, Code: reply.CodeAuditUnavailable}
 	switch err := h.unavailable(); err {
 	case nil:
 		return nil
 	case errReadOnly:
-		e.Text = err.Error()
-	default:
-		e.Text, e.RetryAfter = "the audit log cannot be written, and nothing is relayed without a record", 1
+		return &reply.Error{Status: http.StatusServiceUnavailable, Code: reply.CodeAuditUnavailable, Text: err.Error()}
 	}
-	return e
+	return &reply.Error{Status: http.StatusServiceUnavailable, Code: reply.CodeAuditUnavailable, RetryAfter: 1,
+		Text: "the audit log cannot be written, and nothing is relayed without a record"}
 }
 
 // show answers 200 while the server serves, and otherwise says why it does not.
