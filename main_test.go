@@ -98,7 +98,7 @@ func TestImports(t *testing.T) {
 
 		"./process": {"github.com/KimMachineGun/automemlimit/memlimit", unix},
 		"./client":  {"httpipe/reply"},
-		"./cli":     {"httpipe/access", "httpipe/audit", "httpipe/client", "httpipe/nodes", "httpipe/pipe", "httpipe/process", "httpipe/store", "github.com/dustin/go-humanize", "github.com/peterbourgon/ff/v3", "github.com/peterbourgon/ff/v3/ffcli", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
+		"./cli":     {"httpipe/access", "httpipe/audit", "httpipe/client", "httpipe/nodes", "httpipe/pipe", "httpipe/process", "httpipe/store", "github.com/dustin/go-humanize", "github.com/dustin/go-humanize/english", "github.com/peterbourgon/ff/v3", "github.com/peterbourgon/ff/v3/ffcli", "github.com/schollz/progressbar/v3", "golang.org/x/term"},
 
 		"./test/kit":      {sqlite, unix},
 		"./test/rawhttp":  {"httpipe/pipe", "httpipe/reply"},

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
+
 	"httpipe/audit"
 	"httpipe/pipe"
 	"httpipe/store"
@@ -87,7 +89,7 @@ func (q *question) kind(args []string) (*store.Kind, store.Filter, error) {
 	for name := range q.query {
 		if kinds := kindsWith(name); !slices.Contains(kinds, k.Name) {
 			return k, store.Filter{}, usageErrorf("--%s applies only to %s: httpipe audit list %s --%s %s",
-				name, enumerate(kinds), kinds[0], name, q.query.Get(name))
+				name, english.WordSeries(kinds, "and"), kinds[0], name, q.query.Get(name))
 		}
 	}
 	f, err := audit.ParseFilter(k, q.query, time.Now())
@@ -95,15 +97,6 @@ func (q *question) kind(args []string) (*store.Kind, store.Filter, error) {
 		err = usageError{err}
 	}
 	return k, f, err
-}
-
-// enumerate returns the words as a list in a sentence.
-func enumerate(words []string) string {
-	last := len(words) - 1
-	if last < 1 {
-		return strings.Join(words, "")
-	}
-	return strings.Join(words[:last], ", ") + " and " + words[last]
 }
 
 // kindsWith returns the kinds of rows that have a filter.

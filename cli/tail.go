@@ -196,7 +196,7 @@ func (t *tail) look(ctx context.Context) error {
 // ended returns those of the running exchanges that have ended.
 func (t *tail) ended(ctx context.Context) (news store.Page, err error) {
 	for _, id := range slices.Sorted(maps.Keys(t.running)) {
-		page, err := t.history.Exchange(ctx, id)
+		page, err := t.history.Row(ctx, store.Exchanges, id)
 		if err != nil {
 			return news, err
 		}

@@ -126,15 +126,12 @@ func (o *others) send(question *http.Request, node nodes.Node) nodeAnswer {
 	ctx, cancel := context.WithTimeoutCause(question.Context(), o.patience, fmt.Errorf("no answer within %v", o.patience))
 	defer cancel()
 	a := nodeAnswer{node: node}
+	code := ""
 	response, err := o.client.Do(question.WithContext(ctx))
 	if err == nil {
 		defer response.Body.Close()
-		a.status = response.StatusCode
+		a.status, code = response.StatusCode, response.Header.Get(reply.HeaderError)
 		a.body, err = io.ReadAll(io.LimitReader(response.Body, maxNodeAnswer+1))
-	}
-	code := ""
-	if err == nil {
-		code = response.Header.Get(reply.HeaderError)
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -237,7 +234,7 @@ func addNames(names *[]string) func(body []byte) error {
 
 // union returns the names of two lists, sorted, each once. The same name can be on two nodes while it changes its owner.
 func union(a, b []string) []string {
-	all := append(append([]string{}, a...), b...)
+	all := append(append([]string{}, a...), b...) // not nil, which is null in JSON
 	slices.Sort(all)
 	return slices.Compact(all)
 }

@@ -20,7 +20,7 @@ const (
 // while it serves, and 404 while it drains. A node that stands in for it answers 200 while it serves the owner's slots.
 const HealthPath = "/healthz/nodes/"
 
-// HeaderNode names the node that answers a request to HealthPath.
+// HeaderNode names the node that answers a request to HealthPath, or a question of another node.
 const HeaderNode = "Httpipe-Node"
 
 // An owner is a node that this one stands in for.

@@ -297,6 +297,18 @@ func TestSilenceDuringTheExchange(t *testing.T) {
 	})
 }
 
+// A read that brings nothing, such as one that was woken, does not end the silence.
+func TestEmptyReadIsSilence(t *testing.T) {
+	inWorld(t, Config{SilenceTimeout: limit}, func(w *world) {
+		p, c := w.produce("p", firstBytes("1")), w.consume("c")
+		w.after(limit - 1)
+		p.sends("")
+		c.is(running)
+		w.after(1)
+		p.ends(Silent)
+	})
+}
+
 // While the consumer does not accept data, the producer is not silent.
 func TestSlowConsumerIsNoSilence(t *testing.T) {
 	inWorld(t, Config{SilenceTimeout: limit}, func(w *world) {

@@ -50,7 +50,7 @@ func (l *Relay) produce(w *Response, r *Request) {
 // saysWaiting reports whether to tell the client that it has to wait. Only a client that asks is told, because some take any
 // status but 100 for the final one.
 func (l *Relay) saysWaiting(r *Request, arrival *pipe.Arrival) bool {
-	if r.Minor != 1 || arrival.Wait == 0 || arrival.Shape != pipe.Channel || r.ReplyID != "" || !prefersInterim(r.Header.Joined("Prefer")) {
+	if r.Minor != 1 || arrival.Wait == 0 || arrival.Shape != pipe.Channel || r.ReplyID != "" || !hasToken(&r.Header, "Prefer", "interim") {
 		return false
 	}
 	_, consumers, _ := l.broker.Look(arrival.Key)

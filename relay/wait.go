@@ -82,17 +82,3 @@ func preferredWait(prefer string) time.Duration {
 	}
 	return pipe.Forever
 }
-
-// prefersInterim reports whether a Prefer header has the preference interim.
-func prefersInterim(prefer string) bool {
-	if prefer == "" {
-		return false
-	}
-	for preference := range strings.SplitSeq(prefer, ",") {
-		name, _, _ := strings.Cut(preference, ";")
-		if strings.EqualFold(strings.TrimSpace(name), "interim") {
-			return true
-		}
-	}
-	return false
-}

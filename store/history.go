@@ -130,11 +130,6 @@ func (h *History) withConn(ctx context.Context, f func(ctx context.Context, conn
 	return f(ctx, conn)
 }
 
-// Exchange returns the exchange with that id as a page of one row, or an empty page.
-func (h *History) Exchange(ctx context.Context, id string) (Page, error) {
-	return h.Row(ctx, Exchanges, id)
-}
-
 // Row returns the row of a kind with that id as a page of one row, or an empty page.
 func (h *History) Row(ctx context.Context, k *Kind, id string) (page Page, err error) {
 	err = h.with(ctx, func(ctx context.Context, conn *sql.Conn) error {

@@ -228,7 +228,7 @@ func TestHistoryOfOne(t *testing.T) {
 	wait(t, f.ExchangeMatched(m))
 	look := func() string {
 		t.Helper()
-		page, err := f.History().Exchange(t.Context(), m.ID)
+		page, err := f.History().Row(t.Context(), store.Exchanges, m.ID)
 		if err != nil || len(page.Rows) != 1 {
 			t.Fatalf("%v, %v", page, err)
 		}
@@ -244,7 +244,7 @@ func TestHistoryOfOne(t *testing.T) {
 	if got := look(); got != "stalled 42 2026-02-03T12:00:00.373Z" {
 		t.Errorf("ended: %s", got)
 	}
-	if page, err := f.History().Exchange(t.Context(), "nobody"); err != nil || len(page.Rows) != 0 {
+	if page, err := f.History().Row(t.Context(), store.Exchanges, "nobody"); err != nil || len(page.Rows) != 0 {
 		t.Errorf("unknown id: %v, %v", page, err)
 	}
 }

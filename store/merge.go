@@ -85,7 +85,7 @@ func mergeWith(ctx context.Context, target string, sources []Source, walGrowth i
 // removePart closes and removes a partial file with its side files.
 func removePart(file *os.File) {
 	file.Close()
-	for _, suffix := range append(sideFiles, "") {
+	for _, suffix := range allFiles {
 		os.Remove(file.Name() + suffix)
 	}
 }

@@ -124,7 +124,7 @@ func TestReadsBesideServerWhereNothingCanBeWritten(t *testing.T) {
 	if lines.Text() != "ready" {
 		t.Fatalf("the server printed %q", lines.Text())
 	}
-	if _, err := before.Exchange(t.Context(), newID()); err == nil || !strings.Contains(err.Error(), "a server has begun to write") {
+	if _, err := before.Row(t.Context(), store.Exchanges, newID()); err == nil || !strings.Contains(err.Error(), "a server has begun to write") {
 		t.Errorf("a history opened before the server started returned %v", err)
 	}
 	h, err := store.OpenHistory(view)
@@ -134,7 +134,7 @@ func TestReadsBesideServerWhereNothingCanBeWritten(t *testing.T) {
 	defer h.Close()
 	for range 200 {
 		lines.Scan()
-		page, err := h.Exchange(t.Context(), lines.Text())
+		page, err := h.Row(t.Context(), store.Exchanges, lines.Text())
 		if err != nil || len(page.Rows) != 1 {
 			t.Fatalf("an acknowledged exchange is recorded as %v, %v", page.Rows, err)
 		}

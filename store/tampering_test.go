@@ -69,7 +69,7 @@ func TestChangedUnderTheServer(t *testing.T) {
 			f = start(t, path, store.Config{}, store.Limits{})
 			id, commit := f.exchange("delivered")
 			wait(t, commit)
-			if _, err := f.History().Exchange(t.Context(), id); err != nil { // leaves a connection open
+			if _, err := f.History().Row(t.Context(), store.Exchanges, id); err != nil { // leaves a connection open
 				t.Fatal(err)
 			}
 			test.change(t, path, backup, earlier)
@@ -81,7 +81,7 @@ func TestChangedUnderTheServer(t *testing.T) {
 			if err := f.Err(); err == nil || !strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), "restore a backup") || !strings.Contains(err.Error(), path) {
 				t.Errorf("Err is %v, want %q and a remedy", err, test.says)
 			}
-			if _, err := f.History().Exchange(t.Context(), id); err == nil || !strings.Contains(err.Error(), test.says) {
+			if _, err := f.History().Row(t.Context(), store.Exchanges, id); err == nil || !strings.Contains(err.Error(), test.says) {
 				t.Errorf("the history returned %v, want %q", err, test.says)
 			}
 			wal = sum(t, path+"-wal")
@@ -167,7 +167,7 @@ func TestDeletedSideFiles(t *testing.T) {
 				f := open(t)
 				id, commit := f.exchange("delivered")
 				wait(t, commit)
-				if _, err := f.History().Exchange(t.Context(), id); err != nil { // leaves a connection open
+				if _, err := f.History().Row(t.Context(), store.Exchanges, id); err != nil { // leaves a connection open
 					t.Fatal(err)
 				}
 				if shared {
@@ -181,7 +181,7 @@ func TestDeletedSideFiles(t *testing.T) {
 				_, commit = f.exchange("delivered")
 				wantFailed(t, commit)
 				eventually(t, "commits work again", func() bool { _, c := f.exchange("delivered"); return c.Wait() == nil })
-				page, err := f.History().Exchange(t.Context(), id)
+				page, err := f.History().Row(t.Context(), store.Exchanges, id)
 				if err != nil || len(page.Rows) != 1 || page.Value(0, "outcome") != "delivered" {
 					t.Errorf("the acknowledged exchange is recorded as %v, %v", page.Rows, err)
 				}
