@@ -210,6 +210,12 @@ func TestNewTable(t *testing.T) {
 		t.Errorf("on record are %q, want %q", got, want)
 	}
 	r.dial().Get("/channels/n/"+own).Answer().Failed(421, "misdirected")
+	r.dial().Request("HEAD", "/channels/n/"+own).Answer().Is(421) // neither produces nor consumes: no row
+	r.audit.Flush()
+	want = []string{"channel consumer misdirected"}
+	if got := r.rows(len(want), "SELECT shape, role, reason FROM requests WHERE outcome = 'refused'"); !slices.Equal(got, want) {
+		t.Errorf("the refusals on record are %q, want %q", got, want)
+	}
 	if channels := r.broker.Channels("n"); len(channels) != 1 {
 		t.Errorf("the channels %q are left, want the other one", channels)
 	}
