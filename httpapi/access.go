@@ -171,7 +171,7 @@ func (g *gate) denial(why error, p access.Permission, key pipe.Key) *reply.Error
 	return e.To(roleOf(p))
 }
 
-// roleOf returns the role of a client that uses the permission, or "" if it has none.
+// roleOf returns the role of a client that uses the permission, or NoRole.
 func roleOf(p access.Permission) pipe.Role {
 	switch p {
 	case access.Produce:
@@ -179,7 +179,7 @@ func roleOf(p access.Permission) pipe.Role {
 	case access.Consume:
 		return pipe.Consumer
 	}
-	return ""
+	return pipe.NoRole
 }
 
 // visible returns the channels of a namespace that the client may see, in the same array.

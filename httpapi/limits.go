@@ -65,7 +65,7 @@ func (l *limits) fromPage(r *request) *reply.Error {
 // client.
 func (l *limits) refuse(r *request, option string, e reply.Error) *reply.Error {
 	role := r.role()
-	if role != "" {
+	if role != pipe.NoRole {
 		l.refusals.record(r, r.Key, role, option)
 	}
 	return e.To(role)
