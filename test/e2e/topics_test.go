@@ -132,7 +132,7 @@ type topicReader struct {
 	conn  *net.TCPConn
 	at    int // the message after which it misbehaves; -1: never
 	how   int
-	id    int32 // of the message that is being read: see numbers
+	id    int32  // of the message that is being read: see numbers
 	wrong string // what is wrong with a message; "" if nothing is
 	whole bool   // the stream ended in order
 	cut   bool   // the log says that it has stalled
