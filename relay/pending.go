@@ -63,6 +63,8 @@ func (w *Response) Park(r *Request, p *Pending, owner Owner) {
 	c.pending, c.woken = p, false
 }
 
+func (p *Pending) relay() *Relay { return p.conn.engine.relay }
+
 // Wake has the owner's Resume called on the goroutine of the connection. Any goroutine may call it.
 func (p *Pending) Wake() {
 	c := p.conn
@@ -276,7 +278,7 @@ func (p *Pending) failure(e *reply.Error) reply.Response {
 }
 
 func (p *Pending) countError(e *reply.Error) {
-	if count := p.conn.engine.relay.config.CountError; count != nil {
+	if count := p.relay().config.CountError; count != nil {
 		count(e.Code)
 	}
 }
