@@ -58,14 +58,10 @@ func ReadKey(path string) (string, error) {
 }
 
 func explainKeyError(path string, err error) error {
-	var cause *fs.PathError
-	if errors.As(err, &cause) {
-		err = cause.Err // the message already has the path
-	}
 	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("audit key %s: user %d may not read it: %w; run this as the server's user, or change its owner", path, os.Geteuid(), err)
+		return fmt.Errorf("audit key %s: user %d may not read it; run this as the server's user, or change its owner", path, os.Geteuid())
 	}
-	return fmt.Errorf("audit key %s: cannot be read: %w", path, err)
+	return fmt.Errorf("audit key %s: %w", path, err)
 }
 
 // KeyFiles returns the paths at which LoadOrCreateKey may create files: path itself, and a temporary file.

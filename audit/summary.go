@@ -15,7 +15,7 @@ type (
 		To       string   `json:"to"`
 		Complete bool     `json:"complete"`
 		Since    string   `json:"since"`
-		Oldest   *string  `json:"oldest"` // null if the log is empty
+		Oldest   *string  `json:"oldest"` // null if the log is empty, or the client may not read all of it
 		Step     float64  `json:"step_s"`
 		Total    bucket   `json:"total"`
 		Buckets  []bucket `json:"buckets"`

@@ -182,11 +182,17 @@ func roleOf(p access.Permission) pipe.Role {
 	return ""
 }
 
+// bearerOf returns the bearer of the credentials that permits has accepted, or what every client may do if it has judged
+// none.
+func (g *gate) bearerOf(r *request) *access.Bearer {
+	if b := r.credentials.bearer; b != nil {
+		return b
+	}
+	return g.guard.Anonymous()
+}
+
 // visible returns the channels of a namespace that the client may see, in the same array.
 func (g *gate) visible(r *request, namespace string, channels []string) []string {
-	bearer := r.credentials.bearer
-	if bearer == nil {
-		bearer = g.guard.Anonymous()
-	}
+	bearer := g.bearerOf(r)
 	return slices.DeleteFunc(channels, func(channel string) bool { return !bearer.May(access.Look, namespace, channel) })
 }

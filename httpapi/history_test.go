@@ -336,6 +336,7 @@ func TestHistoryTakesPermission(t *testing.T) {
 		{"audit:jobs/*", "/audit/exchanges?channel=a", 403},
 		{"audit:jobs/*", "/audit/exchanges?namespace=jobs", 200},
 		{"audit:jobs/*", "/audit/summary?namespace=jobs&channel=a", 200},
+		{"audit:jobs/*", "/audit/summary?namespace=jobs", 200},
 		{"audit:jobs/*", "/audit/exchanges?namespace=other", 403},
 		{"audit:jobs/*", "/audit/exchanges/" + id, 200},
 		{"audit:jobs/*", "/audit/exchanges/" + other, 403},
@@ -349,6 +350,13 @@ func TestHistoryTakesPermission(t *testing.T) {
 		}
 		if a := r.dial().Get(test.path, headers...).Answer(); a.StatusCode != test.status {
 			t.Errorf("%q, %s: %d, want %d", test.grants, test.path, a.StatusCode, test.status)
+		}
+	}
+	// The age of the whole log is that of rows that a token for a part of it must not see.
+	for token, hidden := range map[string]bool{sign(t, secret, "audit:*/*"): false, sign(t, secret, "audit:jobs/*"): true} {
+		a := r.dial().Get("/audit/summary?namespace=jobs", bearer(token)).Answer().Is(200)
+		if strings.Contains(a.Text, `"oldest":null`) != hidden {
+			t.Errorf("%s, want null: %t", a.Text, hidden)
 		}
 	}
 }

@@ -30,7 +30,7 @@ func (l *limits) overRate(r *request) *reply.Error {
 	if delay == 0 {
 		return nil
 	}
-	return l.refuse(r, "rate-per-client", reply.Error{
+	return l.refusals.refuse(r, "rate-per-client", reply.Error{
 		Status: http.StatusTooManyRequests, Code: string(pipe.Refused), RetryAfter: int(math.Ceil(delay.Seconds())),
 		Text: fmt.Sprintf("more than %d requests a minute from %s (--rate-per-client)", l.rates.perMinute, client),
 	})
@@ -46,7 +46,7 @@ func (l *limits) overPlainHTTP(r *request) *reply.Error {
 	if scheme == "" || strings.EqualFold(scheme, "https") {
 		return nil
 	}
-	return l.refuse(r, "require-https", *reply.HTTPSRequired())
+	return l.refusals.refuse(r, "require-https", *reply.HTTPSRequired())
 }
 
 // fromPage returns the refusal of a request to a channel that a browser sends for a page of an origin that --cors-origin
@@ -55,18 +55,8 @@ func (l *limits) fromPage(r *request) *reply.Error {
 	if r.Key.Channel == "" || !l.cors.forbids(r) {
 		return nil
 	}
-	return l.refuse(r, "cors-origin", reply.Error{
+	return l.refusals.refuse(r, "cors-origin", reply.Error{
 		Status: http.StatusForbidden, Code: reply.CodeForbidden,
 		Text: "this request comes from a page of another origin, and --cors-origin does not name that origin",
 	})
-}
-
-// refuse records the refusal of a request to a channel, with the option that caused it, and returns the error for its
-// client.
-func (l *limits) refuse(r *request, option string, e reply.Error) *reply.Error {
-	role := r.role()
-	if role != "" {
-		l.refusals.record(r, r.Key, role, option)
-	}
-	return e.To(role)
 }

@@ -12,9 +12,10 @@ import (
 type member struct {
 	*nodes.Member // nil: it is the only one
 	health        *health
+	refusals      *refusals
 }
 
-// misdirected returns the error for a request to a name that this node does not serve now, or whose slot has other nodes in
+// misdirected returns the refusal of a request to a name that this node does not serve now, or whose slot has other nodes in
 // the table of the balancer that sent it. It returns nil for a request that names nothing.
 func (m *member) misdirected(r *request) *reply.Error {
 	if r.Key.Channel == "" {
@@ -23,17 +24,17 @@ func (m *member) misdirected(r *request) *reply.Error {
 	slot := m.Table().Of(r.Key.Namespace, r.Key.Channel)
 	owner, standIn := r.Header.Joined(reply.HeaderOwner), r.Header.Joined(reply.HeaderStandIn)
 	if owner != "" && owner != slot.Owner || standIn != "" && standIn != slot.StandIn {
-		return misdirected(fmt.Sprintf("the balancer has another table than node %s: for %s it has the nodes %s and %s instead of %s and %s; give both the same table",
+		return m.refuse(r, fmt.Sprintf("the balancer has another table than node %s: for %s it has the nodes %s and %s instead of %s and %s; give both the same table",
 			m.Name(), r.Key, owner, standIn, slot.Owner, slot.StandIn))
 	}
 	if m.Serves(r.Key.Namespace, r.Key.Channel) {
 		return nil
 	}
-	return misdirected(fmt.Sprintf("node %s does not serve %s; its owner is node %s", m.Name(), r.Key, slot.Owner))
+	return m.refuse(r, fmt.Sprintf("node %s does not serve %s; its owner is node %s", m.Name(), r.Key, slot.Owner))
 }
 
-func misdirected(text string) *reply.Error {
-	return &reply.Error{Status: http.StatusMisdirectedRequest, Code: reply.CodeMisdirected, Text: text}
+func (m *member) refuse(r *request, text string) *reply.Error {
+	return m.refusals.refuse(r, reply.CodeMisdirected, reply.Error{Status: http.StatusMisdirectedRequest, Code: reply.CodeMisdirected, Text: text})
 }
 
 // show answers whether this node serves the slots of the node in the path. A node that is draining answers 404, on which

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -40,12 +41,17 @@ func startOwner(t *testing.T, name string) *fakeOwner {
 func startNode(t *testing.T) (r *testServer, owner *fakeOwner) {
 	t.Helper()
 	owner = startOwner(t, "n2")
-	table := tableOf(t, owner)
-	member, err := nodes.NewMember("n1", table, slog.New(slog.DiscardHandler))
+	return start(t, asFirst(t, owner)), owner
+}
+
+// asFirst makes a server the node n1 of tableOf(owner).
+func asFirst(t *testing.T, owner *fakeOwner) func(*Config) {
+	t.Helper()
+	member, err := nodes.NewMember("n1", tableOf(t, owner), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return start(t, func(c *Config) { c.Nodes = member }), owner
+	return func(c *Config) { c.Nodes = member }
 }
 
 func tableOf(t *testing.T, owner *fakeOwner) *nodes.Table {
@@ -166,14 +172,26 @@ func TestNodeHealth(t *testing.T) {
 	start(t).dial().Get(nodes.HealthPath+"n1").Answer().Failed(404, "not_found")
 }
 
-// TestNewTable: with another table, waits on names that are no longer served end.
+// TestNewTable: with another table, waits on names that are no longer served end. The clients and the log learn that the
+// name has moved, not that the server stops.
 func TestNewTable(t *testing.T) {
 	t.Parallel()
-	r, owner := startNode(t)
+	owner := startOwner(t, "n2")
+	r := startAudited(t, asFirst(t, owner))
 	table := tableOf(t, owner)
 	own := nameIn(t, table, "n1", "n2")
-	waiting, other := r.dial().Get("/channels/n/"+own), r.dial().Get("/channels/n/"+nameIn(t, table, "n1", "n3"))
-	eventually(t, patience, "both wait", func() bool { return len(r.broker.Channels("n")) == 2 })
+	json := "Accept: application/json"
+	waiting := []*client{
+		r.dial().Get("/channels/n/"+own, json),
+		r.dial().Request("POST", "/services/n/"+own, length(0)),
+		r.dial().Get("/topics/n/"+own, json),
+		r.dial().Post("/topics/n/"+own+"?subscribers=2", "hello"),
+	}
+	other := r.dial().Get("/channels/n/" + nameIn(t, table, "n1", "n3"))
+	eventually(t, patience, "all wait", func() bool {
+		load := r.broker.Load()
+		return load.Consumers == 2 && load.Producers == 1 && load.Subscriptions == 1 && load.Publishers == 1
+	})
 	for i, s := range table.Slots {
 		if s == (nodes.Slot{Owner: "n1", StandIn: "n2"}) {
 			table.Slots[i] = nodes.Slot{Owner: "n2", StandIn: "n3"}
@@ -182,8 +200,22 @@ func TestNewTable(t *testing.T) {
 	if err := r.config.Nodes.SetTable(table); err != nil {
 		t.Fatal(err)
 	}
-	waiting.Answer().Failed(503, "shut_down")
+	for i, c := range waiting {
+		if a := c.Answer().Failed(503, "shut_down"); !strings.Contains(a.Text, "another node serves this name now") {
+			t.Errorf("client %d is told %q", i, a.Text)
+		}
+	}
+	want := []string{"channel consumer shut_down not_served", "service producer shut_down not_served", "topic producer shut_down not_served"}
+	if got := r.rows(len(want), "SELECT shape, role, outcome, reason FROM requests ORDER BY shape"); !slices.Equal(got, want) {
+		t.Errorf("on record are %q, want %q", got, want)
+	}
 	r.dial().Get("/channels/n/"+own).Answer().Failed(421, "misdirected")
+	r.dial().Request("HEAD", "/channels/n/"+own).Answer().Is(421) // neither produces nor consumes: no row
+	r.audit.Flush()
+	want = []string{"channel consumer misdirected"}
+	if got := r.rows(len(want), "SELECT shape, role, reason FROM requests WHERE outcome = 'refused'"); !slices.Equal(got, want) {
+		t.Errorf("the refusals on record are %q, want %q", got, want)
+	}
 	if channels := r.broker.Channels("n"); len(channels) != 1 {
 		t.Errorf("the channels %q are left, want the other one", channels)
 	}

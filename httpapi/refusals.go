@@ -4,6 +4,7 @@ import (
 	"httpipe/audit"
 	"httpipe/metrics"
 	"httpipe/pipe"
+	"httpipe/reply"
 )
 
 // refusals records requests that are refused before they reach the broker, in the audit log and in the metrics.
@@ -21,4 +22,14 @@ func (f *refusals) record(r *request, key pipe.Key, role pipe.Role, reason strin
 	}
 	client := f.clients.of(r)
 	f.audit.RecordRefusal(r.Shape, key, role, reason, client, group(client.Addr))
+}
+
+// refuse records that r was refused if it produces or consumes, and returns the error for its client. reason is the option that
+// caused the refusal, or a code.
+func (f *refusals) refuse(r *request, reason string, e reply.Error) *reply.Error {
+	role := r.role()
+	if role != "" {
+		f.record(r, r.Key, role, reason)
+	}
+	return e.To(role)
 }

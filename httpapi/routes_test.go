@@ -191,6 +191,13 @@ func TestNames(t *testing.T) {
 			t.Errorf("%q does not say %q", a.Text, want)
 		}
 	}
+	// Half an escape is no URL, which net/http would say in a form of its own.
+	for _, path := range []string{"/channels/n/%zz", "/services/n/s/%", "/%zz", "http://relay/%zz"} {
+		a := r.dial().Get(path, "Accept: application/json").Answer().Failed(400, "bad_request")
+		if !strings.Contains(a.Text, "two hexadecimal digits") {
+			t.Errorf("%s: %q does not say what is wrong", path, a.Text)
+		}
+	}
 	r.Vanished()
 }
 

@@ -106,8 +106,8 @@ func New(config Config) (*Server, error) {
 		Missed:         missedIn(config.Log),
 		Handler:        s.serve,
 	}, s.broker)
-	s.member = &member{Member: config.Nodes, health: s.health}
 	refusals := &refusals{audit: s.audit, metrics: config.Metrics, clients: s.clients}
+	s.member = &member{Member: config.Nodes, health: s.health, refusals: refusals}
 	s.gate = &gate{guard: config.Guard, failures: newRates(failuresPerMinute), clients: s.clients, refusals: refusals}
 	s.cors = &cors{origins: config.CORSOrigins}
 	s.limits = &limits{rates: newRates(config.RatePerClient), requireHTTPS: config.RequireHTTPS, cors: s.cors, clients: s.clients, refusals: refusals}

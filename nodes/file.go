@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -30,18 +29,10 @@ func (t *Table) String() string {
 func ReadFile(path string) (*Table, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w; httpipe nodes table prints one", path, plain(err))
+		return nil, fmt.Errorf("table of nodes: %w; httpipe nodes table prints one", err)
 	}
 	defer file.Close()
 	return read(file, path)
-}
-
-// plain returns an error of a file without the operation and the path.
-func plain(err error) error {
-	if failed, ok := errors.AsType[*fs.PathError](err); ok {
-		return failed.Err
-	}
-	return err
 }
 
 // A tableReader reads a table line by line.
@@ -68,7 +59,7 @@ func read(file io.Reader, name string) (*Table, error) {
 	case errors.Is(err, bufio.ErrTooLong):
 		return nil, fmt.Errorf("%s: a line is too long; this is not a table of nodes", name)
 	case err != nil:
-		return nil, fmt.Errorf("%s: %w", name, plain(err))
+		return nil, fmt.Errorf("table of nodes: %w", err)
 	}
 	if err := t.check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)

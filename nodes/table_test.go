@@ -107,7 +107,7 @@ func TestFileErrors(t *testing.T) {
 			t.Errorf("%q: %v\nwant %s", text, err, want)
 		}
 	}
-	if _, err := ReadFile("no/such/file"); err == nil || !strings.HasPrefix(err.Error(), "no/such/file: no such file or directory; ") || !strings.Contains(err.Error(), "httpipe nodes table") {
+	if _, err := ReadFile("no/such/file"); err == nil || !strings.HasPrefix(err.Error(), "table of nodes: open no/such/file: no such file or directory; ") || !strings.Contains(err.Error(), "httpipe nodes table") {
 		t.Errorf("no file: %v", err)
 	}
 }

@@ -5,6 +5,9 @@ func (b *Broker) admitsLocked(k Key) bool {
 	return !b.stopping && (b.config.Serves == nil || b.config.Serves(k))
 }
 
+// movedLocked reports whether a wait that ends with the outcome o ends because the name is no longer served here.
+func (b *Broker) movedLocked(o Outcome) bool { return o == ShutDown && !b.stopping }
+
 // GiveUp ends every wait on the names that Config.Serves no longer admits (ShutDown), as Shutdown does for all names.
 // Exchanges and calls that run go on, and a message that is being sent is finished before the subscriptions to its topic
 // end. Like DeleteTopic it may block for the records of these.

@@ -9,7 +9,8 @@ type Limits struct {
 	PerClient  int // with the same Arrival.Group
 }
 
-// Limit is one of the Limits: the one that a request was refused for.
+// Limit is one of the Limits: the one that a request was refused for. Two values are other reasons, where the outcome alone
+// would not say what happened.
 type Limit int8
 
 const (
@@ -19,6 +20,7 @@ const (
 	LimitPerClient           // Limits.PerClient
 	LimitMessageMemory       // Config.MaxMessageMemory
 	NoCall                   // not a limit: there is no such call, or it has an answer
+	NotServed                // not a limit: ShutDown because Config.Serves no longer admits the name
 )
 
 func (l Limit) String() string {
@@ -35,6 +37,8 @@ func (l Limit) String() string {
 		return "limit of memory for messages"
 	case NoCall:
 		return "no such call"
+	case NotServed:
+		return "name not served"
 	}
 	panic("pipe: no such limit")
 }

@@ -180,6 +180,9 @@ func (p *Publication) stopWaitingLocked() {
 // endUnmatchedLocked ends p, which was not accepted.
 func (p *Publication) endUnmatchedLocked(o Outcome) {
 	p.state, p.outcome, p.EndedAt = ended, o, time.Now()
+	if p.broker.movedLocked(o) {
+		p.refusedBy = NotServed
+	}
 	p.broker.recorder.RequestUnmatched(&Request{Arrival: p.Arrival, ArrivedAt: p.ArrivedAt, state: ended, outcome: o,
 		waited: p.EndedAt.Sub(p.ArrivedAt), refusedBy: p.refusedBy})
 }
@@ -205,7 +208,7 @@ func (p *Publication) end(o Outcome) {
 	}
 }
 
-// RefusedBy returns the limit for which the publication was Refused, or NoLimit.
+// RefusedBy returns the limit for which the publication was Refused, NotServed, or NoLimit.
 func (p *Publication) RefusedBy() Limit { return p.refusedBy }
 
 // Outcome returns how the publication ended. Call it after Publish, or in the Recorder.

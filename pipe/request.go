@@ -122,7 +122,7 @@ func (r *Request) Leave() { r.broker.leave(r) }
 // Outcome returns how the request ended, if it ended unmatched. Call it, as the methods below, when the request has ended.
 func (r *Request) Outcome() Outcome { return r.outcome }
 
-// RefusedBy returns the limit that a Refused request exceeded, or NoLimit.
+// RefusedBy returns the limit that a Refused request exceeded, NotServed, or NoLimit.
 func (r *Request) RefusedBy() Limit { return r.refusedBy }
 
 // EndedAt returns when the request ended, if it ended unmatched.
@@ -219,6 +219,9 @@ func (b *Broker) leaveLocked(r *Request) {
 // endUnmatchedLocked ends r, which is in no queue and was never in an exchange.
 func (b *Broker) endUnmatchedLocked(r *Request, o Outcome) {
 	r.state, r.outcome, r.waited = ended, o, time.Since(r.ArrivedAt)
+	if b.movedLocked(o) {
+		r.refusedBy = NotServed
+	}
 	r.stopTimerLocked()
 	if r.Role == Producer {
 		r.body.halt(o)

@@ -104,12 +104,15 @@ func (b *Broker) Subscribe(s *Subscription) bool {
 // refuseLocked ends s, which was not added.
 func (s *Subscription) refuseLocked(o Outcome) {
 	s.state, s.Outcome, s.EndedAt = subscriptionEnd, o, s.SubscribedAt
+	if s.broker.movedLocked(o) {
+		s.refusedBy = NotServed
+	}
 	a := Arrival{Shape: Topic, Key: s.Key, Role: Consumer, Client: s.Client, Group: s.Group}
 	s.broker.recorder.RequestUnmatched(&Request{Arrival: a, ArrivedAt: s.SubscribedAt, state: ended, outcome: o, waited: s.EndedAt.Sub(s.SubscribedAt),
 		refusedBy: s.refusedBy})
 }
 
-// RefusedBy returns the limit that a Refused subscription exceeded, or NoLimit.
+// RefusedBy returns the limit that a Refused subscription exceeded, NotServed, or NoLimit.
 func (s *Subscription) RefusedBy() Limit { return s.refusedBy }
 
 // Leave tells the broker that the client has hung up. It may be called at any time and more than once. It does not block.
@@ -175,6 +178,9 @@ func (s *Subscription) uncountLocked() {
 func (s *Subscription) finishLocked(o Outcome) {
 	s.topic.unlinkLocked(s)
 	s.state, s.Outcome, s.EndedAt = subscriptionEnd, o, time.Now()
+	if s.broker.movedLocked(o) {
+		s.refusedBy = NotServed
+	}
 	if s.timer != nil {
 		s.timer.Stop()
 	}

@@ -276,7 +276,7 @@ func (s *subscriber) end(o pipe.Outcome) {
 	case s.Once && o == pipe.Stalled:
 		s.Abort()
 	case s.Once:
-		s.Fail(reply.ForOutcome(o, pipe.Consumer))
+		s.Fail(reply.ForSubscription(&s.Subscription))
 	default:
 		s.endStream()
 	}

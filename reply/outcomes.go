@@ -36,7 +36,7 @@ func ForOutcome(o pipe.Outcome, role pipe.Role) *Error {
 	return e.To(role)
 }
 
-// ForRequest is ForOutcome for the client of a request. A refusal names the limit that was reached.
+// ForRequest is ForOutcome for the client of a request. A refusal names the limit that was reached, or what else happened.
 func ForRequest(request *pipe.Request, o pipe.Outcome) *Error {
 	e := ForOutcome(o, request.Role)
 	switch limit := request.RefusedBy(); limit {
@@ -50,9 +50,12 @@ func ForRequest(request *pipe.Request, o pipe.Outcome) *Error {
 	return e
 }
 
-// setLimit makes e the refusal for a limit.
+// setLimit makes e the refusal for a limit, or for a name that is no longer served.
 func (e *Error) setLimit(limit pipe.Limit) {
 	switch limit {
+	case pipe.NotServed:
+		e.Text = "another node serves this name now; send the request again"
+		return
 	case pipe.LimitWaiting:
 		e.Text = "too many requests wait on this server"
 	case pipe.LimitPerChannel:
@@ -66,8 +69,8 @@ func (e *Error) setLimit(limit pipe.Limit) {
 	e.Text += " (--" + LimitOption(limit) + ")"
 }
 
-// LimitOption returns the name of the option that sets a limit of pipe.Limits, "no_call" for NoCall, or "" for NoLimit. The
-// audit log has it as the reason of a refusal, and errors name the option.
+// LimitOption returns the name of the option that sets a limit of pipe.Limits, "no_call" for NoCall, "not_served" for
+// NotServed, or "" for NoLimit. The audit log has it as the reason of the outcome, and errors name the option.
 func LimitOption(l pipe.Limit) string {
 	switch l {
 	case pipe.LimitWaiting:
@@ -80,6 +83,8 @@ func LimitOption(l pipe.Limit) string {
 		return "max-message-memory"
 	case pipe.NoCall:
 		return "no_call"
+	case pipe.NotServed:
+		return "not_served"
 	}
 	return ""
 }

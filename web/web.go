@@ -3,9 +3,9 @@
 // QR codes of the first page (qr.go). Package httpapi serves all of these.
 //
 // The pages are static. Their scripts call the API as any other client does, with the token that the user enters, and
-// everything that they load is in assets/. Both pages share base.css (colours, tables, buttons) and the scripts that
-// both import. The first page has page.css, page.js and the scripts that only page.js imports; the operator's page has
-// audit*.css and audit*.js.
+// everything that they load is in assets/. Both pages share base.css and the scripts that both import. The first page
+// has page.css and ends.css, page.js and the scripts that only page.js imports; the operator's page has audit*.css and
+// audit*.js.
 package web
 
 import (

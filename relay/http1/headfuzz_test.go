@@ -79,7 +79,7 @@ func classify(data []byte) string {
 			lines = lines[1:]
 		}
 	}
-	var version string
+	var method, target, version string
 	notPlain := false
 	fields := make(map[string][]string)
 	count := 0
@@ -98,8 +98,8 @@ func classify(data []byte) string {
 			if m == nil {
 				return "refused"
 			}
-			version = m[3]
-			notPlain = !methodRule.MatchString(m[1]) || !targetRule.MatchString(m[2]) || version != "1.1" && version != "1.0"
+			method, target, version = m[1], m[2], m[3]
+			notPlain = !methodRule.MatchString(method) || !targetRule.MatchString(target) || version != "1.1" && version != "1.0"
 			continue
 		}
 		if line == "\r\n" {
@@ -122,13 +122,20 @@ func classify(data []byte) string {
 	switch {
 	case version == "1.1" && len(fields["host"]) == 0,
 		chunked && len(fields["content-length"]) > 0,
-		chunked && version == "1.0":
+		chunked && version == "1.0",
+		!readable(method, target):
 		return "refused"
 	case notPlain, !one("connection", "close") && !one("connection", "keep-alive"), !one("expect", "100-continue"),
 		fields["upgrade"] != nil, fields["trailer"] != nil:
 		return "not plain"
 	}
 	return "taken"
+}
+
+// readable reports whether net/http reads a target.
+func readable(method, target string) bool {
+	_, err := http.ReadRequest(bufio.NewReader(strings.NewReader(method + " " + target + " HTTP/1.1\r\nHost: x\r\n\r\n")))
+	return err == nil
 }
 
 // refusedField reports whether fields refuse a head before it is complete.

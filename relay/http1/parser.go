@@ -3,6 +3,7 @@ package http1
 import (
 	"bytes"
 	"errors"
+	"net/url"
 )
 
 // ErrIncomplete and ErrNotPlain are what Parse returns for a head that it neither takes nor refuses.
@@ -15,6 +16,7 @@ var (
 	errBareLF      = malformed("a line of the request's head ends with LF; end each line with CRLF")
 	errControl     = malformed("the request's head holds a control character, such as NUL or a CR without LF")
 	errRequestLine = malformed("the first line of the request is not METHOD, target and HTTP/1.1, with one space between them")
+	errTarget      = malformed("the target of the request is not a valid URL; in a path, two hexadecimal digits follow each %")
 	errFieldName   = malformed("a header line does not begin with a name and a colon")
 	errBlank       = malformed("a header has a blank between its name and the colon")
 	errFold        = malformed("a header line begins with a blank; send each header on one line")
@@ -125,6 +127,9 @@ func (p *Parser) finish(data []byte, head *Head) (n int, err error) {
 		return 0, err
 	}
 	if seen.notPlain {
+		if !isTarget(data[seen.start:][:seen.targetEnd], seen.targetStart) {
+			return 0, errTarget
+		}
 		return seen.start, ErrNotPlain
 	}
 	head.fill(string(data[seen.start:seen.line]), &seen, spans)
@@ -179,6 +184,20 @@ func (p *progress) requestLine(line []byte) error {
 	before, behind, _ := bytes.Cut(target, []byte("?"))
 	p.notPlain = p.notPlain || target[0] != '/' || !all(before, plain) || !all(behind, query)
 	return nil
+}
+
+// isTarget reports whether net/http can read the target that begins at start in a request line. A plain one needs no such
+// check. net/http would answer an invalid one itself, in its own form.
+func isTarget(line []byte, start int) bool {
+	if line[start] == '/' && bytes.IndexByte(line, '%') < 0 {
+		return true
+	}
+	target := string(line[start:])
+	if line[start] != '/' && string(line[:start-1]) == "CONNECT" {
+		target = "http://" + target
+	}
+	_, err := url.ParseRequestURI(target)
+	return err == nil
 }
 
 // isVersion reports whether b is HTTP/ with two digits.

@@ -87,8 +87,8 @@ func TestPageServerStops(t *testing.T) {
 	v, p := visit(t)
 	sender, receiver := both(t, v, p)
 	p.Stop(t)
-	sender.told("#send", "Not delivered", "The server is stopping. Try again in 1 s.")
-	receiver.told("#receive", "Nothing received", "The server is stopping. Try again in 1 s.")
+	sender.told("#send", "Not delivered", "The server is stopping, or another one serves this channel now. Try again in 1 s.")
+	receiver.told("#receive", "Nothing received", "The server is stopping, or another one serves this channel now. Try again in 1 s.")
 }
 
 // Without an answer the page says that the outcome is unknown.

@@ -81,14 +81,6 @@ func (l *Ledger) Compare(t testing.TB, log string) []string {
 	return problems
 }
 
-// Acknowledgements returns how many exchanges are acknowledged. A test that wants many checks it, so that it cannot pass
-// without any.
-func (l *Ledger) Acknowledgements() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.acknowledged)
-}
-
 // A recorded is an exchange in the log.
 type recorded struct {
 	Noted

@@ -1,5 +1,6 @@
 // Requests to the audit API, and the stream of the live view.
 
+import {detailOf} from './problem.js';
 import {authorization} from './token.js';
 import {notHttpipe} from './words.js';
 
@@ -49,30 +50,20 @@ async function get(url, accept, signal) {
 		return response;
 	}
 	const body = await response.text().catch(() => '');
-	let line = '';
-	try {
-		line = JSON.parse(body).detail ?? '';
-	} catch {} // not httpipe's
-	throw new Failure(response.status, response.headers.get('Httpipe-Error') ?? '', line);
+	throw new Failure(response.status, response.headers.get('Httpipe-Error') ?? '', detailOf(body));
 }
 
 // ask returns the JSON at a path. It leaves out empty parameters.
-export async function ask(path, parameters, signal) {
-	const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== ''));
-	const response = await get(`${path}?${query}`, 'application/json', signal);
-	try {
-		return await response.json();
-	} catch (error) {
-		throw signal.aborted ? error : new Failure(0);
-	}
-}
+export const ask = (path, parameters, signal) => body(path, parameters, 'application/json', response => response.json(), signal);
 
 // askCSV returns the rows at a path as a CSV file.
-export async function askCSV(path, parameters, signal) {
+export const askCSV = (path, parameters, signal) => body(path, parameters, 'text/csv', response => response.blob(), signal);
+
+async function body(path, parameters, type, read, signal) {
 	const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== ''));
-	const response = await get(`${path}?${query}`, 'text/csv', signal);
+	const response = await get(`${path}?${query}`, type, signal);
 	try {
-		return await response.blob();
+		return await read(response);
 	} catch (error) {
 		throw signal.aborted ? error : new Failure(0);
 	}

@@ -8,15 +8,18 @@ const ranges = [['15m', 15 * minute], ['1h', 60 * minute], ['6h', 360 * minute],
 const longer = ['7d', '30d', '365d'];
 const day = '24h';
 
-// fit returns the period to show of the records with these names.
+// fit returns the period to show of the records with these names. The server says how old the log is only to a token that may
+// read all of it.
 export async function fit(names, signal) {
+	let known = null;
 	for (const range of [day, ...longer]) {
 		const {oldest, complete, total} = await ask('/audit/summary', {...names, from: range}, signal);
-		if (!oldest || !complete || total.exchanges || total.publications || Object.keys(total.unmatched).length) {
-			return range === day ? widen('', oldest) : range;
+		if (!complete || total.exchanges || total.publications || Object.keys(total.unmatched).length) {
+			return range === day && oldest ? widen('', oldest) : range;
 		}
+		known = oldest;
 	}
-	return day;
+	return known ? day : widen('', null); // an empty log is a new one
 }
 
 // widen returns the range, or a longer one if the log has become older than that.

@@ -1,13 +1,11 @@
 // Topics: publish to a topic, and follow it.
 
+import {detailOf} from './problem.js';
 import {authorization} from './token.js';
 
 // answered returns a sentence about a response other than success.
 async function answered(response) {
-	let line = '';
-	try {
-		line = (await response.json()).detail ?? '';
-	} catch {} // not httpipe's
+	const line = detailOf(await response.text().catch(() => ''));
 	const code = response.headers.get('Httpipe-Error');
 	return `The server answered ${response.status}${code ? ` (${code})` : ''}.${line ? ` It says: ${line}.` : ''}`;
 }

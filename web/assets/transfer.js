@@ -6,6 +6,7 @@
 // A 200 without Httpipe-Exchange comes from something in between, and does not count.
 
 import {fileName} from './names.js';
+import {detailOf} from './problem.js';
 import {authorization} from './token.js';
 
 // JSON, because an error of a receiver has no text otherwise.
@@ -15,11 +16,7 @@ function headers(token) {
 
 // answered returns what a response other than success says.
 function answered(status, header, body) {
-	let line = '';
-	try {
-		line = JSON.parse(body).detail ?? '';
-	} catch {} // not httpipe's
-	return {kind: 'answered', status, code: header('Httpipe-Error') ?? '', exchange: header('Httpipe-Exchange'), retryAfter: header('Retry-After'), line};
+	return {kind: 'answered', status, code: header('Httpipe-Error') ?? '', exchange: header('Httpipe-Exchange'), retryAfter: header('Retry-After'), line: detailOf(body)};
 }
 
 // send produces a blob, and calls progress with how many of its bytes have left this browser. That they have

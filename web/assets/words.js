@@ -25,7 +25,7 @@ export function clock(milliseconds) {
 
 // What the codes of Httpipe-Error mean to either side.
 const both = {
-	shut_down: 'The server is stopping.',
+	shut_down: 'The server is stopping, or another one serves this channel now.',
 	refused: 'The server has reached a limit and refused this.',
 	audit_unavailable: 'The server cannot write its audit log, and relays nothing without a record.',
 	unauthorized: 'This server asks for an access token.',
