@@ -16,9 +16,7 @@ import (
 
 // auditOptions returns the options that every command about the audit log takes.
 func auditOptions(c *Config) []option {
-	picked := pick(c, "audit-db", "config")
-	picked[0].help = "SQLite file of the audit log, which must exist"
-	return picked
+	return reword(pick(c, "audit-db", "config"), "audit-db", "SQLite file of the audit log, which must exist")
 }
 
 func auditBackup(c *Config) command {

@@ -75,6 +75,17 @@ func pick(c *Config, names ...string) []option {
 	return slices.DeleteFunc(options(c), func(o option) bool { return !slices.Contains(names, o.name) })
 }
 
+// reword gives one of the options, which are a command's own copy, another help: it means something else there than for the
+// relay. It returns them.
+func reword(all []option, name, help string) []option {
+	for i := range all {
+		if all[i].name == name {
+			all[i].help = help
+		}
+	}
+	return all
+}
+
 // split returns the group of the command, or "", and its own word.
 func (cmd command) split() (group, word string) {
 	i := strings.LastIndexByte(cmd.name, ' ')

@@ -23,10 +23,10 @@ const healthTimeout = 5 * time.Second
 // healthcheck is for images without curl.
 func healthcheck(c *Config) command {
 	picked := pick(c, "port", "host", "tls-cert", "tls-domain", "config")
-	picked[0].help = "port of the server to ask, unless a URL is given"
-	picked[1].help = "address of the server to ask, if not 127.0.0.1"
-	picked[2].help = "certificate of the server; makes the check use TLS"
-	picked[3].help = "name in the server's certificate; makes the check use TLS"
+	reword(picked, "port", "port of the server to ask, unless a URL is given")
+	reword(picked, "host", "address of the server to ask, if not 127.0.0.1")
+	reword(picked, "tls-cert", "certificate of the server; makes the check use TLS")
+	reword(picked, "tls-domain", "name in the server's certificate; makes the check use TLS")
 	return command{
 		name: "healthcheck", args: "[URL]", options: picked,
 		help: "ask a server for its health; exit with 0 if healthy",

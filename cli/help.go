@@ -18,6 +18,11 @@ the config file, in which each line is a name and a value.
 	variablesHelp = `
 An option that has a variable takes its value from its flag, else from the environment.
 `
+	tryHelp = `
+To try it while httpipe runs, in another terminal:
+  curl -d hello localhost:3000/channels/demo/hello &
+  curl localhost:3000/channels/demo/hello
+`
 	unitsHelp = `
 A TIME is in seconds or has a unit (1.5, 30s, 12h, 90d); a SIZE is in bytes or has a unit (65536,
 64KiB, 10MB).
@@ -38,24 +43,20 @@ func (p Program) printHelp(words []string, stdout io.Writer) error {
 	return nil
 }
 
-// help explains a command in at most 100 columns: how it is typed, and its options with their defaults and
-// variables. A group, and the relay, list commands too.
+// help explains a command in at most 100 columns: what it does, how it is typed, and its options with their defaults and
+// variables. A group, and the relay, list commands instead.
 func help(w io.Writer, table []command, cmd command) {
-	fmt.Fprintf(w, "%s\n\nUsage:\n", purpose)
-	var lines [][2]string
-	switch {
-	case cmd.name == serveName:
-		for _, other := range members(table, "") {
-			lines = append(lines, [2]string{other.usage(), other.help})
-		}
-	case cmd.run == nil:
-		for _, other := range members(table, cmd.name) {
-			lines = append(lines, [2]string{other.usage(), other.help})
-		}
-	default:
-		lines = append(lines, [2]string{cmd.usage(), cmd.help})
+	about, group := sentence(cmd.help), cmd.name
+	if cmd.name == serveName {
+		about, group = purpose, ""
 	}
-	columns(w, lines)
+	fmt.Fprintf(w, "%s\n\nUsage:\n", about)
+	lists := cmd.run == nil || cmd.name == serveName
+	if lists {
+		usages(w, members(table, group))
+	} else {
+		fmt.Fprintf(w, "  %s\n", cmd.usage())
+	}
 	if cmd.more != "" {
 		fmt.Fprintf(w, "\n%s\n", cmd.more)
 	}
@@ -78,7 +79,10 @@ func help(w io.Writer, table []command, cmd command) {
 		optionLines(w, all[:n])
 		all = all[n:]
 	}
-	if cmd.run == nil || cmd.name == serveName {
+	if cmd.name == serveName {
+		fmt.Fprint(w, tryHelp)
+	}
+	if lists {
 		fmt.Fprintf(w, "\nA command's own help: %s COMMAND -h\n", cmd.command())
 	}
 }
@@ -96,14 +100,14 @@ func optionLines(w io.Writer, all []option) {
 	}
 }
 
-// columns writes pairs in two columns.
-func columns(w io.Writer, lines [][2]string) {
+// usages writes how commands are typed, and what they do, in two columns.
+func usages(w io.Writer, commands []command) {
 	width := 0
-	for _, line := range lines {
-		width = max(width, len(line[0]))
+	for _, cmd := range commands {
+		width = max(width, len(cmd.usage()))
 	}
-	for _, line := range lines {
-		fmt.Fprintf(w, "  %-*s  %s\n", width, line[0], line[1])
+	for _, cmd := range commands {
+		fmt.Fprintf(w, "  %-*s  %s\n", width, cmd.usage(), cmd.help)
 	}
 }
 

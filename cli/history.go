@@ -150,7 +150,7 @@ func auditList(c *Config) command {
 	return command{
 		name: "audit list", args: "[WHAT]", words: kindWords, options: auditOptions(c),
 		help:  "list rows of the log, newest first",
-		more:  "WHAT is exchanges (default), requests (that were never matched), channels, publications or\nsubscriptions.\n" + whenHelp,
+		more:  "WHAT is exchanges (default), requests (that were never matched), channels, calls, publications\nor subscriptions.\n" + whenHelp,
 		flags: append(q.filters(), q.limitFlag("20"), q.jsonFlag()),
 		run: func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			k, filter, err := q.kind(args)
@@ -170,7 +170,7 @@ func auditExport(c *Config) command {
 	return command{
 		name: "audit export", args: "[WHAT]", words: kindWords, options: auditOptions(c),
 		help: "write all columns of one kind of rows",
-		more: whenHelp,
+		more: "WHAT is one of those of httpipe audit list.\n" + whenHelp,
 		flags: append(q.filters(), q.limitFlag("0"), option{name: "format", arg: "FORMAT", def: "csv", help: "csv or ndjson", words: formats,
 			set: into(&q.format, oneOf(formats...))}),
 		run: func(ctx context.Context, args []string, stdout, stderr io.Writer) error {

@@ -15,14 +15,8 @@ import (
 // auditKey prints the key that opens the audit log of a server without a secret. The server need not run.
 func auditKey(c *Config) command {
 	picked := pick(c, "audit-db", "auth-secret", "config")
-	for i := range picked {
-		switch picked[i].name {
-		case "audit-db":
-			picked[i].help = "SQLite file of the audit log; the key is beside it"
-		case "auth-secret":
-			picked[i].help = "the server's secret; a server that has one has no audit key"
-		}
-	}
+	reword(picked, "audit-db", "SQLite file of the audit log; the key is beside it")
+	reword(picked, "auth-secret", "the server's secret; a server that has one has no audit key")
 	return command{
 		name: "audit key", options: picked,
 		help: "print the audit key, which opens /audit",

@@ -40,12 +40,10 @@ func nodesHAProxy(c *Config) command {
 		slots    int // 0: not given
 		balancer nodes.Balancer
 	)
-	picked := pick(c, "nodes")
-	picked[0].help = "file with the table of all nodes"
 	return command{
 		name: "nodes haproxy", help: "print HAProxy's configuration for a table of nodes",
 		more:    "Give the table as --nodes FILE, or the nodes that httpipe nodes table was given. See docs/scale.md.",
-		options: picked,
+		options: reword(pick(c, "nodes"), "nodes", "file with the table of all nodes"),
 		flags: []option{
 			nodeFlag(&all),
 			{name: "slots", arg: "N", help: fmt.Sprintf("number of slots that the nodes share, if not %d", nodes.DefaultSlots), set: into(&slots, parseCount)},

@@ -19,10 +19,8 @@ func token(c *Config) command {
 	for _, p := range access.Permissions {
 		permissions = append(permissions, string(p))
 	}
-	picked := pick(c, "auth-secret", "config")
-	picked[0].help = "the server's secret, which signs the token"
 	return command{
-		name: "token", options: picked,
+		name: "token", options: reword(pick(c, "auth-secret", "config"), "auth-secret", "the server's secret, which signs the token"),
 		help: "print a token, signed with the server's secret",
 		more: "The exit status is 3 if no option, variable or config file sets the secret.",
 		flags: []option{
