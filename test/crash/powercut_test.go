@@ -64,9 +64,9 @@ func TestPowerCut(t *testing.T) {
 	t.Run("NORMAL", func(t *testing.T) {
 		t.Parallel()
 		program := kit.Variant(t, "store/session.go", `{"FULL"}`, `{"NORMAL"}`, `{"synchronous", "2"}`, `{"synchronous", "1"}`)
-		lost := record(t, stint{program: program, least: kit.Tally{Acknowledged: 400}}).cutPower(t, nil)
+		lost := record(t, stint{program: program, least: kit.Tally{Acknowledged: 600}}).cutPower(t, nil)
 		t.Logf("unsynced writes are lost: %v", lost)
-		if lost.lossy < lost.images/2 {
+		if lost.lossy < lost.images/4 { // after a checkpoint nothing is lost
 			t.Error("this test is blind")
 		}
 	})
