@@ -60,6 +60,7 @@ func runChild(path string) {
 // TestKill kills a server at random times. Acknowledged exchanges must be in the log, every beginning must have
 // exactly one ending, and the file must be sound. scripts/kill sets how many times.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	kills := 60
 	if testing.Short() {
 		kills = 10
