@@ -300,6 +300,9 @@ func TestWordsAgree(t *testing.T) {
 	if store.Interrupted != string(pipe.ClosedInterrupted) {
 		t.Errorf("store says %q of a life, pipe %q", store.Interrupted, pipe.ClosedInterrupted)
 	}
+	if store.Idle != string(pipe.ClosedIdle) {
+		t.Errorf("store says %q of a life, pipe %q", store.Idle, pipe.ClosedIdle)
+	}
 	if slices.Contains(pipe.Outcomes, "open") {
 		t.Error("what the log says of a running exchange is an outcome too")
 	}

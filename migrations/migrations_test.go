@@ -41,6 +41,7 @@ var viewsSince = map[int]string{
 	4: "a2c3f52e88d83e1a76d1e97b1a2b3214e798ae2a3ab642bc43dbd7d35226ecd1",
 	6: "8bd73f772a786d3a824c269dd5893ab40f97293a05932bb69c1b0b52f005ac73",
 	7: "e3cb82e30863cc69a2d98b6da9a4a936b274de37d0e8836d894786ee4cdc0d41",
+	8: "35daa91fb29364cfe36b29616c034bc8078cb84d08e5ad539cd0f77df3d409d2",
 }
 
 // A log gets new views only together with a new version, so a change of views.sql without a step would miss existing logs.

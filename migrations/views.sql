@@ -9,6 +9,8 @@ DROP VIEW IF EXISTS exchanges;
 DROP VIEW IF EXISTS calls;
 DROP VIEW IF EXISTS requests;
 DROP VIEW IF EXISTS channels;
+DROP VIEW IF EXISTS lives_with_row;
+DROP VIEW IF EXISTS lives_in_exchange;
 DROP VIEW IF EXISTS runs;
 DROP VIEW IF EXISTS cutoffs;
 DROP VIEW IF EXISTS deliveries;
@@ -23,7 +25,7 @@ SELECT e.id,
        e.channel,
        coalesce(e.outcome, x.outcome, 'open')                                                    AS outcome,
        coalesce(e.bytes, x.bytes)                                                                AS bytes,
-       e.content_type,
+       CASE e.content_type WHEN '' THEN 'application/octet-stream' ELSE e.content_type END       AS content_type,
        strftime('%Y-%m-%dT%H:%M:%fZ', e.matched_at / 1000.0, 'unixepoch')                        AS matched_at,
        strftime('%Y-%m-%dT%H:%M:%fZ', coalesce(e.ended_at, x.ended_at) / 1000.0, 'unixepoch')    AS ended_at,
        CASE WHEN x.outcome IS NOT 'interrupted'
@@ -96,9 +98,10 @@ SELECT namespace,
        (SELECT r.node FROM run r WHERE r.id = CASE WHEN EXISTS (SELECT 1 FROM origin WHERE run = 1) THEN request.id & 1048575 ELSE request.id >> 32 END) AS node
 FROM request;
 
--- One row for each life of a channel. While it is open, its exchanges are counted by the query, among those younger than the life
--- (an id begins with the time in milliseconds as 12 hexadecimal digits), with a margin of one day for a clock that was set back.
-CREATE VIEW channels AS
+-- One row for each life of a channel that has a row of its own. While it is open, its exchanges are counted by the query, among those
+-- younger than the life (an id begins with the time in milliseconds as 12 hexadecimal digits), with a margin of one day for a clock
+-- that was set back.
+CREATE VIEW lives_with_row AS
 SELECT l.namespace,
        l.channel,
        strftime('%Y-%m-%dT%H:%M:%fZ', l.opened_at / 1000.0, 'unixepoch')                          AS opened_at,
@@ -117,6 +120,27 @@ SELECT l.namespace,
        l.id,
        (SELECT r.node FROM run r WHERE r.id = CASE WHEN EXISTS (SELECT 1 FROM origin WHERE run = 1) THEN l.id & 1048575 ELSE l.id >> 32 END) AS node
 FROM life l LEFT JOIN life_end x ON x.id = l.id;
+
+-- One row for each life of a channel that is recorded with its only exchange: see 0008_shorter_rows.sql.
+CREATE VIEW lives_in_exchange AS
+SELECT e.namespace,
+       e.channel,
+       strftime('%Y-%m-%dT%H:%M:%fZ', (e.matched_at - e.opened_before_ms) / 1000.0, 'unixepoch') AS opened_at,
+       strftime('%Y-%m-%dT%H:%M:%fZ', e.ended_at / 1000.0, 'unixepoch')                           AS closed_at,
+       'idle'                                                                                     AS reason,
+       1                                                                                          AS exchanges,
+       e.bytes,
+       e.life                                                                                     AS id,
+       (SELECT r.node FROM run r WHERE r.id = CASE WHEN EXISTS (SELECT 1 FROM origin WHERE run = 1) THEN e.life & 1048575 ELSE e.life >> 32 END) AS node,
+       e.id                                                                                       AS exchange
+FROM exchange e
+WHERE e.opened_before_ms IS NOT NULL;
+
+-- One row for each life of a channel.
+CREATE VIEW channels AS
+SELECT namespace, channel, opened_at, closed_at, reason, exchanges, bytes, id, node FROM lives_with_row
+UNION ALL
+SELECT namespace, channel, opened_at, closed_at, reason, exchanges, bytes, id, node FROM lives_in_exchange;
 
 -- One row for each run of the server. clean is 1 after a clean stop and 0 after a crash. It is NULL for the newest run (in a merged
 -- log: of each node) until that stops or the next one starts, since nothing in the file tells a running server from a crashed one.

@@ -3,6 +3,7 @@ package store_test
 import (
 	"sync"
 	"testing"
+	"time"
 
 	"httpipe/store"
 )
@@ -20,12 +21,13 @@ func TestAllocationsPerExchange(t *testing.T) {
 		var last *store.Commit
 		for range together {
 			life++
-			f.ChannelOpened(opening(life))
-			m := match(newID())
-			m.Life = life
+			now := time.Now()
+			m, ended, closed := match(newID()), end("", "delivered"), closing(life)
+			m.Life, m.At, ended.ID, ended.At, closed.At = life, now, m.ID, now, now
+			f.ChannelOpened(store.Life{ID: life, Namespace: "v1", Channel: "work", At: now})
 			f.ExchangeMatched(m)
-			last = f.ExchangeEnded(end(m.ID, "delivered"))
-			f.ChannelClosed(closing(life))
+			last = f.ExchangeEnded(ended)
+			f.ChannelClosed(closed)
 			last.Then(answered)
 		}
 		wait(t, last)

@@ -231,9 +231,21 @@ var callRules = []consistencyRule{
 		SELECT count(*), min(c.id) FROM call c LEFT JOIN exchange e ON e.id = c.id AND e.method IS NOT NULL WHERE e.id IS NULL`},
 }
 
+// lifeRules are consistencyRules for logs with lives that are recorded with their exchange.
+var lifeRules = []consistencyRule{
+	{"exchanges record the life of their channel, which has a row", `
+		SELECT count(*), min(e.id) FROM exchange e JOIN life l ON l.id = e.life WHERE e.opened_before_ms IS NOT NULL`},
+	{"exchanges record the life of their channel, but have not ended with it", `
+		SELECT count(*), min(e.id) FROM exchange e WHERE e.opened_before_ms IS NOT NULL AND e.ended_at IS NULL`},
+}
+
 // count fills in the counts of the report.
 func (r *reader) count(ctx context.Context, report *Report) error {
 	var going int64
+	lives := "SELECT count(*) FROM life"
+	if report.Schema >= livesSince {
+		lives = "SELECT (SELECT count(*) FROM life) + (SELECT count(opened_before_ms) FROM exchange)"
+	}
 	for _, c := range []struct {
 		query string
 		dest  []any
@@ -243,7 +255,7 @@ func (r *reader) count(ctx context.Context, report *Report) error {
 		{"SELECT count(*), count(*) FILTER (WHERE e.ended_at IS NULL AND x.id IS NULL AND e.life RUN IN (CURRENT)) FROM exchange e LEFT JOIN exchange_end x ON x.id = e.id",
 			[]any{&report.Exchanges, &report.Open}},
 		{"SELECT count(*) FROM request", []any{&report.Requests}},
-		{"SELECT count(*) FROM life", []any{&report.Channels}},
+		{lives, []any{&report.Channels}},
 	} {
 		if err := r.queryRow(ctx, r.expand(c.query), c.dest...); err != nil {
 			return err
@@ -263,6 +275,9 @@ func (r *reader) checkConsistency(ctx context.Context, report *Report) error {
 	}
 	if report.Schema >= callsSince {
 		rules = slices.Concat(rules, callRules)
+	}
+	if report.Schema >= livesSince {
+		rules = slices.Concat(rules, lifeRules)
 	}
 	for _, rule := range rules {
 		var count int64
@@ -293,10 +308,11 @@ func (r *reader) checkConsistency(ctx context.Context, report *Report) error {
 	return nil
 }
 
-// blocksSince and callsSince are the schema versions that introduced blocks and calls.
+// blocksSince, callsSince and livesSince are the schema versions that introduced blocks, calls, and lives without a row.
 const (
 	blocksSince = 4
 	callsSince  = 6
+	livesSince  = 8
 )
 
 // checkBlocks compares the number of exchanges that should be in the index by channel with the number that are.

@@ -114,7 +114,7 @@ func TestCheckFindsChangedSchema(t *testing.T) {
 // TestCheckFindsInconsistentRows checks rows that the triggers prevent, inserted without the triggers.
 func TestCheckFindsInconsistentRows(t *testing.T) {
 	const (
-		exchange = "INSERT INTO exchange VALUES ('%', 1<<32|1, 'v1', 'a', '', 0, 0, 0, '', '', '', '', %, '', '', '', '', NULL, NULL)"
+		exchange = "INSERT INTO exchange VALUES ('%', 1<<32|1, 'v1', 'a', '', 0, 0, 0, '', '', '', '', %, '', '', '', '', NULL, NULL, NULL)"
 		life     = "INSERT INTO life VALUES (%, 'v1', 'a', 0, %)"
 	)
 	in := func(pattern string, values ...string) string {
@@ -133,8 +133,12 @@ func TestCheckFindsInconsistentRows(t *testing.T) {
 		{in(life, "1<<32|9", "NULL, NULL, NULL, NULL"), "1 lives of channels have no end although their run is over, such as 4294967305"},
 		{in(life, "1<<32|9", "1, 'idle', 0, 0") + "; INSERT INTO life_end VALUES (1<<32|9, 1, 'idle', 0, 0)", "1 lives of channels have two ends, such as 4294967305"},
 		{"INSERT INTO life_end VALUES (7, 1, 'idle', 0, 0)", "1 ends of lives of channels have no beginning, such as 7"},
+		{strings.Replace(in(exchange, "alone", "'left', 1, 1"), "NULL)", "0)", 1) + ";" + in(life, "1<<32|1", "1, 'idle', 1, 1"),
+			"1 exchanges record the life of their channel, which has a row, such as alone"},
+		{strings.Replace(in(exchange, "alone", "NULL, NULL, NULL"), "NULL, NULL, NULL)", "NULL, NULL, 0)", 1) + "; INSERT INTO exchange_end VALUES ('alone', 'left', 1, 1)",
+			"1 exchanges record the life of their channel, but have not ended with it, such as alone"},
 		{"INSERT INTO run_end VALUES (7, 1, 0)", "1 ends of runs have no beginning, such as 7"},
-		{strings.Replace(in(exchange, "call", "'delivered', 1, 1"), "NULL, NULL)", "'GET', NULL)", 1), "1 calls have no end although their run is over, such as call"},
+		{strings.Replace(in(exchange, "call", "'delivered', 1, 1"), "NULL, NULL, NULL)", "'GET', NULL, NULL)", 1), "1 calls have no end although their run is over, such as call"},
 		{"INSERT INTO call VALUES ('none', 'left', NULL, NULL, 1)", "1 ends of calls have no request, such as none"},
 		{"INSERT INTO block_entry VALUES (1, 'v1', 'a', 'none')", "exchanges are in blocks, but the blocks have"},
 	} {

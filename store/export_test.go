@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -112,6 +113,11 @@ func (h *History) Steady() {
 
 // Plans returns SQLite's query plans for a filter.
 func (h *History) Plans(ctx context.Context, k *Kind, f Filter) (plans []string, err error) {
+	if k == Channels {
+		if plans, err = h.Plans(ctx, livesInExchange, f); err != nil {
+			return nil, err
+		}
+	}
 	err = h.with(ctx, func(ctx context.Context, conn *sql.Conn) error {
 		for _, p := range k.plans(&f, h.running, h.indexes) {
 			all := span{"", "g"}
@@ -122,7 +128,7 @@ func (h *History) Plans(ctx context.Context, k *Kind, f Filter) (plans []string,
 			where, args := k.where(&p, &f, all)
 			for query, args := range map[string][]any{
 				nth: nthArgs,
-				"SELECT " + k.columns + " FROM " + k.Name + " WHERE " + where + " ORDER BY id DESC LIMIT 10": args,
+				"SELECT " + k.columns + " FROM " + cmp.Or(k.view, k.Name) + " WHERE " + where + " ORDER BY " + k.keyColumn() + " DESC LIMIT 10": args,
 			} {
 				var page Page
 				if err := page.add(ctx, conn, "EXPLAIN QUERY PLAN "+query, args...); err != nil {

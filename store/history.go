@@ -155,6 +155,10 @@ func (h *History) ExchangesByPrefix(ctx context.Context, prefix string, limit in
 // empty. There are more rows as long as Next is not empty.
 func (h *History) Page(ctx context.Context, k *Kind, f Filter, cursor string, limit int) (page Page, err error) {
 	err = h.with(ctx, func(ctx context.Context, conn *sql.Conn) error {
+		if k == Channels {
+			page, err = h.pageOfLives(ctx, conn, f, cursor, limit)
+			return err
+		}
 		sc, err := h.newScan(ctx, conn, k, f, cursor)
 		if err != nil {
 			return err

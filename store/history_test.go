@@ -32,14 +32,24 @@ func record(t testing.TB, f fixture) {
 		m := match(idAt(at))
 		m.Namespace, m.Channel, m.At = pick("v1", "v1", "v1", "ci", "rare"), pick("a", "a", "b", "=c"), at
 		m.ProducerWait, m.ConsumerWait = time.Duration(rng.IntN(5000))*time.Millisecond, 0
+		life := store.Life{ID: int64(i + 1), Namespace: m.Namespace, Channel: m.Channel, At: at}
+		alone := i%3 == 1 // the exchange is the whole life of its channel
+		if alone {
+			life.At, m.Life = at.Add(-20*time.Millisecond), life.ID
+			f.ChannelOpened(life)
+		}
 		f.ExchangeMatched(m)
-		if rng.IntN(2) == 0 {
+		if !alone && rng.IntN(2) == 0 {
 			if err := f.Sync(); err != nil { // so that the ending is a separate row
 				t.Fatal(err)
 			}
 		}
 		if outcome := outcomes[rng.IntN(len(outcomes))]; outcome != store.StillOpen {
-			f.ExchangeEnded(store.ExchangeEnd{ID: m.ID, At: at.Add(time.Minute), Outcome: outcome, Bytes: rng.Int64N(1000)})
+			end := store.ExchangeEnd{ID: m.ID, At: at.Add(time.Minute), Outcome: outcome, Bytes: rng.Int64N(1000)}
+			f.ExchangeEnded(end)
+			if alone {
+				f.ChannelClosed(store.LifeEnd{ID: life.ID, At: end.At, Reason: "idle", Exchanges: 1, Bytes: end.Bytes})
+			}
 		}
 		recordOnTopic(f, rng, m.Namespace, m.Channel, at)
 		f.RequestUnmatched(store.Request{Namespace: m.Namespace, Channel: m.Channel, Role: pick("producer", "consumer", "consumer"),
@@ -50,9 +60,12 @@ func record(t testing.TB, f fixture) {
 			}
 			f.RequestUnmatched(store.Request{Namespace: "v1", Channel: "a", Role: "producer", Outcome: "stalled", Arrived: at, Ended: at})
 		}
-		f.ChannelOpened(store.Life{ID: int64(i + 1), Namespace: m.Namespace, Channel: m.Channel, At: at})
+		if alone {
+			continue
+		}
+		f.ChannelOpened(life)
 		if rng.IntN(2) == 0 {
-			f.ChannelClosed(store.LifeEnd{ID: int64(i + 1), At: at.Add(time.Hour), Reason: "idle", Exchanges: 1, Bytes: 7})
+			f.ChannelClosed(store.LifeEnd{ID: life.ID, At: at.Add(time.Hour), Reason: "idle", Exchanges: 1, Bytes: 7})
 		}
 	}
 	if err := f.Sync(); err != nil {

@@ -17,6 +17,9 @@ var idPrefixPattern = regexp.MustCompile(`^[0-9a-f-]+$`)
 // clockSlack is how far the clock may have been set back without a search by time missing rows.
 const clockSlack = 24 * time.Hour
 
+// idSlack is how far the time in the id of an exchange may differ from the match without a search by time missing rows.
+const idSlack = time.Second
+
 // idFloor returns a lower bound for the ids of all exchanges matched at or after that time, in Unix
 // milliseconds.
 func idFloor(ms int64) string {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -11,6 +12,8 @@ type Kind struct {
 	Name    string   // of the view
 	Filters []string // what a Filter can select by, besides the time: columns, and the other side of a delivery
 
+	view    string // to query; "": the one of that name
+	key     string // see keyColumn; "": id
 	table   string // with main. if it may be hidden; see reader.adapt
 	columns string // the columns to return
 	textID  bool
@@ -52,9 +55,11 @@ var (
 		},
 	}
 	// Channels are the lives of channels, filtered by the time of their opening. Unlike the view, a page has no
-	// counts for a life that is still open, because counting could take long.
+	// counts for a life that is still open, because counting could take long. A page has also what livesInExchange
+	// finds (lives.go).
 	Channels = &Kind{
 		Name:    "channels",
+		view:    "lives_with_row",
 		Filters: []string{"namespace", "channel"},
 		table:   "main.life",
 		columns: `namespace, channel, opened_at, closed_at, reason, CASE WHEN reason IS NOT NULL THEN exchanges END AS exchanges,
@@ -103,14 +108,21 @@ func KindOf(name string) *Kind {
 	return nil
 }
 
+// keyColumn returns the column of the view that has the id by which a scan finds the row.
+func (k *Kind) keyColumn() string { return cmp.Or(k.key, "id") }
+
 // CheckCursor returns an error if cursor cannot come from a page of this kind.
 func (k *Kind) CheckCursor(cursor string) error {
 	_, err := k.parseCursor(cursor)
 	return err
 }
 
-// parseCursor returns the id in a cursor.
+// parseCursor returns the id in a cursor. That of Channels has two; see parseLivesCursor.
 func (k *Kind) parseCursor(cursor string) (any, error) {
+	if k == Channels {
+		life, _, err := parseLivesCursor(cursor)
+		return life, err
+	}
 	if k.textID {
 		if !idPattern.MatchString(cursor) {
 			return nil, fmt.Errorf("%q is not a cursor of %s", cursor, k.Name)

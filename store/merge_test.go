@@ -42,6 +42,9 @@ func runNode(t *testing.T, path, node string, at ...time.Time) {
 		f.CallEnded(store.CallEnd{ID: call, At: at.Add(time.Second), Outcome: "unanswered"})
 		onTopic(f, at, func() { f.Sync() })
 		f.ChannelClosed(store.LifeEnd{ID: life, At: at.Add(time.Minute), Reason: "idle", Exchanges: 9, Bytes: 378})
+		f.life(int64(1000+i), at.Add(time.Duration(1+len(node))*time.Millisecond), func(l *store.Life, m *store.Match, _ *store.ExchangeEnd, _ *store.LifeEnd) {
+			l.Channel, m.Channel = node+"work", node+"work"
+		})
 		f.RequestUnmatched(store.Request{Namespace: "v1", Channel: node + "work", Role: "consumer", Outcome: "left", Arrived: at, Ended: at})
 	}
 	mustClose(t, f)
@@ -180,7 +183,7 @@ func TestMergeAgain(t *testing.T) {
 	mustMerge(t, target, n1, n2)
 	wantOne(t, target, "0", "SELECT count(*) FROM exchanges WHERE node = 'n1'")
 	mustMerge(t, target, old, n1, n2)
-	wantOne(t, target, "10|3|1", "SELECT count(*), (SELECT count(*) FROM runs WHERE node = 'n1'), (SELECT count(*) > 0 FROM cutoffs) FROM exchanges WHERE node = 'n1'")
+	wantOne(t, target, "11|3|1", "SELECT count(*), (SELECT count(*) FROM runs WHERE node = 'n1'), (SELECT count(*) > 0 FROM cutoffs) FROM exchanges WHERE node = 'n1'")
 	wantSound(t, target)
 }
 

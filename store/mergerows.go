@@ -232,8 +232,8 @@ func (m *merge) copy(ctx context.Context, t mergeTable) error {
 		if err == nil {
 			err = m.exec(ctx, fmt.Sprintf("INSERT INTO %s SELECT old, (row_number() OVER (ORDER BY at, old) << %d) | (old >> 32) FROM (%s)", t.ids, mergedRunBits,
 				m.union(func(i int) string {
-					return fmt.Sprintf("SELECT (r.new << 32) | %s AS old, t.%s AS at FROM s%d.%s t LEFT JOIN run_map r ON r.source = %[3]d AND r.old = %[5]s",
-						t.number, t.time, i, t.name, t.run)
+					return fmt.Sprintf("SELECT (r.new << 32) | %s AS old, t.%s AS at FROM %s t LEFT JOIN run_map r ON r.source = %d AND r.old = %s",
+						t.number, t.time, t.numbered(i), i, t.run)
 				})))
 		}
 		if err != nil {
@@ -242,6 +242,15 @@ func (m *merge) copy(ctx context.Context, t mergeTable) error {
 	}
 	err = m.exec(ctx, "INSERT INTO "+t.name+" "+m.union(func(i int) string { return t.rows(columns, i) })+" ORDER BY 1")
 	return m.explain(ctx, t, columns, err)
+}
+
+// numbered returns the rows of a source that get new ids, which for lives are also those without a row.
+func (t mergeTable) numbered(source int) string {
+	if t.name != "life" {
+		return fmt.Sprintf("s%d.%s", source, t.name)
+	}
+	return fmt.Sprintf(`(SELECT id, opened_at FROM s%d.life UNION ALL
+		SELECT life, matched_at - opened_before_ms FROM s%[1]d.exchange WHERE opened_before_ms IS NOT NULL)`, source)
 }
 
 // rows returns the query for the rows of a source as the merged log has them.

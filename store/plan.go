@@ -35,7 +35,7 @@ func (k *Kind) plans(f *Filter, running func() []string, indexes indexSet) []pla
 			found = append(found, plan{query: query, args: args, order: byID, columns: i.columns})
 		}
 	}
-	if k == Exchanges {
+	if k == Exchanges || k == livesInExchange {
 		found = append(byBlock(f), byOutcome(f.Outcome, running, indexes)...)
 	}
 	if k == Calls && !indexes.has("exchange_call") { // a log that has no calls
@@ -138,10 +138,11 @@ func (p *plan) nthQuery(s span, n int) (query string, args []any) {
 // where returns the condition that selects the rows of the view in a span. Its numbered parameters require it
 // to be first in the query. A "+" before a column keeps SQLite from using an index for it.
 func (k *Kind) where(p *plan, f *Filter, s span) (condition string, args []any) {
-	conditions := []string{"id >= ?", "id < ?"}
+	key := k.keyColumn()
+	conditions := []string{key + " >= ?", key + " < ?"}
 	args = []any{s.low, s.high}
 	if p.listIDs {
-		conditions, args = []string{"id IN (SELECT id FROM (" + p.query + "))"}, p.argsFor(s)
+		conditions, args = []string{key + " IN (SELECT id FROM (" + p.query + "))"}, p.argsFor(s)
 	}
 	for _, column := range k.Filters {
 		if value := f.value(column); value != "" {

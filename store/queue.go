@@ -64,7 +64,9 @@ func (l *Log) admitLocked(r *row) error {
 			return err
 		}
 		l.running[e.ID] = r
-		r.after = l.lives[e.Life]
+		if r.after = l.lives[e.Life]; r.after != nil && r.after.first == nil {
+			r.after.first = r
+		}
 		if e.Method != "" {
 			l.openCalls++
 		}

@@ -27,6 +27,7 @@ func aged(t *testing.T, f fixture, at time.Time, n int) {
 		f.ExchangeEnded(store.ExchangeEnd{ID: m.ID, At: at.Add(time.Second), Outcome: "delivered"})
 		f.ChannelClosed(store.LifeEnd{ID: life, At: at.Add(time.Second), Reason: "idle"})
 		f.RequestUnmatched(store.Request{Namespace: "v1", Channel: "work", Role: "consumer", Outcome: "left", Arrived: at, Ended: at.Add(time.Second)})
+		f.life(life+5_000, at, nil) // removed with its exchange
 		last = f.ExchangeMatched(match(idAt(time.Now())))
 	}
 	wait(t, last)
@@ -60,11 +61,11 @@ func TestRetention(t *testing.T) {
 	}
 	wantOne(t, path, "0", "SELECT count(*) FROM exchange_end WHERE id NOT IN (SELECT id FROM exchange)")
 	wantOne(t, path, "0", "SELECT count(*) FROM life_end WHERE id NOT IN (SELECT id FROM life)")
-	wantOne(t, path, "1|11|11|1", `SELECT
+	wantOne(t, path, "1|11|21|1", `SELECT
 		(SELECT count(*) FROM exchanges WHERE outcome = 'producer_left'), (SELECT count(*) FROM requests),
 		(SELECT count(*) FROM channels), (SELECT count(*) FROM cutoffs)`)
-	wantOne(t, path, "10", "SELECT count(*) FROM exchanges WHERE outcome = 'delivered'")
-	if want := "rows=150"; !strings.Contains(f.logged.String(), want) {
+	wantOne(t, path, "20", "SELECT count(*) FROM exchanges WHERE outcome = 'delivered'")
+	if want := "rows=200"; !strings.Contains(f.logged.String(), want) {
 		t.Errorf("want %s in the log output", want)
 	}
 	mustClose(t, f)

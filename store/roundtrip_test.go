@@ -103,7 +103,7 @@ func TestUpgrade(t *testing.T) {
 	for version := 1; version < len(migrations.Steps()); version++ {
 		path := emptyLog(t, version)
 		execute(t, path, `
-			INSERT INTO run VALUES (1, 0, 'old'); INSERT INTO run_end VALUES (1, 5, 0);
+			INSERT INTO run (id, started_at, version) VALUES (1, 0, 'old'); INSERT INTO run_end VALUES (1, 5, 0);
 			INSERT INTO exchange (id, life, namespace, channel, content_type, matched_at, producer_wait_ms, consumer_wait_ms,
 				producer_addr, consumer_addr, producer_agent, consumer_agent, outcome, bytes, ended_at)
 				VALUES ('old', 1, 'v1', 'work', '', 0, 0, 0, '', '', '', '', 'delivered', 7, 1);
@@ -186,7 +186,8 @@ func TestViewsUseThePrimaryKeys(t *testing.T) {
 		"SELECT * FROM exchanges WHERE id = 'x'",
 		"SELECT * FROM exchanges ORDER BY id DESC LIMIT 10",
 		"SELECT * FROM requests ORDER BY id DESC LIMIT 10",
-		"SELECT * FROM channels ORDER BY id DESC LIMIT 10",
+		"SELECT * FROM lives_with_row ORDER BY id DESC LIMIT 10",
+		"SELECT * FROM lives_in_exchange ORDER BY exchange DESC LIMIT 10",
 		"SELECT * FROM runs ORDER BY id DESC LIMIT 10",
 	} {
 		plan := strings.Join(query(t, f.path, "EXPLAIN QUERY PLAN "+q), "\n")

@@ -17,7 +17,7 @@ type Life struct {
 type LifeEnd struct {
 	ID               int64 // the ID of its Life
 	At               time.Time
-	Reason           string
+	Reason           string // Idle, or why else
 	Exchanges, Bytes int64
 }
 
@@ -85,6 +85,8 @@ type row struct {
 	begin  *row // of an ending: its beginning, if that was not yet in the file when the ending was handed in
 	end    *row // of a beginning: its ending, if that has been handed in
 	after  *row // a row that must get into the file before this one: of a Match, the opening of its channel
+	first  *row // of a Life: its first Match, if the opening was still in memory then
+	whole  bool // of a Life: the row of its only exchange records it too; set by Log.take
 	needed bool // a row after this one is about to be written
 	held   bool // it stays in the queue for now
 	gone   bool // no longer in memory: in the file, or rejected by the database because of its content
@@ -100,6 +102,24 @@ func (r *row) begins() bool {
 	}
 	return false
 }
+
+// isWholeInExchange reports whether r is a Life that needs no row, because the row of its only exchange can record all there
+// is to know about it: see 0008_shorter_rows.sql. Log.mu must be held, and the rows must be in the batch.
+func (r *row) isWholeInExchange() bool {
+	life, ok := r.entry.(*Life)
+	if !ok || r.end == nil || r.first == nil || r.first.gone || r.first.end == nil {
+		return false
+	}
+	closed, match, end := r.end.entry.(*LifeEnd), r.first.entry.(*Match), r.first.end.entry.(*ExchangeEnd)
+	// A search by time relies on the bounds; see idSlack.
+	before, skew := openedBefore(life, match), match.At.UnixMilli()-idTime(match.ID)
+	const bound = int64(idSlack/time.Millisecond) / 2
+	return closed.Exchanges == 1 && closed.Reason == Idle && closed.Bytes == end.Bytes && closed.At.UnixMilli() == end.At.UnixMilli() &&
+		match.Namespace == life.Namespace && match.Channel == life.Channel && 0 <= before && before < bound && -bound < skew && skew < bound
+}
+
+// openedBefore returns how many milliseconds before the match the channel opened.
+func openedBefore(life *Life, match *Match) int64 { return match.At.UnixMilli() - life.At.UnixMilli() }
 
 // newRow returns a row and its entry in one piece of memory.
 func newRow[T any](entry T) *row {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -46,7 +47,7 @@ func (sc *scan) setBounds(ctx context.Context, cursor string, mayBeOpen bool) er
 	sc.remaining = span{int64(0), int64(math.MaxInt64)}
 	first, spare := sc.firstIDAt, clockSlack
 	if sc.kind.textID {
-		sc.remaining, spare = span{"", "g"}, time.Second // "g" sorts after every character of an id
+		sc.remaining, spare = span{"", "g"}, idSlack // "g" sorts after every character of an id
 		first = func(_ context.Context, t time.Time) (any, error) { return idFloor(t.UnixMilli()), nil }
 	}
 	var err error
@@ -133,13 +134,14 @@ func (sc *scan) fill(ctx context.Context, page *Page, limit int) error {
 			return err
 		}
 		where, args := sc.kind.where(&sc.plan, &sc.filter, s)
-		query := fmt.Sprintf("SELECT %s FROM %s WHERE %s ORDER BY id DESC LIMIT ?", sc.kind.columns, sc.kind.Name, where)
+		key := sc.kind.keyColumn()
+		query := fmt.Sprintf("SELECT %s FROM %s WHERE %s ORDER BY %s DESC LIMIT ?", sc.kind.columns, cmp.Or(sc.kind.view, sc.kind.Name), where, key)
 		if err := page.add(ctx, sc.conn, query, append(args, limit+1-len(page.Rows))...); err != nil {
 			return err
 		}
 		if n := len(page.Rows); n > limit {
 			page.Rows = page.Rows[:limit]
-			page.Next = fmt.Sprint(page.Value(limit-1, "id"))
+			page.Next = fmt.Sprint(page.Value(limit-1, key))
 			return nil
 		} else if last {
 			return nil

@@ -54,7 +54,7 @@ func full(t testing.TB) (path string) {
 		fmt.Sprintf("INSERT INTO cutoff VALUES (%d, 0)", noon.Add(-time.Hour).UnixMilli()),
 		"INSERT INTO run VALUES (9, 0, 'crashed', NULL)",
 		"INSERT INTO life VALUES (5, 'v1', 'open', 0, NULL, NULL, NULL, NULL)",
-		"INSERT INTO exchange VALUES ('00000000-open', 5, 'v1', 'open', '', 0, 0, 0, '', '', '', '', NULL, NULL, NULL, '', '', '', '', NULL, NULL)",
+		"INSERT INTO exchange VALUES ('00000000-open', 5, 'v1', 'open', '', 0, 0, 0, '', '', '', '', NULL, NULL, NULL, '', '', '', '', NULL, NULL, NULL)",
 	} {
 		if _, err := other.Exec(statement); err != nil {
 			t.Fatalf("%s: %v", statement, err)
@@ -110,7 +110,7 @@ func attempts(t testing.TB, path string) []string {
 		"INSERT OR REPLACE INTO cutoff SELECT ended_before, 1 FROM cutoff",
 		fmt.Sprintf("INSERT INTO cutoff VALUES (%d, 0)", now.Add(time.Hour).UnixMilli()),
 		// Incomplete endings.
-		"INSERT INTO exchange VALUES ('half', 5, '', '', '', 0, 0, 0, '', '', '', '', 'delivered', 1, NULL, '', '', '', '', NULL, NULL)",
+		"INSERT INTO exchange VALUES ('half', 5, '', '', '', 0, 0, 0, '', '', '', '', 'delivered', 1, NULL, '', '', '', '', NULL, NULL, NULL)",
 		"INSERT INTO life VALUES (78, '', '', 0, 1, NULL, NULL, NULL)",
 	)
 }

@@ -32,7 +32,7 @@ func (s *statements) prepare(conn *sql.Conn) error {
 		{&s.commit, "COMMIT"},
 		{&s.life, "INSERT INTO life VALUES (?, ?, ?, ?, ?, ?, ?, ?)"},
 		{&s.lifeEnd, "INSERT INTO life_end VALUES (?, ?, ?, ?, ?)"},
-		{&s.exchange, "INSERT INTO exchange VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+		{&s.exchange, "INSERT OR FAIL INTO exchange VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
 		{&s.exchangeEnd, "INSERT INTO exchange_end VALUES (?, ?, ?, ?)"},
 		{&s.call, "INSERT INTO call VALUES (?, ?, ?, ?, ?)"},
 		{&s.request, "INSERT INTO request VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
@@ -52,7 +52,8 @@ func (s *statements) prepare(conn *sql.Conn) error {
 		sql  string
 	}{
 		// Each query returns whether the thing has ended, and no row if the file does not have it.
-		{&s.hasLife, "SELECT coalesce(l.closed_at, x.closed_at) IS NOT NULL FROM life l LEFT JOIN life_end x ON x.id = l.id WHERE l.id = ?"},
+		{&s.hasLife, `SELECT coalesce(l.closed_at, x.closed_at) IS NOT NULL FROM life l LEFT JOIN life_end x ON x.id = l.id WHERE l.id = ?
+			UNION ALL SELECT true FROM exchange WHERE id = ? AND opened_before_ms IS NOT NULL`},
 		{&s.hasExchange, "SELECT coalesce(e.ended_at, x.ended_at) IS NOT NULL FROM exchange e LEFT JOIN exchange_end x ON x.id = e.id WHERE e.id = ?"},
 		{&s.hasRequest, "SELECT 1 FROM request WHERE id = ?"},
 		{&s.hasPublication, "SELECT coalesce(p.ended_at, x.ended_at) IS NOT NULL FROM publication p LEFT JOIN publication_end x ON x.id = p.id WHERE p.id = ?"},
@@ -90,9 +91,9 @@ const (
 )
 
 // lookUp runs one of the has queries.
-func lookUp(question *sql.Stmt, id any) (presence, error) {
+func lookUp(question *sql.Stmt, ids ...any) (presence, error) {
 	var ended bool
-	switch err := question.QueryRowContext(context.Background(), id).Scan(&ended); {
+	switch err := question.QueryRowContext(context.Background(), ids...).Scan(&ended); {
 	case errors.Is(err, sql.ErrNoRows):
 		return absent, nil
 	case err != nil:
@@ -104,13 +105,15 @@ func lookUp(question *sql.Stmt, id any) (presence, error) {
 	}
 }
 
-// change is what one or two rows of the queue change in the file: they record a beginning, an ending, or both.
+// change is what one or two rows of the queue change in the file: they record a beginning, an ending, or both. For an exchange
+// that is the whole life of its channel there are two rows more.
 type change struct {
-	rows    [2]*row // if the first is a beginning, the second may be its ending; otherwise nil
+	rows    [4]*row // if the first is a beginning, the second may be its ending; then the Life and its ending; otherwise nil
 	life    *Life
 	lifeEnd *LifeEnd
 	match   *Match
 	end     *ExchangeEnd
+	first   string // with life: the id of the first exchange of this life, if it was matched while the opening was in memory
 	callEnd *CallEnd
 	request *numberedRequest
 	topic   [2]topicRow // if the first begins, the second may be its end; otherwise nil
@@ -119,7 +122,10 @@ type change struct {
 // change returns what the row changes, together with its ending if it has one. The caller holds Log.mu. An ending whose
 // Commit has failed gets its OutcomeIfFailed.
 func (r *row) change() change {
-	c := change{rows: [2]*row{r, r.end}}
+	c := change{rows: [4]*row{r, r.end}}
+	if life := r.after; life != nil && life.whole {
+		c.rows[2], c.rows[3] = life, life.end
+	}
 	for i, r := range c.rows {
 		if r == nil {
 			break
@@ -127,6 +133,9 @@ func (r *row) change() change {
 		switch e := r.entry.(type) {
 		case *Life:
 			c.life = e
+			if r.first != nil {
+				c.first = r.first.entry.(*Match).ID
+			}
 		case *LifeEnd:
 			c.lifeEnd = e
 		case *Match:
@@ -161,14 +170,16 @@ func (s *statements) write(c *change, run int64, recheck bool) error {
 		return s.writeRequest(c.request, run, recheck)
 	case c.callEnd != nil:
 		return s.writeCallEnd(c.callEnd, recheck)
-	case c.life != nil || c.lifeEnd != nil:
-		return s.writeLife(c.life, c.lifeEnd, run, recheck)
+	case c.match != nil || c.end != nil:
+		return s.writeExchange(c.match, c.end, c.life, run, recheck)
 	default:
-		return s.writeExchange(c.match, c.end, run, recheck)
+		return s.writeLife(c.life, c.lifeEnd, c.first, run, recheck)
 	}
 }
 
-func (s *statements) writeLife(life *Life, end *LifeEnd, run int64, recheck bool) error {
+// writeLife writes a life, its ending, or both. first is the id of its first exchange, if that may be the one whose row records
+// the life already.
+func (s *statements) writeLife(life *Life, end *LifeEnd, first string, run int64, recheck bool) error {
 	id := int64(0)
 	if life != nil {
 		id = inRun(run, life.ID)
@@ -176,7 +187,7 @@ func (s *statements) writeLife(life *Life, end *LifeEnd, run int64, recheck bool
 		id = inRun(run, end.ID)
 	}
 	if recheck {
-		has, err := lookUp(s.hasLife, id)
+		has, err := lookUp(s.hasLife, id, first)
 		if err != nil || has == complete {
 			return err
 		}
@@ -197,7 +208,9 @@ func (s *statements) writeLife(life *Life, end *LifeEnd, run int64, recheck bool
 	return row.integer(end.At.UnixMilli()).text(end.Reason).integer(end.Exchanges).integer(end.Bytes).exec()
 }
 
-func (s *statements) writeExchange(match *Match, end *ExchangeEnd, run int64, recheck bool) error {
+// writeExchange writes an exchange, its ending, or both. If life is not nil, the exchange is all of it, and its row records the
+// life too.
+func (s *statements) writeExchange(match *Match, end *ExchangeEnd, life *Life, run int64, recheck bool) error {
 	id := ""
 	if match != nil {
 		id = match.ID
@@ -220,7 +233,7 @@ func (s *statements) writeExchange(match *Match, end *ExchangeEnd, run int64, re
 		return s.exchangeEnd.begin().text(id).text(end.Outcome).integer(end.Bytes).integer(end.At.UnixMilli()).exec()
 	}
 	row := s.exchange.begin().
-		text(id).integer(inRun(run, match.Life)).text(match.Namespace).text(match.Channel).text(match.ContentType).
+		text(id).integer(inRun(run, match.Life)).text(match.Namespace).text(match.Channel).text(storedType(match.ContentType)).
 		integer(match.At.UnixMilli()).integer(match.ProducerWait.Milliseconds()).integer(match.ConsumerWait.Milliseconds()).
 		text(match.Producer.Addr).text(match.Consumer.Addr).text(match.Producer.Agent).text(match.Consumer.Agent)
 	if end == nil {
@@ -230,10 +243,23 @@ func (s *statements) writeExchange(match *Match, end *ExchangeEnd, run int64, re
 	}
 	row.text(match.Producer.RequestID).text(match.Consumer.RequestID).text(match.Producer.Subject).text(match.Consumer.Subject)
 	row.textOrNull(match.Method).textOrNull(match.ReplyTo)
+	if life == nil {
+		row.null(1)
+	} else {
+		row.integer(openedBefore(life, match))
+	}
 	if err := row.exec(); err != nil {
 		return err
 	}
 	return s.blocks.recorded(match)
+}
+
+// storedType returns the content type as the table exchange has it: see 0008_shorter_rows.sql.
+func storedType(contentType string) string {
+	if contentType == "application/octet-stream" {
+		return ""
+	}
+	return contentType
 }
 
 func (s *statements) writeCallEnd(end *CallEnd, recheck bool) error {

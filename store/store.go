@@ -10,11 +10,12 @@ import (
 	"time"
 )
 
-// Outcomes that this package itself writes or treats specially. All other outcomes come from the caller and are
+// Outcomes and reasons that this package itself writes or treats specially. All others come from the caller and are
 // stored as given.
 const (
 	Delivered   = "delivered"   // most exchanges; the indexes by outcome leave it out
 	Interrupted = "interrupted" // the run crashed; written when the log is next opened
+	Idle        = "idle"        // the reason of most lives of channels; lives_in_exchange in migrations/views.sql has it too
 )
 
 // Config is the configuration of a Log.

@@ -172,7 +172,7 @@ func (l *Log) attempt(recheck bool) (committed bool, err error) {
 	if err := l.session.statements.beginTransaction.begin().exec(); err != nil {
 		return false, err
 	}
-	changes, failures := l.take()
+	changes, failures := l.take(recheck)
 	if err := l.apply(changes, recheck); err != nil {
 		return false, err
 	}
@@ -214,16 +214,17 @@ func (l *Log) pending() bool {
 }
 
 // take moves the queue into the batch. It returns the changes that the batch makes to the file, and the number
-// of failures so far for failedSince.
-func (l *Log) take() (changes []change, failures int) {
+// of failures so far for failedSince. If recheck is set, each life gets a row, because the file may already have a part of it.
+func (l *Log) take(recheck bool) (changes []change, failures int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.releaseLocked()
 	changes = slices.Grow(l.changes[:0], len(l.batch))
 	for _, r := range l.batch {
-		if r.begin == nil || r.begin.gone {
+		r.whole = !recheck && r.isWholeInExchange()
+		if !r.whole && (r.begin == nil || r.begin.gone) {
 			changes = append(changes, r.change())
-		} // otherwise it is part of the change that its beginning makes
+		} // otherwise it is part of the change that its beginning makes, or the exchange of the life
 	}
 	l.changes = changes
 	return changes, l.failures

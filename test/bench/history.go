@@ -90,7 +90,8 @@ const insertLife = `INSERT INTO life (id, namespace, channel, opened_at, closed_
 // writeExchanges writes the next n exchanges, the lives that end with them, and the requests between them.
 func (h *history) writeExchanges(tx *sql.Tx, n int) error {
 	begin, err := tx.Prepare(`INSERT INTO exchange (id, life, namespace, channel, content_type, matched_at, producer_wait_ms, consumer_wait_ms,
-		producer_addr, consumer_addr, producer_agent, consumer_agent, outcome, bytes, ended_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+		producer_addr, consumer_addr, producer_agent, consumer_agent, outcome, bytes, ended_at, opened_before_ms)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
 	if err != nil {
 		return err
 	}
@@ -140,9 +141,13 @@ func (h *history) writeExchange(begin, end, closed *sql.Stmt) error {
 	late := outcome == pipe.Interrupted || h.rng.Float64() < apart
 
 	row := []any{id, l.id, l.namespace, l.channel, contentTypes[producer%len(contentTypes)], at.UnixMilli(), h.wait(), h.wait(),
-		address(producer), address(consumer), agents[producer%len(agents)], agents[consumer%len(agents)], nil, nil, nil}
+		address(producer), address(consumer), agents[producer%len(agents)], agents[consumer%len(agents)], nil, nil, nil, nil}
+	whole := !late && l.last == 1 // this is all of the channel's life
 	if !late {
 		row[12], row[13], row[14] = string(outcome), bytes, ended.UnixMilli()
+	}
+	if whole {
+		row[15] = 0
 	}
 	if _, err := begin.Exec(row...); err != nil {
 		return err
@@ -154,7 +159,7 @@ func (h *history) writeExchange(begin, end, closed *sql.Stmt) error {
 	}
 	l.exchanges++
 	l.bytes += bytes.Int64
-	if l.exchanges == l.last {
+	if l.exchanges == l.last && !whole {
 		return l.close(closed, ended, "idle")
 	}
 	return nil

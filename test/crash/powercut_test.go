@@ -212,7 +212,7 @@ func read(dir string) (outcomes map[string]string, err error) {
 	}
 	// No row is there without the earlier row that it refers to: a commit is complete or absent.
 	var halves int
-	if err := db.QueryRow(`SELECT (SELECT count(*) FROM exchange WHERE life NOT IN (SELECT id FROM life)) +
+	if err := db.QueryRow(`SELECT (SELECT count(*) FROM exchange WHERE opened_before_ms IS NULL AND life NOT IN (SELECT id FROM life)) +
 		(SELECT count(*) FROM exchange_end WHERE id NOT IN (SELECT id FROM exchange)) +
 		(SELECT count(*) FROM life_end WHERE id NOT IN (SELECT id FROM life))`).Scan(&halves); err != nil || halves > 0 {
 		return nil, fmt.Errorf("%d rows refer to rows that are missing %w", halves, err)
