@@ -81,7 +81,7 @@ func (q *Query) set(name, text string, now time.Time) (err error) {
 	case "outcome":
 		q.Filter.Outcome, err = text, oneOf(outcomesOf(q.Kind), text)
 	case "role":
-		q.Filter.Role, err = text, oneOf([]string{string(pipe.Producer), string(pipe.Consumer)}, text)
+		q.Filter.Role, err = text, oneOf([]string{pipe.Producer.String(), pipe.Consumer.String()}, text)
 	case "from":
 		q.Filter.From, err = parseTime(text, now)
 	case "to":

@@ -40,7 +40,7 @@ func (r *Recorder) RequestUnmatched(q *pipe.Request) {
 	row := store.Request{
 		Namespace: q.Key.Namespace,
 		Channel:   q.Key.Channel,
-		Role:      string(q.Role),
+		Role:      q.Role.String(),
 		Outcome:   string(q.Outcome()),
 		Reason:    reply.LimitOption(q.RefusedBy()),
 		Shape:     q.Shape.String(),
@@ -67,7 +67,7 @@ func (r *Recorder) RecordRefusal(shape pipe.Shape, key pipe.Key, role pipe.Role,
 	r.refusals.add(group, store.Request{
 		Namespace: key.Namespace,
 		Channel:   key.Channel,
-		Role:      string(role),
+		Role:      role.String(),
 		Outcome:   string(pipe.Refused),
 		Reason:    reason,
 		Shape:     shape.String(),
@@ -118,7 +118,7 @@ func (r *Recorder) OutcomeDecided(*pipe.Exchange, pipe.Outcome) {}
 func (r *Recorder) CallEnded(call *pipe.Call) {
 	end := store.CallEnd{ID: call.Request.ID, At: call.EndedAt, Outcome: string(call.Outcome)}
 	if call.Answer != nil {
-		end.Status, end.AnsweredAt = call.Answer.Producer.Head.Answer.Status, call.Answer.MatchedAt
+		end.Status, end.AnsweredAt = call.Answer.Producer.Head.Rare().Answer.Status, call.Answer.MatchedAt
 	}
 	r.log.CallEnded(end)
 }

@@ -49,7 +49,7 @@ func (q *question) filters() (flags []option) {
 		{name: "subscription", arg: "ID", help: "show only publications that this subscription took"},
 		{name: "shape", arg: "SHAPE", help: "show only requests to channels, to topics, or to services", words: audit.Shapes},
 		{name: "outcome", arg: "WORD", help: "show only this outcome, such as delivered; open: still running", words: outcomes},
-		{name: "role", arg: "ROLE", help: "show only requests of a producer, or of a consumer", words: []string{string(pipe.Producer), string(pipe.Consumer)}},
+		{name: "role", arg: "ROLE", help: "show only requests of a producer, or of a consumer", words: []string{pipe.Producer.String(), pipe.Consumer.String()}},
 		{name: "from", arg: "WHEN", help: "show only what is not older than this"},
 		{name: "to", arg: "WHEN", help: "show only what is older than this"},
 	} {

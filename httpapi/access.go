@@ -171,7 +171,7 @@ func (g *gate) denial(why error, p access.Permission, key pipe.Key) *reply.Error
 	return e.To(roleOf(p))
 }
 
-// roleOf returns the role of a client that uses the permission, or "" if it has none.
+// roleOf returns the role of a client that uses the permission, or NoRole.
 func roleOf(p access.Permission) pipe.Role {
 	switch p {
 	case access.Produce:
@@ -179,7 +179,7 @@ func roleOf(p access.Permission) pipe.Role {
 	case access.Consume:
 		return pipe.Consumer
 	}
-	return ""
+	return pipe.NoRole
 }
 
 // bearerOf returns the bearer of the credentials that permits has accepted, or what every client may do if it has judged

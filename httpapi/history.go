@@ -103,7 +103,7 @@ func (h *history) stream(w http.ResponseWriter, r *request, f audit.Format, q au
 	switch {
 	case err == nil || errors.Is(err, errHead):
 	case !out.begun && errors.Is(err, pipe.ShutDown):
-		r.Fail(w, reply.ForOutcome(pipe.ShutDown, ""))
+		r.Fail(w, reply.ForOutcome(pipe.ShutDown, pipe.NoRole))
 	case !out.begun:
 		h.unreadable(w, r, err)
 	default:

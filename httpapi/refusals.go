@@ -28,7 +28,7 @@ func (f *refusals) record(r *request, key pipe.Key, role pipe.Role, reason strin
 // caused the refusal, or a code.
 func (f *refusals) refuse(r *request, reason string, e reply.Error) *reply.Error {
 	role := r.role()
-	if role != "" {
+	if role != pipe.NoRole {
 		f.record(r, r.Key, role, reason)
 	}
 	return e.To(role)

@@ -44,11 +44,11 @@ func (r *request) release() {
 	requests.Put(r)
 }
 
-// role returns the role that the request would have on a channel, or "" if it has none.
+// role returns the role that the request would have on a channel, or NoRole.
 func (r *request) role() pipe.Role {
 	switch {
 	case r.Key.Channel == "":
-		return ""
+		return pipe.NoRole
 	case r.Target != "":
 		return pipe.Producer
 	case r.Method == http.MethodPost, r.Method == http.MethodPut, r.Posts:
@@ -56,5 +56,5 @@ func (r *request) role() pipe.Role {
 	case r.Method == http.MethodGet:
 		return pipe.Consumer
 	}
-	return ""
+	return pipe.NoRole
 }

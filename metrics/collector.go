@@ -45,8 +45,8 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v))
 	}
 	load := c.broker.Load()
-	gauge(waiting, int64(load.Producers), string(pipe.Producer))
-	gauge(waiting, int64(load.Consumers), string(pipe.Consumer))
+	gauge(waiting, int64(load.Producers), pipe.Producer.String())
+	gauge(waiting, int64(load.Consumers), pipe.Consumer.String())
 	gauge(running, int64(load.Exchanges))
 	gauge(subscribed, int64(load.Subscriptions))
 	gauge(publishers, int64(load.Publishers))

@@ -82,10 +82,10 @@ func New() *Metrics {
 	m.calls = newOutcomeCounter(calls, callOutcomes)
 	m.unmatched = make(map[pipe.Role]outcomeCounter)
 	for role, outcomes := range unmatchedOutcomes {
-		m.unmatched[role] = newOutcomeCounter(unmatched.MustCurryWith(prometheus.Labels{"role": string(role)}), outcomes)
+		m.unmatched[role] = newOutcomeCounter(unmatched.MustCurryWith(prometheus.Labels{"role": role.String()}), outcomes)
 	}
-	m.producerWait = wait.WithLabelValues(string(pipe.Producer))
-	m.consumerWait = wait.WithLabelValues(string(pipe.Consumer))
+	m.producerWait = wait.WithLabelValues(pipe.Producer.String())
+	m.consumerWait = wait.WithLabelValues(pipe.Consumer.String())
 	m.transfer = transfer
 	return m
 }

@@ -6,12 +6,16 @@ import (
 )
 
 // Role is the side of an exchange that a request takes.
-type Role string
+type Role int8
 
 const (
-	Producer Role = "producer"
-	Consumer Role = "consumer"
+	NoRole Role = iota // the request cannot wait
+	Producer
+	Consumer
 )
+
+// String returns the word that the audit log uses.
+func (r Role) String() string { return [...]string{"", "producer", "consumer"}[r] }
 
 // Shape says what a Key names: a channel, a topic or a service. Those of the same name are unrelated.
 type Shape int8
@@ -36,10 +40,10 @@ type Client struct {
 	Subject   string // of the client's token; "" without one
 }
 
-// An Arrival describes a request to the broker.
+// An Arrival describes a request to the broker. Very many requests may wait, so its fields are in an order that wastes no
+// memory.
 type Arrival struct {
 	Key    Key
-	Role   Role
 	Client Client
 	// Group is the value by which Limits.PerClient tells clients apart.
 	Group string
@@ -51,39 +55,69 @@ type Arrival struct {
 	// Sink is the connection of a consumer, or of a caller, which gets its answer there.
 	Sink Sink
 
+	Role  Role
 	Shape Shape // of what Key names
 
 	// Only a producer sets the fields below.
 
 	// InHand says that Source.Read does not block: the whole body is in memory. Arrive reads it.
 	InHand bool
+	// ReadAhead limits how many bytes of the body are held in memory while the producer waits. The broker needs
+	// one byte, so a value below 1 means 1.
+	ReadAhead int32
 	// Source is the connection of a producer, and its body.
 	Source Source
 	// Length is what the client announced as the length of the body, in bytes, or -1. It is not enforced.
 	Length int64
-	// LengthAtMost is a bound for a length that the client did not announce, or 0. The body of a form is a little longer
-	// than the file in it.
-	LengthAtMost int64
 	// Head describes the body to the consumer. It must be complete, and must not change any more, once the
 	// first Read of Source has returned. This package only carries it.
 	Head *Head
-	// ReadAhead limits how many bytes of the body are held in memory while the producer waits. The broker needs
-	// one byte, so a value below 1 means 1.
-	ReadAhead int
 }
 
-// Head holds the headers of a producer's body that the consumer receives too. An empty field was not given.
+// Head holds the headers of a producer's body that the consumer receives too. An empty field was not given. Each producer
+// that waits keeps one in memory.
 type Head struct {
-	ContentType        string
-	ContentDisposition string
-	ContentEncoding    string
-	ContentLanguage    string
+	ContentType string
 
 	// Request is the rest of the head of the producer's request, for a consumer that asks for it.
 	Request RequestHead
 
+	rare *RareHead // nil if it would be empty
+}
+
+// A RareHead is the part of a Head that is empty for most messages.
+type RareHead struct {
+	ContentDisposition string
+	ContentEncoding    string
+	ContentLanguage    string
+
+	// LengthAtMost is a bound for a length that the client did not announce, or 0. The body of a form is a little longer
+	// than the file in it.
+	LengthAtMost int64
+
+	// For a consumer that asks for the producer's request.
+	Target        string   // of a call: the path below the service and the query, without credentials
+	Authorization []string // the values of that header if they are not credentials of this server; RequestHead.Fields may hold others
+
 	// Answer is what an answer says about the caller's response; nil for any other body.
 	Answer *AnswerHead
+}
+
+// Rare returns the part of h, which may be nil, that is empty for most messages.
+func (h *Head) Rare() RareHead {
+	if h == nil || h.rare == nil {
+		return RareHead{}
+	}
+	return *h.rare
+}
+
+// SetRare sets what Rare returns.
+func (h *Head) SetRare(r RareHead) {
+	h.rare = nil
+	if r.ContentDisposition != "" || r.ContentEncoding != "" || r.ContentLanguage != "" || r.LengthAtMost != 0 || r.Target != "" || r.Authorization != nil || r.Answer != nil {
+		kept := r // not &r, which would be an allocation in any case
+		h.rare = &kept
+	}
 }
 
 // An AnswerHead is the rest of the head of the response to a caller.
@@ -97,19 +131,16 @@ type Field struct{ Name, Value string }
 
 // A RequestHead is the head of a producer's request.
 type RequestHead struct {
-	Method        string
-	Query         string   // as it was sent, without credentials; "" of a call
-	Target        string   // of a call: the path below the service and the query, likewise
-	Fields        string   // the header lines as they were sent, each with its CRLF
-	Authorization []string // the values of that header if they are not credentials of this server; Fields may hold others
+	Method string
+	Query  string // as it was sent, without credentials; "" of a call
+	Fields string // the header lines as they were sent, each with its CRLF
 }
 
 // A Peer is a client's connection, as both roles have one. The broker calls the methods with its lock held: they must
 // return at once and must not call the broker.
 type Peer interface {
-	// Alive reports whether the client is still connected. The broker calls it when an exchange is about to begin. The
-	// goroutine in Relay calls it without the lock: for the producer when it reads the end of the body, for the
-	// consumer before it writes the last byte.
+	// Alive reports whether the client is still connected. Only the goroutine in Relay calls it, without the lock: for the
+	// producer when it reads the end of the body, for the consumer before it writes the last byte.
 	Alive() bool
 
 	// Wake makes the goroutine that serves the request look at it again, with Begun and Unmatched. It is called when
@@ -122,6 +153,9 @@ type Peer interface {
 // A Source is a producer's connection. Read and Pause are called by one goroutine at a time, without the broker's lock.
 type Source interface {
 	Peer
+	// BothAlive reports whether the clients of both sides are still connected, which one system call can find out. The
+	// broker calls it when an exchange is about to begin.
+	BothAlive(Sink) (source, sink bool)
 	// Read returns the body. An error that wraps an Outcome ends the body with that outcome; any other error but io.EOF
 	// means that the client has left. After Wake, a Read that blocks, or is about to, must call Request.CatchUp, and
 	// end with its error if it returns one.

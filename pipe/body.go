@@ -16,14 +16,10 @@ const (
 // owns it: first the producer's, which reads ahead; then the one that carries out the exchange, which is the
 // producer's as well, unless the body is whole by then. Only halt and the atomic fields are for all goroutines.
 type body struct {
-	src    Source
-	buffer []byte // bytes that have been read
-	limit  int    // how far the buffer may grow while the producer waits
-	taken  int    // how many bytes of the buffer next has returned
-	count  int    // how many bytes of the buffer have been read, including those taken
-	end    error  // how the source ended: io.EOF or a failure; nil while more may come
-
-	exchange Exchange // the memory of Request.exchange, guarded like it
+	of     *Arrival // that it is the body of
+	buffer []byte   // bytes that have been read; its capacity is the size of the buffer
+	taken  int      // how many of them next has returned
+	end    error    // how the source ended: io.EOF or a failure; nil while more may come
 
 	begun     bool                    // the owner knows that the exchange has begun
 	handedOut atomic.Bool             // next has returned everything, io.EOF included
@@ -32,12 +28,16 @@ type body struct {
 
 // init prepares b for the body of a.
 func (b *body) init(a *Arrival) {
-	size, limit := firstBuffer, max(a.ReadAhead, 1)
+	b.of = a
+	size := firstBuffer
 	if a.Length >= 0 && a.Length < firstBuffer {
 		size = int(a.Length) + 1 // one more, so that the read after the last byte finds room and returns io.EOF
 	}
-	b.src, b.limit, b.buffer = a.Source, limit, make([]byte, min(size, limit))
+	b.buffer = make([]byte, 0, min(size, b.limit()))
 }
+
+// limit returns how far the buffer may grow while the producer waits.
+func (b *body) limit() int { return max(int(b.of.ReadAhead), 1) }
 
 // readAhead reads the source once, or waits while the buffer is full. It reports whether it is to be called again: not
 // after the end, after the beginning of the exchange, or after halt.
@@ -45,20 +45,21 @@ func (b *body) readAhead() (more bool) {
 	if b.begun || b.end != nil || b.stop.Load() != nil {
 		return false
 	}
-	if b.count == len(b.buffer) && !b.grow() {
-		b.src.Pause()
+	if len(b.buffer) == cap(b.buffer) && !b.grow() {
+		b.of.Source.Pause()
 		return true
 	}
-	b.read(b.buffer[b.count:])
+	b.read()
 	return b.end == nil
 }
 
 // grow makes a full buffer larger, and reports whether it may be.
 func (b *body) grow() bool {
-	if len(b.buffer) == b.limit {
+	limit := b.limit()
+	if cap(b.buffer) == limit {
 		return false
 	}
-	larger := make([]byte, min(len(b.buffer)*growth, b.limit))
+	larger := make([]byte, len(b.buffer), min(cap(b.buffer)*growth, limit))
 	copy(larger, b.buffer)
 	b.buffer = larger
 	return true
@@ -67,17 +68,17 @@ func (b *body) grow() bool {
 // errProducerHungUp ends a body if its producer has hung up before the end was read.
 var errProducerHungUp = errors.New("the producer has hung up")
 
-// read reads the source once, into p, which must be the free part of the buffer. If it reads the end of the body after
-// the producer has hung up, it drops the last bytes, so that a body with an announced length does not look whole.
+// read reads the source once, into the free part of the buffer. If it reads the end of the body after the producer has
+// hung up, it drops the last bytes, so that a body with an announced length does not look whole.
 // Before the exchange begins a producer's connection is watched, but bytes of the body that are still in a kernel's
 // buffer, or in ours, hide the FIN that follows them. So a producer that has hung up may be matched; this check ends
 // its body.
-func (b *body) read(p []byte) {
-	n, err := b.src.Read(p)
-	if err == io.EOF && b.begun && !b.src.Alive() {
+func (b *body) read() {
+	n, err := b.of.Source.Read(b.buffer[len(b.buffer):cap(b.buffer)])
+	if err == io.EOF && b.begun && !b.of.Source.Alive() {
 		n, err = 0, errProducerHungUp
 	}
-	b.count += n
+	b.buffer = b.buffer[:len(b.buffer)+n]
 	b.end = err
 }
 
@@ -92,21 +93,23 @@ func (b *body) next() ([]byte, error) {
 		if p := b.take(); len(p) > 0 || b.end != nil {
 			return p, b.end
 		}
-		if b.count > len(b.buffer)/2 && len(b.buffer) < streamBuffer {
-			b.buffer = make([]byte, min(len(b.buffer)*growth, streamBuffer))
+		if size := cap(b.buffer); len(b.buffer) > size/2 && size < streamBuffer {
+			b.buffer = make([]byte, 0, min(size*growth, streamBuffer))
 		}
-		b.taken, b.count = 0, 0
-		b.read(b.buffer)
+		b.taken, b.buffer = 0, b.buffer[:0]
+		b.read()
 	}
 }
 
 // drained reports whether next would have to read the source.
-func (b *body) drained() bool { return b.taken == b.count && b.end == nil && b.stop.Load() == nil }
+func (b *body) drained() bool {
+	return b.taken == len(b.buffer) && b.end == nil && b.stop.Load() == nil
+}
 
 // take returns the bytes that have been read and not been taken.
 func (b *body) take() []byte {
-	p := b.buffer[b.taken:b.count]
-	b.taken = b.count
+	p := b.buffer[b.taken:]
+	b.taken = len(b.buffer)
 	if b.end == io.EOF {
 		b.handedOut.Store(true)
 	}

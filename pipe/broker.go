@@ -145,12 +145,12 @@ func (b *Broker) newRequest(a *Arrival) *Request {
 	})
 	r := &p.Request
 	r.Arrival, r.broker, r.body = *a, b, &p.body
-	r.body.init(a)
+	r.body.init(&r.Arrival)
 	if a.InHand {
-		for r.body.count < r.body.limit && r.body.readAhead() {
+		for len(r.body.buffer) < r.body.limit() && r.body.readAhead() {
 		}
 		r.whole = r.body.end == io.EOF
-		r.ready = r.whole || r.body.count > 0 && r.body.end == nil
+		r.ready = r.whole || len(r.body.buffer) > 0 && r.body.end == nil
 	}
 	return r
 }

@@ -10,7 +10,6 @@ import (
 // fields. Its methods need that lock, as their suffix Locked says.
 type channel struct {
 	Life
-	shape     Shape
 	broker    *Broker
 	producers queue
 	consumers queue
@@ -23,7 +22,9 @@ type channel struct {
 	// is nil. The timer silence limits this, if there is a silence timeout.
 	silent   *Request
 	silence  *time.Timer
-	silences int // counts the changes of silent, so that a timer that could not be stopped detects that it is outdated
+	silences uint32 // counts the changes of silent, so that a timer that could not be stopped detects that it is outdated
+
+	shape Shape
 }
 
 // channels holds closed channels for reuse, because most channels live for one small exchange.
@@ -219,12 +220,13 @@ func (c *channel) unusedLocked() bool {
 func (c *channel) matchLocked() {
 	for c.running == nil {
 		p, q := c.producers.head, c.consumers.head
-		switch {
-		case p == nil || q == nil || !p.ready:
+		if p == nil || q == nil || !p.ready {
 			return
-		case !p.Source.Alive():
+		}
+		switch source, sink := p.Source.BothAlive(q.Sink); {
+		case !source:
 			c.dismissLocked(p, Left)
-		case !q.Sink.Alive():
+		case !sink:
 			c.dismissLocked(q, Left)
 		default:
 			c.beginLocked(p, q)
@@ -233,8 +235,7 @@ func (c *channel) matchLocked() {
 }
 
 func (c *channel) beginLocked(producer, consumer *Request) {
-	x := &producer.body.exchange
-	*x = Exchange{
+	x := &Exchange{
 		ID:        c.broker.config.NewID(),
 		Key:       c.Key,
 		Life:      c.ID,
@@ -305,7 +306,7 @@ func (c *channel) updateSilenceLocked() {
 }
 
 // silenceTimedOut is called when a silence timer of c fires, which may be too late.
-func (b *Broker) silenceTimedOut(c *channel, which int) {
+func (b *Broker) silenceTimedOut(c *channel, which uint32) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if r := c.silent; r != nil && c.silences == which {

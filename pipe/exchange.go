@@ -59,7 +59,7 @@ func (x *Exchange) Relay() (o Outcome) {
 	}
 	x.start()
 	if !x.whole && !body.begun && body.end == io.EOF && !x.Producer.Source.Alive() {
-		body.taken, body.end = body.count, errProducerHungUp // as in body.read, which did not know of the exchange
+		body.taken, body.end = len(body.buffer), errProducerHungUp // as in body.read, which did not know of the exchange
 	}
 	body.begun = true
 	for x.failed == "" {

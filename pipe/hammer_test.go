@@ -141,7 +141,7 @@ func (h *hammer) client(rng *rand.Rand, id string) {
 }
 
 func (h *hammer) produce(rng *rand.Rand, a Arrival, id string) {
-	a.Role, a.ReadAhead = Producer, 1+rng.IntN(64<<10)
+	a.Role, a.ReadAhead = Producer, 1+rng.Int32N(64<<10)
 	src := newSource(newLine())
 	src.send(message(id), nil)
 	if rng.IntN(10) > 0 { // otherwise it stays silent

@@ -62,9 +62,9 @@ func (r *Request) Fill() {
 		r.broker.bodyRead(r)
 	}()
 	for more := true; more; {
-		first := b.count == 0
+		first := len(b.buffer) == 0
 		more = b.readAhead()
-		if more && first && b.count > 0 {
+		if more && first && len(b.buffer) > 0 {
 			b.begun = r.broker.ready(r)
 		}
 	}

@@ -40,7 +40,7 @@ func (s *schedule) step() {
 func (s *schedule) newRequest(role Role) *mRequest {
 	b := s.next()
 	n := len(s.peers) + 1
-	r := &mRequest{name: fmt.Sprintf("%s%d", role[:1], n), role: role, key: scheduleKeys[b%len(scheduleKeys)]}
+	r := &mRequest{name: fmt.Sprintf("%s%d", role.String()[:1], n), role: role, key: scheduleKeys[b%len(scheduleKeys)]}
 	switch b >> 4 {
 	case 0, 1:
 		r.wait = 0

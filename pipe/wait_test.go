@@ -9,7 +9,7 @@ import (
 
 func TestWaitRunsOut(t *testing.T) {
 	for _, role := range []Role{Producer, Consumer} {
-		t.Run(string(role), func(t *testing.T) {
+		t.Run(role.String(), func(t *testing.T) {
 			inWorld(t, Config{}, func(w *world) {
 				arrived := time.Now()
 				p := w.arrive("r", role, []option{waitingFor(time.Second)})

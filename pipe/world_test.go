@@ -94,7 +94,7 @@ func at(k Key) option                   { return func(p *peer) { p.arrival.Key =
 func waitingFor(d time.Duration) option { return func(p *peer) { p.arrival.Wait = d } }
 func whole(s string) option             { return func(p *peer) { p.src.send([]byte(s), nil); p.src.end() } }
 func firstBytes(s string) option        { return func(p *peer) { p.src.send([]byte(s), nil) } }
-func readAhead(n int) option            { return func(p *peer) { p.arrival.ReadAhead = n } }
+func readAhead(n int) option            { return func(p *peer) { p.arrival.ReadAhead = int32(n) } }
 
 func (w *world) produce(name string, options ...option) *peer {
 	w.t.Helper()

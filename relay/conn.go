@@ -3,6 +3,7 @@ package relay
 import (
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -13,10 +14,14 @@ import (
 
 // AddrOf returns the address of one end of a connection, without the port.
 func AddrOf(end string) string {
-	if connection, err := netip.ParseAddrPort(end); err == nil {
-		return connection.Addr().Unmap().WithZone("").String()
+	connection, err := netip.ParseAddrPort(end)
+	switch {
+	case err != nil:
+		return end
+	case connection.Addr().Is4(): // it is written in one way only, so no copy is needed
+		return end[:strings.IndexByte(end, ':')]
 	}
-	return end
+	return connection.Addr().Unmap().WithZone("").String()
 }
 
 // A phase says what a connection is doing. It decides how long the connection may stay as it is, and whether it can be
@@ -39,17 +44,19 @@ type Conn struct {
 	remote string // of the client, with the port
 	engine *engine
 	tls    *secured        // the connection, if it is TLS
-	tcp    *net.TCPConn    // carries the connection; nil if it is not TCP. For its options and its end; for data only if raw is set
-	socket syscall.RawConn // of tcp, for polls and options
+	tcp    *net.TCPConn    // carries the connection; nil if it is not TCP. For its options and its end; for data only if plain is true
+	socket syscall.RawConn // of tcp, for polls and options, and likewise for data; nil if it is not TCP
 	fd     int32           // of socket, for findAll; -1 if there is none
-	raw    syscall.RawConn // of tcp, for data; nil under TLS
 
 	phase    atomic.Int32
 	deadline atomic.Bool  // a deadline has been set, and must be cleared before the next request
 	full     atomic.Bool  // while a request waits: nothing more is read behind it
 	first    [1]byte      // of readFirst; owned by the goroutine that reads, and here for the size of Conn, as moved is
 	moved    bool         // the goroutine is not the one of the first request
+	plain    bool         // TCP without TLS; constant
 	since    atomic.Int64 // when the phase began, except for phaseBusy; Unix time in nanoseconds; 0: idle, and not yet swept
+
+	newer, older *Conn // in engine.conns; guarded by engine.mu
 
 	// Owned by the goroutine that reads.
 	unread []byte // bytes that were read from the connection and are yet to be used; a part of buffer
@@ -130,14 +137,27 @@ func (c *Conn) readMore() error {
 	return err
 }
 
-// unreadState is what peek has found.
+// unreadState is what look has found.
 type unreadState uint8
 
 const (
 	unreadNothing unreadState = iota // the client is connected, and has sent nothing more
-	unreadBytes                      // there are bytes, perhaps with the end behind them
+	unreadBytes                      // there are bytes; on systems other than Linux perhaps with the end behind them
 	unreadEnd                        // the client has hung up
 )
+
+// lookAt is look for one connection.
+func lookAt(c *Conn) unreadState {
+	var found [1]unreadState
+	look(found[:], c)
+	return found[0]
+}
+
+// connected reports whether a client of which that was found counts as connected. A client that pipelines so much that its
+// FIN cannot be seen does not.
+func (c *Conn) connected(found unreadState) bool {
+	return found == unreadNothing || found == unreadBytes && !c.clogged()
+}
 
 // readFirst is readIdle without the raw connection: it reads one byte, because a buffer would be held while it waits. The
 // rest comes from what a TLS connection holds anyway.
@@ -246,7 +266,7 @@ func (c *Conn) sendContinue() { c.sendInterim(continueBytes) }
 func (c *Conn) sendInterim(response []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.raw == nil {
+	if !c.plain {
 		c.writeFewLocked(response)
 	} else if c.writable() { // there is room for all of it: the next response must not follow a part
 		c.tryWrite(response)

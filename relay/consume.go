@@ -18,8 +18,6 @@ type consumer struct {
 	sink
 }
 
-func (c *consumer) relay() *Relay { return c.conn.engine.relay }
-
 // Consume answers r with one producer's body.
 func (l *Relay) Consume(w http.ResponseWriter, r *Request) { OnEngine(w, r, l.consume) }
 

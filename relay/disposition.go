@@ -12,10 +12,11 @@ import (
 // disposition returns the Content-Disposition of a response with a message: the producer's, unless a browser must save the
 // message instead of showing it. navigates is what the function of that name returns.
 func disposition(head *pipe.Head, tokenInURL, navigates bool) string {
+	given := head.Rare().ContentDisposition
 	var kind string
 	var err error
-	if head.ContentDisposition != "" {
-		kind, _, err = mime.ParseMediaType(head.ContentDisposition)
+	if given != "" {
+		kind, _, err = mime.ParseMediaType(given)
 	}
 	switch {
 	case tokenInURL && (err != nil || kind != "attachment"):
@@ -23,7 +24,7 @@ func disposition(head *pipe.Head, tokenInURL, navigates bool) string {
 	case kind == "" && needsPlayer(head.ContentType) && navigates:
 		return "attachment"
 	}
-	return head.ContentDisposition
+	return given
 }
 
 // navigates reports whether a browser is going to show the response in a window or a frame. Browsers send Sec-Fetch-Dest

@@ -27,11 +27,11 @@ type engine struct {
 
 	mu       sync.Mutex   // guards the rest
 	listener net.Listener // nil until accept
-	conns    map[*Conn]struct{}
+	conns    connList
 }
 
 func newEngine(l *Relay) *engine {
-	return &engine{relay: l, conns: make(map[*Conn]struct{}), others: handOver{conns: make(chan *Conn), closed: make(chan struct{})}}
+	return &engine{relay: l, others: handOver{conns: make(chan *Conn), closed: make(chan struct{})}}
 }
 
 // passing are the errors of accept that end by themselves.
@@ -79,7 +79,7 @@ func (e *engine) start(accepted net.Conn) {
 	e.mu.Lock()
 	stopping := e.stopping.Load()
 	if !stopping {
-		e.conns[c] = struct{}{}
+		e.conns.add(c)
 	}
 	e.mu.Unlock()
 	if stopping {
@@ -93,13 +93,13 @@ func (e *engine) start(accepted net.Conn) {
 func (e *engine) forget(c *Conn) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	delete(e.conns, c)
+	e.conns.remove(c)
 }
 
 func (e *engine) count() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return len(e.conns)
+	return e.conns.length
 }
 
 // closeUnused closes some connections that carry no request, and reports whether there were any. A connection has the
@@ -115,7 +115,7 @@ func (e *engine) closeUnused(grace time.Duration) bool {
 func (e *engine) closeWhere(most int, where func(*Conn) bool) int {
 	var found []*Conn
 	e.mu.Lock()
-	for c := range e.conns {
+	for c := e.conns.first; c != nil; c = c.newer {
 		if len(found) == most {
 			break
 		}

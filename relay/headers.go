@@ -21,11 +21,9 @@ const maxFields = 64
 // head returns the head of r for a consumer.
 func (r *Request) head() pipe.RequestHead {
 	return pipe.RequestHead{
-		Method:        r.Method,
-		Query:         withoutParameter(r.Query, "wait"),
-		Target:        r.Target,
-		Fields:        r.fieldLines(),
-		Authorization: r.ForeignAuthorization,
+		Method: r.Method,
+		Query:  withoutParameter(r.Query, "wait"),
+		Fields: r.fieldLines(),
 	}
 }
 
@@ -41,10 +39,10 @@ func (r *Request) fieldLines() string {
 	return string(b)
 }
 
-// requestFields returns the head of a producer's request as fields of the response, in at most room bytes. proxyHeader is
-// another header that a proxy in front sets.
-func requestFields(h *pipe.RequestHead, room int, proxyHeader string) (fields []reply.Field) {
-	omitted := 0
+// requestFields returns what head says of a producer's request as fields of the response, in at most room bytes. proxyHeader
+// is another header that a proxy in front sets.
+func requestFields(head *pipe.Head, room int, proxyHeader string) (fields []reply.Field) {
+	h, rare, omitted := &head.Request, head.Rare(), 0
 	must := func(name, value string) {
 		room -= len(name) + len(": ") + len(value) + len("\r\n")
 		fields = append(fields, reply.Field{Name: name, Value: value})
@@ -58,8 +56,8 @@ func requestFields(h *pipe.RequestHead, room int, proxyHeader string) (fields []
 	}
 	must(reply.HeaderMethod, h.Method)
 	switch {
-	case h.Target != "":
-		must(reply.HeaderTarget, h.Target)
+	case rare.Target != "":
+		must(reply.HeaderTarget, rare.Target)
 	case h.Query != "":
 		must(reply.HeaderQuery, h.Query)
 	}
@@ -69,7 +67,7 @@ func requestFields(h *pipe.RequestHead, room int, proxyHeader string) (fields []
 			add(reply.HeaderPrefix+f.Name, f.Value)
 		}
 	}
-	for _, value := range h.Authorization {
+	for _, value := range rare.Authorization {
 		add(reply.HeaderPrefix+"Authorization", value)
 	}
 	if omitted > 0 {

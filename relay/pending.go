@@ -63,6 +63,8 @@ func (w *Response) Park(r *Request, p *Pending, owner Owner) {
 	c.pending, c.woken = p, false
 }
 
+func (p *Pending) relay() *Relay { return p.conn.engine.relay }
+
 // Wake has the owner's Resume called on the goroutine of the connection. Any goroutine may call it.
 func (p *Pending) Wake() {
 	c := p.conn
@@ -93,19 +95,9 @@ func (p *Pending) takeWake() bool {
 	return woken
 }
 
-// Alive asks the kernel, without waiting, whether the client is still connected. A client that pipelines so much that
-// its FIN cannot be seen counts as one that has hung up. Most clients pipeline nothing, and for these one system call
-// is enough. Where the system cannot tell, it returns true.
-func (p *Pending) Alive() bool {
-	c := p.conn
-	switch c.peek() {
-	case unreadNothing:
-		return true
-	case unreadEnd:
-		return false
-	}
-	return c.alive() && !c.clogged()
-}
+// Alive asks the kernel, without waiting, whether the client is still connected. Where the system cannot tell, it returns
+// true.
+func (p *Pending) Alive() bool { return p.conn.connected(lookAt(p.conn)) }
 
 // Interrupt makes a Send that blocks return an error, and all later ones.
 func (p *Pending) Interrupt() {
@@ -276,7 +268,7 @@ func (p *Pending) failure(e *reply.Error) reply.Response {
 }
 
 func (p *Pending) countError(e *reply.Error) {
-	if count := p.conn.engine.relay.config.CountError; count != nil {
+	if count := p.relay().config.CountError; count != nil {
 		count(e.Code)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 
+	"httpipe/pipe"
 	"httpipe/reply"
 )
 
@@ -12,8 +13,8 @@ import (
 
 const advisePosted = "the client prefetches, previews, embeds or resumes this address, and such a GET must not send a message; open the address itself"
 
-// setPosted makes the text in the URL of r the body, or returns the error that r is answered with.
-func (s *source) setPosted(r *Request) *reply.Error {
+// setPosted makes the text in the URL of r the body of a, or returns the error that r is answered with.
+func (s *source) setPosted(r *Request, a *pipe.Arrival) *reply.Error {
 	query, err := url.ParseQuery(r.Query)
 	if err != nil {
 		panic(err) // the wait was read from it
@@ -29,7 +30,7 @@ func (s *source) setPosted(r *Request) *reply.Error {
 	}
 	text := query.Get("body")
 	s.head.ContentType = "text/plain; charset=utf-8"
-	s.body, s.length = strings.NewReader(text), int64(len(text))
+	s.body, a.Length = strings.NewReader(text), int64(len(text))
 	return nil
 }
 

@@ -15,7 +15,6 @@ import (
 type producer struct {
 	*Pending
 	own     Pending // unless the request is a call, which has another
-	relay   *Relay
 	request *pipe.Request
 	source  source
 	body    requestBody
@@ -28,7 +27,7 @@ func (l *Relay) Produce(w http.ResponseWriter, r *Request) { OnEngine(w, r, l.pr
 
 // produce is Produce on the engine.
 func (l *Relay) produce(w *Response, r *Request) {
-	p := &producer{relay: l, body: *r.Body.(*requestBody)}
+	p := &producer{body: *r.Body.(*requestBody)}
 	p.Pending = &p.own
 	arrival, e := l.producer(r, p)
 	if e != nil {
@@ -75,28 +74,29 @@ func (l *Relay) producer(r *Request, p *producer) (pipe.Arrival, *reply.Error) {
 		return arrival, e
 	}
 	source := &p.source
-	if e := l.setSource(source, r, &p.body); e != nil {
+	if e := l.setSource(source, r, &p.body, &arrival); e != nil {
 		return arrival, e
 	}
-	if limit := l.config.MaxBody; limit > 0 && max(r.Length, source.length) > limit {
+	if limit := l.config.MaxBody; limit > 0 && max(r.Length, arrival.Length) > limit {
 		l.broker.RecordUnmatched(arrival, pipe.TooLarge)
 		return arrival, reply.ForOutcome(pipe.TooLarge, pipe.Producer)
 	}
 	source.head.Request = r.head()
+	rare := source.head.Rare()
+	rare.Target, rare.Authorization = r.Target, r.ForeignAuthorization
+	if arrival.Length < 0 {
+		rare.LengthAtMost = max(r.Length, 0)
+	}
 	if r.ReplyID != "" {
 		p.texts = answerTexts
-		if source.head.Answer, e = newAnswerHead(r.fieldLines()); e != nil {
+		if rare.Answer, e = newAnswerHead(r.fieldLines()); e != nil {
 			return arrival, e
 		}
 	}
+	source.head.SetRare(rare)
 	arrival.Source = p
 	arrival.InHand = r.Posts || p.body.inHand()
-	arrival.Length = source.length
-	if source.length < 0 {
-		arrival.LengthAtMost = max(r.Length, 0)
-	}
-	arrival.ReadAhead = l.config.ReadAhead
-	arrival.Head = &source.head
+	arrival.ReadAhead = int32(l.config.ReadAhead)
 	if r.Minor == 1 && r.Header.Get("Expect") != "" {
 		p.probes = maxContinues(r.Header.Get("User-Agent"))
 	}
@@ -133,7 +133,7 @@ func (p *producer) HungUp() { p.request.Leave() }
 // Resume implements Owner.
 func (p *producer) Resume() {
 	if x := p.request.Begun(); x != nil {
-		p.relay.carryOut(x)
+		p.relay().carryOut(x)
 	} else if p.request.Unmatched() {
 		p.answer(p.request, nil, p.request.Outcome(), nil)
 	}
@@ -174,16 +174,24 @@ func maxContinues(agent string) int {
 }
 
 // Alive implements pipe.Source.
-func (p *producer) Alive() bool {
-	if p.source.whole.Load() {
-		return p.Pending.Alive()
-	}
-	return p.conn.alive() // what is unread may be the rest of the body
+func (p *producer) Alive() bool { return p.connected(lookAt(p.conn)) }
+
+// BothAlive implements pipe.Source.
+func (p *producer) BothAlive(sink pipe.Sink) (source, consumes bool) {
+	c := sink.(*consumer)
+	var found [2]unreadState
+	look(found[:], p.conn, c.conn)
+	return p.connected(found[0]), c.conn.connected(found[1])
+}
+
+// connected is Conn.connected, but what is unread may be the rest of the body.
+func (p *producer) connected(found unreadState) bool {
+	return found == unreadBytes && !p.source.whole.Load() || p.conn.connected(found)
 }
 
 // Answer implements pipe.Source.
 func (p *producer) Answer(x *pipe.Exchange, outcome pipe.Outcome, cause error) {
-	p.relay.logEnd(x, outcome, cause)
+	p.relay().logEnd(x, outcome, cause)
 	if x.Call != nil && x.Outcome == pipe.Delivered {
 		return // the worker's answer becomes the caller's response
 	}

@@ -72,10 +72,9 @@ func (l *Relay) publication(r *Request, p *publisher) *reply.Error {
 	if e := l.checkBody(r); e != nil {
 		return e
 	}
-	if e := l.setSource(&p.source, r, r.Body); e != nil {
+	if e := l.setSource(&p.source, r, r.Body, &arrival); e != nil {
 		return e
 	}
-	arrival.Head, arrival.Length = &p.source.head, p.source.length
 	p.publication = l.broker.NewPublication(arrival, p.limited(r.Conn), enough)
 	return nil
 }

@@ -9,54 +9,40 @@ import (
 	"syscall"
 )
 
-// A rawRead reads a TCP connection without a buffer of its own, so that a connection that waits costs no memory for it. It
-// is kept with the connection so that a read allocates nothing.
-type rawRead struct {
-	try func(fd uintptr) bool
-	n   int
-	err error
-	b   *[bufferSize]byte // with n bytes; nil if there is no result
-}
+// A rawRead is Conn.tryRead. It is kept with the connection so that a read allocates nothing.
+type rawRead struct{ try func(fd uintptr) bool }
 
-// readIdle waits until the client has sent something, takes a buffer from the pool, and reads into it. unread must be
-// empty.
+// readIdle waits until the client has sent something, takes a buffer from the pool, and reads into it: a connection that
+// waits has no buffer. unread must be empty.
 func (c *Conn) readIdle() error {
-	if c.raw == nil {
+	if !c.plain {
 		return c.readFirst()
 	}
-	f := &c.in
-	if f.try == nil {
-		f.try = func(fd uintptr) bool {
-			b := buffers.Get().(*[bufferSize]byte)
-			for {
-				f.n, f.err = readNow(fd, b[:])
-				if f.err != syscall.EINTR {
-					break
-				}
-			}
-			if f.err == syscall.EAGAIN {
-				buffers.Put(b)
-				return false
-			}
-			f.b = b
-			return true
-		}
+	if c.in.try == nil {
+		c.in.try = c.tryRead
 	}
-	if err := c.raw.Read(f.try); err != nil {
+	if err := c.socket.Read(c.in.try); err != nil {
 		return err
 	}
-	b := f.b
-	f.b = nil
-	switch {
-	case f.err != nil:
-		buffers.Put(b)
-		return os.NewSyscallError("read", f.err)
-	case f.n == 0:
-		buffers.Put(b)
-		return io.EOF
+	if len(c.unread) == 0 {
+		return io.EOF // whatever the cause is
 	}
-	c.buffer, c.unread = b[:], b[:f.n]
 	return nil
+}
+
+// tryRead reads what has come. It reports whether there was something. At the end, or after an error, unread stays empty.
+func (c *Conn) tryRead(fd uintptr) bool {
+	b := buffers.Get().(*[bufferSize]byte)
+	n, err := readNow(fd, b[:])
+	for err == syscall.EINTR {
+		n, err = readNow(fd, b[:])
+	}
+	if n > 0 {
+		c.buffer, c.unread = b[:], b[:n]
+		return true
+	}
+	buffers.Put(b)
+	return err != syscall.EAGAIN
 }
 
 // A rawWrite writes to a TCP connection what its kernel takes at once. It is pooled: a write does not block, so few
@@ -84,13 +70,13 @@ var rawWrites = sync.Pool{New: func() any {
 // tryWrite writes what the kernel takes of b at once, and returns how much that is; on a connection other than TCP it is
 // nothing. Conn.mu must be held.
 func (c *Conn) tryWrite(b []byte) (n int, err error) {
-	if c.raw == nil {
+	if !c.plain {
 		return 0, nil
 	}
 	f := rawWrites.Get().(*rawWrite)
 	defer rawWrites.Put(f)
 	f.b = b
-	err = c.raw.Write(f.try) // fails if the write deadline is over
+	err = c.socket.Write(f.try) // fails if the write deadline is over
 	f.b = nil
 	switch {
 	case err != nil:
@@ -101,39 +87,4 @@ func (c *Conn) tryWrite(b []byte) (n int, err error) {
 		return 0, os.NewSyscallError("write", f.err)
 	}
 	return f.n, nil
-}
-
-// A rawPeek looks at the unread bytes of a TCP connection. It is pooled as a rawWrite is.
-type rawPeek struct {
-	try   func(fd uintptr)
-	b     [1]byte
-	found unreadState
-}
-
-var rawPeeks = sync.Pool{New: func() any {
-	f := new(rawPeek)
-	f.try = func(fd uintptr) {
-		n, err := peekNow(fd, f.b[:])
-		switch {
-		case err == syscall.EAGAIN || err == syscall.EINTR:
-			f.found = unreadNothing
-		case n > 0:
-			f.found = unreadBytes
-		default:
-			f.found = unreadEnd
-		}
-	}
-	return f
-}}
-
-// peek reports, without blocking, whether the connection has unread bytes or has ended.
-func (c *Conn) peek() unreadState {
-	if c.socket == nil {
-		return unreadNothing
-	}
-	f := rawPeeks.Get().(*rawPeek)
-	defer rawPeeks.Put(f)
-	f.found = unreadEnd // if the connection is closed
-	c.socket.Control(f.try)
-	return f.found
 }

@@ -12,11 +12,10 @@ import (
 // for more. It implements io.ReadCloser. One goroutine at a time owns it: the one that reads it.
 type requestBody struct {
 	conn    *Conn
-	left    int64 // bytes that are still to come; not used if chunked
-	chunks  http1.ChunkReader
-	chunked bool
-	ask     bool  // the client waits for 100 Continue
-	err     error // io.EOF after the whole body; sticky
+	left    int64              // bytes that are still to come; not used if chunked
+	chunked *http1.ChunkReader // nil if the body is not chunked
+	ask     bool               // the client waits for 100 Continue
+	err     error              // io.EOF after the whole body; sticky
 
 	owner *producer // of the pending request; nil: the request is not pending
 }
@@ -27,7 +26,7 @@ func (b *requestBody) Read(p []byte) (n int, err error) {
 		return 0, nil
 	}
 	for n == 0 && b.err == nil {
-		if b.chunked {
+		if b.chunked != nil {
 			n, b.err = b.readChunks(p)
 		} else {
 			n, b.err = b.readLength(p)
@@ -57,7 +56,7 @@ func (b *requestBody) readChunks(p []byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	body, used, err := b.chunks.Decode(p[:n])
+	body, used, err := b.chunked.Decode(p[:n])
 	if err == io.EOF {
 		b.conn.unuse(p[used:n])
 	}
@@ -85,7 +84,7 @@ func (b *requestBody) receive(p []byte) (int, error) {
 }
 
 // inHand reports whether Read never blocks, because the rest of the body has been read from the connection.
-func (b *requestBody) inHand() bool { return !b.chunked && b.left <= int64(len(b.conn.unread)) }
+func (b *requestBody) inHand() bool { return b.chunked == nil && b.left <= int64(len(b.conn.unread)) }
 
 // whole reports whether all of the body has been read, so that the connection can carry another request.
-func (b *requestBody) whole() bool { return b.err == io.EOF || !b.chunked && b.left == 0 }
+func (b *requestBody) whole() bool { return b.err == io.EOF || b.chunked == nil && b.left == 0 }

@@ -196,7 +196,10 @@ var emptyLine = []byte("\r\n")
 // fill makes the request, its body and the response of the head. The body is read from c.
 func (t *turn) fill(c *Conn) {
 	h := &t.head
-	t.body = requestBody{conn: c, left: h.BodyLength(), chunked: h.Chunked, ask: h.ExpectContinue}
+	t.body = requestBody{conn: c, left: h.BodyLength(), ask: h.ExpectContinue}
+	if h.Chunked {
+		t.body.chunked = new(http1.ChunkReader)
+	}
 	t.request = Request{
 		Method:     h.Method,
 		Path:       h.Path,
@@ -237,8 +240,10 @@ func OnEngine(w http.ResponseWriter, r *Request, serve func(*Response, *Request)
 	}()
 	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
 	c.unuse(early)
-	body := &requestBody{conn: c, left: max(r.Length, 0), chunked: r.Length < 0,
-		ask: r.Minor == 1 && r.Length != 0 && r.Header.Get("Expect") != ""}
+	body := &requestBody{conn: c, left: max(r.Length, 0), ask: r.Minor == 1 && r.Length != 0 && r.Header.Get("Expect") != ""}
+	if r.Length < 0 {
+		body.chunked = new(http1.ChunkReader)
+	}
 	r.Body = body
 	own := &Response{conn: c, method: r.Method, minor: r.Minor, close: r.Close, header: maps.Clone(w.Header())}
 	serve(own, r)

@@ -33,7 +33,7 @@ func (l *Relay) call(w *Response, r *Request) {
 	}
 	c := &caller{consumer: consumer{tokenInURL: r.TokenInURL, head: r.Method == http.MethodHead}}
 	p := &c.producer
-	*p = producer{Pending: &c.Pending, relay: l, body: *r.Body.(*requestBody), texts: callTexts}
+	*p = producer{Pending: &c.Pending, body: *r.Body.(*requestBody), texts: callTexts}
 	arrival, e := l.producer(r, p)
 	if e != nil {
 		*r.Body.(*requestBody) = p.body

@@ -161,33 +161,33 @@ func (c *consumer) mayBlock() {
 // appendMessageHead appends the head of the response.
 func (c *consumer) appendMessageHead(b []byte) []byte {
 	producer := c.exchange.Producer
-	head := producer.Head
+	head, rare := producer.Head, producer.Head.Rare()
 	var array [16]reply.Field
 	played := c.exchange.ReplyTo == nil && needsPlayer(head.ContentType) && navigates(c.fetchDest, c.accept)
 	fields := appendMessageFields(array[:0], c.exchange.ID, head, disposition(head, c.tokenInURL, played))
 	status, length := http.StatusOK, producer.Length
 	switch {
 	case c.exchange.Call != nil:
-		more := requestFields(&head.Request, c.relay().config.MaxHeader, c.relay().config.ClientIPHeader)
+		more := requestFields(head, c.relay().config.MaxHeader, c.relay().config.ClientIPHeader)
 		more = append(more, reply.Field{Name: reply.HeaderReply, Value: "/work/" + c.exchange.Key.String() + "/" + c.exchange.Call.ReplyID})
 		c.expose(more)
 		fields = append(fields, more...)
 	case c.exchange.ReplyTo != nil:
-		more := make([]reply.Field, len(head.Answer.Fields))
-		for i, f := range head.Answer.Fields {
+		more := make([]reply.Field, len(rare.Answer.Fields))
+		for i, f := range rare.Answer.Fields {
 			more[i] = reply.Field(f)
 		}
 		c.expose(more)
 		fields = append(fields, more...)
-		switch status = head.Answer.Status; {
+		switch status = rare.Answer.Status; {
 		case status == http.StatusResetContent:
 			length = 0 // says so, unlike the other two
 		case c.bodiless() && (length <= 0 || status == http.StatusNoContent):
 			length = noBody
 		}
 	case c.headers:
-		own := len(head.ContentType) + len(head.ContentDisposition) + len(head.ContentEncoding) + len(head.ContentLanguage)
-		more := requestFields(&head.Request, c.relay().config.MaxHeader-own, c.relay().config.ClientIPHeader)
+		own := len(head.ContentType) + len(rare.ContentDisposition) + len(rare.ContentEncoding) + len(rare.ContentLanguage)
+		more := requestFields(head, c.relay().config.MaxHeader-own, c.relay().config.ClientIPHeader)
 		c.expose(more)
 		fields = append(fields, more...)
 	}
@@ -199,7 +199,7 @@ func (c *consumer) bodiless() bool {
 	if c.exchange.ReplyTo == nil {
 		return false
 	}
-	switch c.exchange.Producer.Head.Answer.Status {
+	switch c.exchange.Producer.Head.Rare().Answer.Status {
 	case http.StatusNoContent, http.StatusResetContent, http.StatusNotModified:
 		return true
 	}
@@ -208,11 +208,12 @@ func (c *consumer) bodiless() bool {
 
 // appendMessageFields appends the headers of a response with a message, besides those in relayed.
 func appendMessageFields(fields []reply.Field, id string, head *pipe.Head, disposition string) []reply.Field {
+	rare := head.Rare()
 	fields = append(fields, reply.Field{Name: reply.HeaderExchange, Value: id}, reply.Field{Name: "Content-Type", Value: head.ContentType})
 	for _, optional := range [...]reply.Field{
 		{Name: "Content-Disposition", Value: disposition},
-		{Name: "Content-Encoding", Value: head.ContentEncoding},
-		{Name: "Content-Language", Value: head.ContentLanguage},
+		{Name: "Content-Encoding", Value: rare.ContentEncoding},
+		{Name: "Content-Language", Value: rare.ContentLanguage},
 	} {
 		if optional.Value != "" {
 			fields = append(fields, optional)

@@ -2,9 +2,11 @@ package relay
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"mime"
 	"mime/multipart"
 	"net"
@@ -20,12 +22,12 @@ import (
 
 // newHead returns the head of a message from the headers of a request, or of a part of a form.
 func newHead(h *http1.Header) pipe.Head {
-	head := pipe.Head{
-		ContentType:        h.Get("Content-Type"),
+	head := pipe.Head{ContentType: h.Get("Content-Type")}
+	head.SetRare(pipe.RareHead{
 		ContentDisposition: h.Get("Content-Disposition"),
 		ContentEncoding:    h.Joined("Content-Encoding"),
 		ContentLanguage:    h.Joined("Content-Language"),
-	}
+	})
 	// curl -d sends this type with any data, so it carries no information.
 	if head.ContentType == "" || head.ContentType == "application/x-www-form-urlencoded" {
 		head.ContentType = octetStream
@@ -40,13 +42,11 @@ const octetStream = "application/octet-stream"
 // and returns different errors for a malformed body and a client that hangs up. The goroutine that reads it owns it. head
 // is complete, and constant, when the first Read has returned.
 type source struct {
-	head   pipe.Head
-	length int64 // announced; -1: unknown
+	head pipe.Head
 
-	body  io.Reader // of the request
-	limit int64     // bytes of body allowed; 0: any
-	read  int64     // bytes of body so far
-	err   error     // that ended body; io.EOF after all of it
+	body io.Reader // of the request
+	left int64     // bytes of body that are still allowed
+	err  error     // that ended body; io.EOF after all of it
 
 	// whole is set before Read returns io.EOF: the whole body is in hand. Any goroutine may load it.
 	whole atomic.Bool
@@ -60,18 +60,21 @@ type multipartForm struct {
 	part    *multipart.Part // the first one; nil until it begins
 	tail    tail            // of the body
 	maxHead int64           // bytes of the body in which the first part has to begin
+	read    int64           // bytes of the body so far
 }
 
-// setSource makes s the source of r's body, or returns the error that r is answered with. The head of a part may be as
-// large as the head of a request: it becomes the head of a response, and proxies limit the size of that.
-func (l *Relay) setSource(s *source, r *Request, body io.Reader) *reply.Error {
-	s.body, s.limit = body, l.config.MaxBody
+// setSource makes s the source of r's body, and sets what the arrival says of it, or returns the error that r is answered
+// with. The head of a part may be as large as the head of a request: it becomes the head of a response, and proxies limit the
+// size of that.
+func (l *Relay) setSource(s *source, r *Request, body io.Reader, a *pipe.Arrival) *reply.Error {
+	a.Head = &s.head
+	s.body, s.left = body, cmp.Or(l.config.MaxBody, math.MaxInt64)
 	if r.Posts {
-		return s.setPosted(r)
+		return s.setPosted(r, a)
 	}
 	contentType := r.Header.Get("Content-Type")
 	if r.Target != "" || !isMultipart(contentType) { // a worker gets a form as it is
-		s.head, s.length = newHead(&r.Header), r.Length
+		s.head, a.Length = newHead(&r.Header), r.Length
 		return nil
 	}
 	_, params, err := mime.ParseMediaType(contentType)
@@ -79,7 +82,7 @@ func (l *Relay) setSource(s *source, r *Request, body io.Reader) *reply.Error {
 		return &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeBadRequest,
 			Text: "the Content-Type multipart/form-data names no usable boundary, so its first part cannot be found"}
 	}
-	s.head, s.length = newHead(new(http1.Header)), -1
+	s.head, a.Length = newHead(new(http1.Header)), -1
 	s.form = &multipartForm{
 		parts:   multipart.NewReader(bodyReader{s}, params["boundary"]),
 		tail:    tail{want: "--" + params["boundary"]},
@@ -112,13 +115,13 @@ func (s *source) readBody(p []byte) (int, error) {
 		return 0, s.err
 	}
 	n, err := s.body.Read(p)
-	s.read += int64(n)
 	if s.form != nil {
+		s.form.read += int64(n)
 		s.form.tail.add(p[:n])
 	}
-	if over := s.read - s.limit; s.limit > 0 && over > 0 {
-		n, err = n-int(over), pipe.TooLarge
-		s.read = s.limit
+	if s.left -= int64(n); s.left < 0 {
+		n, err = n+int(s.left), pipe.TooLarge
+		s.left = 0
 	} else if err != nil && err != io.EOF && !fromConnection(err) {
 		err = fmt.Errorf("%w: %w", pipe.ProducerLeft, err)
 	}
@@ -133,7 +136,7 @@ func (b bodyReader) Read(p []byte) (int, error) {
 	if b.s.form.part != nil {
 		return b.s.readBody(p)
 	}
-	left := b.s.form.maxHead - b.s.read
+	left := b.s.form.maxHead - b.s.form.read
 	if left <= 0 && len(p) > 0 {
 		return 0, fmt.Errorf("the header of its first part is larger than --max-header (%d bytes)", b.s.form.maxHead)
 	}
@@ -152,7 +155,11 @@ func (s *source) readPart(p []byte) (int, error) {
 		whole := s.head
 		own := http1.HeaderOf(part.Header)
 		f.part, s.head = part, newHead(&own)
-		s.head.Request, s.head.Answer = whole.Request, whole.Answer
+		s.head.Request = whole.Request
+		rare := s.head.Rare()
+		of := whole.Rare()
+		rare.LengthAtMost, rare.Authorization, rare.Answer = of.LengthAtMost, of.Authorization, of.Answer
+		s.head.SetRare(rare)
 	}
 	n, err := f.part.Read(p)
 	if err == nil || n > 0 {

@@ -17,10 +17,10 @@ const readLast = 256 << 10
 func (p *producer) Available(to pipe.Sink) int64 {
 	b := &p.body
 	length := b.left - readLast
-	if p.source.body != io.Reader(b) || b.chunked || length <= 0 || p.source.form != nil || len(p.conn.unread) > 0 {
+	if p.source.body != io.Reader(b) || b.chunked != nil || length <= 0 || p.source.form != nil || len(p.conn.unread) > 0 {
 		return 0
 	}
-	if c, ok := to.(*consumer); !ok || c.conn.raw == nil || p.conn.raw == nil || c.bodiless() {
+	if c, ok := to.(*consumer); !ok || !c.conn.plain || !p.conn.plain || c.bodiless() {
 		return 0
 	}
 	return min(p.conn.available(), length)
@@ -34,7 +34,7 @@ func (p *producer) Splice(to pipe.Sink, n int64) (int64, error) {
 	n, err := c.conn.tcp.ReadFrom(&c.stream.limited)
 	c.stream.stall.writing.Store(false)
 	p.body.left -= n
-	p.source.read += n
+	p.source.left -= n
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = nil // the producer was woken, or the exchange was cut: Read shows why
 	}

@@ -6,7 +6,7 @@ import "golang.org/x/sys/unix"
 // what the client sends, after an error or the read deadline, and at urgent data, which splice(2) cannot pass. Only the
 // goroutine that reads the connection may call it.
 func (c *Conn) available() (n int64) {
-	c.raw.Read(func(fd uintptr) bool {
+	c.socket.Read(func(fd uintptr) bool {
 		if unread, err := unix.IoctlGetInt(int(fd), unix.SIOCINQ); err == nil && unread > 0 {
 			n = int64(unread)
 			return true

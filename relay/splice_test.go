@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"httpipe/pipe"
+	"httpipe/relay/http1"
 )
 
 // Bodies with a length, of which the kernel moves the most. Other tests of this package have the framing spliced.
@@ -86,7 +87,9 @@ func splicer(t *testing.T, left int64) (p *producer, from net.Conn, c *consumer,
 		return near, far
 	}
 	p, c = &producer{Pending: new(Pending)}, new(consumer)
-	c.exchange = &pipe.Exchange{Producer: &pipe.Request{Arrival: pipe.Arrival{Head: &pipe.Head{Answer: new(pipe.AnswerHead)}}}}
+	head := new(pipe.Head)
+	head.SetRare(pipe.RareHead{Answer: new(pipe.AnswerHead)})
+	c.exchange = &pipe.Exchange{Producer: &pipe.Request{Arrival: pipe.Arrival{Head: head}}}
 	p.conn, from = pair()
 	c.conn, to = pair()
 	p.body = requestBody{conn: p.conn, left: left}
@@ -109,12 +112,12 @@ func TestAvailable(t *testing.T) {
 		"up to the last":    {readLast + 3, nil, hello, 3},
 		"the last":          {readLast, nil, hello, 0},
 		"the end":           {readLast + 10, nil, func(from net.Conn) { from.Close() }, 0},
-		"chunked":           {readLast + 10, func(p *producer, _ *consumer) { p.body.chunked = true }, hello, 0},
+		"chunked":           {readLast + 10, func(p *producer, _ *consumer) { p.body.chunked = new(http1.ChunkReader) }, hello, 0},
 		"a form":            {readLast + 10, func(p *producer, _ *consumer) { p.source.form = new(multipartForm) }, hello, 0},
 		"in the URL":        {readLast + 10, func(p *producer, _ *consumer) { p.source.body = strings.NewReader("text") }, hello, 0},
 		"read already":      {readLast + 10, func(p *producer, _ *consumer) { p.conn.unread = []byte("x") }, hello, 0},
-		"from TLS":          {readLast + 10, func(p *producer, _ *consumer) { p.conn.raw = nil }, hello, 0},
-		"to TLS":            {readLast + 10, func(_ *producer, c *consumer) { c.conn.raw = nil }, hello, 0},
+		"from TLS":          {readLast + 10, func(p *producer, _ *consumer) { p.conn.plain = false }, hello, 0},
+		"to TLS":            {readLast + 10, func(_ *producer, c *consumer) { c.conn.plain = false }, hello, 0},
 		"to HEAD":           {readLast + 10, func(_ *producer, c *consumer) { c.head, c.exchange.ReplyTo = true, new(pipe.Exchange) }, hello, 0},
 		"woken":             {readLast + 10, func(p *producer, _ *consumer) { p.conn.Conn.SetReadDeadline(past) }, hello, 0},
 	} {

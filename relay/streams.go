@@ -65,7 +65,7 @@ func (s *subscriber) comment(text []byte) {
 	}
 	defer s.unlock()
 	c := s.conn
-	if c.raw == nil {
+	if !c.plain {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.writeFewLocked(text)

@@ -20,7 +20,6 @@ import (
 type subscriber struct {
 	Pending
 	pipe.Subscription
-	relay      *Relay
 	lock       writeLock
 	form       streamForm
 	tokenInURL bool // with Once: for disposition
@@ -52,7 +51,7 @@ func (l *Relay) subscribe(w *Response, r *Request) {
 		return
 	}
 	fetchDest := r.Header.Joined("Sec-Fetch-Dest")
-	s := &subscriber{relay: l, form: streamForm{kind: kind, chunked: w.minor == 1}, tokenInURL: r.TokenInURL}
+	s := &subscriber{form: streamForm{kind: kind, chunked: w.minor == 1}, tokenInURL: r.TokenInURL}
 	s.Subscription = pipe.Subscription{Key: arrival.Key, Client: arrival.Client, Group: arrival.Group, Wait: arrival.Wait, Once: kind == oneMessage, To: s}
 	lastID := ""
 	if kind == eventStream {
@@ -60,12 +59,14 @@ func (l *Relay) subscribe(w *Response, r *Request) {
 	}
 	w.Park(r, &s.Pending, s)
 	s.navigates = s.Once && navigates(fetchDest, s.accept)
+	accept := s.accept
 	if kind != oneMessage { // a stream is open for long, and should not keep all of its request in memory
-		s.accept, s.Client.Agent, s.Client.RequestID = strings.Clone(s.accept), strings.Clone(s.Client.Agent), strings.Clone(s.Client.RequestID)
+		s.accept, s.Client.Agent, s.Client.RequestID = "", strings.Clone(s.Client.Agent), strings.Clone(s.Client.RequestID)
 	}
 	s.lock.busy = kind != oneMessage // until the head has been sent
 	switch {
 	case !l.broker.Subscribe(&s.Subscription):
+		s.accept = accept
 		s.refuse(reply.ForSubscription(&s.Subscription))
 	case kind != oneMessage:
 		s.open(mediaType, lastID)
@@ -114,7 +115,7 @@ func (s *subscriber) open(mediaType, lastID string) {
 		s.Leave()
 		return
 	}
-	s.relay.streams.add(s)
+	s.relay().streams.add(s)
 }
 
 // sendOpening sends b, which comes before all messages. It gives up when a client that has asked for more than it reads has
@@ -124,7 +125,7 @@ func (s *subscriber) sendOpening(b []byte) error {
 	if err != nil || n == len(b) {
 		return err
 	}
-	s.limitWrites(s.relay.stallDeadline())
+	s.limitWrites(s.relay().stallDeadline())
 	_, err = s.conn.Conn.Write(b[n:])
 	s.limitWrites(noDeadline)
 	return err
@@ -136,7 +137,7 @@ const missedTimeout = 2 * time.Second
 // missed returns the event for a client that reconnects, or nil if it has missed nothing.
 func (s *subscriber) missed(lastID string) []byte {
 	count, newest := "unknown", ""
-	if look := s.relay.config.Missed; look != nil {
+	if look := s.relay().config.Missed; look != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), missedTimeout)
 		defer cancel()
 		n, id, known := look(ctx, s.Key, lastID, s.ID)
@@ -175,12 +176,22 @@ func (s *subscriber) Resume() {}
 var errHungUp = errors.New("the client has hung up")
 
 // Look is the pipe.Config.Look for subscribers of this package.
-func Look(to []pipe.Subscriber) { findAll(to) }
+func Look(to []pipe.Subscriber) {
+	var conns [pipe.LookSize]*Conn
+	var found [pipe.LookSize]unreadState
+	for i, s := range to {
+		conns[i] = s.(*subscriber).conn
+	}
+	look(found[:len(to)], conns[:len(to)]...)
+	for i, s := range to {
+		s.(*subscriber).found = found[i]
+	}
+}
 
 // Offer implements pipe.Subscriber.
 func (s *subscriber) Offer(p *pipe.Publication) (taken bool, err error) {
 	defer s.conn.recoverAs(&err)
-	if s.found == unreadEnd || s.found == unreadBytes && !s.Alive() {
+	if !s.conn.connected(s.found) {
 		s.cut = !s.Once
 		return false, errHungUp
 	}
@@ -257,7 +268,7 @@ func (s *subscriber) unlock() {
 // end ends the response.
 func (s *subscriber) end(o pipe.Outcome) {
 	if !s.Once {
-		s.relay.streams.remove(s)
+		s.relay().streams.remove(s)
 	}
 	switch {
 	case o == pipe.Delivered: // the response is complete

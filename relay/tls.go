@@ -59,9 +59,7 @@ func (c *Conn) findSocket() {
 	if c.socket != nil {
 		c.socket.Control(func(fd uintptr) { c.fd = int32(fd) })
 	}
-	if c.tls == nil {
-		c.raw = c.socket
-	}
+	c.plain = c.socket != nil && c.tls == nil
 }
 
 // Secure reports whether the connection is TLS.

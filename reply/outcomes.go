@@ -23,7 +23,7 @@ var errorOf = map[pipe.Outcome]Error{
 	pipe.Unanswered: {Status: http.StatusGatewayTimeout, Text: "a worker took the request, but began no answer in time (--reply-timeout)"},
 }
 
-// ForOutcome returns the error for a client in the given role; role is "" for a client that neither produces nor
+// ForOutcome returns the error for a client in the given role; role is NoRole for a client that neither produces nor
 // consumes. It panics for an outcome without an error.
 func ForOutcome(o pipe.Outcome, role pipe.Role) *Error {
 	e, ok := errorOf[o]

@@ -199,11 +199,17 @@ func (l *Log) pendingLocked() bool {
 // flushLocked reports whether no row may be held back. The caller holds mu.
 func (l *Log) flushLocked() bool { return l.flush || l.closed || l.err != nil }
 
-// releaseLocked moves the queue into the batch, except for beginnings that may still be held back. The caller holds mu.
+// releaseLocked moves the queue into the batch, except for beginnings that may still be held back. If no caller waits for
+// this commit, it takes with the oldest those that would be due soon: otherwise a steady stream of beginnings would cause one
+// commit after another, each with a row or two. The caller holds mu.
 func (l *Log) releaseLocked() {
 	now, flush := time.Now(), l.flushLocked()
+	linger := l.limits.linger
+	if !l.awaited {
+		linger /= 2
+	}
 	for _, r := range slices.Backward(l.queue) { // so that a row is looked at after those that need it
-		r.held = !flush && r.begins() && r.end == nil && r.commit.then == nil && !r.needed && l.ageLocked(r, now) < l.limits.linger
+		r.held = !flush && r.begins() && r.end == nil && r.commit.then == nil && !r.needed && l.ageLocked(r, now) < linger
 		if !r.held && r.after != nil {
 			r.after.needed = true
 		}

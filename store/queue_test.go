@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -125,6 +126,22 @@ func TestYoungRowsAreNotForgotten(t *testing.T) {
 			f.ChannelOpened(opening(opened))
 		}
 		eventually(t, "all openings are in the file", func() bool { return written() == opened })
+	}
+}
+
+// A steady stream of beginnings, as when thousands of clients connect and wait, does not cause one commit after another.
+func TestSteadyBeginningsShareCommits(t *testing.T) {
+	const linger = 20 * time.Millisecond
+	var commits atomic.Int64
+	f := start(t, tempPath(t), store.Config{}, store.Limits{Linger: linger, Idle: time.Hour, Inserted: func() { commits.Add(1) }})
+	before, began := commits.Load(), time.Now()
+	for life := int64(1); time.Since(began) < 5*linger; life++ {
+		f.ChannelOpened(opening(life))
+		time.Sleep(100 * time.Microsecond)
+	}
+	made := commits.Load() - before
+	if most := int64(2*time.Since(began)/linger) + 1; made == 0 || made > most {
+		t.Errorf("%d commits in %v, want 1 to %d", made, time.Since(began), most)
 	}
 }
 
