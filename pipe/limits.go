@@ -9,8 +9,8 @@ type Limits struct {
 	PerClient  int // with the same Arrival.Group
 }
 
-// Limit is one of the Limits: the one that a request was refused for. Two values are other reasons, where the outcome alone
-// would not say what happened.
+// Limit is the one of the Limits that a refused request exceeded, or another reason that the outcome does not give: NoCall and
+// NotServed.
 type Limit int8
 
 const (
