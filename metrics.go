@@ -14,8 +14,11 @@ import (
 )
 
 // serveMetrics answers GET /metrics on a separate listener until stop. It returns the address of the listener, with the
-// port that the system chose if the option said 0.
+// port that the system chose if the option said 0. Without metrics it does nothing, and returns no address.
 func serveMetrics(ctx context.Context, c *cli.Config, m *metrics.Metrics, logger *slog.Logger) (addr string, stop func(), err error) {
+	if m == nil {
+		return "", func() {}, nil
+	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.MetricsAddr)
 	if err != nil {
 		return "", nil, fmt.Errorf("cannot listen for scrapes (--metrics-addr): %w", err)

@@ -44,28 +44,21 @@ func serve(ctx context.Context, c *cli.Config, stdout, stderr io.Writer) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, closeLog()) }()
-	listening := []any{"version", buildVersion(), "audit", string(c.Audit)}
-	if c.Audit != cli.AuditOff {
-		listening = append(listening, "audit_db", c.AuditDB)
-	}
 	server, err := httpapi.New(config)
 	if err != nil {
 		return err
 	}
-	if config.Metrics != nil {
-		addr, stopMetrics, err := serveMetrics(ctx, c, config.Metrics, logger)
-		if err != nil {
-			return err
-		}
-		defer stopMetrics()
-		listening = append(listening, "metrics_addr", addr)
+	metricsAddr, stopMetrics, err := serveMetrics(ctx, c, config.Metrics, logger)
+	if err != nil {
+		return err
 	}
+	defer stopMetrics()
 	listener, stopTLS, err := listen(ctx, c, logger)
 	if err != nil {
 		return err
 	}
 	defer stopTLS()
-	logger.Info("listening", append([]any{"addr", listener.Addr().String(), "url", baseURL(c, listener.Addr())}, listening...)...)
+	logListening(c, logger, listener.Addr(), metricsAddr)
 	warnIfOpen(c, logger, config.Guard, listener.Addr())
 	announce(c, logger, listener.Addr(), key, firstTerminal(stderr, stdout))
 	if config.Nodes != nil {
@@ -74,6 +67,18 @@ func serve(ctx context.Context, c *cli.Config, stdout, stderr io.Writer) (err er
 	err = accept(stop, server, listener)
 	drain(ctx, c, server, logger)
 	return err
+}
+
+// logListening logs where the server listens, and what it does there. metricsAddr is "" without metrics.
+func logListening(c *cli.Config, logger *slog.Logger, addr net.Addr, metricsAddr string) {
+	attrs := []any{"addr", addr.String(), "url", baseURL(c, addr), "version", buildVersion(), "audit", string(c.Audit)}
+	if c.Audit != cli.AuditOff {
+		attrs = append(attrs, "audit_db", c.AuditDB)
+	}
+	if metricsAddr != "" {
+		attrs = append(attrs, "metrics_addr", metricsAddr)
+	}
+	logger.Info("listening", attrs...)
 }
 
 // accept serves until stop is done, or the listener fails.
@@ -201,10 +206,12 @@ func listen(ctx context.Context, c *cli.Config, logger *slog.Logger) (listener n
 	}
 	config := net.ListenConfig{KeepAliveConfig: probes}
 	listener, err = config.Listen(ctx, "tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
-	if errors.Is(err, syscall.EADDRINUSE) {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, nil, fmt.Errorf("port %d is in use by another program; choose another with --port (0: any free port)", c.Port)
-	}
-	if err != nil {
+	case errors.Is(err, syscall.EACCES):
+		return nil, nil, fmt.Errorf("user %d may not listen on port %d; give the program CAP_NET_BIND_SERVICE, or choose a port above 1023 with --port", os.Geteuid(), c.Port)
+	case err != nil:
 		return nil, nil, fmt.Errorf("cannot listen on port %d: %w", c.Port, err)
 	}
 	secured, stop, err := secure(ctx, c, listener, logger)

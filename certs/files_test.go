@@ -42,6 +42,28 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
+// TestOpenFiles: what cannot be used is an error of one line, which names the file.
+func TestOpenFiles(t *testing.T) {
+	dir := t.TempDir()
+	certificate, key := filepath.Join(dir, "a.pem"), filepath.Join(dir, "a.key")
+	logger := slog.New(slog.DiscardHandler)
+	_, keyA := pair(t, 9, time.Now().Add(time.Hour))
+	for _, test := range []struct{ certificate, key, want string }{
+		{"", "", "a.pem with the key " + key + ": tls: failed to find any PEM data"},
+		{keyA, keyA, "a.pem with the key"},
+	} {
+		write(t, certificate, test.certificate)
+		write(t, key, test.key)
+		if _, err := OpenFiles(certificate, key, logger); err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%.30q: %v, want %s", test.certificate, err, test.want)
+		}
+	}
+	if _, err := OpenFiles(dir+"/none", key, logger); err == nil || !strings.Contains(err.Error(), "none: no such file") {
+		t.Errorf("no certificate: %v", err)
+	}
+}
+
+// TestFiles: changed files are used, and logged, once both are usable.
 func TestFiles(t *testing.T) {
 	dir := t.TempDir()
 	certificate, key := filepath.Join(dir, "a.pem"), filepath.Join(dir, "a.key")
@@ -51,20 +73,6 @@ func TestFiles(t *testing.T) {
 	put := func(certificateText, keyText string) {
 		write(t, certificate, certificateText)
 		write(t, key, keyText)
-	}
-
-	_, keyA := pair(t, 9, soon)
-	for _, test := range []struct{ certificate, key, want string }{
-		{"", "", "a.pem with the key " + key + ": tls: failed to find any PEM data"},
-		{keyA, keyA, "a.pem with the key"},
-	} {
-		put(test.certificate, test.key)
-		if _, err := OpenFiles(certificate, key, logger); err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%.30q: %v, want %s", test.certificate, err, test.want)
-		}
-	}
-	if _, err := OpenFiles(dir+"/none", key, logger); err == nil || !strings.Contains(err.Error(), "none: no such file") {
-		t.Errorf("no certificate: %v", err)
 	}
 
 	put(pair(t, 1, soon))

@@ -65,6 +65,15 @@ func TestFaultsOfFF(t *testing.T) {
 		t.Errorf("an unreadable file is an error: port %s, %v", port, err)
 	}
 
+	secret := quietFlags()
+	secret.Var(new(refusing), "auth-secret", "")
+	if err := ff.Parse(secret, []string{"--auth-secret", "hunter2"}); err == nil || !strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("a wrong value is not printed: %v", err)
+	}
+}
+
+// TestFaultsOfFFCLI is TestFaultsOfFF for the selection of commands.
+func TestFaultsOfFFCLI(t *testing.T) {
 	var got []string
 	flags := quietFlags()
 	flags.Bool("json", false, "")
@@ -72,18 +81,14 @@ func TestFaultsOfFF(t *testing.T) {
 		got = args
 		return nil
 	}}
-	root := &ffcli.Command{Subcommands: []*ffcli.Command{show}, FlagSet: quietFlags(), Exec: func(context.Context, []string) error { return errors.New("root") }}
-	if err := root.ParseAndRun(t.Context(), []string{"show", "ID", "--json"}); err != nil || !slices.Equal(got, []string{"ID", "--json"}) {
+	root := func() *ffcli.Command {
+		return &ffcli.Command{Subcommands: []*ffcli.Command{show}, FlagSet: quietFlags(), Exec: func(context.Context, []string) error { return errors.New("root") }}
+	}
+	if err := root().ParseAndRun(t.Context(), []string{"show", "ID", "--json"}); err != nil || !slices.Equal(got, []string{"ID", "--json"}) {
 		t.Errorf("a flag behind an argument is a flag: %q, %v", got, err)
 	}
-	root = &ffcli.Command{Subcommands: []*ffcli.Command{show}, FlagSet: quietFlags(), Exec: func(context.Context, []string) error { return errors.New("root") }}
-	if err := root.ParseAndRun(t.Context(), []string{"shwo"}); err == nil || err.Error() != "root" {
+	if err := root().ParseAndRun(t.Context(), []string{"shwo"}); err == nil || err.Error() != "root" {
 		t.Errorf("an unknown command does not run its parent: %v", err)
-	}
-	secret := quietFlags()
-	secret.Var(new(refusing), "auth-secret", "")
-	if err := ff.Parse(secret, []string{"--auth-secret", "hunter2"}); err == nil || !strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("a wrong value is not printed: %v", err)
 	}
 }
 

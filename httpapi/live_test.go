@@ -146,6 +146,7 @@ func (s *stage) produce(name string, length int64) io.WriteCloser {
 type source struct{ *io.PipeReader }
 
 func (source) Alive() bool                                { return true }
+func (source) BothAlive(pipe.Sink) (bool, bool)           { return true, true }
 func (s source) Wake()                                    { s.Close() }
 func (source) Pause()                                     {}
 func (source) Answer(*pipe.Exchange, pipe.Outcome, error) {}

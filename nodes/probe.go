@@ -85,9 +85,9 @@ func probe(ctx context.Context, client *http.Client, n Node) (finding, error) {
 	case named && response.StatusCode == http.StatusNotFound:
 		return draining, nil
 	case !named:
-		return failed, wrongNode{n, response.Header.Get(HeaderNode)}
+		return failed, wrongNode(n, response.Header.Get(HeaderNode))
 	}
-	return failed, statusError(response.Status)
+	return failed, errors.New("its health is " + response.Status)
 }
 
 // note updates o after a probe.
@@ -120,20 +120,10 @@ func (m *Member) notify() {
 	changed()
 }
 
-// wrongNode is the error of a probe that another server answered.
-type wrongNode struct {
-	asked Node
-	name  string // of the node that answered; "" if it says nothing
-}
-
-func (e wrongNode) Error() string {
-	if e.name == "" {
-		return e.asked.URL + " is not a node of httpipe; correct the address in the table, or start it with --nodes and --node " + e.asked.Name
+// wrongNode returns the error of a probe that another server answered. name is that of the node that it says it is, or "".
+func wrongNode(asked Node, name string) error {
+	if name == "" {
+		return fmt.Errorf("%s is not a node of httpipe; correct the address in the table, or start it with --nodes and --node %s", asked.URL, asked.Name)
 	}
-	return e.asked.URL + " is the node " + e.name + "; correct the address in the table"
+	return fmt.Errorf("%s is the node %s; correct the address in the table", asked.URL, name)
 }
-
-// statusError is the error of a probe whose answer says that the node does not serve its slots.
-type statusError string
-
-func (e statusError) Error() string { return "its health is " + string(e) }

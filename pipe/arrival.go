@@ -167,9 +167,8 @@ type RequestHead struct {
 // A Peer is a client's connection, as both roles have one. The broker calls the methods with its lock held: they must
 // return at once and must not call the broker.
 type Peer interface {
-	// Alive reports whether the client is still connected. The broker calls it when an exchange is about to begin. The
-	// goroutine in Relay calls it without the lock: for the producer when it reads the end of the body, for the
-	// consumer before it writes the last byte.
+	// Alive reports whether the client is still connected. Only the goroutine in Relay calls it, without the lock: for the
+	// producer when it reads the end of the body, for the consumer before it writes the last byte.
 	Alive() bool
 
 	// Wake makes the goroutine that serves the request look at it again, with Begun and Unmatched. It is called when
@@ -182,6 +181,9 @@ type Peer interface {
 // A Source is a producer's connection. Read and Pause are called by one goroutine at a time, without the broker's lock.
 type Source interface {
 	Peer
+	// BothAlive reports whether the clients of both sides are still connected, which one system call can find out. The
+	// broker calls it when an exchange is about to begin.
+	BothAlive(Sink) (source, sink bool)
 	// Read returns the body. An error that wraps an Outcome ends the body with that outcome; any other error but io.EOF
 	// means that the client has left. After Wake, a Read that blocks, or is about to, must call Request.CatchUp, and
 	// end with its error if it returns one.

@@ -68,6 +68,7 @@ type memory struct {
 
 func (m *memory) Read(p []byte) (int, error)             { return copy(p, m.message), io.EOF }
 func (m *memory) Alive() bool                            { return true }
+func (m *memory) BothAlive(Sink) (bool, bool)            { return true, true }
 func (m *memory) Wake()                                  {}
 func (m *memory) Pause()                                 {}
 func (m *memory) Answer(_ *Exchange, o Outcome, _ error) { *m.outcome = o }

@@ -220,12 +220,13 @@ func (c *channel) unusedLocked() bool {
 func (c *channel) matchLocked() {
 	for c.running == nil {
 		p, q := c.producers.head, c.consumers.head
-		switch {
-		case p == nil || q == nil || !p.ready:
+		if p == nil || q == nil || !p.ready {
 			return
-		case !p.Source.Alive():
+		}
+		switch source, sink := p.Source.BothAlive(q.Sink); {
+		case !source:
 			c.dismissLocked(p, Left)
-		case !q.Sink.Alive():
+		case !sink:
 			c.dismissLocked(q, Left)
 		default:
 			c.beginLocked(p, q)

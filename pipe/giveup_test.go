@@ -22,13 +22,13 @@ func TestGiveUp(t *testing.T) {
 		gone.Store(true)
 		w.broker.GiveUp()
 		w.settle()
-		behind.ends(ShutDown)
-		worker.ends(ShutDown)
+		behind.moved()
+		worker.moved()
 		c.is(running)
 		other.pending()
 		caller.pending()
-		w.consume("late").ends(ShutDown)
-		w.work("late worker").ends(ShutDown)
+		w.consume("late").moved()
+		w.work("late worker").moved()
 		p.finishes()
 		p.ends(Delivered)
 		c.got("x")
@@ -39,7 +39,22 @@ func TestGiveUp(t *testing.T) {
 		again := w.consume("again")
 		w.broker.GiveUp()
 		again.pending()
+		w.broker.Shutdown(w.t.Context())
+		w.settle()
+		again.ends(ShutDown)
+		if got := again.request.RefusedBy(); got != NoLimit {
+			t.Errorf("a client of a broker that stops is told %v", got)
+		}
 	})
+}
+
+// moved requires that p has ended because its name is no longer served.
+func (p *peer) moved() {
+	p.w.t.Helper()
+	p.ends(ShutDown)
+	if got := p.request.RefusedBy(); got != NotServed {
+		p.w.t.Errorf("%s ended for %v, want %v", p.name, got, NotServed)
+	}
 }
 
 // TestGiveUpTopic: subscriptions end after the message that is being sent, and publishers that wait for subscribers at once.
@@ -52,6 +67,9 @@ func TestGiveUpTopic(t *testing.T) {
 		go w.broker.GiveUp()
 		w.settle()
 		waiting.is(w, ShutDown, 0, 0)
+		if got := waiting.p.RefusedBy(); got != NotServed {
+			t.Errorf("a publisher is told %v", got)
+		}
 		p.pending(w)
 		late := w.subscribe("late")
 		late.got(ShutDown)

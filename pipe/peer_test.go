@@ -258,6 +258,8 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
+func (s *source) BothAlive(to Sink) (bool, bool) { return s.Alive(), to.Alive() }
+
 func (s *source) Pause() {
 	s.pauses.Add(1)
 	<-s.woken

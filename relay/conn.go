@@ -137,14 +137,27 @@ func (c *Conn) readMore() error {
 	return err
 }
 
-// unreadState is what peek has found.
+// unreadState is what look has found.
 type unreadState uint8
 
 const (
 	unreadNothing unreadState = iota // the client is connected, and has sent nothing more
-	unreadBytes                      // there are bytes, perhaps with the end behind them
+	unreadBytes                      // there are bytes; on systems other than Linux perhaps with the end behind them
 	unreadEnd                        // the client has hung up
 )
+
+// lookAt is look for one connection.
+func lookAt(c *Conn) unreadState {
+	var found [1]unreadState
+	look(found[:], c)
+	return found[0]
+}
+
+// connected reports whether a client of which that was found counts as connected. A client that pipelines so much that its
+// FIN cannot be seen does not.
+func (c *Conn) connected(found unreadState) bool {
+	return found == unreadNothing || found == unreadBytes && !c.clogged()
+}
 
 // readFirst is readIdle without the raw connection: it reads one byte, because a buffer would be held while it waits. The
 // rest comes from what a TLS connection holds anyway.

@@ -21,12 +21,6 @@ func writeNow(fd uintptr, b []byte) (int, error) {
 	return result(syscall.RawSyscall6(syscall.SYS_SENDTO, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), syscall.MSG_NOSIGNAL, 0, 0))
 }
 
-// peekNow is readNow, but leaves the bytes to be read.
-func peekNow(fd uintptr, b []byte) (int, error) {
-	return result(syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)),
-		syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0))
-}
-
 func result(n, _ uintptr, errno syscall.Errno) (int, error) {
 	switch errno {
 	case 0:

@@ -9,8 +9,3 @@ import "syscall"
 
 func readNow(fd uintptr, b []byte) (int, error)  { return syscall.Read(int(fd), b) }
 func writeNow(fd uintptr, b []byte) (int, error) { return syscall.Write(int(fd), b) }
-
-func peekNow(fd uintptr, b []byte) (int, error) {
-	n, _, err := syscall.Recvfrom(int(fd), b, syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-	return n, err
-}

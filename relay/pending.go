@@ -95,19 +95,9 @@ func (p *Pending) takeWake() bool {
 	return woken
 }
 
-// Alive asks the kernel, without waiting, whether the client is still connected. A client that pipelines so much that
-// its FIN cannot be seen counts as one that has hung up. Most clients pipeline nothing, and for these one system call
-// is enough. Where the system cannot tell, it returns true.
-func (p *Pending) Alive() bool {
-	c := p.conn
-	switch c.peek() {
-	case unreadNothing:
-		return true
-	case unreadEnd:
-		return false
-	}
-	return c.alive() && !c.clogged()
-}
+// Alive asks the kernel, without waiting, whether the client is still connected. Where the system cannot tell, it returns
+// true.
+func (p *Pending) Alive() bool { return p.conn.connected(lookAt(p.conn)) }
 
 // Interrupt makes a Send that blocks return an error, and all later ones.
 func (p *Pending) Interrupt() {

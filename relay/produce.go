@@ -174,11 +174,19 @@ func maxContinues(agent string) int {
 }
 
 // Alive implements pipe.Source.
-func (p *producer) Alive() bool {
-	if p.source.whole.Load() {
-		return p.Pending.Alive()
-	}
-	return p.conn.alive() // what is unread may be the rest of the body
+func (p *producer) Alive() bool { return p.connected(lookAt(p.conn)) }
+
+// BothAlive implements pipe.Source.
+func (p *producer) BothAlive(sink pipe.Sink) (source, consumes bool) {
+	c := sink.(*consumer)
+	var found [2]unreadState
+	look(found[:], p.conn, c.conn)
+	return p.connected(found[0]), c.conn.connected(found[1])
+}
+
+// connected is Conn.connected, but what is unread may be the rest of the body.
+func (p *producer) connected(found unreadState) bool {
+	return found == unreadBytes && !p.source.whole.Load() || p.conn.connected(found)
 }
 
 // Answer implements pipe.Source.

@@ -88,38 +88,3 @@ func (c *Conn) tryWrite(b []byte) (n int, err error) {
 	}
 	return f.n, nil
 }
-
-// A rawPeek looks at the unread bytes of a TCP connection. It is pooled as a rawWrite is.
-type rawPeek struct {
-	try   func(fd uintptr)
-	b     [1]byte
-	found unreadState
-}
-
-var rawPeeks = sync.Pool{New: func() any {
-	f := new(rawPeek)
-	f.try = func(fd uintptr) {
-		n, err := peekNow(fd, f.b[:])
-		switch {
-		case err == syscall.EAGAIN || err == syscall.EINTR:
-			f.found = unreadNothing
-		case n > 0:
-			f.found = unreadBytes
-		default:
-			f.found = unreadEnd
-		}
-	}
-	return f
-}}
-
-// peek reports, without blocking, whether the connection has unread bytes or has ended.
-func (c *Conn) peek() unreadState {
-	if c.socket == nil {
-		return unreadNothing
-	}
-	f := rawPeeks.Get().(*rawPeek)
-	defer rawPeeks.Put(f)
-	f.found = unreadEnd // if the connection is closed
-	c.socket.Control(f.try)
-	return f.found
-}

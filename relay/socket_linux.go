@@ -1,6 +1,9 @@
 package relay
 
 import (
+	"syscall"
+	"unsafe"
+
 	"golang.org/x/sys/unix"
 
 	"httpipe/pipe"
@@ -21,37 +24,26 @@ func (c *Conn) awaitHangUp() error {
 	})
 }
 
-// alive asks the kernel, without waiting, whether the client is still connected, whatever it has sent before.
-func (c *Conn) alive() (alive bool) {
-	if c.socket == nil {
-		return true
-	}
-	c.socket.Control(func(fd uintptr) {
-		fds := [...]unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
-		n, err := unix.Poll(fds[:], 0)
-		alive = err != nil || n == 0
-	})
-	return alive
-}
-
-// findAll sets subscriber.found of all subscribers by one system call. A connection may be closed meanwhile and its descriptor
-// reused for another; then the result does not matter, since a write to the closed connection fails.
-func findAll(subscribers []pipe.Subscriber) {
+// look sets found[i] to the state of conns[i], of which there are at most pipe.LookSize, by one system call. It does not wait.
+// A connection may be closed meanwhile and its descriptor reused for another; then the result does not matter, since a write to
+// the closed connection fails.
+func look(found []unreadState, conns ...*Conn) {
 	var array [pipe.LookSize]unix.PollFd
-	fds := array[:len(subscribers)]
-	for i, s := range subscribers {
-		fds[i] = unix.PollFd{Fd: s.(*subscriber).conn.fd, Events: unix.POLLIN | unix.POLLRDHUP}
+	fds := array[:len(conns)]
+	for i, c := range conns {
+		fds[i] = unix.PollFd{Fd: c.fd, Events: unix.POLLIN | unix.POLLRDHUP}
 	}
-	_, err := unix.Poll(fds, 0)
-	for i, s := range subscribers {
-		s := s.(*subscriber)
+	var timeout unix.Timespec
+	_, _, errno := syscall.RawSyscall6(unix.SYS_PPOLL, // see now_linux.go
+		uintptr(unsafe.Pointer(&fds[0])), uintptr(len(fds)), uintptr(unsafe.Pointer(&timeout)), 0, 0, 0)
+	for i := range found {
 		switch events := fds[i].Revents; {
-		case events == 0 && err == nil:
-			s.found = unreadNothing
-		case events == unix.POLLIN || err != nil:
-			s.found = unreadBytes
+		case events == 0 && errno == 0:
+			found[i] = unreadNothing
+		case events == unix.POLLIN || errno != 0:
+			found[i] = unreadBytes
 		default:
-			s.found = unreadEnd
+			found[i] = unreadEnd
 		}
 	}
 }

@@ -2,20 +2,15 @@
 
 package relay
 
-import "httpipe/pipe"
-
 // Other systems do not tell: what Read shows is left, and a client that hangs up behind unread bytes is not seen.
 
 func (c *Conn) watches() bool { return false }
 
 func (c *Conn) awaitHangUp() error { return nil }
 
-func (c *Conn) alive() bool { return true }
-
-func findAll(subscribers []pipe.Subscriber) {
-	for _, s := range subscribers {
-		s := s.(*subscriber)
-		s.found = s.conn.peek()
+func look(found []unreadState, conns ...*Conn) {
+	for i, c := range conns {
+		found[i] = c.peek()
 	}
 }
 

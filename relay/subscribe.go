@@ -177,12 +177,22 @@ func (s *subscriber) Resume() {}
 var errHungUp = errors.New("the client has hung up")
 
 // Look is the pipe.Config.Look for subscribers of this package.
-func Look(to []pipe.Subscriber) { findAll(to) }
+func Look(to []pipe.Subscriber) {
+	var conns [pipe.LookSize]*Conn
+	var found [pipe.LookSize]unreadState
+	for i, s := range to {
+		conns[i] = s.(*subscriber).conn
+	}
+	look(found[:len(to)], conns[:len(to)]...)
+	for i, s := range to {
+		s.(*subscriber).found = found[i]
+	}
+}
 
 // Offer implements pipe.Subscriber.
 func (s *subscriber) Offer(p *pipe.Publication) (taken bool, err error) {
 	defer s.conn.recoverAs(&err)
-	if s.found == unreadEnd || s.found == unreadBytes && !s.Alive() {
+	if !s.conn.connected(s.found) {
 		s.cut = !s.Once
 		return false, errHungUp
 	}

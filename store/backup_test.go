@@ -81,16 +81,26 @@ func TestBackupAfterCrash(t *testing.T) {
 // written meanwhile; that the server continues and starts its WAL over afterwards; and that a server can start on
 // the copy.
 func TestBackupWhileWriting(t *testing.T) {
-	f := start(t, tempPath(t), store.Config{}, store.Limits{WALCheck: 1 << 10, WALReset: 64 << 10})
+	t.Parallel()
+	const walReset = 512 << 10 // so that few steps of a quarter of it are left to cut off
+	f := start(t, tempPath(t), store.Config{}, store.Limits{WALCheck: walReset / 8, WALReset: walReset})
 	for range 500 {
 		f.exchange("delivered")
 	}
 	open := newID()
 	wait(t, f.ExchangeMatched(match(open)))
 	target := filepath.Join(t.TempDir(), "copy.db")
-	steps := 0
+	wal := func() int64 {
+		info, err := os.Stat(f.path + "-wal")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
+	steps, largest := 0, int64(0)
 	report, err := store.BackupWith(t.Context(), f.path, target, math.MaxInt64, 0, func() {
 		steps++
+		largest = max(largest, wal())
 		_, commit := f.exchange("consumer_left")
 		wait(t, commit)
 	})
@@ -105,11 +115,13 @@ func TestBackupWhileWriting(t *testing.T) {
 	}
 	wantOne(t, target, "500|1|0", "SELECT count(*) FILTER (WHERE outcome = 'delivered'), count(*) FILTER (WHERE outcome = 'open'), count(*) FILTER (WHERE outcome = 'consumer_left') FROM exchanges")
 	wantOne(t, f.path, "501", "SELECT count(*) FROM exchanges WHERE outcome <> 'consumer_left'")
+	if largest <= 2*walReset {
+		t.Errorf("the WAL has grown to only %d bytes during the backup", largest)
+	}
 	eventually(t, "the WAL is started over, and cut to one and a half times the size at which that happens", func() bool {
 		_, commit := f.exchange("delivered")
 		wait(t, commit)
-		info, err := os.Stat(f.path + "-wal")
-		return err == nil && info.Size() <= 96<<10
+		return wal() <= walReset*3/2
 	})
 
 	restored := start(t, target, store.Config{}, store.Limits{})

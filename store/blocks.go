@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 )
 
 // blocks maintains the index of exchanges by namespace and channel, which consists of blocks of exchanges: see
@@ -38,21 +39,19 @@ func (b *blocks) recorded(m *Match) error {
 }
 
 // step builds a block if there are enough exchanges for one, and returns true if there may be enough for
-// another. A block of the standard size takes about 15 ms.
+// another. A block of the standard size takes about 5 ms.
 func (b *blocks) step(s *session) (more bool, err error) {
 	if b.due > 0 {
 		return false, nil
 	}
-	var outside int
-	err = s.conn.QueryRowContext(context.Background(), "SELECT count(*) FROM (SELECT 1 FROM exchange WHERE id > ? LIMIT ?)", b.last, b.size).Scan(&outside)
-	if err != nil {
-		return false, err
-	}
-	if b.due = b.size - outside; b.due > 0 {
-		return false, nil
-	}
 	var last string
 	err = s.conn.QueryRowContext(context.Background(), "SELECT id FROM exchange WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?", b.last, b.size-1).Scan(&last)
+	if errors.Is(err, sql.ErrNoRows) {
+		var outside int
+		err = s.conn.QueryRowContext(context.Background(), "SELECT count(*) FROM exchange WHERE id > ?", b.last).Scan(&outside)
+		b.due = b.size - outside
+		return false, err
+	}
 	if err != nil {
 		return false, err
 	}

@@ -73,6 +73,10 @@ func record(t testing.TB, f fixture) {
 	}
 }
 
+// othersShare is how many questions go to the server's own history for each that goes to another process's too. It has no
+// common factor with the number of values of any filter, so that each value is asked for.
+const othersShare = 7
+
 // histories returns the server's own history and that of another process.
 func histories(t *testing.T, f fixture) map[string]*store.History {
 	t.Helper()
@@ -141,8 +145,9 @@ func ids(p store.Page) (found []string) {
 }
 
 // TestPages checks that every filter returns the same rows as a plain query, with any page size and with any
-// number of steps.
+// number of steps. Another process asks in the same way, so it asks only a part of the questions at each pace.
 func TestPages(t *testing.T) {
+	t.Parallel()
 	f := open(t)
 	record(t, f)
 	type question struct {
@@ -163,7 +168,10 @@ func TestPages(t *testing.T) {
 			limits []int
 		}{{"normal", func() {}, []int{7, 1000}}, {"slow", h.Slow, []int{5}}, {"steady", h.Steady, []int{5}}} {
 			pace.set()
-			for _, q := range questions {
+			for i, q := range questions {
+				if name != "own" && i%othersShare != 0 {
+					continue
+				}
 				for _, limit := range pace.limits {
 					if got := collect(t, h, q.kind, q.filter, limit); !slices.Equal(got, q.want) {
 						t.Fatalf("%s, %s pace, %s %+v, pages of %d:\n%d %q\nwant\n%d %q", name, pace.name, q.kind.Name, q.filter, limit, len(got), got, len(q.want), q.want)

@@ -32,16 +32,18 @@ func runChild(path string) {
 			for n := 0; ; n++ {
 				id := newID()
 				m := match(id)
-				m.Life = life.ID
+				m.Life, m.Namespace, m.Channel, m.At = life.ID, life.Namespace, life.Channel, time.Now()
 				matched := log.ExchangeMatched(m)
 				if n%3 == 0 {
 					matched.Wait() // so that the ending is a separate row
 				}
 				log.RequestUnmatched(store.Request{Namespace: "kill", Role: "consumer", Outcome: "left"})
-				ended := log.ExchangeEnded(end(id, "delivered"))
+				e := end(id, "delivered")
+				e.At = time.Now()
+				ended := log.ExchangeEnded(e)
 				if worker%2 == 0 { // its channel has a life for each exchange
-					log.ChannelClosed(store.LifeEnd{ID: life.ID, At: time.Now(), Reason: "idle", Exchanges: 1, Bytes: 42})
-					life.ID = lives.Add(1)
+					log.ChannelClosed(store.LifeEnd{ID: life.ID, At: e.At, Reason: "idle", Exchanges: 1, Bytes: 42})
+					life.ID, life.At = lives.Add(1), time.Now()
 					log.ChannelOpened(life)
 				}
 				if err := ended.Wait(); err != nil {
@@ -58,6 +60,7 @@ func runChild(path string) {
 // TestKill kills a server at random times. Acknowledged exchanges must be in the log, every beginning must have
 // exactly one ending, and the file must be sound. scripts/kill sets how many times.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	kills := 60
 	if testing.Short() {
 		kills = 10
@@ -85,6 +88,7 @@ func TestKill(t *testing.T) {
 	}
 	wantOne(t, path, fmt.Sprintf("ok|%d", 0), "SELECT (SELECT * FROM pragma_integrity_check), (SELECT count(*) FROM runs WHERE clean IS NULL)")
 	t.Logf("%d kills, %d of them of a ready server; %d exchanges acknowledged, %s recorded", kills, midway, acknowledged, one(t, path, "SELECT count(*) FROM exchange"))
+	wantOne(t, path, "1", "SELECT count(opened_before_ms) > 0 FROM exchange")
 	if midway < kills/2 || acknowledged < kills {
 		t.Error("most servers were killed before they did anything")
 	}

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// A life of a channel has a row in the table life, or is recorded with its only exchange (migrations/0008_shorter_rows.sql). No index
-// finds the latter by the id of the life, so a page of Channels is merged from two scans, which both go back in time: one over
-// the ids of lives, the other over those of exchanges.
+// A life of a channel has a row in the table life, or is recorded with its only exchange (migrations/0008_shorter_rows.sql).
+// No index finds the latter by the id of the life, so a page of Channels is merged from two scans, which both go back in time:
+// one over the ids of lives, the other over those of exchanges.
 
 // livesInExchange are the lives that are recorded with their exchange. It is the other half of Channels, not a kind of its own.
 var livesInExchange = &Kind{
@@ -56,7 +56,7 @@ func (p *half) scan(ctx context.Context, h *History, conn *sql.Conn, f Filter, l
 	if err != nil {
 		return err
 	}
-	sc.pace.page /= 2
+	sc.pace.page /= 2 // the two scans share the time of a page
 	sc.remaining.high = lower(sc.remaining.high, p.start)
 	if compareIDs(sc.remaining.low, low) < 0 {
 		sc.remaining.low = low

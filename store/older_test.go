@@ -78,6 +78,7 @@ func read(t *testing.T, path string) string {
 // TestHistoryOfOlderVersions checks that a log reads the same before and after a server has migrated it, and that reading
 // does not change it.
 func TestHistoryOfOlderVersions(t *testing.T) {
+	t.Parallel()
 	for version := 1; version < store.Version; version++ {
 		path := olderLog(t, version)
 		before := sum(t, path)

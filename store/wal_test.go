@@ -94,6 +94,7 @@ func TestRefusesEmptyBesideWAL(t *testing.T) {
 
 // The state after a crash is accepted, even if a reader prevented the first checkpoint of the run.
 func TestAcceptsOwnWAL(t *testing.T) {
+	t.Parallel()
 	path := closedLog(t)
 	wantOne(t, restarted(t, crashed(t, path, 20)), "320", "SELECT count(*) FROM exchanges WHERE outcome = 'delivered'")
 	other := db(t, path)

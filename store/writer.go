@@ -32,6 +32,9 @@ func (l *Log) runWriter() {
 		backoff = l.limits.backoffMin
 		select {
 		case <-l.wake:
+			// The goroutine that handed in the row has just written to a client, and the writer usually goes on in its
+			// thread. A client on this machine may wait for the same processor: let it read before the commit.
+			yieldProcessor()
 		case <-tick.C:
 		case <-l.closing:
 			l.finish()

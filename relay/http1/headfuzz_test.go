@@ -122,8 +122,7 @@ func classify(data []byte) string {
 	switch {
 	case version == "1.1" && len(fields["host"]) == 0,
 		chunked && len(fields["content-length"]) > 0,
-		chunked && version == "1.0",
-		!readable(method, target):
+		chunked && version == "1.0", !readable(method, target):
 		return "refused"
 	case notPlain, !one("connection", "close") && !one("connection", "keep-alive"), !one("expect", "100-continue"),
 		fields["upgrade"] != nil, fields["trailer"] != nil:

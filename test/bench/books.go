@@ -58,19 +58,23 @@ func (b *bench) books() error {
 		if err := m.stop(); err != nil {
 			return err
 		}
-		size, err := fileSize(filepath.Join(m.dir, logName))
+		grown, err := m.logGrowth()
 		if err != nil {
 			return err
 		}
-		begun := int64(0)
-		if m.from != "" {
-			if begun, err = fileSize(m.from); err != nil {
-				return err
-			}
-		}
-		t.add(rowBytes, m.name, float64(size-begun)/float64(made[m]))
+		t.add(rowBytes, m.name, float64(grown)/float64(made[m]))
 	}
 	return nil
+}
+
+// logGrowth returns by how many bytes the log has grown since the server was started.
+func (m *meter) logGrowth() (int64, error) {
+	size, err := fileSize(filepath.Join(m.dir, logName))
+	if err != nil || m.from == "" {
+		return size, err
+	}
+	begun, err := fileSize(m.from)
+	return size - begun, err
 }
 
 // watchWAL looks at the size of a file many times a second, until the function that it returns is called, which returns the

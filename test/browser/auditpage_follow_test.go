@@ -17,7 +17,7 @@ func TestAuditPageFollows(t *testing.T) {
 	t.Parallel()
 	v, p := visit(t)
 	exchange(t, p, "v1/one", "hello")
-	tab := v.open("/audit#token=" + p.AuditKey(t))
+	tab := v.open("/audit#token="+p.AuditKey(t), hurried)
 	tab.has("#rows tbody tr", 1)
 	tab.shows("#totals strong", "1")
 	tab.do(chromedp.Evaluate[chromedp.Void]("window.first = document.querySelector('#rows tbody tr')"))

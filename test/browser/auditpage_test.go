@@ -224,7 +224,13 @@ func TestAuditPageDetails(t *testing.T) {
 	other.click("[data-show=exchanges]")
 	other.has("#rows tbody tr", 3)
 
-	// What is late does not come into the details of another one.
+	lateDetails(t, s, other)
+}
+
+// lateDetails checks that what is late does not come into the details of another exchange.
+func lateDetails(t *testing.T, s *stubbed, other *tab) {
+	t.Helper()
+	id := s.rows["exchanges"][1]["id"].(string)
 	waited, gone := make(chan struct{}), make(chan struct{})
 	s.answerWith(func(w http.ResponseWriter, r *http.Request) bool {
 		if !strings.HasSuffix(r.URL.Path, id) {

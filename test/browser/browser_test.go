@@ -16,6 +16,7 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
@@ -113,7 +114,7 @@ func (v *visitor) savedNothing() {
 
 func (v *visitor) eventually(what string, so func() bool) {
 	v.t.Helper()
-	for deadline := time.Now().Add(kit.Patience); !so(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(kit.Patience); !so(); time.Sleep(25 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			v.t.Fatalf("not within %v: %s", kit.Patience, what)
 		}
@@ -130,8 +131,8 @@ type tab struct {
 }
 
 // open opens a page in a new tab. At the test's end it must have worked without an error, without
-// violating its policy, and without a request to any other server.
-func (v *visitor) open(path string) *tab {
+// violating its policy, and without a request to any other server. Steps before happen in the tab before it has the page.
+func (v *visitor) open(path string, before ...chromedp.Action[chromedp.Void]) *tab {
 	v.t.Helper()
 	tab := &tab{visitor: v}
 	ctx, cancel := chromedp.NewContext(v.ctx, chromedp.WithListener(tab.notice))
@@ -147,9 +148,18 @@ func (v *visitor) open(path string) *tab {
 	if err := chromedp.Do(ctx); err != nil { // the tab lasts as long as this context
 		v.t.Fatal(err)
 	}
-	tab.do(chromedp.Navigate(v.server + path))
+	tab.do(append(before, chromedp.Navigate(v.server+path))...)
 	return tab
 }
+
+// hurried makes a page's clock run ten times as fast, for a test of what the page does only after some seconds.
+var hurried = chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+	_, err := cdp.Call(ctx, t, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: `{
+		const [now, began] = [Date.now, Date.now()];
+		Date.now = () => began + 10 * (now() - began);
+	}`})
+	return err
+})
 
 // notice hears what the browser says of the page.
 func (tab *tab) notice(event any) {

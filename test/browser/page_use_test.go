@@ -93,6 +93,21 @@ func TestPageChannelStays(t *testing.T) {
 	tab.told("#receive", "Not started", "A channel cannot have this name.")
 }
 
+// runIn has a shell run a command in a directory, and gives what it prints, and its error.
+func runIn(dir, command string) <-chan string {
+	done := make(chan string, 1)
+	go func() {
+		shell := exec.Command("sh", "-c", command)
+		shell.Dir = dir
+		out, err := shell.CombinedOutput()
+		if err != nil {
+			out = fmt.Append(out, err)
+		}
+		done <- string(out)
+	}()
+	return done
+}
+
 // TestPageCommands runs the commands that the page gives, with all that a shell could misunderstand.
 func TestPageCommands(t *testing.T) {
 	t.Parallel()
@@ -104,19 +119,7 @@ func TestPageCommands(t *testing.T) {
 	dir := t.TempDir()
 	name := `we;ird, "name" $x.bin`
 	kit.WriteFile(t, filepath.Join(dir, name), hostile)
-	run := func(command string) <-chan string {
-		done := make(chan string, 1)
-		go func() {
-			shell := exec.Command("sh", "-c", command+" -sS")
-			shell.Dir = dir
-			out, err := shell.CombinedOutput()
-			if err != nil {
-				out = fmt.Append(out, err)
-			}
-			done <- string(out)
-		}()
-		return done
-	}
+	run := func(command string) <-chan string { return runIn(dir, command+" -sS") }
 
 	for _, text := range []string{hostile, "two\nlines", "@" + name, "-d"} {
 		tab.fill("#text", text)

@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
 	"httpipe/test/kit"
@@ -129,13 +127,12 @@ func halfway(t *testing.T, p *kit.Server, tab *tab) {
 }
 
 // look emulates a screen.
-func look(scheme string, width, height int64) chromedp.Action[chromedp.Void] {
+func look(colours string, width, height int64) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		if _, err := chromedp.EmulateViewport(width, height, chromedp.EmulateScale(2))(ctx, t); err != nil {
 			return err
 		}
-		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+		_, err := scheme(colours)(ctx, t)
 		return err
 	})
 }

@@ -59,6 +59,7 @@ func TestFailingDisk(t *testing.T) {
 		{"FullAndKilled", "pwrite64:error=ENOSPC", "database or disk is full", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel() // it waits most of the time
 			p := kit.Start(t, t.TempDir())
 			l := kit.StartLoad(t, p.URL, 8)
 			l.More(t, 50)
@@ -270,7 +271,7 @@ func wantOutage(t *testing.T, p *kit.Server, f *fault, failures int) {
 		select {
 		case <-f.failures:
 			failures--
-		default:
+		case <-time.After(5 * kit.Pause):
 		}
 	}
 }

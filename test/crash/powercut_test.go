@@ -37,7 +37,7 @@ func TestPowerCut(t *testing.T) {
 		stints []stint
 		rounds int // how many times the WAL begins, at least
 	}{
-		{"FULL", []stint{{least: kit.Tally{Acknowledged: 1000}}}, 1},
+		{"FULL", []stint{{least: kit.Tally{Acknowledged: 600}}}, 1},
 		{"SmallWAL", []stint{{program: smallWAL, least: kit.Tally{Acknowledged: 1000}}}, 5},
 		{"SmallWALOnFailingDisk", []stint{first, {program: smallWAL, fault: "fsync:error=EIO:when=20..22", least: kit.Tally{Acknowledged: 500, Unrecorded: 1}}}, 5},
 		// What is acknowledged must not depend on what an fsync has failed to write before. strace counts by
@@ -47,6 +47,7 @@ func TestPowerCut(t *testing.T) {
 		{"FullDisk", []stint{first, {fault: "pwrite64:error=ENOSPC:when=100+50", least: kit.Tally{Acknowledged: 200, Unrecorded: 5}}}, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			r := record(t, test.stints...)
 			lost := r.cutPower(t, nil)
 			t.Logf("unsynced writes are lost: %v", lost)
@@ -61,10 +62,11 @@ func TestPowerCut(t *testing.T) {
 		})
 	}
 	t.Run("NORMAL", func(t *testing.T) {
+		t.Parallel()
 		program := kit.Variant(t, "store/session.go", `{"FULL"}`, `{"NORMAL"}`, `{"synchronous", "2"}`, `{"synchronous", "1"}`)
-		lost := record(t, stint{program: program, least: kit.Tally{Acknowledged: 1000}}).cutPower(t, nil)
+		lost := record(t, stint{program: program, least: kit.Tally{Acknowledged: 600}}).cutPower(t, nil)
 		t.Logf("unsynced writes are lost: %v", lost)
-		if lost.lossy < lost.images/2 {
+		if lost.lossy < lost.images/4 { // after a checkpoint nothing is lost
 			t.Error("this test is blind")
 		}
 	})
@@ -159,7 +161,7 @@ func (r recording) cutPower(t *testing.T, rng *rand.Rand) verdict {
 			continue
 		}
 		v.images++
-		lost := d.lost(t, v.images%30 == 0 || v.acknowledged == 0) // there may be no tables yet
+		lost := d.lost(t, v.images%60 == 0 || v.acknowledged == 0) // there may be no tables yet
 		if lost > 0 {
 			v.lossy++
 			v.worst = max(v.worst, lost)

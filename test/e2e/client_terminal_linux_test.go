@@ -11,6 +11,7 @@ import (
 // TestTransferAtTerminal: a terminal shows what a transfer waits for, how far it is, and how it ended, and obeys nothing that
 // comes from the other side.
 func TestTransferAtTerminal(t *testing.T) {
+	t.Parallel()
 	p := kit.Start(t, t.TempDir())
 	dir, url := t.TempDir(), p.URL+"/channels/demo/hello"
 	kit.WriteFile(t, filepath.Join(dir, "report.txt"), strings.Repeat("x", 3<<20))

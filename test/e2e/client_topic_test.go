@@ -12,6 +12,7 @@ import (
 // TestPublishAndSubscribe: each subscriber gets each message, however it takes it. After the relay was killed it is subscribed
 // again, and told what it missed.
 func TestPublishAndSubscribe(t *testing.T) {
+	t.Parallel()
 	p := kit.Start(t, t.TempDir())
 	_, port, _ := strings.Cut(strings.TrimPrefix(p.URL, "http://"), ":")
 	dir, url := t.TempDir(), p.URL+"/topics/demo/news"

@@ -16,6 +16,7 @@ import (
 // TestDropTo checks that a server that root starts, on a log that root has written before, works as an ordinary user, to
 // whom all its files belong.
 func TestDropTo(t *testing.T) {
+	t.Parallel()
 	kit.NeedRoot(t)
 	dir := kit.PublicDir(t)
 	p := kit.Start(t, dir)

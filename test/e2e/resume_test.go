@@ -160,8 +160,12 @@ func (s *scene) restart() {
 
 // TestNothingIsGluedToHalfABody lets a message wait behind one that breaks.
 func TestNothingIsGluedToHalfABody(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	for _, breakage := range breakages {
-		t.Run(breakage.outcome, func(t *testing.T) { breakOff(t, breakage) })
+		t.Run(breakage.outcome, func(t *testing.T) {
+			t.Parallel()
+			breakOff(t, breakage)
+		})
 	}
 }
 
@@ -213,18 +217,22 @@ func breakOff(t *testing.T, breakage breakage) {
 // TestPartialFilesAreNotContinued has downloaders meet a message with a part of another one in their file: also
 // with as many bytes as the refusal has, which curl would take for a complete file.
 func TestPartialFilesAreNotContinued(t *testing.T) {
+	t.Parallel() // curl waits for a second before each attempt
 	server := kit.Start(t, t.TempDir())
-	url := server.URL + "/channels/broken/partial"
-	refusal := <-kit.Curl("-r", "1-", url)
+	refusal := <-kit.Curl("-r", "1-", server.URL+"/channels/broken/partial")
 	if !strings.HasPrefix(refusal, "not_a_consumer: ") {
 		t.Fatalf("a client that resumes is told %q", refusal)
 	}
 	message := strings.Repeat("2", 3000)
 	for _, tool := range []string{"wget-c", "curl-C", "curl-C-retry", "aria2c-c"} { // the others begin a new file
 		for _, size := range []int{1000, len(refusal)} {
-			t.Run(fmt.Sprint(tool, "/", size), func(t *testing.T) {
+			name := fmt.Sprintf("%s-%d", tool, size)
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				channel := "broken/" + name
+				url := server.URL + "/channels/" + channel
 				sent := kit.Curl("-w", "%{http_code}", "-d", message, url)
-				server.WaitFor(t, "broken/partial", "1", "0")
+				server.WaitFor(t, channel, "1", "0")
 				startDownload(t, downloaders[tool], url, strings.Repeat("1", size)).completeOrNothing(t, url, message)
 				if status := <-sent; status != "200" {
 					t.Errorf("the producer got %s", status)

@@ -62,9 +62,14 @@ func TestServiceClaims(t *testing.T) {
 	if served.Load() < clients*calls/4 {
 		t.Errorf("only %d of %d calls were answered", served.Load(), clients*calls)
 	}
+	outcomes := make(map[string]string) // by the answer's exchange
+	for line := range strings.Lines(p.SQLite(t, "select e.id, e.outcome, c.outcome from exchanges e join calls c on c.id = e.reply_to")) {
+		id, outcome, _ := strings.Cut(strings.TrimSpace(line), "|")
+		outcomes[id] = outcome
+	}
 	for what, ids := range map[string][]string{"an answer that its caller has": told.answered, "an answer whose worker got 200": told.accepted} {
 		for _, id := range ids {
-			if got := p.SQLite(t, "select e.outcome, c.outcome from exchanges e join calls c on c.id = e.reply_to where e.id = '"+id+"'"); got != "delivered|answered" {
+			if got := outcomes[id]; got != "delivered|answered" {
 				t.Errorf("%s, %s, is on record as %q", what, id, got)
 			}
 		}
@@ -169,6 +174,7 @@ func (failing) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 // TestServiceSigterm stops a server on which 64 workers have taken a request. Half of them answer in time.
 func TestServiceSigterm(t *testing.T) {
+	t.Parallel()
 	p := kit.Start(t, t.TempDir(), "--drain-timeout", "3s")
 	const calls = 64
 	var answers [calls]<-chan string

@@ -99,6 +99,21 @@ func TestAuditAtTerminal(t *testing.T) {
 	if tail := onTerminal(t, p.Dir, nil, "audit", "tail").All(); sorted(tail) != sorted(shown) {
 		t.Errorf("audit tail shows\n%s\nand audit list\n%s", tail, shown)
 	}
+	checkOthersAtTerminal(t, p)
+
+	_, piped := kit.Run(t, p.Dir, "audit", "list")
+	exact := regexp.MustCompile(`(?m)^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z  demo/large +delivered +3145728 +\d+ +[-0-9a-f]{36}$`)
+	if !exact.MatchString(piped) || !strings.HasPrefix(piped, "MATCHED ") || !strings.Contains(piped, "  BYTES ") || strings.Contains(piped, "\x1b") {
+		t.Errorf("in a pipe the list is\n%s", piped)
+	}
+	if _, tail := kit.Run(t, p.Dir, "audit", "tail"); sorted(tail) != sorted(piped) {
+		t.Errorf("in a pipe audit tail prints\n%s\nand audit list\n%s", tail, piped)
+	}
+}
+
+// checkOthersAtTerminal checks what the commands other than list and tail show of the log of TestAuditAtTerminal.
+func checkOthersAtTerminal(t *testing.T, p *kit.Server) {
+	t.Helper()
 	if got := onTerminal(t, p.Dir, nil, "audit", "list", "--outcome", "stalled").All(); got != "httpipe: no exchanges match\n" {
 		t.Errorf("an empty list is %q", got)
 	}
@@ -111,15 +126,6 @@ func TestAuditAtTerminal(t *testing.T) {
 	}
 	if got := onTerminal(t, p.Dir, nil, "audit", "show", "--json", id).All(); strings.ContainsAny(got, "\x1b") || !strings.Contains(got, `Z","ended_at"`) {
 		t.Errorf("as JSON it is\n%s", got)
-	}
-
-	_, piped := kit.Run(t, p.Dir, "audit", "list")
-	exact := regexp.MustCompile(`(?m)^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z  demo/large +delivered +3145728 +\d+ +[-0-9a-f]{36}$`)
-	if !exact.MatchString(piped) || !strings.HasPrefix(piped, "MATCHED ") || !strings.Contains(piped, "  BYTES ") || strings.Contains(piped, "\x1b") {
-		t.Errorf("in a pipe the list is\n%s", piped)
-	}
-	if _, tail := kit.Run(t, p.Dir, "audit", "tail"); sorted(tail) != sorted(piped) {
-		t.Errorf("in a pipe audit tail prints\n%s\nand audit list\n%s", tail, piped)
 	}
 }
 

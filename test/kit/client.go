@@ -36,7 +36,7 @@ func Curl(args ...string) <-chan string {
 const Patience = 90 * time.Second
 
 // Pause is how long a test that polls leaves the processor to what it waits for.
-const Pause = 2 * time.Millisecond
+const Pause = 5 * time.Millisecond
 
 // MaxTime is Patience as options of curl.
 var MaxTime = []string{"--max-time", fmt.Sprint(Patience.Seconds())}

@@ -199,7 +199,7 @@ func (l *Load) exchange(url, message string) (pause time.Duration) {
 	default:
 		l.wrong = append(l.wrong, fmt.Sprintf("a producer got %d %q, its consumer %q", status, body, got))
 	}
-	return 10 * time.Millisecond
+	return 50 * time.Millisecond
 }
 
 // do makes a request, and returns the status 0 if there was no complete response. It asks for JSON, so that the body of the

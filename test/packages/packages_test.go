@@ -57,6 +57,12 @@ func TestRelease(t *testing.T) {
 			t.Errorf("the manual page begins with %.100q", page)
 		}
 	}
+	checkParts(t, filepath.Join(dist, "httpipe-1.2.3.cdx.json"))
+}
+
+// checkParts checks the list of a release's parts.
+func checkParts(t *testing.T, list string) {
+	t.Helper()
 	var parts struct {
 		BOMFormat  string `json:"bomFormat"`
 		Components []struct{ Name, Version string }
@@ -64,7 +70,7 @@ func TestRelease(t *testing.T) {
 			Component struct{ Name, Version string }
 		}
 	}
-	text, err := os.ReadFile(filepath.Join(dist, "httpipe-1.2.3.cdx.json"))
+	text, err := os.ReadFile(list)
 	if err != nil {
 		t.Fatal(err)
 	}

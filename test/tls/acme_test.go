@@ -158,16 +158,7 @@ func TestIssue(t *testing.T) {
 		}
 	}
 
-	private := filepath.Join(dir, "httpipe.db.tls")
-	files, err := filepath.Glob(private + "/*")
-	if err != nil || len(files) < 2 {
-		t.Fatalf("%q, %v", files, err)
-	}
-	for _, file := range append(files, private) {
-		if info, err := os.Stat(file); err != nil || info.Mode().Perm()&0o077 != 0 {
-			t.Errorf("%s has the mode %v, %v", file, info.Mode(), err)
-		}
-	}
+	isPrivate(t, filepath.Join(dir, "httpipe.db.tls"))
 	s.Stop(t)
 	p.cmd.Process.Kill()
 	again := kit.Start(t, dir, args...)
@@ -176,6 +167,20 @@ func TestIssue(t *testing.T) {
 		shown, err := served(addr, domain)
 		return err == nil && shown.SerialNumber.Cmp(first) == 0
 	})
+}
+
+// isPrivate requires that no other user can read a directory with keys, and the files in it.
+func isPrivate(t *testing.T, dir string) {
+	t.Helper()
+	files, err := filepath.Glob(dir + "/*")
+	if err != nil || len(files) < 2 {
+		t.Fatalf("%q, %v", files, err)
+	}
+	for _, file := range append(files, dir) {
+		if info, err := os.Stat(file); err != nil || info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has the mode %v, %v", file, info.Mode(), err)
+		}
+	}
 }
 
 // TestRenewal: a certificate that lives for seconds is renewed, by a question on the port itself. A client

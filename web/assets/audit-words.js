@@ -1,11 +1,12 @@
 // The meaning of the words in the audit log.
 
-// Outcomes that an exchange and a request that was never matched can both have.
+// Texts of outcomes that several kinds of records have.
 const both = {
 	silent: 'The producer sent nothing for too long while a consumer was there.',
 	too_large: 'The body is larger than this server accepts.',
 	deleted: 'The channel was deleted.',
 	shut_down: 'The server was stopping.',
+	moved: 'The server was stopping, or another node began to serve the name.', // shut_down of what waits
 };
 
 // outcomes explains the outcomes of each kind of records.
@@ -50,19 +51,19 @@ export const outcomes = {
 		left: 'The client hung up.',
 		stalled: 'The client stopped reading, and was cut off.',
 		deleted: 'The topic was deleted.',
-		shut_down: both.shut_down,
+		shut_down: both.moved,
 		timed_out: 'No message came before the wait was over.',
 		interrupted: 'The server\'s process died.',
 	},
 	requests: {
 		left: 'The client hung up while it waited.',
 		timed_out: 'No partner came before its wait was over.',
-		refused: 'A limit was reached, or the client lacked permission.',
+		refused: 'A limit was reached, the client lacked permission, or another node serves the name.',
 		deleted: both.deleted,
 		silent: both.silent,
 		too_large: both.too_large,
 		producer_left: 'The producer\'s body is malformed.',
-		shut_down: both.shut_down,
+		shut_down: both.moved,
 	},
 };
 
