@@ -206,10 +206,12 @@ func listen(ctx context.Context, c *cli.Config, logger *slog.Logger) (listener n
 	}
 	config := net.ListenConfig{KeepAliveConfig: probes}
 	listener, err = config.Listen(ctx, "tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
-	if errors.Is(err, syscall.EADDRINUSE) {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, nil, fmt.Errorf("port %d is in use by another program; choose another with --port (0: any free port)", c.Port)
-	}
-	if err != nil {
+	case errors.Is(err, syscall.EACCES):
+		return nil, nil, fmt.Errorf("user %d may not listen on port %d; give the program CAP_NET_BIND_SERVICE, or choose a port above 1023 with --port", os.Geteuid(), c.Port)
+	case err != nil:
 		return nil, nil, fmt.Errorf("cannot listen on port %d: %w", c.Port, err)
 	}
 	secured, stop, err := secure(ctx, c, listener, logger)

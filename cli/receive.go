@@ -236,26 +236,16 @@ func save(output string, m *client.Incoming, body io.Reader) (path string, size 
 		path = real
 	}
 	if info, err := os.Stat(path); err == nil && !inDirectory && !info.Mode().IsRegular() {
-		file, err := os.OpenFile(path, os.O_WRONLY, 0)
-		if err != nil {
+		if size, err = writeDevice(path, body); err != nil {
 			return "", 0, err
 		}
-		size, err = io.Copy(file, body)
-		return path, size, final(errors.Join(err, file.Close()))
+		return path, size, nil
 	}
 	part := filepath.Join(filepath.Dir(path), "."+m.Exchange+".part")
-	file, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-	if err != nil {
+	if size, err = writePart(part, body); err != nil {
 		return "", 0, err
 	}
-	size, err = io.Copy(file, body)
-	if err == nil {
-		err = file.Sync()
-	}
-	if closed := file.Close(); err == nil {
-		err = closed
-	}
-	if err == nil && inDirectory {
+	if inDirectory {
 		path, err = reserve(path)
 	}
 	if err == nil {
@@ -266,6 +256,32 @@ func save(output string, m *client.Incoming, body io.Reader) (path string, size 
 		return "", 0, err
 	}
 	return path, size, nil
+}
+
+// writeDevice writes a body to a device or a named pipe. What it has written cannot be taken back.
+func writeDevice(path string, body io.Reader) (size int64, err error) {
+	file, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return 0, err
+	}
+	size, err = io.Copy(file, body)
+	return size, final(errors.Join(err, file.Close()))
+}
+
+// writePart writes a body to a new file, and syncs it. It leaves no file after an error.
+func writePart(path string, body io.Reader) (size int64, err error) {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return 0, err
+	}
+	size, err = io.Copy(file, body)
+	if err == nil {
+		err = file.Sync()
+	}
+	if err = cmp.Or(err, file.Close()); err != nil {
+		os.Remove(path)
+	}
+	return size, err
 }
 
 // final marks a failure as one after which there must be no other attempt.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -56,6 +57,10 @@ func TestSave(t *testing.T) {
 	}
 	if _, _, err := save(dir, incoming("attachment; filename=half"), half{}); err == nil {
 		t.Error("half a message is saved")
+	}
+	path, _, err := save("/dev/null", incoming(""), half{})
+	if f, ok := errors.AsType[*client.Failure](err); path != "" || !ok || !f.Final {
+		t.Errorf("half a message to a device is reported as saved in %q, or tried again: %v", path, err)
 	}
 	link := filepath.Join(dir, "link")
 	if err := os.Symlink("a.txt", link); err != nil {
