@@ -370,7 +370,7 @@ func TestExportBreaksOff(t *testing.T) {
 	const many = 60_000 // more than fits the buffers of the connection
 	_, err := r.db.Exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
 		INSERT INTO exchange SELECT printf('00000000-0000-7000-8000-%012x', i), 1, 'n', 'c', hex(zeroblob(100)), 0, 0, 0,
-		'', '', '', '', 'delivered', 5, 0, '', '', '', '', NULL, NULL FROM n`, many)
+		'', '', '', '', 'delivered', 5, 0, '', '', '', '', NULL, NULL, NULL FROM n`, many)
 	if err != nil {
 		t.Fatal(err)
 	}
