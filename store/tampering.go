@@ -245,18 +245,18 @@ func (s *session) checkShrunkWAL(size int64) error {
 // file, unless another program has changed that file. In that case nothing more is written to it, and the
 // connections stay open, because SQLite would write on closing them.
 func (s *session) end(cause error, busy time.Duration) error {
-	var lost sideFileLost
-	switch err := s.checkFiles(); {
+	_, sideFileIsLost := errors.AsType[sideFileLost](s.checkFiles())
+	switch {
 	case s.file.damaged() != nil:
 		s.rollback()
 		s.stopCheckpointer()
 		return nil
-	case errors.As(err, &lost):
+	case sideFileIsLost:
 		// Closing the connections would do this only if no other process had the log open.
 		s.rollback()
 		s.stopCheckpointer()
 		s.setBusyTimeout(busy)
-		err = s.tryTruncateWAL()
+		err := s.tryTruncateWAL()
 		return errors.Join(err, s.close())
 	}
 	var err error
