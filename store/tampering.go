@@ -24,6 +24,10 @@ const (
 
 	// walHeader and walFrame are the sizes of the WAL's header, and of the frame header before each page in it.
 	walHeader, walFrame = 32, 24
+
+	// headerWrite is longer than a checkpoint takes to write the first page: that is one write of 4 KB into the page cache,
+	// which takes microseconds. So a header that was read during that write is whole when it is read again.
+	headerWrite = 10 * time.Millisecond
 )
 
 var (
@@ -70,7 +74,7 @@ func (f *lockedFile) checkContent() error {
 		return err
 	}
 	if !now.follows(f.lastSeen) {
-		time.Sleep(10 * time.Millisecond) // a checkpoint may be writing the first page
+		time.Sleep(headerWrite)
 		if now, err = f.currentFingerprint(); err != nil {
 			return err
 		}
