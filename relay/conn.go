@@ -46,7 +46,7 @@ type Conn struct {
 	tls    *secured        // the connection, if it is TLS
 	tcp    *net.TCPConn    // carries the connection; nil if it is not TCP. For its options and its end; for data only if plain is true
 	socket syscall.RawConn // of tcp, for polls and options, and likewise for data; nil if it is not TCP
-	fd     int32           // of socket, for findAll; -1 if there is none
+	fd     int32           // of socket, for look; -1 if there is none
 
 	phase    atomic.Int32
 	deadline atomic.Bool  // a deadline has been set, and must be cleared before the next request

@@ -1,10 +1,8 @@
 package relay
 
 import (
-	"errors"
 	"io"
 	"net/http"
-	"runtime/debug"
 	"time"
 
 	"httpipe/relay/http1"
@@ -304,47 +302,4 @@ func (p *Pending) appendHead(b []byte, status int, length int64, own string, fie
 func (p *Pending) appendResponse(b []byte, r reply.Response, more []reply.Field) []byte {
 	b = p.appendHead(b, r.Status, int64(len(r.Body)), noStoreLine, r.Header, more)
 	return append(b, r.Body...)
-}
-
-// settle calls the owner after a Wake, when the goroutine that read the connection has ended.
-func (c *Conn) settle() {
-	defer c.recover()
-	if c.leave() == finished {
-		c.Close()
-	}
-}
-
-// recover is deferred by the goroutines that call owners and handlers. A panic closes the connection.
-func (c *Conn) recover() {
-	v := recover()
-	if v == nil {
-		return
-	}
-	if v != http.ErrAbortHandler {
-		c.engine.logPanic(c, v, debug.Stack())
-	}
-	c.drop()
-}
-
-// recoverAs is deferred by the methods that the goroutine of another client calls. A panic closes this connection alone.
-func (c *Conn) recoverAs(err *error) {
-	if v := recover(); v != nil {
-		c.engine.logPanic(c, v, debug.Stack())
-		*err = errPanicked
-	}
-}
-
-var errPanicked = errors.New("writing to the client has panicked")
-
-// drop closes the connection after a panic.
-func (c *Conn) drop() {
-	c.mu.Lock()
-	p := c.pending
-	c.mu.Unlock()
-	defer c.breakOff()
-	if p != nil {
-		defer p.Abort()
-		defer func() { _ = recover() }() // of an owner whose request has not reached the broker, because that panicked
-		p.owner.HungUp()
-	}
 }

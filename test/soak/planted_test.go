@@ -22,12 +22,12 @@ type plantedBug struct {
 var plantedBugs = []plantedBug{
 	// Both checks are removed, the one while it waits and the one at the match: each finds almost all that the other would.
 	{"LivenessNotChecked", []kit.Change{
-		in("relay/waiting.go", "	if p != nil {\n		p.owner.HungUp()\n	}\n", "	_ = p\n"),
+		in("relay/parked.go", "	if p != nil {\n		p.owner.HungUp()\n	}\n", "	_ = p\n"),
 		in("relay/socket_linux.go", "alive = err != nil || n == 0", "alive = err != nil || n >= 0"),
 		in("relay/pending.go", "	case unreadEnd:\n		return false\n", "	case unreadEnd:\n		return true\n"),
 	}, []string{"gone"}},
 	{"HangUpBehindPipelinedBytesNotSeen", []kit.Change{
-		in("relay/waiting.go", "		return c.readMore()\n",
+		in("relay/parked.go", "		return c.readMore()\n",
 			"		c.mu.Lock()\n		if c.woken || c.pending == nil {\n			c.mu.Unlock()\n			return nil\n		}\n		c.pauseUnlock(0)\n		return nil\n"),
 		in("relay/pending.go", "	switch c.peek() {\n", "	if c.held {\n		return true\n	}\n	switch c.peek() {\n"),
 	}, []string{"gone"}},
