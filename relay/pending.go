@@ -28,7 +28,7 @@ type Pending struct {
 	close  bool          // the connection ends after the response
 
 	// Guarded by Conn.mu.
-	answered    bool // Answer or Fail has been called
+	answered    bool // Answer, Fail or Refuse has been called
 	interrupted bool // the write deadline is over, and stays so
 }
 
@@ -198,8 +198,8 @@ func (p *Pending) Abort() {
 	}
 }
 
-// Answer sends a whole response, with other fields. Only the first call of Answer or Fail has an effect: the owner may be
-// asked to Resume again before a slow client has taken its answer.
+// Answer sends a whole response, with other fields. Only the first call of Answer, Fail or Refuse has an effect: the owner may
+// be asked to Resume again before a slow client has taken its answer.
 func (p *Pending) Answer(r reply.Response, fields ...reply.Field) {
 	if p.claim() {
 		p.answer(r, fields)
@@ -252,6 +252,9 @@ func (p *Pending) Fail(e *reply.Error, fields ...reply.Field) {
 // Refuse is Fail for a request of which the body may not have been read. It blocks, reads what the client still sends for a
 // moment, as Request.Refuse does, and closes the connection. It must be called on the goroutine of the connection.
 func (p *Pending) Refuse(e *reply.Error, fields ...reply.Field) {
+	if !p.claim() {
+		return
+	}
 	p.close = true
 	if _, err := p.Send(p.appendResponse(nil, p.failure(e), fields), false); err == nil {
 		p.conn.linger()
