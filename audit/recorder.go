@@ -46,7 +46,7 @@ func (r *Recorder) RequestUnmatched(q *pipe.Request) {
 		Shape:     q.Shape.String(),
 		Arrived:   q.ArrivedAt,
 		Ended:     q.EndedAt(),
-		Client:    store.Client(q.Client),
+		Client:    clientOf(&q.Client),
 		Count:     1,
 	}
 	if q.Outcome() == pipe.Refused {
@@ -54,6 +54,10 @@ func (r *Recorder) RequestUnmatched(q *pipe.Request) {
 		return
 	}
 	r.log.RequestUnmatched(row)
+}
+
+func clientOf(c *pipe.Client) store.Client {
+	return store.Client{Addr: c.Addr, Agent: c.Agent, RequestID: c.RequestID(), Subject: c.Subject()}
 }
 
 // RecordRefusal records a request that is refused now, before it reached the broker. role is "" for a request that
@@ -73,7 +77,7 @@ func (r *Recorder) RecordRefusal(shape pipe.Shape, key pipe.Key, role pipe.Role,
 		Shape:     shape.String(),
 		Arrived:   now,
 		Ended:     now,
-		Client:    store.Client(client),
+		Client:    clientOf(&client),
 		Count:     1,
 	})
 }
@@ -89,8 +93,8 @@ func (r *Recorder) ExchangeMatched(x *pipe.Exchange) pipe.Commit {
 		At:           x.MatchedAt,
 		ProducerWait: x.MatchedAt.Sub(x.Producer.ArrivedAt),
 		ConsumerWait: x.MatchedAt.Sub(x.Consumer.ArrivedAt),
-		Producer:     store.Client(x.Producer.Client),
-		Consumer:     store.Client(x.Consumer.Client),
+		Producer:     clientOf(&x.Producer.Client),
+		Consumer:     clientOf(&x.Consumer.Client),
 	}
 	if x.Call != nil {
 		match.Method = x.Producer.Head.Request.Method

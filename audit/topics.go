@@ -7,7 +7,7 @@ import (
 
 // SubscriptionOpened implements pipe.Recorder.
 func (r *Recorder) SubscriptionOpened(s *pipe.Subscription) {
-	r.log.SubscriptionOpened(store.Subscription{ID: s.ID, Namespace: s.Key.Namespace, Topic: s.Key.Channel, At: s.SubscribedAt, Client: store.Client(s.Client)})
+	r.log.SubscriptionOpened(store.Subscription{ID: s.ID, Namespace: s.Key.Namespace, Topic: s.Key.Channel, At: s.SubscribedAt, Client: clientOf(&s.Client)})
 }
 
 // SubscriptionEnded implements pipe.Recorder.
@@ -26,7 +26,7 @@ func (r *Recorder) PublicationAccepted(p *pipe.Publication) pipe.Commit {
 		Bytes:       int64(len(p.Body)),
 		At:          p.PublishedAt,
 		Subscribers: int64(p.Subscribers),
-		Client:      store.Client(p.Client),
+		Client:      clientOf(&p.Client),
 	}))
 }
 

@@ -22,13 +22,13 @@ type clients struct {
 
 // of returns the client that sent r, as the audit log shows it.
 func (c *clients) of(r *request) pipe.Client {
-	client := pipe.Client{Addr: c.addr(r), Agent: r.Header.Get("User-Agent"), Subject: r.credentials.subject()}
+	id := ""
 	for _, name := range requestIDHeaders {
-		if client.RequestID = r.Header.Get(name); client.RequestID != "" {
+		if id = r.Header.Get(name); id != "" {
 			break
 		}
 	}
-	return client
+	return pipe.Client{Addr: c.addr(r), Agent: r.Header.Get("User-Agent")}.Identified(id, r.credentials.subject())
 }
 
 // addr returns the address of the client: the one in the trusted header, if it is set, or else that of the connection.

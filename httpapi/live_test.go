@@ -125,13 +125,13 @@ func (v *viewer) got(want ...string) {
 // consume starts a consumer whose agent is its name, and which leaves on request.
 func (s *stage) consume(name string) *pipe.Request {
 	return s.broker.Arrive(pipe.Arrival{Key: keyHere, Role: pipe.Consumer, Wait: pipe.Forever, Sink: nowhere{},
-		Client: pipe.Client{Addr: "192.0.2.1", Agent: name, Subject: "s"}})
+		Client: pipe.Client{Addr: "192.0.2.1", Agent: name}.Identified("", "s")})
 }
 
 // produce lets a producer in, whose body is of that length, and comes as it is written.
 func (s *stage) produce(name string, length int64) io.WriteCloser {
 	body, feed := io.Pipe()
-	r := s.broker.Arrive(pipe.Arrival{Key: keyHere, Role: pipe.Producer, Wait: pipe.Forever, Client: pipe.Client{Addr: "192.0.2.2", Agent: name, Subject: "t"},
+	r := s.broker.Arrive(pipe.Arrival{Key: keyHere, Role: pipe.Producer, Wait: pipe.Forever, Client: pipe.Client{Addr: "192.0.2.2", Agent: name}.Identified("", "t"),
 		Source: source{body}, Length: length, ReadAhead: 1 << 10})
 	go func() {
 		r.Fill()

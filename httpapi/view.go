@@ -130,7 +130,7 @@ func newView(s pipe.Snapshot, last *view) *view {
 			ArrivedAt: pipe.Timestamp(r.ArrivedAt),
 			Addr:      r.Client.Addr,
 			Agent:     store.CleanText(r.Client.Agent),
-			Subject:   r.Client.Subject,
+			Subject:   r.Client.Subject(),
 		})
 	}
 	before := last.bytes()
@@ -173,8 +173,8 @@ func newExchangeRow(x *pipe.Exchange) exchangeRow {
 		ProducerAgent: store.CleanText(x.Producer.Client.Agent),
 		ConsumerAgent: store.CleanText(x.Consumer.Client.Agent),
 
-		ProducerSubject: x.Producer.Client.Subject,
-		ConsumerSubject: x.Consumer.Client.Subject,
+		ProducerSubject: x.Producer.Client.Subject(),
+		ConsumerSubject: x.Consumer.Client.Subject(),
 	}
 }
 

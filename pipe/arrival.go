@@ -34,10 +34,38 @@ const Forever time.Duration = -1
 
 // Client identifies the sender of a request, for the audit log.
 type Client struct {
-	Addr      string
-	Agent     string
-	RequestID string // given to the request by a proxy or platform in front; "" without one
-	Subject   string // of the client's token; "" without one
+	Addr  string
+	Agent string
+
+	ids *clientIDs // nil if both are empty
+}
+
+// clientIDs are the part of a Client that many have not.
+type clientIDs struct{ requestID, subject string }
+
+// Identified returns c with a request id and a subject.
+func (c Client) Identified(requestID, subject string) Client {
+	c.ids = nil
+	if requestID != "" || subject != "" {
+		c.ids = &clientIDs{requestID, subject}
+	}
+	return c
+}
+
+// RequestID returns the id that a proxy or platform in front has given to the request; "" without one.
+func (c *Client) RequestID() string {
+	if c.ids == nil {
+		return ""
+	}
+	return c.ids.requestID
+}
+
+// Subject returns the name in the client's token; "" without one.
+func (c *Client) Subject() string {
+	if c.ids == nil {
+		return ""
+	}
+	return c.ids.subject
 }
 
 // An Arrival describes a request to the broker. Very many requests may wait, so its fields are in an order that wastes no

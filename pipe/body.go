@@ -16,22 +16,21 @@ const (
 // owns it: first the producer's, which reads ahead; then the one that carries out the exchange, which is the
 // producer's as well, unless the body is whole by then. Only halt and the atomic fields are for all goroutines.
 type body struct {
-	of     *Arrival // that it is the body of
+	of     *Request // that it is the body of
 	buffer []byte   // bytes that have been read; its capacity is the size of the buffer
-	taken  int      // how many of them next has returned
 	end    error    // how the source ended: io.EOF or a failure; nil while more may come
 
-	begun     bool                    // the owner knows that the exchange has begun
+	taken     int32                   // how many bytes of the buffer next has returned
 	handedOut atomic.Bool             // next has returned everything, io.EOF included
 	stop      atomic.Pointer[Outcome] // why the rest is to be discarded; nil unless halted
 }
 
-// init prepares b for the body of a.
-func (b *body) init(a *Arrival) {
-	b.of = a
+// init prepares b, the body of a request.
+func (b *body) init(of *Request) {
+	b.of = of
 	size := firstBuffer
-	if a.Length >= 0 && a.Length < firstBuffer {
-		size = int(a.Length) + 1 // one more, so that the read after the last byte finds room and returns io.EOF
+	if of.Length >= 0 && of.Length < firstBuffer {
+		size = int(of.Length) + 1 // one more, so that the read after the last byte finds room and returns io.EOF
 	}
 	b.buffer = make([]byte, 0, min(size, b.limit()))
 }
@@ -42,7 +41,7 @@ func (b *body) limit() int { return max(int(b.of.ReadAhead), 1) }
 // readAhead reads the source once, or waits while the buffer is full. It reports whether it is to be called again: not
 // after the end, after the beginning of the exchange, or after halt.
 func (b *body) readAhead() (more bool) {
-	if b.begun || b.end != nil || b.stop.Load() != nil {
+	if b.of.begun || b.end != nil || b.stop.Load() != nil {
 		return false
 	}
 	if len(b.buffer) == cap(b.buffer) && !b.grow() {
@@ -75,7 +74,7 @@ var errProducerHungUp = errors.New("the producer has hung up")
 // its body.
 func (b *body) read() {
 	n, err := b.of.Source.Read(b.buffer[len(b.buffer):cap(b.buffer)])
-	if err == io.EOF && b.begun && !b.of.Source.Alive() {
+	if err == io.EOF && b.of.begun && !b.of.Source.Alive() {
 		n, err = 0, errProducerHungUp
 	}
 	b.buffer = b.buffer[:len(b.buffer)+n]
@@ -103,13 +102,13 @@ func (b *body) next() ([]byte, error) {
 
 // drained reports whether next would have to read the source.
 func (b *body) drained() bool {
-	return b.taken == len(b.buffer) && b.end == nil && b.stop.Load() == nil
+	return int(b.taken) == len(b.buffer) && b.end == nil && b.stop.Load() == nil
 }
 
 // take returns the bytes that have been read and not been taken.
 func (b *body) take() []byte {
 	p := b.buffer[b.taken:]
-	b.taken = len(b.buffer)
+	b.taken = int32(len(b.buffer))
 	if b.end == io.EOF {
 		b.handedOut.Store(true)
 	}

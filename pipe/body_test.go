@@ -231,7 +231,7 @@ func TestBytesInAndOut(t *testing.T) {
 		src := newSource(newLine())
 		src.reader = &choppy{rest: want, rng: rand.New(rand.NewPCG(seed, i+1e6))}
 		b := new(body)
-		b.init(&Arrival{Source: src, Length: rng.Int64N(100) - 1, ReadAhead: 1 + rng.Int32N(50)})
+		b.init(&Request{Arrival: Arrival{Source: src, Length: rng.Int64N(100) - 1, ReadAhead: 1 + rng.Int32N(50)}})
 		for range rng.IntN(20) {
 			if len(b.buffer) < b.limit() {
 				b.readAhead()

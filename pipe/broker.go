@@ -145,7 +145,7 @@ func (b *Broker) newRequest(a *Arrival) *Request {
 	})
 	r := &p.Request
 	r.Arrival, r.broker, r.body = *a, b, &p.body
-	r.body.init(&r.Arrival)
+	r.body.init(r)
 	if a.InHand {
 		for len(r.body.buffer) < r.body.limit() && r.body.readAhead() {
 		}

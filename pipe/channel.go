@@ -159,7 +159,7 @@ func (c *channel) admitLocked(r *Request) {
 	}
 	c.advanceLocked()
 	if r.body != nil {
-		r.body.begun = r.state == running // Fill is not woken for this
+		r.begun = r.state == running // Fill is not woken for this
 	}
 }
 

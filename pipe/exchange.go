@@ -58,10 +58,10 @@ func (x *Exchange) Relay() (o Outcome) {
 		x.heard() // a read that was woken and brought nothing is silence
 	}
 	x.start()
-	if !x.whole && !body.begun && body.end == io.EOF && !x.Producer.Source.Alive() {
-		body.taken, body.end = len(body.buffer), errProducerHungUp // as in body.read, which did not know of the exchange
+	if !x.whole && !x.Producer.begun && body.end == io.EOF && !x.Producer.Source.Alive() {
+		body.taken, body.end = int32(len(body.buffer)), errProducerHungUp // as in body.read, which did not know of the exchange
 	}
-	body.begun = true
+	x.Producer.begun = true
 	for x.failed == "" {
 		x.listen()
 		if x.splice() {

@@ -18,6 +18,7 @@ type Request struct {
 	refusedBy Limit
 	ready     bool // the first byte, or the end of an empty body, has been read; false for a consumer
 	whole     bool // the whole body is in memory, and the producer's goroutine has left it to others; false for a consumer
+	begun     bool // the owner of the body knows that the exchange has begun; owned as the body is
 	channel   *channel
 	places    [queueKinds]place
 	timer     *time.Timer   // limits the wait; nil without a limit
@@ -65,7 +66,7 @@ func (r *Request) Fill() {
 		first := len(b.buffer) == 0
 		more = b.readAhead()
 		if more && first && len(b.buffer) > 0 {
-			b.begun = r.broker.ready(r)
+			r.begun = r.broker.ready(r)
 		}
 	}
 	returned = true
@@ -81,7 +82,7 @@ func (r *Request) CatchUp() error {
 	if x == nil {
 		return nil
 	}
-	r.body.begun = true
+	r.begun = true
 	return x.writeAhead()
 }
 

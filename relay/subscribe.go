@@ -60,7 +60,8 @@ func (l *Relay) subscribe(w *Response, r *Request) {
 	s.navigates = s.Once && navigates(fetchDest, s.accept)
 	accept := s.accept
 	if kind != oneMessage { // a stream is open for long, and should not keep all of its request in memory
-		s.accept, s.Client.Agent, s.Client.RequestID = "", strings.Clone(s.Client.Agent), strings.Clone(s.Client.RequestID)
+		s.accept, s.Client.Agent = "", strings.Clone(s.Client.Agent)
+		s.Client = s.Client.Identified(strings.Clone(s.Client.RequestID()), s.Client.Subject())
 	}
 	s.lock.busy = kind != oneMessage // until the head has been sent
 	switch {

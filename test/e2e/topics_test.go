@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -177,6 +178,7 @@ func (r *topicReader) read() {
 	}
 	lines := bufio.NewScanner(response.Body) // which allocates nothing for each of ten million messages
 	lines.Buffer(make([]byte, 4<<10), 1<<20)
+	lines.Split(wholeLines)
 	fields := 0 // of the event so far
 	for len(r.messages) != r.at {
 		if !lines.Scan() {
@@ -198,6 +200,17 @@ func (r *topicReader) read() {
 		r.conn.SetLinger(0)
 		r.conn.Close()
 	}
+}
+
+// wholeLines is bufio.ScanLines, but what is left behind the last line is an error.
+func wholeLines(data []byte, atEOF bool) (advance int, line []byte, err error) {
+	if i := bytes.IndexByte(data, '\n'); i >= 0 {
+		return i + 1, data[:i], nil
+	}
+	if atEOF && len(data) > 0 {
+		err = io.ErrUnexpectedEOF
+	}
+	return 0, nil, err
 }
 
 // note notes a line of an event, which is behind so many others. A message is noted with its data, without its empty line: the

@@ -23,13 +23,12 @@ var plantedBugs = []plantedBug{
 	// Both checks are removed, the one while it waits and the one at the match: each finds almost all that the other would.
 	{"LivenessNotChecked", []kit.Change{
 		in("relay/parked.go", "	if p != nil {\n		p.owner.HungUp()\n	}\n", "	_ = p\n"),
-		in("relay/socket_linux.go", "alive = err != nil || n == 0", "alive = err != nil || n >= 0"),
-		in("relay/pending.go", "	case unreadEnd:\n		return false\n", "	case unreadEnd:\n		return true\n"),
+		in("relay/conn.go", "	return found == unreadNothing || found == unreadBytes && !c.clogged()\n", "	return true\n"),
 	}, []string{"gone"}},
 	{"HangUpBehindPipelinedBytesNotSeen", []kit.Change{
 		in("relay/parked.go", "		return c.readMore()\n",
 			"		c.mu.Lock()\n		if c.woken || c.pending == nil {\n			c.mu.Unlock()\n			return nil\n		}\n		c.pauseUnlock(0)\n		return nil\n"),
-		in("relay/pending.go", "	switch c.peek() {\n", "	if c.held {\n		return true\n	}\n	switch c.peek() {\n"),
+		in("relay/conn.go", "	return found == unreadNothing ||", "	return c.held || found == unreadNothing ||"),
 	}, []string{"gone"}},
 	{"IdleAfterTheLastWrite", []kit.Change{
 		in("relay/pending.go", "	if last && err == nil && n == len(b) {\n", "	if last && err == nil && n == len(b) {\n		c.mu.Unlock()\n		time.Sleep(200 * time.Microsecond)\n		c.mu.Lock()\n"),
