@@ -115,7 +115,7 @@ func (b *Broker) Arrive(a Arrival) *Request {
 		b.endUnmatchedLocked(r, TimedOut)
 		return r
 	}
-	if r.refusedBy = b.limitLocked(c, &a); r.refusedBy != NoLimit {
+	if r.reason = b.limitLocked(c, &a); r.reason != NoReason {
 		b.endUnmatchedLocked(r, Refused)
 		return r
 	}

@@ -65,7 +65,7 @@ func (b *Broker) Answer(replyID string, a Arrival) *Request {
 	case call == nil && b.services.left[replyID] == a.Key:
 		b.endUnmatchedLocked(r, ConsumerLeft)
 	case call == nil || call.service.Key != a.Key || call.answers.running != nil || call.answers.producers.length > 0:
-		r.refusedBy = NoCall
+		r.reason = NoCall
 		b.endUnmatchedLocked(r, Refused)
 	case a.Wait == 0 && call.answers.consumers.length == 0:
 		b.endUnmatchedLocked(r, TimedOut)
@@ -151,7 +151,7 @@ func (call *Call) endLocked(o Outcome) {
 		case Deleted, ShutDown:
 			call.answers.dismissLocked(late, o)
 		default:
-			late.refusedBy = NoCall
+			late.reason = NoCall
 			call.answers.dismissLocked(late, Refused)
 		}
 	}
