@@ -183,8 +183,7 @@ func (p *Publication) endUnmatchedLocked(o Outcome) {
 	if p.broker.movedLocked(o) {
 		p.reason = NotServed
 	}
-	p.broker.recorder.RequestUnmatched(&Request{Arrival: p.Arrival, ArrivedAt: p.ArrivedAt, state: ended, outcome: o,
-		waited: p.EndedAt.Sub(p.ArrivedAt), reason: p.reason})
+	p.broker.recordUnmatchedLocked(p.Arrival, p.ArrivedAt, p.EndedAt, o, p.reason)
 }
 
 // end ends p, which has been sent, and lets the next publication of its topic begin.

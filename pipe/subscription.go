@@ -108,8 +108,7 @@ func (s *Subscription) refuseLocked(o Outcome) {
 		s.reason = NotServed
 	}
 	a := Arrival{Shape: Topic, Key: s.Key, Role: Consumer, Client: s.Client, Group: s.Group}
-	s.broker.recorder.RequestUnmatched(&Request{Arrival: a, ArrivedAt: s.SubscribedAt, state: ended, outcome: o, waited: s.EndedAt.Sub(s.SubscribedAt),
-		reason: s.reason})
+	s.broker.recordUnmatchedLocked(a, s.SubscribedAt, s.EndedAt, o, s.reason)
 }
 
 // Reason returns why the subscription ended as it did, or NoReason.
