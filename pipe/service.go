@@ -58,8 +58,9 @@ func (b *Broker) Answer(replyID string, a Arrival) *Request {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.current = r
-	defer func() { b.current = nil }()
-	r.ArrivedAt = time.Now()
+	defer func() { b.current, b.clock = nil, time.Time{} }()
+	b.clock = time.Now() // as in Arrive
+	r.ArrivedAt = b.clock
 	call := b.services.calls[replyID]
 	switch {
 	case call == nil && b.services.left[replyID] == a.Key:
