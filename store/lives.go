@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -136,6 +137,7 @@ func (h *History) pageOfLives(ctx context.Context, conn *sql.Conn, f Filter, cur
 		return page, err
 	}
 	page.Columns = a.page.Columns
+	id := indexOf(page.Columns, "id")
 	for len(page.Rows) < limit {
 		p := &a
 		if !a.precedes(&b) {
@@ -147,6 +149,8 @@ func (h *History) pageOfLives(ctx context.Context, conn *sql.Conn, f Filter, cur
 		page.Rows = append(page.Rows, p.page.Rows[p.used][:len(page.Columns)])
 		p.used++
 	}
+	// The exchanges are in the order of their matches, which is not always that in which their channels opened.
+	slices.SortFunc(page.Rows, func(a, b []any) int { return compareIDs(b[id], a[id]) })
 	if a.more || b.more || !a.isExhausted() || !b.isExhausted() {
 		page.Next = a.next() + "." + b.next()
 	}

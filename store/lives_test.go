@@ -90,3 +90,24 @@ func TestLifeOfOneExchangeAfterAnOutage(t *testing.T) {
 	wait(t, f.life(3, noon, nil))
 	wantOne(t, path, "1|0|3|0|0", rowsOfEachTable)
 }
+
+// A page of lives has the newest first, as the other pages have, even if a channel that opened later was matched earlier.
+func TestPageOfLivesIsInOrder(t *testing.T) {
+	f := open(t)
+	for id := range int64(4) {
+		wait(t, f.life(id+1, noon.Add(time.Duration(id)*time.Millisecond), func(_ *store.Life, m *store.Match, e *store.ExchangeEnd, _ *store.LifeEnd) {
+			m.At = noon.Add(time.Duration(200-20*id) * time.Millisecond)
+			m.ID = idAt(m.At)
+			e.ID = m.ID
+		}))
+	}
+	page, err := f.History().Page(t.Context(), store.Channels, store.Filter{}, "", 10)
+	if err != nil || len(page.Rows) != 4 {
+		t.Fatal(page, err)
+	}
+	for i := range page.Rows {
+		if got, want := page.Value(i, "id"), int64(1<<32|4-i); got != want {
+			t.Errorf("row %d is life %d, want %d", i, got, want)
+		}
+	}
+}

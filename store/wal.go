@@ -68,6 +68,7 @@ func (l *logFile) checkRuns(db *sql.DB) error {
 	var unknown bool
 	err := db.QueryRowContext(context.Background(), `SELECT max(
 		coalesce((SELECT max(id) >> 32 FROM life), 0),
+		coalesce((SELECT life >> 32 FROM exchange ORDER BY id DESC LIMIT 1), 0), -- a life of one exchange has no row of its own
 		coalesce((SELECT max(id) >> 32 FROM request), 0),
 		coalesce((SELECT max(id) FROM run_end), 0)) > coalesce((SELECT max(id) FROM run), 0)`).Scan(&unknown)
 	if err != nil {

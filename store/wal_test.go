@@ -3,6 +3,7 @@ package store_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"httpipe/store"
 )
@@ -62,6 +63,19 @@ func TestRefusesEarlierCopyBesideWAL(t *testing.T) {
 	earlier := tempPath(t)
 	copyOver(t, path, earlier)
 	killed := crashed(t, path, 20)
+	copyOver(t, earlier, killed)
+	wantWrongWAL(t, killed, "rows of a run that the file does not know")
+}
+
+// The same if that run has recorded only exchanges that are the whole life of their channel.
+func TestRefusesEarlierCopyBesideWALOfWholeLives(t *testing.T) {
+	path := closedLog(t)
+	earlier := tempPath(t)
+	copyOver(t, path, earlier)
+	f := start(t, path, store.Config{}, store.Limits{})
+	wait(t, f.life(1, time.Now(), nil))
+	killed := crashCopy(t, path)
+	mustClose(t, f)
 	copyOver(t, earlier, killed)
 	wantWrongWAL(t, killed, "rows of a run that the file does not know")
 }
