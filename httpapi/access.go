@@ -182,8 +182,7 @@ func roleOf(p access.Permission) pipe.Role {
 	return pipe.NoRole
 }
 
-// bearerOf returns the bearer of the credentials that permits has accepted, or what every client may do if it has judged
-// none.
+// bearerOf returns the bearer of the credentials that permits has accepted, or the anonymous one if there were none.
 func (g *gate) bearerOf(r *request) *access.Bearer {
 	if b := r.credentials.bearer; b != nil {
 		return b

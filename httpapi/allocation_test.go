@@ -9,8 +9,8 @@ import (
 )
 
 // mostAllocations is how many a small exchange may cost, both requests included, without a log. More allocations are more
-// garbage, so a change that adds some should have a reason, and give it where this number is changed. The pipe.Exchange is one
-// that only begins at the match: a producer that waits should not keep memory for it.
+// garbage, so a change that adds some should have a reason, and give it where this number is changed. One is for the
+// pipe.Exchange, which begins at the match: a producer that waits should not keep memory for it.
 const mostAllocations = 12
 
 func TestAllocationsPerExchange(t *testing.T) {

@@ -24,8 +24,8 @@ func (f *refusals) record(r *request, key pipe.Key, role pipe.Role, reason strin
 	f.audit.RecordRefusal(r.Shape, key, role, reason, client, group(client.Addr))
 }
 
-// refuse records that r was refused if it produces or consumes, and returns the error for its client. reason is the option that
-// caused the refusal, or a code.
+// refuse records the refusal of r, if r produces or consumes, and returns the error for its client. reason is the option that
+// caused the refusal, or the error's code.
 func (f *refusals) refuse(r *request, reason string, e reply.Error) *reply.Error {
 	role := r.role()
 	if role != pipe.NoRole {

@@ -120,7 +120,7 @@ func (m *Member) notify() {
 	changed()
 }
 
-// wrongNode returns the error of a probe that another server answered. name is that of the node that it says it is, or "".
+// wrongNode returns the error of a probe that another server answered. name is the node that it claims to be, or "".
 func wrongNode(asked Node, name string) error {
 	if name == "" {
 		return fmt.Errorf("%s is not a node of httpipe; correct the address in the table, or start it with --nodes and --node %s", asked.URL, asked.Name)

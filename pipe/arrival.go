@@ -142,7 +142,8 @@ func (h *Head) Rare() RareHead {
 // SetRare sets what Rare returns.
 func (h *Head) SetRare(r RareHead) {
 	h.rare = nil
-	if r.ContentDisposition != "" || r.ContentEncoding != "" || r.ContentLanguage != "" || r.LengthAtMost != 0 || r.Target != "" || r.Authorization != nil || r.Answer != nil {
+	if r.ContentDisposition != "" || r.ContentEncoding != "" || r.ContentLanguage != "" ||
+		r.LengthAtMost != 0 || r.Target != "" || r.Authorization != nil || r.Answer != nil {
 		kept := r // not &r, which would be an allocation in any case
 		h.rare = &kept
 	}
@@ -164,8 +165,8 @@ type RequestHead struct {
 	Fields string // the header lines as they were sent, each with its CRLF
 }
 
-// A Peer is a client's connection, as both roles have one. The broker calls the methods with its lock held: they must
-// return at once and must not call the broker.
+// A Peer is a client's connection, as both roles have one. Its methods must return at once and must not call the broker,
+// which may hold its lock.
 type Peer interface {
 	// Alive reports whether the client is still connected. Only the goroutine in Relay calls it, without the lock: for the
 	// producer when it reads the end of the body, for the consumer before it writes the last byte.
@@ -181,8 +182,8 @@ type Peer interface {
 // A Source is a producer's connection. Read and Pause are called by one goroutine at a time, without the broker's lock.
 type Source interface {
 	Peer
-	// BothAlive reports whether the clients of both sides are still connected, which one system call can find out. The
-	// broker calls it when an exchange is about to begin.
+	// BothAlive reports whether the clients of both sides are still connected, so that one system call can answer for both.
+	// The broker calls it with its lock held, when an exchange is about to begin. It must return at once.
 	BothAlive(Sink) (source, sink bool)
 	// Read returns the body. An error that wraps an Outcome ends the body with that outcome; any other error but io.EOF
 	// means that the client has left. After Wake, a Read that blocks, or is about to, must call Request.CatchUp, and

@@ -27,8 +27,8 @@ func BenchmarkExchange(b *testing.B) {
 	}
 }
 
-// maxAllocations limits the allocations of one exchange in this package. Raise it only for a reason. One is the Exchange, for
-// which a producer that waits keeps no memory.
+// maxAllocations limits the allocations of one exchange in this package. Raise it only for a reason. One is for the Exchange,
+// which begins at the match: a producer that waits should not keep memory for it.
 const maxAllocations = 8
 
 func TestAllocationsPerExchange(t *testing.T) {

@@ -5,7 +5,7 @@ func (b *Broker) admitsLocked(k Key) bool {
 	return !b.stopping && (b.config.Serves == nil || b.config.Serves(k))
 }
 
-// movedLocked reports whether a wait that ends with the outcome o ends because the name is no longer served here.
+// movedLocked reports whether the outcome o of a wait means that this node no longer serves the name.
 func (b *Broker) movedLocked(o Outcome) bool { return o == ShutDown && !b.stopping }
 
 // GiveUp ends every wait on the names that Config.Serves no longer admits (ShutDown), as Shutdown does for all names.

@@ -45,7 +45,7 @@ type Conn struct {
 	engine *engine
 	tls    *secured        // the connection, if it is TLS
 	tcp    *net.TCPConn    // carries the connection; nil if it is not TCP. For its options and its end; for data only if plain is true
-	socket syscall.RawConn // of tcp, for polls and options, and likewise for data; nil if it is not TCP
+	socket syscall.RawConn // of tcp, for polls and options; for data only if plain is true; nil if it is not TCP
 	fd     int32           // of socket, for look; -1 if there is none
 
 	phase    atomic.Int32
@@ -137,7 +137,7 @@ func (c *Conn) readMore() error {
 	return err
 }
 
-// unreadState is what look has found.
+// unreadState is what look finds out about a connection.
 type unreadState uint8
 
 const (
@@ -153,8 +153,8 @@ func lookAt(c *Conn) unreadState {
 	return found[0]
 }
 
-// connected reports whether a client of which that was found counts as connected. A client that pipelines so much that its
-// FIN cannot be seen does not.
+// connected reports whether the client counts as connected, given what look has found. A client that pipelines so much that
+// the server could not see its FIN does not.
 func (c *Conn) connected(found unreadState) bool {
 	return found == unreadNothing || found == unreadBytes && !c.clogged()
 }

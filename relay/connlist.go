@@ -1,7 +1,7 @@
 package relay
 
 // A connList is a linked list of open connections, oldest first. The links are in the connections, which takes less memory
-// than a map for each of those that wait.
+// than a map does. A connection is in one list at most. The owner of the list guards it and the links.
 type connList struct {
 	first, last *Conn
 	length      int

@@ -13,7 +13,7 @@ import (
 
 const advisePosted = "the client prefetches, previews, embeds or resumes this address, and such a GET must not send a message; open the address itself"
 
-// setPosted makes the text in the URL of r the body of a, or returns the error that r is answered with.
+// setPosted makes the text in the URL of r the body of a, or returns the error for the client.
 func (s *source) setPosted(r *Request, a *pipe.Arrival) *reply.Error {
 	method, body := r.parameter("method"), r.parameter("body")
 	wrong := func(text string) *reply.Error {

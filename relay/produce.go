@@ -177,14 +177,14 @@ func maxContinues(agent string) int {
 func (p *producer) Alive() bool { return p.connected(lookAt(p.conn)) }
 
 // BothAlive implements pipe.Source.
-func (p *producer) BothAlive(sink pipe.Sink) (source, consumes bool) {
-	c := sink.(*consumer)
+func (p *producer) BothAlive(to pipe.Sink) (source, sink bool) {
+	c := to.(*consumer)
 	var found [2]unreadState
 	look(found[:], p.conn, c.conn)
 	return p.connected(found[0]), c.conn.connected(found[1])
 }
 
-// connected is Conn.connected, but what is unread may be the rest of the body.
+// connected is Conn.connected for a producer, whose unread bytes may be the rest of the body.
 func (p *producer) connected(found unreadState) bool {
 	return found == unreadBytes && !p.source.whole.Load() || p.conn.connected(found)
 }

@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// A rawRead is Conn.tryRead. It is kept with the connection so that a read allocates nothing.
+// A rawRead keeps Conn.tryRead as a function value with the connection, so that a read allocates nothing.
 type rawRead struct{ try func(fd uintptr) bool }
 
 // readIdle waits until the client has sent something, takes a buffer from the pool, and reads into it: a connection that
@@ -25,12 +25,13 @@ func (c *Conn) readIdle() error {
 		return err
 	}
 	if len(c.unread) == 0 {
-		return io.EOF // whatever the cause is
+		return io.EOF // also after an error: in either case the client has left
 	}
 	return nil
 }
 
-// tryRead reads what has come. It reports whether there was something. At the end, or after an error, unread stays empty.
+// tryRead reads the bytes that have arrived into unread. It reports whether the read is over, which it is not while there are
+// none. At the end, or after an error, it is over, and unread stays empty.
 func (c *Conn) tryRead(fd uintptr) bool {
 	b := buffers.Get().(*[bufferSize]byte)
 	n, err := readNow(fd, b[:])

@@ -24,7 +24,7 @@ func (c *Conn) awaitHangUp() error {
 	})
 }
 
-// look sets found[i] to the state of conns[i], of which there are at most pipe.LookSize, by one system call. It does not wait.
+// look sets found[i] to the state of conns[i], of which there are at most pipe.LookSize, by one system call. It does not block.
 // A connection may be closed meanwhile and its descriptor reused for another; then the result does not matter, since a write to
 // the closed connection fails.
 func look(found []unreadState, conns ...*Conn) {
@@ -34,7 +34,7 @@ func look(found []unreadState, conns ...*Conn) {
 		fds[i] = unix.PollFd{Fd: c.fd, Events: unix.POLLIN | unix.POLLRDHUP}
 	}
 	var timeout unix.Timespec
-	_, _, errno := syscall.RawSyscall6(unix.SYS_PPOLL, // see now_linux.go
+	_, _, errno := syscall.RawSyscall6(unix.SYS_PPOLL, // without telling Go's scheduler: see now_linux.go
 		uintptr(unsafe.Pointer(&fds[0])), uintptr(len(fds)), uintptr(unsafe.Pointer(&timeout)), 0, 0, 0)
 	for i := range found {
 		switch events := fds[i].Revents; {

@@ -2,7 +2,7 @@
 
 package relay
 
-// Other systems do not tell: what Read shows is left, and a client that hangs up behind unread bytes is not seen.
+// Other systems report less: a hang-up is seen at a read, and one behind unread bytes is not seen.
 
 func (c *Conn) watches() bool { return false }
 

@@ -63,8 +63,8 @@ type multipartForm struct {
 	read    int64           // bytes of the body so far
 }
 
-// setSource makes s the source of r's body, and sets what the arrival says of it, or returns the error that r is answered
-// with. The head of a part may be as large as the head of a request: it becomes the head of a response, and proxies limit the
+// setSource makes s the source of r's body, and sets the length and the head of the arrival, or returns the error for the
+// client. The head of a part may be as large as the head of a request: it becomes the head of a response, and proxies limit the
 // size of that.
 func (l *Relay) setSource(s *source, r *Request, body io.Reader, a *pipe.Arrival) *reply.Error {
 	a.Head = &s.head
@@ -156,9 +156,8 @@ func (s *source) readPart(p []byte) (int, error) {
 		own := http1.HeaderOf(part.Header)
 		f.part, s.head = part, newHead(&own)
 		s.head.Request = whole.Request
-		rare := s.head.Rare()
-		of := whole.Rare()
-		rare.LengthAtMost, rare.Authorization, rare.Answer = of.LengthAtMost, of.Authorization, of.Answer
+		rare, outer := s.head.Rare(), whole.Rare()
+		rare.LengthAtMost, rare.Authorization, rare.Answer = outer.LengthAtMost, outer.Authorization, outer.Answer
 		s.head.SetRare(rare)
 	}
 	n, err := f.part.Read(p)

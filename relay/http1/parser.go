@@ -186,8 +186,8 @@ func (p *progress) requestLine(line []byte) error {
 	return nil
 }
 
-// isTarget reports whether net/http can read the target that begins at start in a request line. A plain one needs no such
-// check. net/http would answer an invalid one itself, in its own form.
+// isTarget reports whether net/http can read the target that begins at start in a request line. Parse asks only for a request
+// that is not plain, and refuses an invalid target itself, because net/http would answer with an error in another form.
 func isTarget(line []byte, start int) bool {
 	if line[start] == '/' && bytes.IndexByte(line, '%') < 0 {
 		return true
