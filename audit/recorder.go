@@ -56,11 +56,12 @@ func (r *Recorder) RequestUnmatched(q *pipe.Request) {
 	r.log.RequestUnmatched(row)
 }
 
+// clientOf returns c as the log records it.
 func clientOf(c *pipe.Client) store.Client {
 	return store.Client{Addr: c.Addr, Agent: c.Agent, RequestID: c.RequestID(), Subject: c.Subject()}
 }
 
-// RecordRefusal records a request that is refused now, before it reached the broker. role is "" for a request that
+// RecordRefusal records a request that is refused now, before it reached the broker. role is NoRole for a request that
 // neither produces nor consumes; group is what counts as one client (pipe.Arrival.Group). On a nil *Recorder it
 // does nothing.
 func (r *Recorder) RecordRefusal(shape pipe.Shape, key pipe.Key, role pipe.Role, reason string, client pipe.Client, group string) {

@@ -9,7 +9,7 @@ import (
 type Role int8
 
 const (
-	NoRole Role = iota // the request cannot wait
+	NoRole Role = iota // the request neither produces nor consumes
 	Producer
 	Consumer
 )
@@ -32,7 +32,8 @@ func (s Shape) String() string { return [...]string{"channel", "topic", "service
 // Forever is the Wait of a request that sets no limit.
 const Forever time.Duration = -1
 
-// Client identifies the sender of a request, for the audit log.
+// Client identifies the sender of a request, for the audit log. Identified sets what RequestID and Subject return; each waiting
+// request keeps a Client in memory, and most have neither.
 type Client struct {
 	Addr  string
 	Agent string
@@ -40,10 +41,10 @@ type Client struct {
 	ids *clientIDs // nil if both are empty
 }
 
-// clientIDs are the part of a Client that many have not.
+// clientIDs is the part of a Client that is empty for many.
 type clientIDs struct{ requestID, subject string }
 
-// Identified returns c with a request id and a subject.
+// Identified returns a copy of c with this request id and this subject.
 func (c Client) Identified(requestID, subject string) Client {
 	c.ids = nil
 	if requestID != "" || subject != "" {

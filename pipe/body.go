@@ -16,7 +16,7 @@ const (
 // owns it: first the producer's, which reads ahead; then the one that carries out the exchange, which is the
 // producer's as well, unless the body is whole by then. Only halt and the atomic fields are for all goroutines.
 type body struct {
-	of     *Request // that it is the body of
+	of     *Request // whose body this is
 	buffer []byte   // bytes that have been read; its capacity is the size of the buffer
 	end    error    // how the source ended: io.EOF or a failure; nil while more may come
 
@@ -25,7 +25,7 @@ type body struct {
 	stop      atomic.Pointer[Outcome] // why the rest is to be discarded; nil unless halted
 }
 
-// init prepares b, the body of a request.
+// init prepares b as the body of a request.
 func (b *body) init(of *Request) {
 	b.of = of
 	size := firstBuffer

@@ -308,7 +308,8 @@ func (r *reader) checkConsistency(ctx context.Context, report *Report) error {
 	return nil
 }
 
-// blocksSince, callsSince and livesSince are the schema versions that introduced blocks, calls, and lives without a row.
+// blocksSince, callsSince and livesSince are the schema versions that introduced blocks, calls, and lives without a row of their
+// own.
 const (
 	blocksSince = 4
 	callsSince  = 6

@@ -32,8 +32,8 @@
 //
 // A beginning that no caller waits for stays in the queue for up to 50 ms if its ending has not come yet. Beginning and
 // ending become one row if they are in the same batch. So a small exchange is one row, which also records the life of a channel
-// that had no other (row.isWholeInExchange); it shares a commit with all that ended at the same time. A crash loses the rows in the queue;
-// none of them is behind a 200.
+// that had no other (row.isWholeInExchange). It shares a commit with all that ended at the same time. A crash loses the rows in
+// the queue; none of them is behind a 200.
 //
 // # Sessions and outages
 //
@@ -83,6 +83,6 @@
 //
 // All of this is one package because its parts share the file's rules: which descriptor may be closed and
 // when, which connection may write, and what to check before content is trusted. The reading half
-// (history.go, page.go, scan.go, lives.go, plan.go, kind.go, filter.go, summary.go, side_count.go, older.go) meets the writing half in
-// History.with and Log.runningIDs only.
+// (history.go, page.go, scan.go, lives.go, plan.go, kind.go, filter.go, summary.go, side_count.go, older.go) meets the writing
+// half in History.with and Log.runningIDs only.
 package store

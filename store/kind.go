@@ -12,8 +12,8 @@ type Kind struct {
 	Name    string   // of the view
 	Filters []string // what a Filter can select by, besides the time: columns, and the other side of a delivery
 
-	view    string // to query; "": the one of that name
-	key     string // see keyColumn; "": id
+	view    string // to query; "": the one with the kind's name
+	key     string // for keyColumn; "": id
 	table   string // with main. if it may be hidden; see reader.adapt
 	columns string // the columns to return
 	textID  bool
@@ -55,8 +55,8 @@ var (
 		},
 	}
 	// Channels are the lives of channels, filtered by the time of their opening. Unlike the view, a page has no
-	// counts for a life that is still open, because counting could take long. A page has also what livesInExchange
-	// finds (lives.go).
+	// counts for a life that is still open, because counting could take long. A page also has the lives of
+	// livesInExchange (lives.go).
 	Channels = &Kind{
 		Name:    "channels",
 		view:    "lives_with_row",
@@ -108,7 +108,7 @@ func KindOf(name string) *Kind {
 	return nil
 }
 
-// keyColumn returns the column of the view that has the id by which a scan finds the row.
+// keyColumn returns the column of the view by which a scan finds rows: the id of a row of the table.
 func (k *Kind) keyColumn() string { return cmp.Or(k.key, "id") }
 
 // CheckCursor returns an error if cursor cannot come from a page of this kind.
@@ -117,7 +117,7 @@ func (k *Kind) CheckCursor(cursor string) error {
 	return err
 }
 
-// parseCursor returns the id in a cursor. That of Channels has two; see parseLivesCursor.
+// parseCursor returns the id in a cursor, and of the two in one of Channels that of the life.
 func (k *Kind) parseCursor(cursor string) (any, error) {
 	if k == Channels {
 		life, _, err := parseLivesCursor(cursor)

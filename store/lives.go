@@ -16,7 +16,7 @@ import (
 // No index finds the latter by the id of the life, so a page of Channels is merged from two scans, which both go back in time:
 // one over the ids of lives, the other over those of exchanges.
 
-// livesInExchange are the lives that are recorded with their exchange. It is the other half of Channels, not a kind of its own.
+// livesInExchange is the half of Channels that is recorded with exchanges. Callers ask for Channels only.
 var livesInExchange = &Kind{
 	Name:    "channels",
 	Filters: []string{"namespace", "channel"},
@@ -28,8 +28,8 @@ var livesInExchange = &Kind{
 	time:    "opened_at",
 }
 
-// parseLivesCursor returns the ids in a cursor of Channels, below which the two scans continue. Its form is LIFE.EXCHANGE, of
-// which EXCHANGE may be a prefix of an id.
+// parseLivesCursor returns the ids in a cursor of Channels, below which the two scans continue. Its form is LIFE.EXCHANGE.
+// EXCHANGE may be a prefix of an id, or "g", which sorts after all ids.
 func parseLivesCursor(cursor string) (life int64, exchange string, err error) {
 	number, exchange, found := strings.Cut(cursor, ".")
 	life, err = strconv.ParseInt(number, 10, 64)
@@ -39,7 +39,7 @@ func parseLivesCursor(cursor string) (life int64, exchange string, err error) {
 	return life, exchange, nil
 }
 
-// half is what one of the two scans finds for a page.
+// A half is one of the two scans for a page, and what it has found.
 type half struct {
 	kind  *Kind
 	start any // the scan finds ids below this one
@@ -118,7 +118,7 @@ func (p *half) precedes(q *half) bool {
 
 // pageOfLives is Page for Channels.
 func (h *History) pageOfLives(ctx context.Context, conn *sql.Conn, f Filter, cursor string, limit int) (page Page, err error) {
-	life, exchange := int64(math.MaxInt64), "g" // "g" sorts after every character of an id
+	life, exchange := int64(math.MaxInt64), "g"
 	if cursor != "" {
 		if life, exchange, err = parseLivesCursor(cursor); err != nil {
 			return page, err
@@ -129,7 +129,7 @@ func (h *History) pageOfLives(ctx context.Context, conn *sql.Conn, f Filter, cur
 	if err := a.scan(ctx, h, conn, f, int64(0), limit); err != nil {
 		return page, err
 	}
-	low := "" // what is older than the rows of a is left to the next page
+	low := "" // the next page gets what is older than the rows of a
 	if a.more {
 		low = idFloor(a.reached - idSlack.Milliseconds())
 	}

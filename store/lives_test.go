@@ -27,7 +27,7 @@ func (f fixture) life(id int64, at time.Time, change func(*store.Life, *store.Ma
 	return commit
 }
 
-// A life whose only exchange says all about it has no row of its own. Any other has one.
+// A life that its only exchange records completely has no row of its own. Any other life has one.
 func TestLifeOfOneExchangeHasNoRow(t *testing.T) {
 	f := patient(t)
 	for id, change := range []func(*store.Life, *store.Match, *store.ExchangeEnd, *store.LifeEnd){
@@ -64,7 +64,7 @@ func TestLifeOfOneExchangeHasNoRow(t *testing.T) {
 	}
 }
 
-// The content type that most exchanges have is not stored, and the view has it all the same.
+// The content type of most exchanges is not stored, and the view shows it nevertheless.
 func TestUsualContentType(t *testing.T) {
 	f := open(t)
 	m := match(newID())
@@ -91,7 +91,7 @@ func TestLifeOfOneExchangeAfterAnOutage(t *testing.T) {
 	wantOne(t, path, "1|0|3|0|0", rowsOfEachTable)
 }
 
-// A page of lives has the newest first, as the other pages have, even if a channel that opened later was matched earlier.
+// A page of lives begins with the newest, like all pages, even if a channel that opened later was matched earlier.
 func TestPageOfLivesIsInOrder(t *testing.T) {
 	f := open(t)
 	for id := range int64(4) {

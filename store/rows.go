@@ -17,7 +17,7 @@ type Life struct {
 type LifeEnd struct {
 	ID               int64 // the ID of its Life
 	At               time.Time
-	Reason           string // Idle, or why else
+	Reason           string // why the channel closed: Idle, or another word of the caller's
 	Exchanges, Bytes int64
 }
 
@@ -86,7 +86,7 @@ type row struct {
 	end    *row // of a beginning: its ending, if that has been handed in
 	after  *row // a row that must get into the file before this one: of a Match, the opening of its channel
 	first  *row // of a Life: its first Match, if the opening was still in memory then
-	whole  bool // of a Life: the row of its only exchange records it too; set by Log.take
+	whole  bool // of a Life: the row of its only exchange records it too, so it gets none; set by Log.take
 	needed bool // a row after this one is about to be written
 	held   bool // it stays in the queue for now
 	gone   bool // no longer in memory: in the file, or rejected by the database because of its content
@@ -103,8 +103,8 @@ func (r *row) begins() bool {
 	return false
 }
 
-// isWholeInExchange reports whether r is a Life that needs no row, because the row of its only exchange can record all there
-// is to know about it: see 0008_shorter_rows.sql. Log.mu must be held, and the rows must be in the batch.
+// isWholeInExchange reports whether r is a Life that needs no row, because the row of its only exchange can record it
+// completely: see 0008_shorter_rows.sql. Log.mu must be held, and the rows must be in the batch.
 func (r *row) isWholeInExchange() bool {
 	life, ok := r.entry.(*Life)
 	if !ok || r.end == nil || r.first == nil || r.first.gone || r.first.end == nil {

@@ -105,15 +105,15 @@ func lookUp(question *sql.Stmt, ids ...any) (presence, error) {
 	}
 }
 
-// change is what one or two rows of the queue change in the file: they record a beginning, an ending, or both. For an exchange
-// that is the whole life of its channel there are two rows more.
+// change is what one or two rows of the queue change in the file: they record a beginning, an ending, or both. An exchange that
+// is the whole life of its channel brings two rows more, those of the life.
 type change struct {
 	rows    [4]*row // if the first is a beginning, the second may be its ending; then the Life and its ending; otherwise nil
 	life    *Life
 	lifeEnd *LifeEnd
 	match   *Match
 	end     *ExchangeEnd
-	first   string // with life: the id of the first exchange of this life, if it was matched while the opening was in memory
+	first   string // with life: the id of its first exchange, if that was matched while the opening was still in memory
 	callEnd *CallEnd
 	request *numberedRequest
 	topic   [2]topicRow // if the first begins, the second may be its end; otherwise nil
@@ -177,8 +177,8 @@ func (s *statements) write(c *change, run int64, recheck bool) error {
 	}
 }
 
-// writeLife writes a life, its ending, or both. first is the id of its first exchange, if that may be the one whose row records
-// the life already.
+// writeLife writes a life, its ending, or both. first is the id of its first exchange, whose row may record the life already, or
+// empty.
 func (s *statements) writeLife(life *Life, end *LifeEnd, first string, run int64, recheck bool) error {
 	id := int64(0)
 	if life != nil {
@@ -208,8 +208,8 @@ func (s *statements) writeLife(life *Life, end *LifeEnd, first string, run int64
 	return row.integer(end.At.UnixMilli()).text(end.Reason).integer(end.Exchanges).integer(end.Bytes).exec()
 }
 
-// writeExchange writes an exchange, its ending, or both. If life is not nil, the exchange is all of it, and its row records the
-// life too.
+// writeExchange writes an exchange, its ending, or both. If life is not nil, it has no other exchange, and this one's row records
+// the life too.
 func (s *statements) writeExchange(match *Match, end *ExchangeEnd, life *Life, run int64, recheck bool) error {
 	id := ""
 	if match != nil {
@@ -254,7 +254,7 @@ func (s *statements) writeExchange(match *Match, end *ExchangeEnd, life *Life, r
 	return s.blocks.recorded(match)
 }
 
-// storedType returns the content type as the table exchange has it: see 0008_shorter_rows.sql.
+// storedType returns a content type in the form of the table exchange: see 0008_shorter_rows.sql.
 func storedType(contentType string) string {
 	if contentType == "application/octet-stream" {
 		return ""

@@ -15,7 +15,7 @@ import (
 const (
 	Delivered   = "delivered"   // most exchanges; the indexes by outcome leave it out
 	Interrupted = "interrupted" // the run crashed; written when the log is next opened
-	Idle        = "idle"        // the reason of most lives of channels; lives_in_exchange in migrations/views.sql has it too
+	Idle        = "idle"        // why most channels close; the view lives_in_exchange in migrations/views.sql contains this word too
 )
 
 // Config is the configuration of a Log.

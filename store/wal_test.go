@@ -67,7 +67,7 @@ func TestRefusesEarlierCopyBesideWAL(t *testing.T) {
 	wantWrongWAL(t, killed, "rows of a run that the file does not know")
 }
 
-// The same if that run has recorded only exchanges that are the whole life of their channel.
+// The same if all lives of that run are recorded with their exchanges.
 func TestRefusesEarlierCopyBesideWALOfWholeLives(t *testing.T) {
 	path := closedLog(t)
 	earlier := tempPath(t)

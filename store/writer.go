@@ -32,8 +32,8 @@ func (l *Log) runWriter() {
 		backoff = l.limits.backoffMin
 		select {
 		case <-l.wake:
-			// The goroutine that handed in the row has just written to a client, and the writer usually goes on in its
-			// thread. A client on this machine may wait for the same processor: let it read before the commit.
+			// The goroutine that handed in the row has just written to a client, and the writer usually runs next on the
+			// same thread. A client on this machine may need that thread's processor: let it read before the commit.
 			yieldProcessor()
 		case <-tick.C:
 		case <-l.closing:
@@ -217,7 +217,7 @@ func (l *Log) pending() bool {
 }
 
 // take moves the queue into the batch. It returns the changes that the batch makes to the file, and the number
-// of failures so far for failedSince. If recheck is set, each life gets a row, because the file may already have a part of it.
+// of failures so far for failedSince. If recheck is set, each life gets a row, because the file may have a part of it.
 func (l *Log) take(recheck bool) (changes []change, failures int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -227,7 +227,7 @@ func (l *Log) take(recheck bool) (changes []change, failures int) {
 		r.whole = !recheck && r.isWholeInExchange()
 		if !r.whole && (r.begin == nil || r.begin.gone) {
 			changes = append(changes, r.change())
-		} // otherwise it is part of the change that its beginning makes, or the exchange of the life
+		} // otherwise the change of its beginning, or that of the life's only exchange, contains it
 	}
 	l.changes = changes
 	return changes, l.failures

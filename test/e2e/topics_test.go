@@ -32,7 +32,7 @@ func TestThousandSubscribers(t *testing.T) {
 	}
 	timeout := "1m" // nothing stalls
 	if long {
-		timeout = "5s" // so long each large message waits for those that do not read
+		timeout = "5s" // each large message waits this long for subscribers that do not read
 	}
 	p := kit.Start(t, t.TempDir(), "--message-timeout", timeout, "--max-waiting-per-channel", "2000")
 	const readers, publishers = 1000, 4
@@ -133,12 +133,12 @@ type topicReader struct {
 	conn  *net.TCPConn
 	at    int // the message after which it misbehaves; -1: never
 	how   int
-	id    int32  // of the message that is being read: see numbers
+	id    int32  // of the message that is being read, as messageNumbers has it
 	wrong string // what is wrong with a message; "" if nothing is
 	whole bool   // the stream ended in order
 	cut   bool   // the log says that it has stalled
 
-	messages []int32 // the numbers of their ids
+	messages []int32 // the ids of the messages that were read, likewise
 }
 
 // behaves reports whether r reads all that it gets.
@@ -202,7 +202,7 @@ func (r *topicReader) read() {
 	}
 }
 
-// wholeLines is bufio.ScanLines, but what is left behind the last line is an error.
+// wholeLines is bufio.ScanLines, but bytes after the last newline are an error.
 func wholeLines(data []byte, atEOF bool) (advance int, line []byte, err error) {
 	if i := bytes.IndexByte(data, '\n'); i >= 0 {
 		return i + 1, data[:i], nil
@@ -213,8 +213,8 @@ func wholeLines(data []byte, atEOF bool) (advance int, line []byte, err error) {
 	return 0, nil, err
 }
 
-// note notes a line of an event, which is behind so many others. A message is noted with its data, without its empty line: the
-// log may count one more.
+// note takes the next line of an event, after that many other fields. A message counts once its data has been read, before the
+// empty line that ends it; the log may count one more.
 func (r *topicReader) note(fields int, line []byte) {
 	name, value, _ := bytes.Cut(line, []byte(": "))
 	switch {
@@ -231,7 +231,7 @@ func (r *topicReader) note(fields int, line []byte) {
 	}
 }
 
-// numbers numbers ids in the order in which they are first seen: a thousand readers could not keep them all as text.
+// numbers gives ids numbers in the order of their first use, because a thousand readers could not keep them all as text.
 type numbers struct {
 	mu  sync.RWMutex
 	all map[string]int32
@@ -288,7 +288,7 @@ func compareHistories(t *testing.T, all []*topicReader, history []publishedMessa
 	}
 }
 
-// noteCuts asks the log which readers the server has cut because they did not read.
+// noteCuts sets cut of the readers that the server has cut, according to the log, because they did not read.
 func noteCuts(t *testing.T, p *kit.Server, all []*topicReader) {
 	cut := strings.Split(p.SQLite(t, "SELECT agent FROM subscriptions WHERE outcome = 'stalled'"), "\n")
 	for _, r := range all {

@@ -54,14 +54,15 @@ async function get(url, accept, signal) {
 }
 
 // ask returns the JSON at a path. It leaves out empty parameters.
-export const ask = (path, parameters, signal) => body(path, parameters, 'application/json', response => response.json(), signal);
+export const ask = (path, parameters, signal) => query(path, parameters, 'application/json', response => response.json(), signal);
 
 // askCSV returns the rows at a path as a CSV file.
-export const askCSV = (path, parameters, signal) => body(path, parameters, 'text/csv', response => response.blob(), signal);
+export const askCSV = (path, parameters, signal) => query(path, parameters, 'text/csv', response => response.blob(), signal);
 
-async function body(path, parameters, type, read, signal) {
-	const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== ''));
-	const response = await get(`${path}?${query}`, type, signal);
+// query returns what read makes of the response at a path.
+async function query(path, parameters, type, read, signal) {
+	const given = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== ''));
+	const response = await get(`${path}?${given}`, type, signal);
 	try {
 		return await read(response);
 	} catch (error) {

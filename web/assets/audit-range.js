@@ -19,7 +19,7 @@ export async function fit(names, signal) {
 		}
 		known = oldest;
 	}
-	return known ? day : widen('', null); // an empty log is a new one
+	return known ? day : widen('', null); // an empty log is young
 }
 
 // widen returns the range, or a longer one if the log has become older than that.

@@ -1,12 +1,12 @@
 // The meaning of the words in the audit log.
 
 // Texts of outcomes that several kinds of records have.
-const both = {
+const common = {
 	silent: 'The producer sent nothing for too long while a consumer was there.',
 	too_large: 'The body is larger than this server accepts.',
 	deleted: 'The channel was deleted.',
 	shut_down: 'The server was stopping.',
-	moved: 'The server was stopping, or another node began to serve the name.', // shut_down of what waits
+	moved: 'The server was stopping, or another node began to serve the name.', // shut_down of a client that waits
 };
 
 // outcomes explains the outcomes of each kind of records.
@@ -17,10 +17,10 @@ export const outcomes = {
 		consumer_left: 'The consumer hung up before the last byte.',
 		producer_left: 'The producer hung up before the end of its body, or the body is malformed.',
 		stalled: 'The consumer stopped reading before the last byte.',
-		silent: both.silent,
-		too_large: both.too_large,
-		deleted: both.deleted,
-		shut_down: both.shut_down,
+		silent: common.silent,
+		too_large: common.too_large,
+		deleted: common.deleted,
+		shut_down: common.shut_down,
 		unrecorded: 'All bytes were written, but the record could not be committed in time, and the producer got an error.',
 		interrupted: 'The server\'s process died during the exchange.',
 	},
@@ -33,9 +33,9 @@ export const outcomes = {
 		producer_left: 'The worker hung up during its answer, or the caller during its request.',
 		stalled: 'One side stopped reading.',
 		silent: 'One side sent nothing for too long.',
-		too_large: both.too_large,
+		too_large: common.too_large,
 		deleted: 'The service was deleted.',
-		shut_down: both.shut_down,
+		shut_down: common.shut_down,
 		unrecorded: 'All bytes were written, but the record could not be committed in time.',
 		interrupted: 'The server\'s process died during the call.',
 	},
@@ -51,7 +51,7 @@ export const outcomes = {
 		left: 'The client hung up.',
 		stalled: 'The client stopped reading, and was cut off.',
 		deleted: 'The topic was deleted.',
-		shut_down: both.moved,
+		shut_down: common.moved,
 		timed_out: 'No message came before the wait was over.',
 		interrupted: 'The server\'s process died.',
 	},
@@ -59,11 +59,11 @@ export const outcomes = {
 		left: 'The client hung up while it waited.',
 		timed_out: 'No partner came before its wait was over.',
 		refused: 'A limit was reached, the client lacked permission, or another node serves the name.',
-		deleted: both.deleted,
-		silent: both.silent,
-		too_large: both.too_large,
+		deleted: common.deleted,
+		silent: common.silent,
+		too_large: common.too_large,
 		producer_left: 'The producer\'s body is malformed.',
-		shut_down: both.moved,
+		shut_down: common.moved,
 	},
 };
 
