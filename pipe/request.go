@@ -118,7 +118,11 @@ func (r *Request) Call() *Call {
 // exchange is cut (ConsumerLeft), unless Relay has already been handed the end of the body: then the last
 // write decides. A running producer is left alone: reading its body shows that it has gone. Leave does not
 // block. It may be called at any time and more than once.
-func (r *Request) Leave() { r.broker.leave(r) }
+func (r *Request) Leave() {
+	r.broker.mu.Lock()
+	defer r.broker.mu.Unlock()
+	r.leaveLocked()
+}
 
 // Outcome returns how the request ended, if it ended unmatched. Call it, as the methods below, when the request has ended.
 func (r *Request) Outcome() Outcome { return r.outcome }
@@ -188,24 +192,17 @@ func (b *Broker) bodyRead(r *Request) {
 	r.channel.advanceLocked()
 }
 
-// endWait ends r with o if it still waits.
-func (b *Broker) endWait(r *Request, o Outcome) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+// timedOut ends r if it still waits.
+func (r *Request) timedOut() {
+	r.broker.mu.Lock()
+	defer r.broker.mu.Unlock()
 	if r.state == waiting {
-		r.channel.dismissLocked(r, o)
+		r.channel.dismissLocked(r, TimedOut)
 		r.channel.advanceLocked()
 	}
 }
 
-// leave implements Request.Leave.
-func (b *Broker) leave(r *Request) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.leaveLocked(r)
-}
-
-func (b *Broker) leaveLocked(r *Request) {
+func (r *Request) leaveLocked() {
 	switch {
 	case r.state == waiting:
 		r.channel.dismissLocked(r, Left)

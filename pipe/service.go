@@ -182,7 +182,7 @@ func (call *Call) leaveLocked() {
 		call.callerLeft = true
 		return
 	}
-	call.service.broker.leaveLocked(call.Reply)
+	call.Reply.leaveLocked()
 }
 
 // remember keeps a call that has ended because its caller hung up, in place of the oldest one if there are too many.
