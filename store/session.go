@@ -128,7 +128,7 @@ func (s *session) configure() error {
 		{"user_version", strconv.Itoa(len(migrations.Steps()))}, // the first to read the file, which creates the WAL
 	} {
 		var got string
-		if err := s.queryRow("PRAGMA "+pragma.name).Scan(&got); err != nil {
+		if err := s.queryRow("PRAGMA " + pragma.name).Scan(&got); err != nil {
 			return err
 		}
 		if got != pragma.want {
