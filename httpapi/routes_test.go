@@ -191,7 +191,7 @@ func TestNames(t *testing.T) {
 			t.Errorf("%q does not say %q", a.Text, want)
 		}
 	}
-	// Half an escape is no URL, which net/http would say in a form of its own.
+	// A path with an invalid percent-encoding is not a URL. The error has the form of all others, not that of net/http.
 	for _, path := range []string{"/channels/n/%zz", "/services/n/s/%", "/%zz", "http://relay/%zz"} {
 		a := r.dial().Get(path, "Accept: application/json").Answer().Failed(400, "bad_request")
 		if !strings.Contains(a.Text, "two hexadecimal digits") {

@@ -139,9 +139,9 @@ var headCases = []headCase{
 	{"a version with a sign", "GET /a HTTP/+1.1\r\nHost: x\r\n\r\n", errRequestLine},
 	{"a status line", "HTTP/1.1 200 OK\r\n\r\n", errRequestLine},
 	{"the end of a body", "0\r\n\r\n", errRequestLine},
-	{"half an escape", "GET /a/%zz HTTP/1.1\r\nHost: x\r\n\r\n", errTarget},
-	{"half an escape, absolute-form", "GET http://x/% HTTP/1.1\r\nHost: x\r\n\r\n", errTarget},
-	{"half an escape, authority-form", "CONNECT %:443 HTTP/1.1\r\nHost: x\r\n\r\n", errTarget},
+	{"an invalid percent-encoding", "GET /a/%zz HTTP/1.1\r\nHost: x\r\n\r\n", errTarget},
+	{"an invalid percent-encoding, absolute-form", "GET http://x/% HTTP/1.1\r\nHost: x\r\n\r\n", errTarget},
+	{"an invalid percent-encoding, authority-form", "CONNECT %:443 HTTP/1.1\r\nHost: x\r\n\r\n", errTarget},
 	{"a relative target", "GET a HTTP/1.1\r\nHost: x\r\n\r\n", errTarget},
 
 	// Host.

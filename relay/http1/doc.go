@@ -32,7 +32,7 @@
 //     CR or LF, with NUL or another control character, with a blank before the colon, or folded; Content-Length
 //     together with Transfer-Encoding, twice, or not 1 to 18 digits; a Transfer-Encoding other than one chunked, or in
 //     HTTP/1.0; a Host that is malformed, sent twice, or missing in HTTP/1.1. Refused with 400 too: a target that is not
-//     a URL, such as a path with half an escape. Refused with 431: a head of more than MaxHead bytes or 256 fields.
+//     a URL, such as a path with an invalid percent-encoding. Refused with 431: a head of more than MaxHead bytes or 256 fields.
 //   - Not plain: other methods and versions; escapes in the path, and targets in another form; a Connection other than
 //     one close or keep-alive; Upgrade; Trailer; an Expect other than one 100-continue.
 //

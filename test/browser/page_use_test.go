@@ -93,7 +93,7 @@ func TestPageChannelStays(t *testing.T) {
 	tab.told("#receive", "Not started", "A channel cannot have this name.")
 }
 
-// runIn has a shell run a command in a directory, and gives what it prints, and its error.
+// runIn runs a shell command in a directory. The channel delivers its output, and its error if it fails.
 func runIn(dir, command string) <-chan string {
 	done := make(chan string, 1)
 	go func() {
