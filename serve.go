@@ -30,7 +30,7 @@ import (
 //	SIGTERM ──▶ waiters get 503 ──▶ exchanges end, or are cut ──▶ answers go out ──▶ log is closed
 func serve(ctx context.Context, c *cli.Config, stdout, stderr io.Writer) (err error) {
 	logger := newLogger(c, stderr)
-	if err := process.Drop(c.DropTo, logFiles(c)...); err != nil {
+	if err := process.Drop(c.DropTo, ownFiles(c)...); err != nil {
 		return err
 	}
 	for _, warning := range cli.UnknownVariables(os.Environ()) {
@@ -105,10 +105,11 @@ func drain(ctx context.Context, c *cli.Config, server *httpapi.Server, logger *s
 	}
 }
 
-// logFiles returns the files of the audit log and beside it, whether they exist or not, or nil if there is no log.
-func logFiles(c *cli.Config) []string {
+// ownFiles returns the files that the server keeps, as process.Drop wants them, whether they exist or not: those of the audit
+// log, and the certificates beside it.
+func ownFiles(c *cli.Config) []string {
 	if c.Audit == cli.AuditOff {
-		return nil
+		return certificateFiles(c)
 	}
 	files := []string{c.AuditDB, c.AuditDB + "-wal", c.AuditDB + "-shm", c.AuditDB + "-journal"}
 	return slices.Concat(files, access.KeyFiles(cli.KeyPath(c.AuditDB)), certificateFiles(c))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net"
+	"slices"
 	"testing"
 
 	"httpipe/cli"
@@ -28,6 +29,29 @@ func TestBaseURL(t *testing.T) {
 	} {
 		if got := baseURL(&test.config, &net.TCPAddr{IP: net.ParseIP(test.listens), Port: test.port}); got != test.want {
 			t.Errorf("%+v: %s, want %s", test.config, got, test.want)
+		}
+	}
+}
+
+// The certificates of --tls-domain belong to the server's user with and without a log.
+func TestOwnFiles(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		config cli.Config
+		want   []string
+	}{
+		{cli.Config{Audit: cli.AuditOff}, nil},
+		{cli.Config{Audit: cli.AuditOff, TLSDomain: "relay.example"}, []string{"httpipe.db.tls/"}},
+		{cli.Config{Audit: cli.AuditRequired, AuditDB: "/data/a.db", TLSDomain: "relay.example"}, []string{"/data/a.db", "/data/a.db-journal", "/data/a.db.tls/"}},
+	} {
+		got := ownFiles(&test.config)
+		if (len(got) == 0) != (len(test.want) == 0) {
+			t.Errorf("%+v: %q, want %q", test.config, got, test.want)
+		}
+		for _, file := range test.want {
+			if !slices.Contains(got, file) {
+				t.Errorf("%+v: %q, want %q among them", test.config, got, file)
+			}
 		}
 	}
 }

@@ -42,7 +42,7 @@ func (r *Recorder) RequestUnmatched(q *pipe.Request) {
 		Channel:   q.Key.Channel,
 		Role:      q.Role.String(),
 		Outcome:   string(q.Outcome()),
-		Reason:    reply.LimitOption(q.RefusedBy()),
+		Reason:    reply.ReasonText(q.Reason()),
 		Shape:     q.Shape.String(),
 		Arrived:   q.ArrivedAt,
 		Ended:     q.EndedAt(),

@@ -115,7 +115,7 @@ func (b *Broker) Arrive(a Arrival) *Request {
 		b.endUnmatchedLocked(r, TimedOut)
 		return r
 	}
-	if r.refusedBy = b.limitLocked(c, &a); r.refusedBy != NoLimit {
+	if r.reason = b.limitLocked(c, &a); r.reason != NoReason {
 		b.endUnmatchedLocked(r, Refused)
 		return r
 	}
@@ -158,10 +158,14 @@ func (b *Broker) newRequest(a *Arrival) *Request {
 // RecordUnmatched reports to the Recorder a request that was rejected with the outcome o before it arrived.
 func (b *Broker) RecordUnmatched(a Arrival, o Outcome) {
 	now := time.Now()
-	r := &Request{Arrival: a, ArrivedAt: now, state: ended, outcome: o}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.recorder.RequestUnmatched(r)
+	b.recordUnmatchedLocked(a, now, now, o, NoReason)
+}
+
+// recordUnmatchedLocked reports to the Recorder a request that no Request of the broker stands for.
+func (b *Broker) recordUnmatchedLocked(a Arrival, arrived, left time.Time, o Outcome, why Reason) {
+	b.recorder.RequestUnmatched(&Request{Arrival: a, ArrivedAt: arrived, state: ended, outcome: o, waited: left.Sub(arrived), reason: why})
 }
 
 // Delete removes a channel at once: its waiting requests end and its exchange is cut (Deleted). It reports

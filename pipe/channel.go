@@ -152,7 +152,7 @@ func (c *channel) queueOf(role Role) *queue {
 func (c *channel) admitLocked(r *Request) {
 	c.enqueueLocked(r)
 	if r.Wait > 0 {
-		r.timer = time.AfterFunc(r.Wait, func() { r.broker.endWait(r, TimedOut) })
+		r.timer = time.AfterFunc(r.Wait, r.timedOut)
 	}
 	if r.body != nil && r.body.end != nil && !r.whole {
 		c.dismissLocked(r, bodyOutcome(r.body.end, Left))

@@ -42,7 +42,7 @@ func TestGiveUp(t *testing.T) {
 		w.broker.Shutdown(w.t.Context())
 		w.settle()
 		again.ends(ShutDown)
-		if got := again.request.RefusedBy(); got != NoLimit {
+		if got := again.request.Reason(); got != NoReason {
 			t.Errorf("a client of a broker that stops is told %v", got)
 		}
 	})
@@ -52,7 +52,7 @@ func TestGiveUp(t *testing.T) {
 func (p *peer) moved() {
 	p.w.t.Helper()
 	p.ends(ShutDown)
-	if got := p.request.RefusedBy(); got != NotServed {
+	if got := p.request.Reason(); got != NotServed {
 		p.w.t.Errorf("%s ended for %v, want %v", p.name, got, NotServed)
 	}
 }
@@ -67,7 +67,7 @@ func TestGiveUpTopic(t *testing.T) {
 		go w.broker.GiveUp()
 		w.settle()
 		waiting.is(w, ShutDown, 0, 0)
-		if got := waiting.p.RefusedBy(); got != NotServed {
+		if got := waiting.p.Reason(); got != NotServed {
 			t.Errorf("a publisher is told %v", got)
 		}
 		p.pending(w)

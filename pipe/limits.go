@@ -9,24 +9,23 @@ type Limits struct {
 	PerClient  int // with the same Arrival.Group
 }
 
-// Limit is the one of the Limits that a refused request exceeded, or another reason that the outcome does not give: NoCall and
-// NotServed.
-type Limit int8
+// A Reason is why a request, a publication or a subscription ended as it did, where the outcome alone does not say so.
+type Reason int8
 
 const (
-	NoLimit            Limit = iota
-	LimitWaiting             // Limits.Waiting
-	LimitPerChannel          // Limits.PerChannel
-	LimitPerClient           // Limits.PerClient
-	LimitMessageMemory       // Config.MaxMessageMemory
-	NoCall                   // not a limit: there is no such call, or it has an answer
-	NotServed                // not a limit: ShutDown because Config.Serves no longer admits the name
+	NoReason           Reason = iota
+	LimitWaiting              // Refused: Limits.Waiting is reached
+	LimitPerChannel           // Refused: Limits.PerChannel
+	LimitPerClient            // Refused: Limits.PerClient
+	LimitMessageMemory        // Refused: Config.MaxMessageMemory
+	NoCall                    // Refused: there is no such call, or it has an answer
+	NotServed                 // ShutDown: Config.Serves no longer admits the name
 )
 
-func (l Limit) String() string {
-	switch l {
-	case NoLimit:
-		return "no limit"
+func (r Reason) String() string {
+	switch r {
+	case NoReason:
+		return "no reason"
 	case LimitWaiting:
 		return "limit in total"
 	case LimitPerChannel:
@@ -40,26 +39,26 @@ func (l Limit) String() string {
 	case NotServed:
 		return "name not served"
 	}
-	panic("pipe: no such limit")
+	panic("pipe: no such reason")
 }
 
-// limitLocked returns the limit that a would exceed by waiting on c, or NoLimit. c is nil if the channel does
+// limitLocked returns the limit that a would exceed by waiting on c, or NoReason. c is nil if the channel does
 // not exist.
-func (b *Broker) limitLocked(c *channel, a *Arrival) Limit {
+func (b *Broker) limitLocked(c *channel, a *Arrival) Reason {
 	onChannel := 0
 	if c != nil {
 		same, all := c.queueOf(a.Role).length, c.producers.length+c.consumers.length
 		if all-same > same {
-			return NoLimit // a request of the other role waits for this one
+			return NoReason // a request of the other role waits for this one
 		}
 		onChannel = all
 	}
 	return b.limitsLocked(onChannel, a.Group)
 }
 
-// topicLimitLocked returns the limit that a client of the group would exceed by waiting on t, or NoLimit. t is nil if
+// topicLimitLocked returns the limit that a client of the group would exceed by waiting on t, or NoReason. t is nil if
 // the topic does not exist.
-func (b *Broker) topicLimitLocked(t *topic, group string) Limit {
+func (b *Broker) topicLimitLocked(t *topic, group string) Reason {
 	onTopic := 0
 	if t != nil {
 		onTopic = t.linked + len(t.waiting)
@@ -67,8 +66,8 @@ func (b *Broker) topicLimitLocked(t *topic, group string) Limit {
 	return b.limitsLocked(onTopic, group)
 }
 
-// limitsLocked returns the limit that one more waiter of the group would exceed where here wait already, or NoLimit.
-func (b *Broker) limitsLocked(here int, group string) Limit {
+// limitsLocked returns the limit that one more waiter of the group would exceed where here wait already, or NoReason.
+func (b *Broker) limitsLocked(here int, group string) Reason {
 	limits := b.config.Limits
 	switch {
 	case limits.Waiting > 0 && b.waiting.length+b.subscriptions+b.waitingPublishers >= limits.Waiting:
@@ -78,7 +77,7 @@ func (b *Broker) limitsLocked(here int, group string) Limit {
 	case limits.PerClient > 0 && b.groups[group] >= limits.PerClient:
 		return LimitPerClient
 	}
-	return NoLimit
+	return NoReason
 }
 
 // countWaiterLocked adds n to the waiters of a group.

@@ -4,11 +4,12 @@ import "testing"
 
 func from(group string) option { return func(p *peer) { p.arrival.Group = group } }
 
-func (p *peer) refusedBy(want Limit) {
+// refusedBy checks that p was refused for that reason.
+func (p *peer) refusedBy(want Reason) {
 	p.w.t.Helper()
 	p.ends(Refused)
-	if got := p.request.RefusedBy(); got != want {
-		p.w.t.Errorf("%s was refused for the %v, want the %v", p.name, got, want)
+	if got := p.request.Reason(); got != want {
+		p.w.t.Errorf("%s was refused for %v, want %v", p.name, got, want)
 	}
 }
 

@@ -76,7 +76,7 @@ func (p *Publication) hold(n int64) bool {
 	memory, limit := &p.broker.messageMemory, p.broker.config.MaxMessageMemory
 	if total := memory.Add(n); limit > 0 && total > limit {
 		memory.Add(-n)
-		p.refusedBy = LimitMessageMemory
+		p.reason = LimitMessageMemory
 		return false
 	}
 	p.held += n

@@ -25,8 +25,8 @@ func TestMessageSize(t *testing.T) {
 		}
 		over := w.publish(strings.Repeat("x", 5000))
 		over.is(w, Refused, 0, 0)
-		if over.p.RefusedBy() != LimitMessageMemory {
-			t.Errorf("refused by %s", over.p.RefusedBy())
+		if over.p.Reason() != LimitMessageMemory {
+			t.Errorf("refused by %s", over.p.Reason())
 		}
 		a.takes(-1)
 		w.publish("now").is(w, Published, 1, 1)

@@ -78,8 +78,7 @@ func (o Outcome) WithoutRecord() Outcome {
 
 // bodyOutcome returns the Outcome that err wraps, or otherwise if it wraps none.
 func bodyOutcome(err error, otherwise Outcome) Outcome {
-	var o Outcome
-	if errors.As(err, &o) {
+	if o, ok := errors.AsType[Outcome](err); ok {
 		return o
 	}
 	return otherwise

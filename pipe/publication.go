@@ -33,7 +33,7 @@ type Publication struct {
 	timer     *time.Timer
 	hungUp    bool // Leave was called before it had to wait
 	outcome   Outcome
-	refusedBy Limit
+	reason    Reason
 	EndedAt   time.Time
 	Delivered int // how many connections have taken the whole message
 	ended     Commit
@@ -95,7 +95,7 @@ func (p *Publication) arriveLocked() {
 		p.endUnmatchedLocked(TimedOut)
 		return
 	}
-	if p.refusedBy = b.topicLimitLocked(t, p.Group); p.refusedBy != NoLimit {
+	if p.reason = b.topicLimitLocked(t, p.Group); p.reason != NoReason {
 		p.endUnmatchedLocked(Refused)
 		return
 	}
@@ -181,10 +181,9 @@ func (p *Publication) stopWaitingLocked() {
 func (p *Publication) endUnmatchedLocked(o Outcome) {
 	p.state, p.outcome, p.EndedAt = ended, o, time.Now()
 	if p.broker.movedLocked(o) {
-		p.refusedBy = NotServed
+		p.reason = NotServed
 	}
-	p.broker.recorder.RequestUnmatched(&Request{Arrival: p.Arrival, ArrivedAt: p.ArrivedAt, state: ended, outcome: o,
-		waited: p.EndedAt.Sub(p.ArrivedAt), refusedBy: p.refusedBy})
+	p.broker.recordUnmatchedLocked(p.Arrival, p.ArrivedAt, p.EndedAt, o, p.reason)
 }
 
 // end ends p, which has been sent, and lets the next publication of its topic begin.
@@ -208,8 +207,8 @@ func (p *Publication) end(o Outcome) {
 	}
 }
 
-// RefusedBy returns the limit for which the publication was Refused, NotServed, or NoLimit.
-func (p *Publication) RefusedBy() Limit { return p.refusedBy }
+// Reason returns why the publication ended as it did, or NoReason. Call it as Outcome.
+func (p *Publication) Reason() Reason { return p.reason }
 
 // Outcome returns how the publication ended. Call it after Publish, or in the Recorder.
 func (p *Publication) Outcome() Outcome { return p.outcome }

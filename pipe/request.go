@@ -14,18 +14,18 @@ type Request struct {
 	body      *body // nil for a consumer
 
 	// Guarded by Broker.mu. Those that are set at the end of the request are constant from then on.
-	state     state
-	refusedBy Limit
-	ready     bool // the first byte, or the end of an empty body, has been read; false for a consumer
-	whole     bool // the whole body is in memory, and the producer's goroutine has left it to others; false for a consumer
-	begun     bool // the owner of the body knows that the exchange has begun; owned as the body is
-	channel   *channel
-	places    [queueKinds]place
-	timer     *time.Timer   // limits the wait; nil without a limit
-	exchange  *Exchange     // nil until it begins
-	call      *Call         // that this is the Reply of; nil for any other
-	outcome   Outcome       // of a request that ended unmatched
-	waited    time.Duration // of a request that ended unmatched
+	state    state
+	reason   Reason
+	ready    bool // the first byte, or the end of an empty body, has been read; false for a consumer
+	whole    bool // the whole body is in memory, and the producer's goroutine has left it to others; false for a consumer
+	begun    bool // the owner of the body knows that the exchange has begun; owned as the body is
+	channel  *channel
+	places   [queueKinds]place
+	timer    *time.Timer   // limits the wait; nil without a limit
+	exchange *Exchange     // nil until it begins
+	call     *Call         // that this is the Reply of; nil for any other
+	outcome  Outcome       // of a request that ended unmatched
+	waited   time.Duration // of a request that ended unmatched
 }
 
 // state is the state of a request; the package documentation has a diagram.
@@ -118,13 +118,17 @@ func (r *Request) Call() *Call {
 // exchange is cut (ConsumerLeft), unless Relay has already been handed the end of the body: then the last
 // write decides. A running producer is left alone: reading its body shows that it has gone. Leave does not
 // block. It may be called at any time and more than once.
-func (r *Request) Leave() { r.broker.leave(r) }
+func (r *Request) Leave() {
+	r.broker.mu.Lock()
+	defer r.broker.mu.Unlock()
+	r.leaveLocked()
+}
 
 // Outcome returns how the request ended, if it ended unmatched. Call it, as the methods below, when the request has ended.
 func (r *Request) Outcome() Outcome { return r.outcome }
 
-// RefusedBy returns the limit that a Refused request exceeded, NotServed, or NoLimit.
-func (r *Request) RefusedBy() Limit { return r.refusedBy }
+// Reason returns why the request ended as it did, or NoReason.
+func (r *Request) Reason() Reason { return r.reason }
 
 // EndedAt returns when the request ended, if it ended unmatched.
 func (r *Request) EndedAt() time.Time { return r.ArrivedAt.Add(r.waited) }
@@ -188,24 +192,17 @@ func (b *Broker) bodyRead(r *Request) {
 	r.channel.advanceLocked()
 }
 
-// endWait ends r with o if it still waits.
-func (b *Broker) endWait(r *Request, o Outcome) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+// timedOut ends r if it still waits.
+func (r *Request) timedOut() {
+	r.broker.mu.Lock()
+	defer r.broker.mu.Unlock()
 	if r.state == waiting {
-		r.channel.dismissLocked(r, o)
+		r.channel.dismissLocked(r, TimedOut)
 		r.channel.advanceLocked()
 	}
 }
 
-// leave implements Request.Leave.
-func (b *Broker) leave(r *Request) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.leaveLocked(r)
-}
-
-func (b *Broker) leaveLocked(r *Request) {
+func (r *Request) leaveLocked() {
 	switch {
 	case r.state == waiting:
 		r.channel.dismissLocked(r, Left)
@@ -221,7 +218,7 @@ func (b *Broker) leaveLocked(r *Request) {
 func (b *Broker) endUnmatchedLocked(r *Request, o Outcome) {
 	r.state, r.outcome, r.waited = ended, o, time.Since(r.ArrivedAt)
 	if b.movedLocked(o) {
-		r.refusedBy = NotServed
+		r.reason = NotServed
 	}
 	r.stopTimerLocked()
 	if r.Role == Producer {

@@ -58,14 +58,15 @@ func (b *Broker) Answer(replyID string, a Arrival) *Request {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.current = r
-	defer func() { b.current = nil }()
-	r.ArrivedAt = time.Now()
+	defer func() { b.current, b.clock = nil, time.Time{} }()
+	b.clock = time.Now() // as in Arrive
+	r.ArrivedAt = b.clock
 	call := b.services.calls[replyID]
 	switch {
 	case call == nil && b.services.left[replyID] == a.Key:
 		b.endUnmatchedLocked(r, ConsumerLeft)
 	case call == nil || call.service.Key != a.Key || call.answers.running != nil || call.answers.producers.length > 0:
-		r.refusedBy = NoCall
+		r.reason = NoCall
 		b.endUnmatchedLocked(r, Refused)
 	case a.Wait == 0 && call.answers.consumers.length == 0:
 		b.endUnmatchedLocked(r, TimedOut)
@@ -151,7 +152,7 @@ func (call *Call) endLocked(o Outcome) {
 		case Deleted, ShutDown:
 			call.answers.dismissLocked(late, o)
 		default:
-			late.refusedBy = NoCall
+			late.reason = NoCall
 			call.answers.dismissLocked(late, Refused)
 		}
 	}
@@ -181,7 +182,7 @@ func (call *Call) leaveLocked() {
 		call.callerLeft = true
 		return
 	}
-	call.service.broker.leaveLocked(call.Reply)
+	call.Reply.leaveLocked()
 }
 
 // remember keeps a call that has ended because its caller hung up, in place of the oldest one if there are too many.

@@ -161,7 +161,7 @@ func (m *mService) stepCall(c *mCall, name string) {
 		c.answer = m.answerTo(c.id, "a"+name, firstBytes("a"+name))
 		c.answered = c.sent
 	case op == 4:
-		m.answerTo(c.id, "second"+name, whole("x")).refusedAs(NoCall)
+		m.answerTo(c.id, "second"+name, whole("x")).refusedBy(NoCall)
 	case op == 5 && c.answered:
 		c.answer.fails(errInterrupted)
 		m.end(c, ProducerLeft)
@@ -195,7 +195,7 @@ func (m *mService) end(c *mCall, o Outcome) {
 		if o == Left {
 			c.answer.ends(ConsumerLeft)
 		} else {
-			c.answer.refusedAs(NoCall)
+			c.answer.refusedBy(NoCall)
 		}
 	}
 }
@@ -207,7 +207,7 @@ func (m *mService) stepAnswerInVain(name string) {
 	if c.outcome == Left && !c.answered {
 		late.ends(ConsumerLeft)
 	} else {
-		late.refusedAs(NoCall)
+		late.refusedBy(NoCall)
 	}
 }
 

@@ -94,7 +94,7 @@ func TestEarlyAnswer(t *testing.T) {
 		answer := w.answer("a", worker)
 		answer.pending()
 		caller.got("")
-		w.answer("b", worker).refusedAs(NoCall)
+		w.answer("b", worker).refusedBy(NoCall)
 		caller.finishes()
 		caller.ends(Answered)
 		answer.ends(Delivered)
@@ -119,13 +119,13 @@ func TestAnswersThatFindNoCall(t *testing.T) {
 	inServiceWorld(t, Config{}, func(w *world) {
 		caller, worker := w.call("c"), w.work("w")
 		id := worker.request.exchange.Call.ReplyID
-		w.answerTo("r999", "stranger", whole("x")).refusedAs(NoCall)
-		w.answerTo(id, "elsewhere", whole("x"), at(Key{"home", "other"})).refusedAs(NoCall)
+		w.answerTo("r999", "stranger", whole("x")).refusedBy(NoCall)
+		w.answerTo(id, "elsewhere", whole("x"), at(Key{"home", "other"})).refusedBy(NoCall)
 		caller.pending()
 		answer := w.answerTo(id, "a", firstBytes("one"))
-		w.answer("second", worker).refusedAs(NoCall)
+		w.answer("second", worker).refusedBy(NoCall)
 		answer.finishes()
-		w.answer("third", worker).refusedAs(NoCall)
+		w.answer("third", worker).refusedBy(NoCall)
 		caller.got("one")
 	})
 }
@@ -141,8 +141,8 @@ func TestUnanswered(t *testing.T) {
 		late := w.answerTo(worker.request.exchange.Call.ReplyID, "silent") // nothing has come of it
 		w.after(1)
 		caller.ends(Unanswered)
-		late.refusedAs(NoCall)
-		w.answer("a", worker).refusedAs(NoCall)
+		late.refusedBy(NoCall)
+		w.answer("a", worker).refusedBy(NoCall)
 
 		caller, worker = w.call("c2"), w.work("w2")
 		answer := w.answerTo(worker.request.exchange.Call.ReplyID, "slow", firstBytes("one"))
@@ -212,9 +212,9 @@ func TestRememberedCalls(t *testing.T) {
 				second = id
 			}
 		}
-		w.answerTo(first, "a", whole("x")).refusedAs(NoCall)
+		w.answerTo(first, "a", whole("x")).refusedBy(NoCall)
 		w.answerTo(second, "b", whole("x")).ends(ConsumerLeft)
-		w.answerTo(second, "elsewhere", whole("x"), at(Key{"home", "other"})).refusedAs(NoCall)
+		w.answerTo(second, "elsewhere", whole("x"), at(Key{"home", "other"})).refusedBy(NoCall)
 	})
 }
 
@@ -227,7 +227,7 @@ func TestWorkerLeaves(t *testing.T) {
 		early := w.answer("a", worker)
 		worker.leaves()
 		caller.ends(ConsumerLeft)
-		early.refusedAs(NoCall)
+		early.refusedBy(NoCall)
 		w.told("match c w", "end c w consumer_left 3", "unmatched a refused", "call c - consumer_left")
 
 		caller, worker = w.call("c"), w.work("w") // its answer can come from another connection
@@ -251,7 +251,7 @@ func TestCallEndings(t *testing.T) {
 			caller, worker := w.callWith("c", firstBytes("one")), w.work("w")
 			worker.cuts(o)
 			caller.ends(o)
-			w.answer("a", worker).refusedAs(NoCall)
+			w.answer("a", worker).refusedBy(NoCall)
 
 			caller, worker = w.call("c"), w.work("w")
 			answer := w.answerTo(worker.request.exchange.Call.ReplyID, "a", firstBytes("one"))
@@ -275,7 +275,7 @@ func TestServiceDeleted(t *testing.T) {
 			p.ends(Deleted)
 		}
 		w.looksService(0, 0, false)
-		w.answer("late", third).refusedAs(NoCall)
+		w.answer("late", third).refusedBy(NoCall)
 	})
 	inServiceWorld(t, Config{}, func(w *world) { // too late for the request, but not for its answer
 		caller, worker := w.call("c"), w.held("w", ofService, func(p *peer) { p.sink.stubborn = true })
@@ -332,7 +332,7 @@ func TestServiceShutdown(t *testing.T) {
 		w.settle()
 		<-done
 		other.ends(ShutDown)
-		w.answer("b", second).refusedAs(NoCall)
+		w.answer("b", second).refusedBy(NoCall)
 	})
 }
 
@@ -341,9 +341,9 @@ func TestServiceLimits(t *testing.T) {
 	inServiceWorld(t, Config{Limits: Limits{Waiting: 2, PerClient: 2}}, func(w *world) {
 		first, worker := w.call("c"), w.work("w")
 		w.call("second")
-		w.call("third").refusedAs(LimitWaiting)
+		w.call("third").refusedBy(LimitWaiting)
 		w.work("v").ends(Delivered) // a caller waits for it
-		w.work("u").refusedAs(LimitWaiting)
+		w.work("u").refusedBy(LimitWaiting)
 		w.answer("a", worker).ends(Delivered)
 		first.ends(Answered)
 		w.call("fourth").pending()

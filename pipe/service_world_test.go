@@ -82,15 +82,6 @@ func (w *world) deletesService(existed bool) {
 	w.settle()
 }
 
-// refusedAs checks that p was refused for that reason.
-func (p *peer) refusedAs(l Limit) {
-	p.w.t.Helper()
-	p.ends(Refused)
-	if got := p.request.RefusedBy(); got != l {
-		p.w.t.Errorf("%s was refused for %v, want %v", p.name, got, l)
-	}
-}
-
 // inServiceWorld is inWorld for services. It also checks that no service or call is left at the end.
 func inServiceWorld(t *testing.T, config Config, f func(*world)) {
 	t.Helper()

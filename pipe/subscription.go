@@ -35,7 +35,7 @@ type Subscription struct {
 
 	// Guarded by Broker.mu, and constant once it has ended.
 	state          subscriptionState
-	refusedBy      Limit
+	reason         Reason
 	Outcome        Outcome // how it has ended, or why it is being cut; "" if neither
 	EndedAt        time.Time
 	topic          *topic
@@ -79,7 +79,7 @@ func (b *Broker) Subscribe(s *Subscription) bool {
 		return false
 	}
 	t := b.topics[s.Key]
-	if s.refusedBy = b.topicLimitLocked(t, s.Group); s.refusedBy != NoLimit {
+	if s.reason = b.topicLimitLocked(t, s.Group); s.reason != NoReason {
 		s.refuseLocked(Refused)
 		return false
 	}
@@ -105,15 +105,14 @@ func (b *Broker) Subscribe(s *Subscription) bool {
 func (s *Subscription) refuseLocked(o Outcome) {
 	s.state, s.Outcome, s.EndedAt = subscriptionEnd, o, s.SubscribedAt
 	if s.broker.movedLocked(o) {
-		s.refusedBy = NotServed
+		s.reason = NotServed
 	}
 	a := Arrival{Shape: Topic, Key: s.Key, Role: Consumer, Client: s.Client, Group: s.Group}
-	s.broker.recorder.RequestUnmatched(&Request{Arrival: a, ArrivedAt: s.SubscribedAt, state: ended, outcome: o, waited: s.EndedAt.Sub(s.SubscribedAt),
-		refusedBy: s.refusedBy})
+	s.broker.recordUnmatchedLocked(a, s.SubscribedAt, s.EndedAt, o, s.reason)
 }
 
-// RefusedBy returns the limit that a Refused subscription exceeded, NotServed, or NoLimit.
-func (s *Subscription) RefusedBy() Limit { return s.refusedBy }
+// Reason returns why the subscription ended as it did, or NoReason.
+func (s *Subscription) Reason() Reason { return s.reason }
 
 // Leave tells the broker that the client has hung up. It may be called at any time and more than once. It does not block.
 func (s *Subscription) Leave() { s.end(Left) }
@@ -179,7 +178,7 @@ func (s *Subscription) finishLocked(o Outcome) {
 	s.topic.unlinkLocked(s)
 	s.state, s.Outcome, s.EndedAt = subscriptionEnd, o, time.Now()
 	if s.broker.movedLocked(o) {
-		s.refusedBy = NotServed
+		s.reason = NotServed
 	}
 	if s.timer != nil {
 		s.timer.Stop()

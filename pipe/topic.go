@@ -1,6 +1,10 @@
 package pipe
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // A topic holds the publications and the subscriptions under one Key. Broker.mu guards its fields; methods whose names end
 // in Locked need that lock. A topic exists from its first subscription or publication until it has neither. The package
@@ -170,11 +174,7 @@ func (b *Broker) cutTopics() {
 func (b *Broker) allTopics() []*topic {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	topics := make([]*topic, 0, len(b.topics))
-	for _, t := range b.topics {
-		topics = append(topics, t)
-	}
-	return topics
+	return slices.Collect(maps.Values(b.topics))
 }
 
 // A TopicState is the state of a topic in a Snapshot.

@@ -252,19 +252,19 @@ func TestTopicLimits(t *testing.T) {
 	inTopicWorld(t, Config{Limits: Limits{Waiting: 4, PerChannel: 3, PerClient: 2}}, func(w *topicWorld) {
 		w.subscribe("a", fromGroup("g"))
 		w.publish("x", enough(9), func(p *Publication) { p.Group = "g" })
-		if r := w.subscribe("b", fromGroup("g")); r.s.Outcome != Refused || r.s.RefusedBy() != LimitPerClient {
-			t.Errorf("%s, %s", r.s.Outcome, r.s.RefusedBy())
+		if r := w.subscribe("b", fromGroup("g")); r.s.Outcome != Refused || r.s.Reason() != LimitPerClient {
+			t.Errorf("%s, %s", r.s.Outcome, r.s.Reason())
 		}
 		w.subscribe("c", fromGroup("h"))
-		if r := w.subscribe("d", fromGroup("i")); r.s.RefusedBy() != LimitPerChannel {
-			t.Errorf("%s, %s", r.s.Outcome, r.s.RefusedBy())
+		if r := w.subscribe("d", fromGroup("i")); r.s.Reason() != LimitPerChannel {
+			t.Errorf("%s, %s", r.s.Outcome, r.s.Reason())
 		}
 		w.broker.Arrive(Arrival{Key: home, Role: Consumer, Wait: Forever, Sink: waitingSink{}})
-		if r := w.subscribe("e", func(r *reader) { r.s.Key.Channel = "other" }); r.s.RefusedBy() != LimitWaiting {
-			t.Errorf("%s, %s", r.s.Outcome, r.s.RefusedBy())
+		if r := w.subscribe("e", func(r *reader) { r.s.Key.Channel = "other" }); r.s.Reason() != LimitWaiting {
+			t.Errorf("%s, %s", r.s.Outcome, r.s.Reason())
 		}
-		if r := w.broker.Arrive(Arrival{Key: home, Role: Consumer, Wait: Forever, Sink: waitingSink{}}); r.RefusedBy() != LimitWaiting {
-			t.Errorf("a consumer of a channel: %s", r.RefusedBy())
+		if r := w.broker.Arrive(Arrival{Key: home, Role: Consumer, Wait: Forever, Sink: waitingSink{}}); r.Reason() != LimitWaiting {
+			t.Errorf("a consumer of a channel: %s", r.Reason())
 		}
 		w.publish("y").is(w, Published, 2, 2) // one that does not wait is not limited
 	})

@@ -17,8 +17,8 @@ import (
 
 // Drop makes a process that was started as root run as an ordinary user, for good. Call it before the process opens or
 // listens on anything. It first makes that user the owner of those of the files that exist, and of the directory that
-// contains them all. A path that ends with a slash is a directory, whose files go with it. With the zero Account it
-// does nothing.
+// contains them all, unless none has to be created there. A path that ends with a slash is a directory, whose files go with
+// it. With the zero Account it does nothing.
 //
 // On success as root it does not return: it executes the program again, which then runs as that user. Without that,
 // threads that already run would not get no_new_privs, and root's memory and descriptors would remain. A process of any
@@ -33,7 +33,7 @@ func Drop(to Account, files ...string) error {
 		drop = func(Account) error { return checkDropped() }
 	} else if len(files) > 0 {
 		if err := give(files, to); err != nil {
-			return err
+			return fmt.Errorf("--drop-to %s: %w", to.Given, err)
 		}
 	}
 	if err := drop(to); err != nil {
@@ -88,31 +88,37 @@ func checkDropped() error {
 	return nil
 }
 
-// give makes the account the owner of the files that exist, and of their directory. It follows no links: once the user
-// owns the directory, an attacker who has taken over the server could place links there for the next start. Its errors
-// name the first file, which is the audit log.
+// give makes the account the owner of the files that exist, and of their directory if one does not. It follows no links: once
+// the user owns the directory, an attacker who has taken over the server could place links there for the next start. Its
+// errors name the first file, which is the audit log if there is one.
 func give(paths []string, to Account) error {
 	path, err := filepath.Abs(paths[0])
 	if err != nil {
-		return fmt.Errorf("audit log %s: %w", paths[0], err)
+		return fmt.Errorf("%s: %w", paths[0], err)
 	}
 	dir, err := os.OpenFile(filepath.Dir(path), unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if err != nil {
-		return fmt.Errorf("audit log %s: %w; its directory must exist and must not be a link", path, err)
+		return fmt.Errorf("%s: %w; its directory must exist and must not be a link", path, err)
 	}
 	defer dir.Close()
 	var files []string
 	for _, path := range paths {
 		files = append(files, filepath.Base(path))
 	}
+	complete := true
 	for i, file := range files {
-		if err := giveFile(dir, file, strings.HasSuffix(paths[i], "/"), to); err != nil {
-			return fmt.Errorf("audit log %s: cannot make user %d the owner of %s: %w", path, to.UID, file, err)
+		found, err := giveFile(dir, file, strings.HasSuffix(paths[i], "/"), to)
+		if err != nil {
+			return fmt.Errorf("%s: cannot make user %d the owner of %s: %w", path, to.UID, file, err)
 		}
+		complete = complete && found
+	}
+	if complete {
+		return nil
 	}
 	var is unix.Stat_t
 	if err := unix.Fstat(int(dir.Fd()), &is); err != nil {
-		return fmt.Errorf("audit log %s: %w", path, err)
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	if int(is.Uid) == to.UID {
 		return nil
@@ -120,42 +126,42 @@ func give(paths []string, to Account) error {
 	// Do not give away a directory with other files: it may be / or root's home.
 	entries, err := dir.Readdirnames(-1)
 	if err != nil {
-		return fmt.Errorf("audit log %s: %w", path, err)
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	others := slices.DeleteFunc(entries, func(entry string) bool { return entry == "lost+found" || slices.Contains(files, entry) })
 	if len(others) > 0 {
-		return fmt.Errorf("audit log %s: user %d does not own %s, which contains other files (%s); keep the log in a directory of its own, or chown that directory",
+		return fmt.Errorf("%s: user %d does not own %s, which contains other files (%s); keep it in a directory of its own, or chown that directory",
 			path, to.UID, dir.Name(), strings.Join(others[:min(len(others), 3)], ", "))
 	}
 	if err := dir.Chown(to.UID, to.GID); err != nil {
-		return fmt.Errorf("audit log %s: cannot make user %d the owner of its directory: %w", path, to.UID, err)
+		return fmt.Errorf("%s: cannot make user %d the owner of its directory: %w", path, to.UID, err)
 	}
 	return nil
 }
 
-// giveFile makes the account the owner of a file in dir, if it exists, or of a directory with its files. It refuses a file
-// with a second name, which could be in another directory.
-func giveFile(dir *os.File, name string, isDir bool, to Account) error {
+// giveFile makes the account the owner of a file in dir, or of a directory with its files, and reports whether it exists. It
+// refuses a file with a second name, which could be in another directory.
+func giveFile(dir *os.File, name string, isDir bool, to Account) (found bool, err error) {
 	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer unix.Close(fd)
 	var is unix.Stat_t
 	if err := unix.Fstat(fd, &is); err != nil {
-		return err
+		return true, err
 	}
 	if isDir {
 		if err := giveFiles(fd, to); err != nil {
-			return err
+			return true, err
 		}
 	} else if is.Mode&unix.S_IFMT != unix.S_IFREG || is.Nlink != 1 {
-		return errors.New("it is not a regular file, or has a second name (hard link)")
+		return true, errors.New("it is not a regular file, or has a second name (hard link)")
 	}
-	return unix.Fchownat(fd, "", to.UID, to.GID, unix.AT_EMPTY_PATH)
+	return true, unix.Fchownat(fd, "", to.UID, to.GID, unix.AT_EMPTY_PATH)
 }
 
 // giveFiles makes the account the owner of the files in a directory, of which fd is a descriptor.
@@ -171,7 +177,7 @@ func giveFiles(fd int, to Account) error {
 		return err
 	}
 	for _, name := range names {
-		if err := giveFile(dir, name, false, to); err != nil {
+		if _, err := giveFile(dir, name, false, to); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}

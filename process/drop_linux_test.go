@@ -104,6 +104,17 @@ func TestGive(t *testing.T) {
 		}
 		kit.WantOwner(t, 0, 0, elsewhere)
 	}
+	// A server without a log keeps the certificates alone.
+	dir := t.TempDir()
+	certificates := []string{filepath.Join(dir, "a.db.tls") + "/"}
+	if err := errors.Join(os.Mkdir(certificates[0], 0o700), os.WriteFile(filepath.Join(dir, "passwd"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if err := give(certificates, to); err != nil {
+		t.Error(err)
+	}
+	kit.WantOwner(t, 65532, 65533, certificates[0])
+	kit.WantOwner(t, 0, 0, dir, filepath.Join(dir, "passwd"))
 	if err := give(logFiles("/httpipe-test.db"), to); err == nil || !strings.Contains(err.Error(), "contains other files") {
 		t.Errorf("the root directory: %v", err)
 	}

@@ -42,7 +42,7 @@
 // # Reading and writing
 //
 // A connection's goroutine reads it. It is in Read while the connection is idle, and while its request waits or is answered
-// (waiting.go): so it sees at once that the client hangs up. It keeps the bytes of a next request, up to a limit; beyond
+// (parked.go): so it sees at once that the client hangs up. It keeps the bytes of a next request, up to a limit; beyond
 // that it reads no more, and only waits for the hang-up, where the system reports it (socket_linux.go).
 //
 // A response is written by the goroutine that has something to write. A message that is whole in memory is written to its

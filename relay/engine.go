@@ -56,8 +56,8 @@ func (e *engine) accept(ln net.Listener) error {
 		if e.stopping.Load() {
 			return nil
 		}
-		var number syscall.Errno
-		if !errors.As(err, &number) || !slices.Contains(passing, number) {
+		number, ok := errors.AsType[syscall.Errno](err)
+		if !ok || !slices.Contains(passing, number) {
 			return err
 		}
 		// Without a free file descriptor, close unused connections, so that a client that would end a wait can connect.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
-	"net/url"
 	"unicode/utf8"
 
 	"httpipe/pipe"
@@ -37,11 +36,8 @@ const (
 // kindOf returns what a GET of a topic asks for. ?follow decides over Accept: so an EventSource can follow a publisher that
 // writes events itself, as with patchbay.
 func kindOf(r *Request) streamKind {
-	follow := hasParameter(r.Query, "follow")
-	if !follow && hasParameter(r.Query, "persist") {
-		query, err := url.ParseQuery(r.Query)
-		follow = err == nil && query.Get("persist") == "true"
-	}
+	persist := r.parameter("persist")
+	follow := hasParameter(r.Query, "follow") || len(persist) > 0 && persist[0] == "true"
 	accept := r.Header.Joined("Accept")
 	if !follow && accept == eventStreamType { // as an EventSource sends it
 		return eventStream

@@ -1,10 +1,8 @@
 package relay
 
 import (
-	"errors"
 	"io"
 	"net/http"
-	"runtime/debug"
 	"time"
 
 	"httpipe/relay/http1"
@@ -30,7 +28,7 @@ type Pending struct {
 	close  bool          // the connection ends after the response
 
 	// Guarded by Conn.mu.
-	answered    bool // Answer or Fail has been called
+	answered    bool // Answer, Fail or Refuse has been called
 	interrupted bool // the write deadline is over, and stays so
 }
 
@@ -200,8 +198,8 @@ func (p *Pending) Abort() {
 	}
 }
 
-// Answer sends a whole response, with other fields. Only the first call of Answer or Fail has an effect: the owner may be
-// asked to Resume again before a slow client has taken its answer.
+// Answer sends a whole response, with other fields. Only the first call of Answer, Fail or Refuse has an effect: the owner may
+// be asked to Resume again before a slow client has taken its answer.
 func (p *Pending) Answer(r reply.Response, fields ...reply.Field) {
 	if p.claim() {
 		p.answer(r, fields)
@@ -254,6 +252,9 @@ func (p *Pending) Fail(e *reply.Error, fields ...reply.Field) {
 // Refuse is Fail for a request of which the body may not have been read. It blocks, reads what the client still sends for a
 // moment, as Request.Refuse does, and closes the connection. It must be called on the goroutine of the connection.
 func (p *Pending) Refuse(e *reply.Error, fields ...reply.Field) {
+	if !p.claim() {
+		return
+	}
 	p.close = true
 	if _, err := p.Send(p.appendResponse(nil, p.failure(e), fields), false); err == nil {
 		p.conn.linger()
@@ -304,47 +305,4 @@ func (p *Pending) appendHead(b []byte, status int, length int64, own string, fie
 func (p *Pending) appendResponse(b []byte, r reply.Response, more []reply.Field) []byte {
 	b = p.appendHead(b, r.Status, int64(len(r.Body)), noStoreLine, r.Header, more)
 	return append(b, r.Body...)
-}
-
-// settle calls the owner after a Wake, when the goroutine that read the connection has ended.
-func (c *Conn) settle() {
-	defer c.recover()
-	if c.leave() == finished {
-		c.Close()
-	}
-}
-
-// recover is deferred by the goroutines that call owners and handlers. A panic closes the connection.
-func (c *Conn) recover() {
-	v := recover()
-	if v == nil {
-		return
-	}
-	if v != http.ErrAbortHandler {
-		c.engine.logPanic(c, v, debug.Stack())
-	}
-	c.drop()
-}
-
-// recoverAs is deferred by the methods that the goroutine of another client calls. A panic closes this connection alone.
-func (c *Conn) recoverAs(err *error) {
-	if v := recover(); v != nil {
-		c.engine.logPanic(c, v, debug.Stack())
-		*err = errPanicked
-	}
-}
-
-var errPanicked = errors.New("writing to the client has panicked")
-
-// drop closes the connection after a panic.
-func (c *Conn) drop() {
-	c.mu.Lock()
-	p := c.pending
-	c.mu.Unlock()
-	defer c.breakOff()
-	if p != nil {
-		defer p.Abort()
-		defer func() { _ = recover() }() // of an owner whose request has not reached the broker, because that panicked
-		p.owner.HungUp()
-	}
 }

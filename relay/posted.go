@@ -15,20 +15,17 @@ const advisePosted = "the client prefetches, previews, embeds or resumes this ad
 
 // setPosted makes the text in the URL of r the body of a, or returns the error for the client.
 func (s *source) setPosted(r *Request, a *pipe.Arrival) *reply.Error {
-	query, err := url.ParseQuery(r.Query)
-	if err != nil {
-		panic(err) // the wait was read from it
-	}
+	method, body := r.parameter("method"), r.parameter("body")
 	wrong := func(text string) *reply.Error {
 		return &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeBadRequest, Text: text}
 	}
 	switch {
-	case len(query["method"]) > 1 || !strings.EqualFold(query.Get("method"), http.MethodPost):
+	case len(method) != 1 || !strings.EqualFold(method[0], http.MethodPost):
 		return wrong("method in the query of a GET must be post, once: ?method=post&body=hello sends hello")
-	case len(query["body"]) > 1:
+	case len(body) > 1:
 		return wrong("body is given more than once in the query of a GET with method=post")
 	}
-	text := query.Get("body")
+	text := strings.Join(body, "") // "" without one
 	s.head.ContentType = "text/plain; charset=utf-8"
 	s.body, a.Length = strings.NewReader(text), int64(len(text))
 	return nil
@@ -54,6 +51,15 @@ func hasParameter(rawQuery, name string) bool {
 		}
 	}
 	return false
+}
+
+// parameter returns the values of a parameter in the query, or none if there is no such parameter.
+func (r *Request) parameter(name string) []string {
+	if !hasParameter(r.Query, name) {
+		return nil
+	}
+	query, _ := url.ParseQuery(r.Query) // one that cannot be parsed does not get past Relay.wait
+	return query[name]
 }
 
 // withoutParameter returns a query without the parameters of that name, and otherwise as it was sent.

@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"os"
 	"strconv"
 	"time"
@@ -106,14 +105,10 @@ func (i *impatientReader) Read(p []byte) (int, error) {
 
 // enoughSubscribers returns the number in ?subscribers=, or 0.
 func enoughSubscribers(r *Request) (int, *reply.Error) {
-	if !hasParameter(r.Query, "subscribers") {
+	given := r.parameter("subscribers")
+	if len(given) == 0 {
 		return 0, nil
 	}
-	query, err := url.ParseQuery(r.Query)
-	if err != nil {
-		panic(err) // the wait was read from it
-	}
-	given := query["subscribers"]
 	n, err := strconv.ParseUint(given[0], 10, 31)
 	if err != nil || len(given) > 1 {
 		return 0, &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeBadRequest, Text: "subscribers in the query must be one number, such as 3"}

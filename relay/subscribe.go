@@ -5,7 +5,6 @@ import (
 	"errors"
 	"mime"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -81,14 +80,13 @@ func streamType(r *Request, kind streamKind) (string, *reply.Error) {
 		return eventStreamType, nil
 	case kind == jsonLines:
 		return jsonLinesType, nil
-	case kind != rawBytes || !hasParameter(r.Query, "mime"):
-		return "application/octet-stream", nil
+	case kind != rawBytes:
+		return octetStream, nil
 	}
-	query, err := url.ParseQuery(r.Query)
-	if err != nil {
-		panic(err) // the wait was read from it
+	given := r.parameter("mime")
+	if len(given) == 0 {
+		return octetStream, nil
 	}
-	given := query["mime"]
 	mediaType, _, err := mime.ParseMediaType(given[0])
 	if err != nil || len(given) > 1 || !strings.Contains(mediaType, "/") || strings.ContainsFunc(given[0], func(c rune) bool { return c < ' ' || c > '~' }) {
 		return "", &reply.Error{Status: http.StatusBadRequest, Code: reply.CodeBadRequest, Text: "mime in the query must be one media type, such as text/plain"}

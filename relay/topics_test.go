@@ -80,9 +80,7 @@ func TestHalfComment(t *testing.T) {
 	s.subscribed(1)
 	one := s.commented(1)
 	text := comments[one.form]
-	if !one.lock.try() {
-		t.Fatal("the stream is busy")
-	}
+	rawhttp.Eventually(t, patience, "the stream is idle", one.lock.try)
 	one.TrySend(text[:4], false)
 	one.before = text[4:]
 	one.unlock()

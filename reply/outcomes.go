@@ -39,20 +39,20 @@ func ForOutcome(o pipe.Outcome, role pipe.Role) *Error {
 // ForRequest is ForOutcome for the client of a request. A refusal names the limit that was reached, or what else happened.
 func ForRequest(request *pipe.Request, o pipe.Outcome) *Error {
 	e := ForOutcome(o, request.Role)
-	switch limit := request.RefusedBy(); limit {
-	case pipe.NoLimit:
+	switch why := request.Reason(); why {
+	case pipe.NoReason:
 	case pipe.NoCall:
 		return &Error{Status: http.StatusNotFound, Code: CodeNotFound,
 			Text: "no call waits for this answer: the call is over or has an answer, or the address is not that in " + HeaderReply}
 	default:
-		e.setLimit(limit)
+		e.setReason(why)
 	}
 	return e
 }
 
-// setLimit makes e the refusal for a limit, or for a name that is no longer served.
-func (e *Error) setLimit(limit pipe.Limit) {
-	switch limit {
+// setReason makes e name the limit that was reached, or say that the name is no longer served.
+func (e *Error) setReason(why pipe.Reason) {
+	switch why {
 	case pipe.NotServed:
 		e.Text = "another node serves this name now; send the request again"
 		return
@@ -66,13 +66,13 @@ func (e *Error) setLimit(limit pipe.Limit) {
 	case pipe.LimitMessageMemory:
 		e.Text = "the messages on this server take too much memory"
 	}
-	e.Text += " (--" + LimitOption(limit) + ")"
+	e.Text += " (--" + ReasonText(why) + ")"
 }
 
-// LimitOption returns the name of the option that sets a limit of pipe.Limits, "no_call" for NoCall, "not_served" for
-// NotServed, or "" for NoLimit. The audit log has it as the reason of the outcome, and errors name the option.
-func LimitOption(l pipe.Limit) string {
-	switch l {
+// ReasonText returns the name of the option that sets a limit of pipe.Limits, "no_call" for NoCall, "not_served" for
+// NotServed, or "" for NoReason. The audit log has it as the reason of the outcome, and errors name the option.
+func ReasonText(why pipe.Reason) string {
+	switch why {
 	case pipe.LimitWaiting:
 		return "max-waiting"
 	case pipe.LimitPerChannel:

@@ -45,16 +45,16 @@ func Published(p *pipe.Publication, wantsJSON bool) Response {
 
 // ForPublication is ForOutcome for a publisher.
 func ForPublication(p *pipe.Publication, o pipe.Outcome) *Error {
-	return onTopic(ForOutcome(o, pipe.Producer), o, p.RefusedBy())
+	return onTopic(ForOutcome(o, pipe.Producer), o, p.Reason())
 }
 
 // ForSubscription is ForOutcome for a subscription that has ended.
 func ForSubscription(s *pipe.Subscription) *Error {
-	return onTopic(ForOutcome(s.Outcome, pipe.Consumer), s.Outcome, s.RefusedBy())
+	return onTopic(ForOutcome(s.Outcome, pipe.Consumer), s.Outcome, s.Reason())
 }
 
 // onTopic gives an error the text that fits topics.
-func onTopic(e *Error, o pipe.Outcome, limit pipe.Limit) *Error {
+func onTopic(e *Error, o pipe.Outcome, why pipe.Reason) *Error {
 	switch o {
 	case pipe.Deleted:
 		e.Text = "the topic was deleted"
@@ -67,8 +67,8 @@ func onTopic(e *Error, o pipe.Outcome, limit pipe.Limit) *Error {
 	case pipe.Unrecorded:
 		e.Text = "the audit log cannot be written, so this publication is not on record"
 	}
-	if limit != pipe.NoLimit {
-		e.setLimit(limit)
+	if why != pipe.NoReason {
+		e.setReason(why)
 	}
 	return e
 }

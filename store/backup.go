@@ -92,11 +92,8 @@ func createPart(what, target string) (*os.File, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s %s: cannot be created: there is no directory %s; create it first", what, target, dir)
 	}
-	if failed, ok := errors.AsType[*fs.PathError](err); ok {
-		err = failed.Err // without the operation and the name of the partial file
-	}
 	if err != nil {
-		return nil, fmt.Errorf("%s %s: cannot be created: %w", what, target, err)
+		return nil, fmt.Errorf("%s %s: cannot be created: %w", what, target, withoutPath(err))
 	}
 	return file, nil
 }

@@ -45,10 +45,10 @@ func (b *blocks) step(s *session) (more bool, err error) {
 		return false, nil
 	}
 	var last string
-	err = s.conn.QueryRowContext(context.Background(), "SELECT id FROM exchange WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?", b.last, b.size-1).Scan(&last)
+	err = s.queryRow("SELECT id FROM exchange WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?", b.last, b.size-1).Scan(&last)
 	if errors.Is(err, sql.ErrNoRows) {
 		var outside int
-		err = s.conn.QueryRowContext(context.Background(), "SELECT count(*) FROM exchange WHERE id > ?", b.last).Scan(&outside)
+		err = s.queryRow("SELECT count(*) FROM exchange WHERE id > ?", b.last).Scan(&outside)
 		b.due = b.size - outside
 		return false, err
 	}

@@ -3,11 +3,13 @@ package store
 import (
 	"errors"
 	"fmt"
-	"httpipe/migrations"
+	"io/fs"
 	"path/filepath"
 	"strings"
 
 	"github.com/mattn/go-sqlite3"
+
+	"httpipe/migrations"
 )
 
 // fileError is an error that already names the file and says what to do.
@@ -42,8 +44,7 @@ func (l *logFile) wrongWAL(why string) error {
 
 // explain adds the file and a remedy to an error from SQLite.
 func (l *logFile) explain(what string, err error) error {
-	var e fileError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[fileError](err); ok {
 		return e
 	}
 	code, _ := sqliteCode(err)
@@ -73,9 +74,14 @@ func joinLines(verdict string) string {
 
 // sqliteCode returns the primary result code of err, if err comes from SQLite.
 func sqliteCode(err error) (sqlite3.ErrNo, bool) {
-	var e sqlite3.Error
-	if !errors.As(err, &e) {
-		return 0, false
+	e, ok := errors.AsType[sqlite3.Error](err)
+	return e.Code, ok
+}
+
+// withoutPath returns the cause of an error about a file, without the operation and the path, which the caller names itself.
+func withoutPath(err error) error {
+	if failed, ok := errors.AsType[*fs.PathError](err); ok {
+		return failed.Err
 	}
-	return e.Code, true
+	return err
 }

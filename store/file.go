@@ -117,10 +117,7 @@ func openLocked(path string) (_ *lockedFile, err error) {
 
 // explainOpen returns the error for a file that could not be opened for reading and writing.
 func explainOpen(path string, err error) error {
-	var cause *fs.PathError
-	if errors.As(err, &cause) {
-		err = cause.Err // without the operation and the path
-	}
+	err = withoutPath(err)
 	info, statErr := os.Stat(path)
 	switch {
 	case statErr == nil && info.IsDir():

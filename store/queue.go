@@ -1,8 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -47,9 +49,8 @@ func (l *Log) admitLocked(r *row) error {
 		}
 		l.lives[e.ID] = r
 	case *LifeEnd:
-		if k := (key{life: e.ID}); l.beginningLost[k] {
-			delete(l.beginningLost, k)
-			return fmt.Errorf("audit log %s: the opening of channel life %d was lost, so its closing is lost too", l.file.path, e.ID)
+		if lost := l.lostBeginningLocked("channel life", key{life: e.ID}); lost != nil {
+			return lost
 		}
 		if err == nil {
 			r.follow(l.lives[e.ID])
@@ -71,9 +72,8 @@ func (l *Log) admitLocked(r *row) error {
 			l.openCalls++
 		}
 	case *ExchangeEnd:
-		if k := (key{exchange: e.ID}); l.beginningLost[k] {
-			delete(l.beginningLost, k)
-			return fmt.Errorf("audit log %s: the beginning of exchange %s was lost, so its ending is lost too", l.file.path, e.ID)
+		if lost := l.lostBeginningLocked("exchange", key{exchange: e.ID}); lost != nil {
+			return lost
 		}
 		if err == nil {
 			r.follow(l.running[e.ID])
@@ -82,9 +82,8 @@ func (l *Log) admitLocked(r *row) error {
 	case topicRow:
 		return l.admitTopicLocked(r, e, err)
 	case *CallEnd:
-		if k := (key{call: e.ID}); l.beginningLost[k] {
-			delete(l.beginningLost, k)
-			return fmt.Errorf("audit log %s: the beginning of call %s was lost, so its ending is lost too", l.file.path, e.ID)
+		if lost := l.lostBeginningLocked("call", key{call: e.ID}); lost != nil {
+			return lost
 		}
 		if err == nil {
 			r.after = l.running[e.ID]
@@ -100,19 +99,32 @@ func (l *Log) admitLocked(r *row) error {
 // admitTopicLocked is admitLocked for a row about a topic. err is the result of roomLocked. The caller holds mu.
 func (l *Log) admitTopicLocked(r *row, e topicRow, err error) error {
 	k := key{exchange: e.id()}
-	switch {
-	case e.begins() && err != nil:
-		l.beginningLost[k] = true
-	case e.begins():
-		l.onTopics[e.id()] = r
-	case l.beginningLost[k]:
-		delete(l.beginningLost, k)
-		return fmt.Errorf("audit log %s: the beginning of %s was lost, so its ending is lost too", l.file.path, e.id())
-	case err == nil:
+	if e.begins() {
+		if err != nil {
+			l.beginningLost[k] = true
+		} else {
+			l.onTopics[e.id()] = r
+		}
+		return err
+	}
+	if lost := l.lostBeginningLocked("publication or subscription", k); lost != nil {
+		return lost
+	}
+	if err == nil {
 		r.follow(l.onTopics[e.id()])
 		delete(l.onTopics, e.id())
 	}
 	return err
+}
+
+// lostBeginningLocked returns nil, or that the ending of k is lost because its beginning was. It returns that once. what is the
+// kind of thing that k identifies. The caller holds mu.
+func (l *Log) lostBeginningLocked(what string, k key) error {
+	if !l.beginningLost[k] {
+		return nil
+	}
+	delete(l.beginningLost, k)
+	return fmt.Errorf("audit log %s: the beginning of %s %s was lost, so its ending is lost too", l.file.path, what, k)
 }
 
 // A key identifies an exchange, a publication or a subscription by its id, a life by its number, or a call by the id of its
@@ -121,6 +133,10 @@ type key struct {
 	exchange string
 	life     int64
 	call     string
+}
+
+func (k key) String() string {
+	return cmp.Or(k.exchange, k.call, strconv.FormatInt(k.life, 10))
 }
 
 // follow links an ending to its beginning, or does nothing if that is nil.

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"database/sql"
 	"fmt"
 	"log/slog"
@@ -92,7 +91,7 @@ func (r *retention) stepTable(s *session, p prunable, now time.Time) (done bool,
 	var began sql.NullInt64
 	var last any
 	query := fmt.Sprintf("SELECT count(*), max(id), min(began), coalesce(sum(ended < ?3), 0) FROM (%s)", p.window)
-	err = s.conn.QueryRowContext(context.Background(), query, r.cursor, pruneBatch, r.cutoff).Scan(&rows, &last, &began, &old)
+	err = s.queryRow(query, r.cursor, pruneBatch, r.cutoff).Scan(&rows, &last, &began, &old)
 	if err != nil {
 		return false, err
 	}

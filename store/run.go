@@ -21,7 +21,7 @@ func (s *session) startRun(version, node string, now time.Time, logger *slog.Log
 	err := s.transaction(func() error {
 		var last int64
 		var stopped sql.NullInt64
-		err := s.conn.QueryRowContext(context.Background(), "SELECT r.id, x.stopped_at FROM run r LEFT JOIN run_end x ON x.id = r.id ORDER BY r.id DESC LIMIT 1").Scan(&last, &stopped)
+		err := s.queryRow("SELECT r.id, x.stopped_at FROM run r LEFT JOIN run_end x ON x.id = r.id ORDER BY r.id DESC LIMIT 1").Scan(&last, &stopped)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
@@ -62,7 +62,7 @@ func (s *session) endRun(run int64, now time.Time, lost int64, hasOpen bool) err
 // reads all exchanges of the run, and finds the first of them by the time in its id.
 func (s *session) interruptOpen(run int64, now time.Time) (exchanges, lives int64, err error) {
 	var began int64
-	err = s.conn.QueryRowContext(context.Background(), `
+	err = s.queryRow(`
 		SELECT min(started_at, coalesce((SELECT min(opened_at) FROM life WHERE id BETWEEN ?2 AND ?3), started_at))
 		FROM run WHERE id = ?1`, run, inRun(run, 0), inRun(run+1, 0)-1).Scan(&began)
 	if err != nil {

@@ -118,7 +118,7 @@ func openSession(f *lockedFile, limits limits, busy time.Duration, logger *slog.
 
 // configure sets what the DSN cannot set, and verifies all settings: SQLite ignores those it does not know.
 func (s *session) configure() error {
-	if _, err := s.conn.ExecContext(context.Background(), "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0"); err != nil {
+	if err := s.exec("PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0"); err != nil {
 		return err
 	}
 	for _, pragma := range []struct{ name, want string }{
@@ -128,7 +128,7 @@ func (s *session) configure() error {
 		{"user_version", strconv.Itoa(len(migrations.Steps()))}, // the first to read the file, which creates the WAL
 	} {
 		var got string
-		if err := s.conn.QueryRowContext(context.Background(), "PRAGMA "+pragma.name).Scan(&got); err != nil {
+		if err := s.queryRow("PRAGMA " + pragma.name).Scan(&got); err != nil {
 			return err
 		}
 		if got != pragma.want {
@@ -157,7 +157,7 @@ func (s *session) migrate(steps []migrations.Step, logger *slog.Logger) error {
 		"PRAGMA user_version":                &version,
 		"SELECT count(*) FROM sqlite_schema": &objects,
 	} {
-		if err := s.conn.QueryRowContext(context.Background(), query).Scan(dest); err != nil {
+		if err := s.queryRow(query).Scan(dest); err != nil {
 			return err
 		}
 	}
@@ -184,11 +184,10 @@ func (s *session) migrate(steps []migrations.Step, logger *slog.Logger) error {
 func (s *session) migrateFrom(steps []migrations.Step, version int) error {
 	for n := version; n < len(steps); n++ {
 		err := s.transaction(func() error {
-			if _, err := s.conn.ExecContext(context.Background(), steps[n].SQL); err != nil {
+			if err := s.exec(steps[n].SQL); err != nil {
 				return err
 			}
-			_, err := s.conn.ExecContext(context.Background(), fmt.Sprintf("PRAGMA application_id=%d; PRAGMA user_version=%d", applicationID, n+1))
-			return err
+			return s.exec(fmt.Sprintf("PRAGMA application_id=%d; PRAGMA user_version=%d", applicationID, n+1))
 		})
 		if err != nil {
 			return fmt.Errorf("migration %s: %w", steps[n].Name, err)
@@ -220,6 +219,10 @@ func (s *session) rollback() error {
 func (s *session) exec(statement string, args ...any) error {
 	_, err := s.conn.ExecContext(context.Background(), statement, args...)
 	return err
+}
+
+func (s *session) queryRow(query string, args ...any) *sql.Row {
+	return s.conn.QueryRowContext(context.Background(), query, args...)
 }
 
 // setBusyTimeout sets how long statements wait for another process's lock.

@@ -24,6 +24,10 @@ const (
 
 	// walHeader and walFrame are the sizes of the WAL's header, and of the frame header before each page in it.
 	walHeader, walFrame = 32, 24
+
+	// headerWrite is longer than a checkpoint takes to write the first page: that is one write of 4 KB into the page cache,
+	// which takes microseconds. So a header that was read during that write is whole when it is read again.
+	headerWrite = 10 * time.Millisecond
 )
 
 var (
@@ -70,7 +74,7 @@ func (f *lockedFile) checkContent() error {
 		return err
 	}
 	if !now.follows(f.lastSeen) {
-		time.Sleep(10 * time.Millisecond) // a checkpoint may be writing the first page
+		time.Sleep(headerWrite)
 		if now, err = f.currentFingerprint(); err != nil {
 			return err
 		}
@@ -245,18 +249,18 @@ func (s *session) checkShrunkWAL(size int64) error {
 // file, unless another program has changed that file. In that case nothing more is written to it, and the
 // connections stay open, because SQLite would write on closing them.
 func (s *session) end(cause error, busy time.Duration) error {
-	var lost sideFileLost
-	switch err := s.checkFiles(); {
+	_, sideFileIsLost := errors.AsType[sideFileLost](s.checkFiles())
+	switch {
 	case s.file.damaged() != nil:
 		s.rollback()
 		s.stopCheckpointer()
 		return nil
-	case errors.As(err, &lost):
+	case sideFileIsLost:
 		// Closing the connections would do this only if no other process had the log open.
 		s.rollback()
 		s.stopCheckpointer()
 		s.setBusyTimeout(busy)
-		err = s.tryTruncateWAL()
+		err := s.tryTruncateWAL()
 		return errors.Join(err, s.close())
 	}
 	var err error

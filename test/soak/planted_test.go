@@ -22,11 +22,11 @@ type plantedBug struct {
 var plantedBugs = []plantedBug{
 	// Both checks are removed, the one while it waits and the one at the match: each finds almost all that the other would.
 	{"LivenessNotChecked", []kit.Change{
-		in("relay/waiting.go", "	if p != nil {\n		p.owner.HungUp()\n	}\n", "	_ = p\n"),
+		in("relay/parked.go", "	if p != nil {\n		p.owner.HungUp()\n	}\n", "	_ = p\n"),
 		in("relay/conn.go", "	return found == unreadNothing || found == unreadBytes && !c.clogged()\n", "	return true\n"),
 	}, []string{"gone"}},
 	{"HangUpBehindPipelinedBytesNotSeen", []kit.Change{
-		in("relay/waiting.go", "		return c.readMore()\n",
+		in("relay/parked.go", "		return c.readMore()\n",
 			"		c.mu.Lock()\n		if c.woken || c.pending == nil {\n			c.mu.Unlock()\n			return nil\n		}\n		c.pauseUnlock(0)\n		return nil\n"),
 		in("relay/conn.go", "	return found == unreadNothing ||", "	return c.held || found == unreadNothing ||"),
 	}, []string{"gone"}},

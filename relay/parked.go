@@ -79,6 +79,14 @@ func (c *Conn) leave() afterwards {
 	}
 }
 
+// settle calls the owner after a Wake, when the goroutine that read the connection has ended.
+func (c *Conn) settle() {
+	defer c.recover()
+	if c.leave() == finished {
+		c.Close()
+	}
+}
+
 // readOn waits until the client sends more or hangs up, or until the read deadline.
 func (c *Conn) readOn() error {
 	switch {
