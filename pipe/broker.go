@@ -163,7 +163,7 @@ func (b *Broker) RecordUnmatched(a Arrival, o Outcome) {
 	b.recordUnmatchedLocked(a, now, now, o, NoReason)
 }
 
-// recordUnmatchedLocked reports to the Recorder a request that no Request of the broker stands for.
+// recordUnmatchedLocked reports an unmatched request for which the broker has no Request to the Recorder.
 func (b *Broker) recordUnmatchedLocked(a Arrival, arrived, left time.Time, o Outcome, why Reason) {
 	b.recorder.RequestUnmatched(&Request{Arrival: a, ArrivedAt: arrived, state: ended, outcome: o, waited: left.Sub(arrived), reason: why})
 }

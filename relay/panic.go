@@ -36,7 +36,7 @@ func (c *Conn) drop() {
 	defer c.breakOff()
 	if p != nil {
 		defer p.Abort()
-		defer func() { _ = recover() }() // of an owner whose request has not reached the broker, because that panicked
+		defer func() { _ = recover() }() // HungUp panics if the first panic kept the request from the broker
 		p.owner.HungUp()
 	}
 }

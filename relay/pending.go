@@ -198,8 +198,8 @@ func (p *Pending) Abort() {
 	}
 }
 
-// Answer sends a whole response, with other fields. Only the first call of Answer, Fail or Refuse has an effect: the owner may
-// be asked to Resume again before a slow client has taken its answer.
+// Answer sends a whole response, with these fields besides its own. Only the first call of Answer, Fail or Refuse has an effect:
+// Resume may be called again before a slow client has taken its answer.
 func (p *Pending) Answer(r reply.Response, fields ...reply.Field) {
 	if p.claim() {
 		p.answer(r, fields)
