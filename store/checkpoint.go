@@ -92,6 +92,9 @@ func (s *session) boundWAL(limits limits, logger *slog.Logger) error {
 	case err != nil:
 		return err
 	case wal.frames*frameSize < limits.walRestartSize && !idle: // what makes the file large are old frames
+		if s.walSize > limits.walRestartSize*3/2 {
+			err = s.limitWAL(limits) // for SQLite, which starts the WAL over whenever the checkpointer has copied all of it
+		}
 	case wal.uncopied() > limits.walRestartSize/4:
 		select {
 		case s.behind <- struct{}{}:
@@ -101,10 +104,7 @@ func (s *session) boundWAL(limits limits, logger *slog.Logger) error {
 	case idle:
 		err = s.checkpointNow("TRUNCATE", limits)
 	default:
-		// SQLite cuts off what is beyond this limit when it starts the WAL over. Cut a large WAL in steps: to truncate
-		// hundreds of megabytes at once takes as many milliseconds.
-		limit := max(limits.walRestartSize*3/2, s.walSize-limits.walRestartSize/4)
-		if err := s.exec(fmt.Sprintf("PRAGMA journal_size_limit=%d", limit)); err != nil {
+		if err := s.limitWAL(limits); err != nil {
 			return err
 		}
 		err = s.checkpointNow("RESTART", limits)
@@ -123,6 +123,12 @@ func (s *session) boundWAL(limits limits, logger *slog.Logger) error {
 		return nil
 	}
 	return err
+}
+
+// limitWAL sets the size beyond which SQLite cuts the WAL off when it next starts it over. A large WAL is cut in steps: to
+// truncate hundreds of megabytes at once takes as many milliseconds.
+func (s *session) limitWAL(limits limits) error {
+	return s.exec(fmt.Sprintf("PRAGMA journal_size_limit=%d", max(limits.walRestartSize*3/2, s.walSize-limits.walRestartSize/4)))
 }
 
 // checkpointNow runs a checkpoint on the writer's connection without waiting for others' locks.
