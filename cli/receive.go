@@ -226,7 +226,8 @@ func isDirectory(path string) bool {
 }
 
 // save writes a message to a file, or to a new file in a directory. The file has its name only when it is whole, and on
-// disk. A device or a named pipe gets the message as it comes.
+// disk. A file that it replaces leaves it its mode, which may be that of a secret. A device or a named pipe gets the message as
+// it comes.
 func save(output string, m *client.Incoming, body io.Reader) (path string, size int64, err error) {
 	inDirectory := isDirectory(output)
 	path = output
@@ -235,18 +236,30 @@ func save(output string, m *client.Incoming, body io.Reader) (path string, size 
 	} else if real, err := filepath.EvalSymlinks(output); err == nil {
 		path = real
 	}
-	if info, err := os.Stat(path); err == nil && !inDirectory && !info.Mode().IsRegular() {
+	var replaced os.FileInfo
+	if !inDirectory {
+		replaced, _ = os.Stat(path)
+	}
+	mode := os.FileMode(0o666)
+	switch {
+	case replaced == nil:
+	case replaced.Mode().IsRegular():
+		mode = replaced.Mode().Perm()
+	default:
 		if size, err = writeDevice(path, body); err != nil {
 			return "", 0, err
 		}
 		return path, size, nil
 	}
 	part := filepath.Join(filepath.Dir(path), "."+m.Exchange+".part")
-	if size, err = writePart(part, body); err != nil {
+	if size, err = writePart(part, mode, body); err != nil {
 		return "", 0, err
 	}
-	if inDirectory {
+	switch {
+	case inDirectory:
 		path, err = reserve(path)
+	case replaced != nil:
+		err = os.Chmod(part, mode) // the umask has taken some of it
 	}
 	if err == nil {
 		err = os.Rename(part, path)
@@ -269,8 +282,8 @@ func writeDevice(path string, body io.Reader) (size int64, err error) {
 }
 
 // writePart writes a body to a new file, and syncs it. It leaves no file after an error.
-func writePart(path string, body io.Reader) (size int64, err error) {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+func writePart(path string, mode os.FileMode, body io.Reader) (size int64, err error) {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return 0, err
 	}

@@ -40,6 +40,26 @@ func TestSafeName(t *testing.T) {
 	}
 }
 
+// TestSaveKeepsMode: a message in a file that existed is no more readable than what it replaces, nor less writable.
+func TestSaveKeepsMode(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []os.FileMode{0o600, 0o666, 0o400} {
+		path := filepath.Join(t.TempDir(), "file")
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := save(path, incoming(""), strings.NewReader("secret")); err != nil {
+			t.Fatal(err)
+		}
+		if info, err := os.Stat(path); err != nil || info.Mode() != mode || info.Size() != 6 {
+			t.Errorf("of a file with the mode %v is left %v, %v", mode, info, err)
+		}
+	}
+}
+
 // TestSave: a file appears when its message is whole; one in a directory replaces no other; a named pipe stays one.
 func TestSave(t *testing.T) {
 	t.Parallel()

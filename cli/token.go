@@ -30,7 +30,7 @@ func token(c *Config) command {
 				set: into(&t.Allow, parsePermissions)},
 			{name: "channels", arg: "PATTERN", list: true, help: "channels that the token is for, such as jobs/*; repeatable",
 				set: into(&t.Channels, parsePatterns)},
-			{name: "expires", arg: "TIME", help: "how long the token is valid, such as 12h; 0: never expires", def: "30d",
+			{name: "expires", arg: "TIME", help: "how long the token is valid, such as 12h; none: it never expires", def: "30d",
 				set: into(&lifetime, parseLifetime)},
 		},
 		run: func(_ context.Context, _ []string, stdout, _ io.Writer) error {
