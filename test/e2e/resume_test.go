@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -47,7 +48,7 @@ type download struct {
 func startDownload(t *testing.T, command []string, url, part string) *download {
 	t.Helper()
 	kit.NeedTool(t, command[0])
-	d := &download{Cmd: exec.Command(command[0], append(command[1:], url)...), done: make(chan struct{})}
+	d := &download{Cmd: exec.Command(command[0], append(slices.Clone(command[1:]), url)...), done: make(chan struct{})}
 	d.Dir, d.Stdout, d.Stderr = t.TempDir(), &d.output, &d.output
 	if part != "" {
 		if err := os.WriteFile(filepath.Join(d.Dir, "out"), []byte(part), 0o600); err != nil {
