@@ -120,7 +120,7 @@ var breakages = []breakage{
 			producer.Close()
 		}
 	}},
-	{"silent", []string{"--silence-timeout", "1s"}, somePart, func(*scene) {}},
+	{"silent", []string{"--silence-timeout", "2s"}, somePart, func(*scene) {}},
 	{"deleted", nil, somePart, func(s *scene) {
 		request, err := http.NewRequest(http.MethodDelete, s.server.URL+"/channels/broken", nil)
 		if err != nil {
@@ -181,14 +181,15 @@ func breakOff(t *testing.T, breakage breakage) {
 			d := startDownload(t, command, s.server.URL+"/channels/broken/"+name, "")
 			names[d] = name
 			s.downloads = append(s.downloads, d)
-		}
-	}
-	for _, d := range s.downloads {
-		for d.saved() == "" {
-			select {
-			case <-d.done:
-				t.Fatalf("%s ended early: %s", names[d], d.output.String())
-			case <-time.After(time.Millisecond):
+			for started := time.Now(); d.saved() == ""; { // now, because a breakage may come by itself
+				select {
+				case <-d.done:
+					t.Fatalf("%s ended early: %s", name, d.output.String())
+				case <-time.After(time.Millisecond):
+				}
+				if time.Since(started) > time.Minute {
+					t.Fatalf("%s has saved nothing", name)
+				}
 			}
 		}
 	}
