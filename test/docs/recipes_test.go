@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"httpipe/test/kit"
@@ -24,6 +25,7 @@ func recipe(t *testing.T, p *kit.Server, dir, contains string, change ...string)
 	change = append(change, "localhost:3000", p.URL, "wait=50s", "wait=200ms")
 	bash := exec.Command("bash", "-c", strings.NewReplacer(change...).Replace(block))
 	bash.Dir = dir
+	bash.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that the loops that it starts in the background end with it
 	kit.EndWithTest(bash)
 	out, err := bash.StdoutPipe()
 	if err != nil {
@@ -32,7 +34,7 @@ func recipe(t *testing.T, p *kit.Server, dir, contains string, change ...string)
 	if err := bash.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { bash.Process.Kill(); bash.Wait() })
+	t.Cleanup(func() { syscall.Kill(-bash.Process.Pid, syscall.SIGKILL); bash.Wait() })
 	return out
 }
 
