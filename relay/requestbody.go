@@ -20,6 +20,16 @@ type requestBody struct {
 	owner *producer // of the pending request; nil: the request is not pending
 }
 
+// newRequestBody returns the body of a request on c. length is in bytes; -1: the body is chunked. ask says that the client
+// waits for 100 Continue.
+func newRequestBody(c *Conn, length int64, ask bool) requestBody {
+	b := requestBody{conn: c, left: max(length, 0), ask: ask}
+	if length < 0 {
+		b.chunked = new(http1.ChunkReader)
+	}
+	return b
+}
+
 // Read implements io.Reader. The last bytes come together with io.EOF, if that is known by then.
 func (b *requestBody) Read(p []byte) (n int, err error) {
 	if len(p) == 0 {

@@ -196,10 +196,7 @@ var emptyLine = []byte("\r\n")
 // fill makes the request, its body and the response of the head. The body is read from c.
 func (t *turn) fill(c *Conn) {
 	h := &t.head
-	t.body = requestBody{conn: c, left: h.BodyLength(), ask: h.ExpectContinue}
-	if h.Chunked {
-		t.body.chunked = new(http1.ChunkReader)
-	}
+	t.body = newRequestBody(c, h.BodyLength(), h.ExpectContinue)
 	t.request = Request{
 		Method:     h.Method,
 		Path:       h.Path,
@@ -240,12 +237,9 @@ func OnEngine(w http.ResponseWriter, r *Request, serve func(*Response, *Request)
 	}()
 	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
 	c.unuse(early)
-	body := &requestBody{conn: c, left: max(r.Length, 0), ask: r.Minor == 1 && r.Length != 0 && r.Header.Get("Expect") != ""}
-	if r.Length < 0 {
-		body.chunked = new(http1.ChunkReader)
-	}
-	r.Body = body
+	body := newRequestBody(c, r.Length, r.Minor == 1 && r.Length != 0 && r.Header.Get("Expect") != "")
+	r.Body = &body
 	own := &Response{conn: c, method: r.Method, minor: r.Minor, close: r.Close, header: maps.Clone(w.Header())}
 	serve(own, r)
-	go c.serve(own.after(body))
+	go c.serve(own.after(&body))
 }

@@ -92,7 +92,7 @@ func (s *session) boundWAL(limits limits, logger *slog.Logger) error {
 	case err != nil:
 		return err
 	case wal.frames*frameSize < limits.walRestartSize && !idle: // what makes the file large are old frames
-		if s.walSize > limits.walRestartSize*3/2 {
+		if s.walSize > limits.walKeptSize() {
 			err = s.limitWAL(limits) // for SQLite, which starts the WAL over whenever the checkpointer has copied all of it
 		}
 	case wal.uncopied() > limits.walRestartSize/4:
@@ -128,8 +128,11 @@ func (s *session) boundWAL(limits limits, logger *slog.Logger) error {
 // limitWAL sets the size beyond which SQLite cuts the WAL off when it next starts it over. A large WAL is cut in steps: to
 // truncate hundreds of megabytes at once takes as many milliseconds.
 func (s *session) limitWAL(limits limits) error {
-	return s.exec(fmt.Sprintf("PRAGMA journal_size_limit=%d", max(limits.walRestartSize*3/2, s.walSize-limits.walRestartSize/4)))
+	return s.exec(fmt.Sprintf("PRAGMA journal_size_limit=%d", max(limits.walKeptSize(), s.walSize-limits.walRestartSize/4)))
 }
+
+// walKeptSize returns the size to which a larger WAL is cut.
+func (l *limits) walKeptSize() int64 { return l.walRestartSize * 3 / 2 }
 
 // checkpointNow runs a checkpoint on the writer's connection without waiting for others' locks.
 func (s *session) checkpointNow(mode string, limits limits) error {
