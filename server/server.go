@@ -216,19 +216,30 @@ func listen(ctx context.Context, c *cli.Config, logger *slog.Logger) (listener n
 	}
 	config := net.ListenConfig{KeepAliveConfig: probes}
 	listener, err = config.Listen(ctx, "tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, nil, fmt.Errorf("port %d is in use by another program; choose another with --port (0: any free port)", c.Port)
-	case errors.Is(err, syscall.EACCES):
-		return nil, nil, fmt.Errorf("user %d may not listen on port %d; give the program CAP_NET_BIND_SERVICE, or choose a port above 1023 with --port", os.Geteuid(), c.Port)
-	case err != nil:
-		return nil, nil, fmt.Errorf("cannot listen on port %d: %w", c.Port, err)
+	if err != nil {
+		return nil, nil, listenError(c, err)
 	}
 	secured, stop, err := secure(ctx, c, listener, logger)
 	if err != nil {
 		listener.Close()
 	}
 	return secured, stop, err
+}
+
+// listenError says why the port cannot be opened, and which option changes that.
+func listenError(c *cli.Config, err error) error {
+	unknown, isUnknown := errors.AsType[*net.DNSError](err)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("port %d is in use by another program; choose another with --port (0: any free port)", c.Port)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("user %d may not listen on port %d; give the program CAP_NET_BIND_SERVICE, or choose a port above 1023 with --port", os.Geteuid(), c.Port)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("this machine does not have the address %s; choose one of its own with --host, such as 127.0.0.1", c.Host)
+	case isUnknown:
+		return fmt.Errorf("cannot find the address of %s: %s; give a name or an address of this machine with --host, such as 127.0.0.1", c.Host, unknown.Err)
+	}
+	return fmt.Errorf("cannot listen on port %d: %w", c.Port, err)
 }
 
 func newLogger(c *cli.Config, w io.Writer) *slog.Logger {
