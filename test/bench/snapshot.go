@@ -62,7 +62,7 @@ func (s *server) underSnapshot(hold time.Duration) (_ *table, err error) {
 		return nil, err
 	}
 	defer f.close()
-	if err := s.loadFor(hold/6, f, t, beforeSnapshot); err != nil {
+	if err := s.loadFor(hold/2, f, t, beforeSnapshot); err != nil {
 		return nil, err
 	}
 	release, err := holdSnapshot(filepath.Join(s.dir, logName))
