@@ -58,11 +58,12 @@ func (l *Log) work() (err error) {
 	if l.session == nil {
 		return l.resume()
 	}
-	for {
+	for checked := false; ; {
 		wrote, err := l.commit(false)
 		if err != nil {
 			return err
 		}
+		checked = checked || wrote // the last commit of this round was followed by a check
 		moreBlocks, err := l.session.blocks.step(l.session)
 		if err != nil {
 			return err
@@ -71,7 +72,7 @@ func (l *Log) work() (err error) {
 		if err != nil {
 			return err
 		}
-		if !wrote { // otherwise commit has just checked
+		if !checked {
 			if err := l.session.checkFiles(); err != nil {
 				return err
 			}
