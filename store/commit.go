@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Commit is the pending commit of one row.
+// Commit is the pending commit of a row. The ending of something that has begun just before has the same row as the beginning.
 type Commit struct {
 	log      *Log
 	deadline time.Time // when it fails; see watchdog
