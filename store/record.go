@@ -7,7 +7,7 @@ import (
 )
 
 // A row is what was handed in about one thing and is not yet in the file: its beginning, its ending, or both. Log.mu guards the
-// fields that change. The writer reads them without it in the rows of its batch, except commit: nothing else changes them there.
+// fields that change. The writer reads them without it in the rows of its batch, except commit and open: nothing else changes there.
 type row struct {
 	entry  any // the content: a *record of one of the types below, *CallEnd or *numberedRequest; constant once it is queued
 	commit Commit
