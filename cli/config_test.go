@@ -16,7 +16,7 @@ import (
 
 // parseConfig returns what the relay is started with.
 func parseConfig(args []string) (got Config, err error) {
-	p := Program{Stdout: io.Discard, Stderr: io.Discard, Serve: func(_ context.Context, c *Config, _, _ io.Writer) error {
+	p := Program{Stdout: io.Discard, Stderr: io.Discard, Serve: func(_ context.Context, _ string, c *Config, _, _ io.Writer) error {
 		got = *c
 		return nil
 	}}
@@ -28,7 +28,7 @@ func parseConfig(args []string) (got Config, err error) {
 func runWith(t *testing.T, args string) (output string, err error) {
 	t.Helper()
 	var b strings.Builder
-	p := Program{Version: "v1.2.3", Stdout: &b, Stderr: &b, Serve: func(context.Context, *Config, io.Writer, io.Writer) error { return nil }}
+	p := Program{Version: "v1.2.3", Stdout: &b, Stderr: &b, Serve: func(context.Context, string, *Config, io.Writer, io.Writer) error { return nil }}
 	err = p.Run(t.Context(), strings.Fields(args))
 	return b.String(), err
 }

@@ -1,4 +1,12 @@
-package main
+// Package server starts and stops the server: from the options to a listener that answers, until a signal. It opens what the
+// other packages provide, and closes it again; everything that the server does meanwhile is theirs.
+//
+//	server.go   Run: opens the parts, serves, and stops on SIGTERM
+//	guard.go    the access.Guard that the options call for
+//	metrics.go  the separate listener for scrapes
+//	nodes.go    this server as one of several nodes
+//	tls.go      TLS on the port, and the separate listener for a certificate authority
+package server
 
 import (
 	"context"
@@ -24,11 +32,12 @@ import (
 	"httpipe/store"
 )
 
-// serve runs the relay. It stops its parts in reverse order: the audit log outlives the server, whose last answers
-// depend on it, and the metrics show how the server stops.
+// Run runs the server until a SIGTERM or SIGINT arrives, or ctx is done, and returns when it has stopped. It stops its parts
+// in reverse order: the audit log outlives the server, whose last answers depend on it, and the metrics show how the server
+// stops. The error is one line.
 //
 //	SIGTERM ──▶ waiters get 503 ──▶ exchanges end, or are cut ──▶ answers go out ──▶ log is closed
-func serve(ctx context.Context, c *cli.Config, stdout, stderr io.Writer) (err error) {
+func Run(ctx context.Context, version string, c *cli.Config, stdout, stderr io.Writer) (err error) {
 	logger := newLogger(c, stderr)
 	if err := process.Drop(c.DropTo, ownFiles(c)...); err != nil {
 		return err
@@ -39,7 +48,7 @@ func serve(ctx context.Context, c *cli.Config, stdout, stderr io.Writer) (err er
 	stop, stopped := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stopped()
 	process.TuneMemory(logger)
-	config, key, closeLog, err := openParts(c, logger)
+	config, key, closeLog, err := openParts(version, c, logger)
 	if err != nil {
 		return err
 	}
@@ -58,7 +67,7 @@ func serve(ctx context.Context, c *cli.Config, stdout, stderr io.Writer) (err er
 		return err
 	}
 	defer stopTLS()
-	logListening(c, logger, listener.Addr(), metricsAddr)
+	logListening(version, c, logger, listener.Addr(), metricsAddr)
 	warnIfOpen(c, logger, config.Guard, listener.Addr())
 	announce(c, logger, listener.Addr(), key, firstTerminal(stderr, stdout))
 	if config.Nodes != nil {
@@ -70,8 +79,8 @@ func serve(ctx context.Context, c *cli.Config, stdout, stderr io.Writer) (err er
 }
 
 // logListening logs where the server listens, and what it does there. metricsAddr is "" without metrics.
-func logListening(c *cli.Config, logger *slog.Logger, addr net.Addr, metricsAddr string) {
-	attrs := []any{"addr", addr.String(), "url", baseURL(c, addr), "version", buildVersion(), "audit", string(c.Audit)}
+func logListening(version string, c *cli.Config, logger *slog.Logger, addr net.Addr, metricsAddr string) {
+	attrs := []any{"addr", addr.String(), "url", baseURL(c, addr), "version", version, "audit", string(c.Audit)}
 	if c.Audit != cli.AuditOff {
 		attrs = append(attrs, "audit_db", c.AuditDB)
 	}
@@ -117,7 +126,7 @@ func ownFiles(c *cli.Config) []string {
 
 // openParts opens what the server needs besides the port, and returns the server's configuration with it. key is the audit
 // key, or "" if there is a secret. The caller must call closeLog when the server has stopped.
-func openParts(c *cli.Config, logger *slog.Logger) (config httpapi.Config, key string, closeLog func() error, err error) {
+func openParts(version string, c *cli.Config, logger *slog.Logger) (config httpapi.Config, key string, closeLog func() error, err error) {
 	config = serverConfig(c, logger)
 	if config.Limits.Waiting, err = process.WaitingLimit(c.MaxWaiting); err != nil {
 		return config, "", nil, err
@@ -128,7 +137,7 @@ func openParts(c *cli.Config, logger *slog.Logger) (config httpapi.Config, key s
 	if config.Nodes, err = openMember(c, logger); err != nil {
 		return config, "", nil, err
 	}
-	if config.Log, config.History, closeLog, err = openLog(c, logger); err != nil {
+	if config.Log, config.History, closeLog, err = openLog(version, c, logger); err != nil {
 		return config, "", nil, err
 	}
 	if config.Guard == nil { // its key is stored beside the log
@@ -141,7 +150,7 @@ func openParts(c *cli.Config, logger *slog.Logger) (config httpapi.Config, key s
 
 // openLog opens the audit log: as log if the server writes it, or as history if it only shows it. Both are nil with
 // --audit=off.
-func openLog(c *cli.Config, logger *slog.Logger) (log *store.Log, history *store.History, stop func() error, err error) {
+func openLog(version string, c *cli.Config, logger *slog.Logger) (log *store.Log, history *store.History, stop func() error, err error) {
 	switch c.Audit {
 	case cli.AuditOff:
 		return nil, nil, func() error { return nil }, nil
@@ -154,7 +163,7 @@ func openLog(c *cli.Config, logger *slog.Logger) (log *store.Log, history *store
 	process.TuneProcessors()
 	log, err = store.Open(store.Config{
 		Path:      c.AuditDB,
-		Version:   buildVersion(),
+		Version:   version,
 		Node:      c.Node,
 		Retention: c.AuditRetention,
 		Logger:    logger,
@@ -207,19 +216,30 @@ func listen(ctx context.Context, c *cli.Config, logger *slog.Logger) (listener n
 	}
 	config := net.ListenConfig{KeepAliveConfig: probes}
 	listener, err = config.Listen(ctx, "tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, nil, fmt.Errorf("port %d is in use by another program; choose another with --port (0: any free port)", c.Port)
-	case errors.Is(err, syscall.EACCES):
-		return nil, nil, fmt.Errorf("user %d may not listen on port %d; give the program CAP_NET_BIND_SERVICE, or choose a port above 1023 with --port", os.Geteuid(), c.Port)
-	case err != nil:
-		return nil, nil, fmt.Errorf("cannot listen on port %d: %w", c.Port, err)
+	if err != nil {
+		return nil, nil, listenError(c, err)
 	}
 	secured, stop, err := secure(ctx, c, listener, logger)
 	if err != nil {
 		listener.Close()
 	}
 	return secured, stop, err
+}
+
+// listenError says why the port cannot be opened, and which option changes that.
+func listenError(c *cli.Config, err error) error {
+	unknown, isUnknown := errors.AsType[*net.DNSError](err)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("port %d is in use by another program; choose another with --port (0: any free port)", c.Port)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("user %d may not listen on port %d; give the program CAP_NET_BIND_SERVICE, or choose a port above 1023 with --port", os.Geteuid(), c.Port)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("this machine does not have the address %s; choose one of its own with --host, such as 127.0.0.1", c.Host)
+	case isUnknown:
+		return fmt.Errorf("cannot find the address of %s: %s; give a name or an address of this machine with --host, such as 127.0.0.1", c.Host, unknown.Err)
+	}
+	return fmt.Errorf("cannot listen on port %d: %w", c.Port, err)
 }
 
 func newLogger(c *cli.Config, w io.Writer) *slog.Logger {
