@@ -71,7 +71,7 @@ func (l *Log) watchdog() {
 	err := fmt.Errorf("audit log %s: a commit took over %v; check the disk, and whether another process holds a lock on the file", l.file.path, l.limits.commitTimeout)
 	l.watchdogSet = false
 	if oldest := l.oldestLocked(); oldest != nil {
-		wait := time.Until(oldest.commit.deadline)
+		wait := oldest.at + l.limits.commitTimeout - l.clock()
 		if wait <= 0 {
 			began, callbacks = l.failLocked(err)
 		} else {

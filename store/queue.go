@@ -17,7 +17,7 @@ func (l *Log) queueLocked(r *row, room int) (queued bool) {
 		return false
 	}
 	r.commit.log = l
-	r.commit.deadline = time.Now().Add(l.limits.commitTimeout)
+	r.at = l.clock()
 	l.queue = append(l.queue, r)
 	if l.err != nil {
 		r.commit.settleLocked(l.err, nil) // no caller has the commit yet, so there is nothing to call
@@ -64,7 +64,7 @@ func (l *Log) setLingerLocked() {
 		return
 	}
 	l.lingerSet = true
-	left := l.limits.linger - l.ageLocked(l.queue[0], time.Now())
+	left := l.queue[0].at + l.limits.linger - l.clock()
 	if l.linger == nil {
 		l.linger = time.AfterFunc(left, l.lingered)
 		return
@@ -76,17 +76,15 @@ func (l *Log) lingered() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lingerSet = false
-	if len(l.queue) > 0 && l.ageLocked(l.queue[0], time.Now()) >= l.limits.linger {
+	if len(l.queue) > 0 && l.clock() >= l.queue[0].at+l.limits.linger {
 		l.wakeWriter()
 	} else {
 		l.setLingerLocked()
 	}
 }
 
-// ageLocked returns the time since the row was handed in. The caller holds mu.
-func (l *Log) ageLocked(r *row, now time.Time) time.Duration {
-	return l.limits.commitTimeout - r.commit.deadline.Sub(now)
-}
+// clock returns the time since the log was opened. It is cheaper than time.Now, and not affected by changes of the system's clock.
+func (l *Log) clock() time.Duration { return time.Since(l.opened) }
 
 // wakeWriter makes the writer look for pending rows.
 func (l *Log) wakeWriter() {
@@ -104,7 +102,7 @@ func (l *Log) pendingLocked() bool {
 	case len(l.queue) == 0:
 		return false
 	}
-	return l.awaited || l.flushLocked() || l.ageLocked(l.queue[0], time.Now()) >= l.limits.linger
+	return l.awaited || l.flushLocked() || l.clock() >= l.queue[0].at+l.limits.linger
 }
 
 // flushLocked reports whether no row may be held back. The caller holds mu.
@@ -114,13 +112,13 @@ func (l *Log) flushLocked() bool { return l.flush || l.closed || l.err != nil }
 // commit, it also takes the beginnings that will be due soon: otherwise a steady stream of beginnings would cause one commit after
 // another, each with a row or two. The caller holds mu.
 func (l *Log) releaseLocked() {
-	now, flush := time.Now(), l.flushLocked()
+	now, flush := l.clock(), l.flushLocked()
 	linger := l.limits.linger
 	if !l.awaited {
 		linger /= 2
 	}
 	for _, r := range slices.Backward(l.queue) { // so that a row is looked at after those that need it
-		r.held = !flush && r.open && r.commit.then == nil && !r.needed && l.ageLocked(r, now) < linger
+		r.held = !flush && r.open && r.commit.then == nil && !r.needed && now < r.at+linger
 		if !r.held && r.after != nil {
 			r.after.needed = true
 		}

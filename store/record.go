@@ -11,6 +11,7 @@ import (
 type row struct {
 	entry  any // the content: a *record of one of the types below, *CallEnd or *numberedRequest; constant once it is queued
 	commit Commit
+	at     time.Duration // when it was handed in, by Log.clock; its commit fails commitTimeout later
 
 	after *row         // a row that must get into the file before this one, if it is in memory: the opening of the exchange's channel
 	first *exchangeRow // of a life: its first exchange, if that was matched before the writer took the opening

@@ -95,6 +95,7 @@ type Log struct {
 	limits limits
 	file   *lockedFile
 	run    int64 // the id of this run
+	opened time.Time
 
 	history *History
 
@@ -190,6 +191,7 @@ func open(cfg Config, limits limits) (_ *Log, err error) {
 		limits:        limits,
 		file:          file,
 		run:           file.run.id,
+		opened:        time.Now(),
 		wake:          make(chan struct{}, 1),
 		closing:       make(chan struct{}),
 		finished:      make(chan struct{}),
