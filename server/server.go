@@ -53,10 +53,7 @@ func Run(ctx context.Context, version string, c *cli.Config, stdout, stderr io.W
 		return err
 	}
 	defer func() { err = errors.Join(err, closeLog()) }()
-	server, err := httpapi.New(config)
-	if err != nil {
-		return err
-	}
+	server := httpapi.New(config)
 	metricsAddr, stopMetrics, err := serveMetrics(ctx, c, config.Metrics, logger)
 	if err != nil {
 		return err
