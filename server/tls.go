@@ -84,25 +84,3 @@ func certificateFiles(c *cli.Config) []string {
 	}
 	return []string{cli.CertificatesPath(c.AuditDB) + "/"}
 }
-
-// baseURL returns the address at which a browser on this machine, or of --tls-domain, finds the server.
-func baseURL(c *cli.Config, addr net.Addr) string {
-	scheme, host, port := "http", c.Host, "0"
-	if tcp, ok := addr.(*net.TCPAddr); ok {
-		port = fmt.Sprint(tcp.Port)
-		if tcp.IP.IsUnspecified() {
-			host = "localhost"
-		}
-	}
-	if c.TLS() {
-		scheme = "https"
-	}
-	if c.TLSDomain != "" {
-		host = c.TLSDomain
-	}
-	url := scheme + "://" + net.JoinHostPort(host, port)
-	if scheme == "https" {
-		url = strings.TrimSuffix(url, ":443")
-	}
-	return url
-}
