@@ -62,6 +62,7 @@ func TestRunRefusesToStart(t *testing.T) {
 		{"a port in use", []string{"--port", port, "--host", "127.0.0.1", "--audit", "off"}, "port " + port + " is in use"},
 		{"another machine's address", []string{"--port", "0", "--host", "192.0.2.1", "--audit", "off"}, "this machine does not have the address 192.0.2.1; choose one of its own with --host"},
 		{"an unknown host", []string{"--port", "0", "--host", "no-such.invalid", "--audit", "off"}, "cannot find the address of no-such.invalid: "},
+		{"a port in use for scrapes", []string{"--port", "0", "--host", "127.0.0.1", "--audit", "off", "--metrics-addr", "127.0.0.1:" + port}, "(--metrics-addr): listen tcp 127.0.0.1:" + port + ": bind: address already in use; choose another"},
 		{"a log in use", []string{"--port", "0", "--audit-db", filepath.Join(dir, "httpipe.db")}, "httpipe.db"},
 		{"a certificate without its key", []string{"--port", "0", "--audit", "off", "--tls-cert", "a.pem"}, "--tls-cert and --tls-key must be set together"},
 		{"two certificates", []string{"--port", "0", "--audit", "off", "--tls-cert", "a.pem", "--tls-domain", "relay.example"}, "--tls-domain gets a certificate"},
