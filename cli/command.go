@@ -42,7 +42,7 @@ func (p Program) commands(c *Config) []command {
 		auditTail(c),
 		auditExport(c),
 		auditBackup(c),
-		auditMerge(c),
+		auditMerge(),
 		auditCheck(c),
 		auditKey(c),
 		p.send(),
