@@ -232,8 +232,7 @@ func (s *statements) insertRequest(r *numberedRequest, run int64, recheck bool) 
 // rejectedForContent reports whether err is caused by the content of the row, so that a retry cannot succeed.
 // SQLite has then undone this one statement, and the transaction can continue.
 func rejectedForContent(err error) bool {
-	code, _ := sqliteCode(err)
-	switch code {
+	switch sqliteCode(err) {
 	case sqlite3.ErrConstraint, sqlite3.ErrMismatch, sqlite3.ErrTooBig, sqlite3.ErrRange:
 		return true
 	}

@@ -106,7 +106,7 @@ func (f *lockedFile) checkRun() error {
 	defer db.Close()
 	var started int64
 	err = db.QueryRowContext(context.Background(), "SELECT started_at FROM run WHERE id = ?", f.run.id).Scan(&started)
-	switch code, _ := sqliteCode(err); {
+	switch code := sqliteCode(err); {
 	case err == nil && started == f.run.started:
 		return nil
 	case err == nil, errors.Is(err, sql.ErrNoRows), code == sqlite3.ErrCorrupt, code == sqlite3.ErrNotADB:
@@ -296,7 +296,7 @@ func (s *session) end(cause error, busy time.Duration) error {
 		return errors.Join(err, s.close())
 	}
 	var err error
-	if code, _ := sqliteCode(cause); code == sqlite3.ErrIoErr {
+	if sqliteCode(cause) == sqlite3.ErrIoErr {
 		err = s.keepWAL()
 	}
 	return errors.Join(err, s.close())

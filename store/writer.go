@@ -48,7 +48,7 @@ func (l *Log) runWriter() {
 // the session; rows that were not committed stay in memory.
 func (l *Log) work() (err error) {
 	defer func() {
-		if code, _ := sqliteCode(err); code == sqlite3.ErrIoErr {
+		if sqliteCode(err) == sqlite3.ErrIoErr {
 			l.walSuspect = true
 		}
 		if err != nil && l.session != nil {
