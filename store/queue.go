@@ -83,7 +83,7 @@ func (l *Log) lingered() {
 	}
 }
 
-// clock returns the time since the log was opened. It is cheaper than time.Now, and not affected by changes of the system's clock.
+// clock returns the time since the log was opened. It reads one clock, where time.Now reads two.
 func (l *Log) clock() time.Duration { return time.Since(l.opened) }
 
 // wakeWriter makes the writer look for pending rows.

@@ -56,12 +56,15 @@ type (
 	subscriptionRow = record[string, Subscription, SubscriptionEnd]
 )
 
-func newBeginning[K comparable, B, E any](begin B) *record[K, B, E] {
-	r := &record[K, B, E]{row: row{open: true}}
+func newRecord[K comparable, B, E any](id K) *record[K, B, E] {
+	r := &record[K, B, E]{id: id}
 	r.entry = r
-	r.memory.begin = begin
-	r.begin = &r.memory.begin
 	return r
+}
+
+func (r *record[K, B, E]) setBegin(begin B) {
+	r.memory.begin = begin
+	r.begin, r.open = &r.memory.begin, true
 }
 
 func (r *record[K, B, E]) setEnd(end E) {
@@ -94,13 +97,19 @@ func newThings[K comparable, B, E any]() things[K, B, E] {
 	return things[K, B, E]{begun: make(map[K]*record[K, B, E]), lost: make(map[K]bool)}
 }
 
-// beginLocked queues the beginning of a thing, and reports whether there was room for it. The caller holds Log.mu.
-func (t *things[K, B, E]) beginLocked(l *Log, id K, r *record[K, B, E]) (queued bool) {
-	r.id = id
+// newBeginning returns a row with the beginning of a thing, for beginLocked.
+func (t *things[K, B, E]) newBeginning(id K, begin B) *record[K, B, E] {
+	r := newRecord[K, B, E](id)
+	r.setBegin(begin)
+	return r
+}
+
+// beginLocked queues a beginning, and reports whether there was room for it. The caller holds Log.mu.
+func (t *things[K, B, E]) beginLocked(l *Log, r *record[K, B, E]) (queued bool) {
 	if queued = l.queueLocked(&r.row, l.limits.maxRows); queued {
-		t.begun[id] = r
+		t.begun[r.id] = r
 	} else {
-		t.lost[id] = true
+		t.lost[r.id] = true
 	}
 	return queued
 }
@@ -111,8 +120,7 @@ func (t *things[K, B, E]) endLocked(l *Log, id K, end E) *Commit {
 	r := t.begun[id]
 	if r == nil || !l.canJoinLocked(&r.row) {
 		begun := r
-		r = &record[K, B, E]{id: id}
-		r.entry = r
+		r = newRecord[K, B, E](id)
 		if t.lost[id] {
 			delete(t.lost, id)
 			return l.loseLocked(&r.row, l.lostBeginning(id))

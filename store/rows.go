@@ -86,10 +86,10 @@ type numberedRequest struct {
 // ChannelOpened records that a channel has opened. Like the other recording methods, it does not wait for
 // the disk.
 func (l *Log) ChannelOpened(life Life) {
-	r := newBeginning[int64, Life, LifeEnd](life)
+	r := l.lives.newBeginning(life.ID, life)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.lives.beginLocked(l, life.ID, r)
+	l.lives.beginLocked(l, r)
 }
 
 // ChannelClosed records that a channel has closed.
@@ -118,10 +118,10 @@ func (l *Log) ExchangeMatched(match Match) *Commit {
 	match.ContentType, match.Method = bounded(match.ContentType), bounded(match.Method)
 	match.Producer.bound()
 	match.Consumer.bound()
-	r := newBeginning[string, Match, ExchangeEnd](match)
+	r := l.exchanges.newBeginning(match.ID, match)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	queued := l.exchanges.beginLocked(l, match.ID, r)
+	queued := l.exchanges.beginLocked(l, r)
 	switch {
 	case match.Method == "":
 	case queued:

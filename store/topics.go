@@ -46,10 +46,10 @@ type SubscriptionEnd struct {
 func (l *Log) PublicationAccepted(p Publication) *Commit {
 	p.ContentType = bounded(p.ContentType)
 	p.Client.bound()
-	r := newBeginning[string, Publication, PublicationEnd](p)
+	r := l.publications.newBeginning(p.ID, p)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.publications.beginLocked(l, p.ID, r)
+	l.publications.beginLocked(l, r)
 	return &r.commit
 }
 
@@ -63,10 +63,10 @@ func (l *Log) PublicationEnded(end PublicationEnd) *Commit {
 // SubscriptionOpened records a new subscription.
 func (l *Log) SubscriptionOpened(s Subscription) {
 	s.Client.bound()
-	r := newBeginning[string, Subscription, SubscriptionEnd](s)
+	r := l.subscriptions.newBeginning(s.ID, s)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.subscriptions.beginLocked(l, s.ID, r)
+	l.subscriptions.beginLocked(l, r)
 }
 
 // SubscriptionEnded records that a subscription has ended. The caller need not wait for the Commit.
