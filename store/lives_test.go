@@ -18,7 +18,7 @@ func (f fixture) life(id int64, at time.Time, change func(*store.Life, *store.Ma
 	ended.At = at.Add(300 * time.Millisecond)
 	closed := store.LifeEnd{ID: id, At: ended.At, Reason: "idle", Exchanges: 1, Bytes: ended.Bytes}
 	if change != nil {
-		change(&opened, &m, &ended, &closed)
+		change(&opened, m, &ended, &closed)
 	}
 	f.ChannelOpened(opened)
 	f.ExchangeMatched(m)

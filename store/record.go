@@ -62,16 +62,6 @@ func newRecord[K comparable, B, E any](id K) *record[K, B, E] {
 	return r
 }
 
-func (r *record[K, B, E]) setBegin(begin B) {
-	r.memory.begin = begin
-	r.begin, r.open = &r.memory.begin, true
-}
-
-func (r *record[K, B, E]) setEnd(end E) {
-	r.memory.end = end
-	r.end, r.open = &r.memory.end, false
-}
-
 // String describes r for a log line.
 func (r *record[K, B, E]) String() string { return fmt.Sprintf("%+v %+v", r.begin, r.end) }
 
@@ -97,10 +87,11 @@ func newThings[K comparable, B, E any]() things[K, B, E] {
 	return things[K, B, E]{begun: make(map[K]*record[K, B, E]), lost: make(map[K]bool)}
 }
 
-// newBeginning returns a row with the beginning of a thing, for beginLocked.
-func (t *things[K, B, E]) newBeginning(id K, begin B) *record[K, B, E] {
+// newBeginning returns a row with a copy of begin, for beginLocked.
+func (t *things[K, B, E]) newBeginning(id K, begin *B) *record[K, B, E] {
 	r := newRecord[K, B, E](id)
-	r.setBegin(begin)
+	r.memory.begin = *begin
+	r.begin, r.open = &r.memory.begin, true
 	return r
 }
 
@@ -116,7 +107,7 @@ func (t *things[K, B, E]) beginLocked(l *Log, r *record[K, B, E]) (queued bool) 
 
 // endLocked adds the ending of a thing to the row of its beginning if that can still be done, and otherwise queues it as a row of
 // its own. The caller holds Log.mu.
-func (t *things[K, B, E]) endLocked(l *Log, id K, end E) *Commit {
+func (t *things[K, B, E]) endLocked(l *Log, id K, end *E) *Commit {
 	r := t.begun[id]
 	if r == nil || !l.canJoinLocked(&r.row) {
 		begun := r
@@ -132,7 +123,8 @@ func (t *things[K, B, E]) endLocked(l *Log, id K, end E) *Commit {
 			begun.open = false
 		}
 	}
-	r.setEnd(end)
+	r.memory.end = *end
+	r.end, r.open = &r.memory.end, false
 	delete(t.begun, id)
 	return &r.commit
 }

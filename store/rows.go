@@ -86,7 +86,7 @@ type numberedRequest struct {
 // ChannelOpened records that a channel has opened. Like the other recording methods, it does not wait for
 // the disk.
 func (l *Log) ChannelOpened(life Life) {
-	r := l.lives.newBeginning(life.ID, life)
+	r := l.lives.newBeginning(life.ID, &life)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lives.beginLocked(l, r)
@@ -96,7 +96,7 @@ func (l *Log) ChannelOpened(life Life) {
 func (l *Log) ChannelClosed(end LifeEnd) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.lives.endLocked(l, end.ID, end)
+	l.lives.endLocked(l, end.ID, &end)
 }
 
 // RequestUnmatched records a request that was never matched. When rows accumulate in memory, requests are the
@@ -113,12 +113,12 @@ func (l *Log) RequestUnmatched(request Request) {
 	}
 }
 
-// ExchangeMatched records that an exchange has begun. The caller need not wait for the Commit.
-func (l *Log) ExchangeMatched(match Match) *Commit {
-	match.ContentType, match.Method = bounded(match.ContentType), bounded(match.Method)
-	match.Producer.bound()
-	match.Consumer.bound()
+// ExchangeMatched records that an exchange has begun, and keeps a copy of match. The caller need not wait for the Commit.
+func (l *Log) ExchangeMatched(match *Match) *Commit {
 	r := l.exchanges.newBeginning(match.ID, match)
+	r.begin.ContentType, r.begin.Method = bounded(match.ContentType), bounded(match.Method)
+	r.begin.Producer.bound()
+	r.begin.Consumer.bound()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	queued := l.exchanges.beginLocked(l, r)
@@ -143,7 +143,7 @@ func (l *Log) ExchangeMatched(match Match) *Commit {
 func (l *Log) ExchangeEnded(end ExchangeEnd) *Commit {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.exchanges.endLocked(l, end.ID, end)
+	return l.exchanges.endLocked(l, end.ID, &end)
 }
 
 // CallEnded records that a call has ended.

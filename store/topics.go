@@ -46,7 +46,7 @@ type SubscriptionEnd struct {
 func (l *Log) PublicationAccepted(p Publication) *Commit {
 	p.ContentType = bounded(p.ContentType)
 	p.Client.bound()
-	r := l.publications.newBeginning(p.ID, p)
+	r := l.publications.newBeginning(p.ID, &p)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.publications.beginLocked(l, r)
@@ -57,13 +57,13 @@ func (l *Log) PublicationAccepted(p Publication) *Commit {
 func (l *Log) PublicationEnded(end PublicationEnd) *Commit {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.publications.endLocked(l, end.ID, end)
+	return l.publications.endLocked(l, end.ID, &end)
 }
 
 // SubscriptionOpened records a new subscription.
 func (l *Log) SubscriptionOpened(s Subscription) {
 	s.Client.bound()
-	r := l.subscriptions.newBeginning(s.ID, s)
+	r := l.subscriptions.newBeginning(s.ID, &s)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.subscriptions.beginLocked(l, r)
@@ -73,7 +73,7 @@ func (l *Log) SubscriptionOpened(s Subscription) {
 func (l *Log) SubscriptionEnded(end SubscriptionEnd) *Commit {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.subscriptions.endLocked(l, end.ID, end)
+	return l.subscriptions.endLocked(l, end.ID, &end)
 }
 
 func (s *statements) insertPublication(r *publicationRow, run int64, recheck bool) error {
