@@ -198,7 +198,7 @@ func (l *Log) insert(recheck bool) error {
 	rejected := false
 	for _, r := range l.batch {
 		if r.whole {
-			continue // its exchange comes later
+			continue // the row of its exchange, which comes later, records it
 		}
 		err := l.session.statements.insert(r, l.run, recheck)
 		switch {
