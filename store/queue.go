@@ -43,11 +43,10 @@ func (l *Log) roomLocked(room int) error {
 }
 
 // loseLocked counts the row, which is not queued, as lost because of err. The caller holds mu.
-func (l *Log) loseLocked(r *row, err error) *Commit {
+func (l *Log) loseLocked(r *row, err error) {
 	l.lost++
 	r.commit.log = l
 	r.commit.settleLocked(err, nil)
-	return &r.commit
 }
 
 // canJoinLocked reports whether an ending that is handed in now can share the row and the Commit of its beginning. The writer
@@ -125,9 +124,10 @@ func (l *Log) releaseLocked() {
 	}
 	kept := l.queue[:0]
 	for _, r := range l.queue {
-		if r.held {
+		switch {
+		case r.held:
 			kept = append(kept, r)
-		} else {
+		case !r.whole:
 			r.commit.taken = true
 			l.batch = append(l.batch, r)
 		}

@@ -96,7 +96,9 @@ func (l *Log) ChannelOpened(life Life) {
 func (l *Log) ChannelClosed(end LifeEnd) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.lives.endLocked(l, end.ID, &end)
+	if life := l.lives.endLocked(l, end.ID, &end); isWholeInExchange(life) {
+		life.whole = true
+	}
 }
 
 // RequestUnmatched records a request that was never matched. When rows accumulate in memory, requests are the
@@ -143,7 +145,7 @@ func (l *Log) ExchangeMatched(match *Match) *Commit {
 func (l *Log) ExchangeEnded(end ExchangeEnd) *Commit {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.exchanges.endLocked(l, end.ID, &end)
+	return &l.exchanges.endLocked(l, end.ID, &end).commit
 }
 
 // CallEnded records that a call has ended.

@@ -57,7 +57,7 @@ func (l *Log) PublicationAccepted(p Publication) *Commit {
 func (l *Log) PublicationEnded(end PublicationEnd) *Commit {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.publications.endLocked(l, end.ID, &end)
+	return &l.publications.endLocked(l, end.ID, &end).commit
 }
 
 // SubscriptionOpened records a new subscription.
@@ -73,7 +73,7 @@ func (l *Log) SubscriptionOpened(s Subscription) {
 func (l *Log) SubscriptionEnded(end SubscriptionEnd) *Commit {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.subscriptions.endLocked(l, end.ID, &end)
+	return &l.subscriptions.endLocked(l, end.ID, &end).commit
 }
 
 func (s *statements) insertPublication(r *publicationRow, run int64, recheck bool) error {
