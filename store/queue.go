@@ -107,9 +107,9 @@ func (l *Log) pendingLocked() bool {
 // flushLocked reports whether no row may be held back. The caller holds mu.
 func (l *Log) flushLocked() bool { return l.flush || l.closed || l.err != nil }
 
-// releaseLocked moves the queue into the batch, except for beginnings that may still be held back. If no caller waits for this
-// commit, it also takes the beginnings that will be due soon: otherwise a steady stream of beginnings would cause one commit after
-// another, each with a row or two. The caller holds mu.
+// releaseLocked moves the queue into the batch, except for beginnings that may still be held back, and drops the lives that need no
+// row. If no caller waits for this commit, it also takes the beginnings that will be due soon: otherwise a steady stream of beginnings
+// would cause one commit after another, each with a row or two. The caller holds mu.
 func (l *Log) releaseLocked() {
 	now, flush := l.clock(), l.flushLocked()
 	linger := l.limits.linger
