@@ -4,9 +4,13 @@ package layout
 import (
 	"bytes"
 	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -128,5 +132,35 @@ func TestRoot(t *testing.T) {
 	files, err := fs.Glob(os.DirFS(root), "*.go")
 	if err != nil || !slices.Equal(files, []string{"main.go"}) {
 		t.Errorf("the root has %q, %v; want main.go alone", files, err)
+	}
+}
+
+// TestSizes: no file has more than 400 lines and, except in tests, no function more than 60.
+func TestSizes(t *testing.T) {
+	files := token.NewFileSet()
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".go" {
+			return err
+		}
+		file, err := parser.ParseFile(files, path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		if lines := files.File(file.Pos()).LineCount(); lines > 401 { // the last one is empty
+			t.Errorf("%s has %d lines: split it by subject", path, lines)
+		}
+		for _, declaration := range file.Decls {
+			f, ok := declaration.(*ast.FuncDecl)
+			if !ok || strings.HasSuffix(path, "_test.go") {
+				continue
+			}
+			if lines := files.Position(f.End()).Line - files.Position(f.Pos()).Line + 1; lines > 60 {
+				t.Errorf("%s: %s has %d lines: split it", path, f.Name, lines)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
