@@ -90,8 +90,7 @@ func (p Program) runOf(ctx context.Context, table []command, c *Config, args []s
 		return t.asked.flagError(err)
 	}
 	if errors.Is(err, flag.ErrHelp) {
-		help(p.Stdout, table, t.asked)
-		return nil
+		return help(p.Stdout, table, t.asked)
 	}
 	return err
 }

@@ -37,8 +37,8 @@ func auditKey(c *Config) command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintln(stdout, key)
-			return nil
+			_, err = fmt.Fprintln(stdout, key)
+			return err
 		},
 	}
 }

@@ -56,8 +56,8 @@ func token(c *Config) command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintln(stdout, signed)
-			return nil
+			_, err = fmt.Fprintln(stdout, signed)
+			return err
 		},
 	}
 }
