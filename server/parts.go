@@ -35,7 +35,7 @@ func openParts(version string, c *cli.Config, logger *slog.Logger) (config httpa
 
 // openLog opens the audit log: as log if the server writes it, or as history if it only shows it. Both are nil with
 // --audit=off.
-func openLog(version string, c *cli.Config, logger *slog.Logger) (log *store.Log, history *store.History, stop func() error, err error) {
+func openLog(version string, c *cli.Config, logger *slog.Logger) (log *store.Log, history *store.History, closeLog func() error, err error) {
 	switch c.Audit {
 	case cli.AuditOff:
 		return nil, nil, func() error { return nil }, nil
