@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"log/slog"
 	"net"
 
@@ -17,9 +18,13 @@ func newGuard(c *cli.Config) (guard *access.Guard, auditKey string, err error) {
 	}
 	auditKey = access.NewKey()
 	if c.Audit != cli.AuditOff {
-		if auditKey, err = access.LoadOrCreateKey(cli.KeyPath(c.AuditDB)); err != nil {
-			return nil, "", err
-		}
+		auditKey, err = access.LoadOrCreateKey(cli.KeyPath(c.AuditDB))
+	}
+	if err != nil && c.Audit == cli.AuditReadOnly { // all else works in a directory that is not writable
+		err = fmt.Errorf("%w; or set --auth-secret, which replaces the key", err)
+	}
+	if err != nil {
+		return nil, "", err
 	}
 	return access.NewOpen(auditKey), auditKey, nil
 }
