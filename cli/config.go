@@ -17,8 +17,8 @@ type Config struct {
 	Port         int    // 0: any free port
 	RequireHTTPS bool
 	DropTo       process.Account
-	CORSOrigins  []string
-	MetricsAddr  string // with its port; empty: off
+	CORSOrigins  []string // in lower case; "*" is any
+	MetricsAddr  string   // with its port; empty: off
 
 	TLSCert, TLSKey string // files; empty: none
 	TLSDomain       string // empty: no ACME
