@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -79,7 +80,7 @@ func TestImports(t *testing.T) {
 	for dir, imports := range found {
 		permitted, ok := allowed[dir]
 		if !ok {
-			t.Errorf("what may package %s import? Add it here, and to main.go or test/README.md", dir)
+			t.Errorf("what may package %s import? Add it here", dir)
 		}
 		for _, imported := range imports {
 			standard := !strings.Contains(strings.Split(imported, "/")[0], ".") && !strings.HasPrefix(imported, "httpipe/")
@@ -125,6 +126,25 @@ func packages(t *testing.T) map[string][]string {
 		found[dir] = p.Imports
 	}
 	return found
+}
+
+// TestLists: main.go lists the packages, and test/README.md those of tests.
+func TestLists(t *testing.T) {
+	for dir := range packages(t) {
+		list, entry := "main.go", `(?m)^//\t.*\b`+dir+`\b`
+		if name, ok := strings.CutPrefix(dir, "test/"); ok {
+			list, entry = "test/README.md", "(?m)^\\| `"+name+"/` \\|"
+		} else if strings.ContainsAny(dir, "/.") { // part of another package, or the root
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(root, list))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !regexp.MustCompile(entry).Match(text) {
+			t.Errorf("%s does not list package %s", list, dir)
+		}
+	}
 }
 
 // TestRoot: the only Go file in the root is main.go.
