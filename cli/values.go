@@ -141,7 +141,7 @@ func parseHeaderName(text string) (string, error) {
 	return text, nil
 }
 
-// noAddressIn lists headers that proxies send and that never hold an address, with what they do hold.
+// noAddressIn lists headers that proxies send and that never hold an address, with what each holds instead.
 var noAddressIn = map[string]string{
 	"Forwarded":         "Forwarded holds pairs such as for=192.0.2.1, which httpipe does not read",
 	"Host":              "Host holds the server's name",

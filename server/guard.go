@@ -10,8 +10,8 @@ import (
 )
 
 // newGuard returns the guard of the server and, if it has no secret, the audit key. With a log, the key is in a file beside it,
-// which is created if it is missing, so the log must be open, and thereby locked. Without a log, the key lasts as long as the
-// process.
+// which is created if it is missing; the log must be open, because its lock keeps two servers from creating the key. Without a
+// log, the key lasts as long as the process.
 func newGuard(c *cli.Config) (guard *access.Guard, auditKey string, err error) {
 	if !c.AuthSecret.None() {
 		return access.New(c.AuthSecret, c.Anonymous), "", nil
