@@ -7,17 +7,10 @@
 //	curl -d hello  http://localhost:3000/channels/demo/hello     # waits
 //	curl           http://localhost:3000/channels/demo/hello     # prints hello; both return
 //
-// This package starts and stops the relay:
-//
-//	serve.go    from the options to a listening server, and what happens on SIGTERM
-//	guard.go    the access.Guard that the options call for
-//	metrics.go  the separate listener for scrapes
-//	nodes.go    this server as one of several nodes
-//	tls.go      TLS on the port, and the separate listener for a certificate authority
-//
-// The other packages, from the outside in:
+// The packages, from the outside in:
 //
 //	cli         the command line
+//	server      starts and stops the server: from the options to a listener, until SIGTERM
 //	client      the client side: it sends and receives, and tries again when a request ends early
 //	process     the operating system's process: user, files, memory
 //	httpapi     the HTTP server: routes, permissions, lists, live view, audit API
@@ -37,25 +30,20 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"runtime/debug"
 
 	"httpipe/cli"
+	"httpipe/server"
 )
 
 func main() {
-	err := run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)
+	program := cli.Program{Version: buildVersion(), Stdout: os.Stdout, Stderr: os.Stderr, Serve: server.Run}
+	err := program.Run(context.Background(), os.Args[1:])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "httpipe:", err)
 	}
 	os.Exit(cli.ExitCode(err))
-}
-
-// run runs the command that args name, and returns when it is done. The relay is done after a SIGTERM or SIGINT, or
-// when ctx is done. The error is one line.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	return cli.Program{Version: buildVersion(), Stdout: stdout, Stderr: stderr, Serve: serve}.Run(ctx, args)
 }
 
 // version is set by a release's build: -ldflags "-X main.version=…".

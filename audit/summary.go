@@ -42,8 +42,7 @@ func newSummary(s *store.Summary) summary {
 	v := summary{From: pipe.Timestamp(s.From), To: pipe.Timestamp(s.To), Complete: s.Complete(), Since: pipe.Timestamp(s.Since),
 		Step: s.Step.Seconds(), Total: newBucket(&s.Total), Buckets: make([]bucket, 0, len(s.Buckets))}
 	if !s.Oldest.IsZero() {
-		oldest := pipe.Timestamp(s.Oldest)
-		v.Oldest = &oldest
+		v.Oldest = new(pipe.Timestamp(s.Oldest))
 	}
 	for i := range s.Buckets {
 		v.Buckets = append(v.Buckets, newBucket(&s.Buckets[i]))

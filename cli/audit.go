@@ -58,7 +58,7 @@ func auditCheck(c *Config) command {
 	}
 }
 
-func auditMerge(c *Config) command {
+func auditMerge() command {
 	return command{
 		name: "audit merge", args: "TARGET LOG...",
 		help: "merge the logs of several nodes into one for reading",

@@ -36,8 +36,8 @@ type Program struct {
 	Version        string
 	Stdout, Stderr io.Writer
 
-	// Serve runs the relay until it has stopped. Its error is one line.
-	Serve func(ctx context.Context, c *Config, stdout, stderr io.Writer) error
+	// Serve runs the server of this version until it has stopped. Its error is one line.
+	Serve func(ctx context.Context, version string, c *Config, stdout, stderr io.Writer) error
 }
 
 // A usageError is a mistake in the command line, as opposed to one in the environment or a file, or any other failure.

@@ -33,7 +33,7 @@ func (p Program) commands(c *Config) []command {
 	return []command{
 		{name: serveName, help: "run the relay", options: options(c),
 			run: func(ctx context.Context, _ []string, stdout, stderr io.Writer) error {
-				return p.Serve(ctx, c, stdout, stderr)
+				return p.Serve(ctx, p.Version, c, stdout, stderr)
 			}},
 		{name: "audit", help: "read, check and copy the audit log"},
 		auditList(c),
@@ -42,7 +42,7 @@ func (p Program) commands(c *Config) []command {
 		auditTail(c),
 		auditExport(c),
 		auditBackup(c),
-		auditMerge(c),
+		auditMerge(),
 		auditCheck(c),
 		auditKey(c),
 		p.send(),

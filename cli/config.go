@@ -101,7 +101,7 @@ func parse(c *Config, cmd command, s *sources, typed, args []string) ([]string, 
 			return nil, invalid(o.name, s, err)
 		}
 	}
-	if err := c.checkTogether(given); err != nil {
+	if err := c.checkTogether(cmd, given); err != nil {
 		return nil, err
 	}
 	return args, nil

@@ -94,7 +94,7 @@ func (q *question) kind(args []string) (*store.Kind, store.Filter, error) {
 	}
 	f, err := audit.ParseFilter(k, q.query, time.Now())
 	if err != nil {
-		err = usageError{err}
+		err = usageErrorf("--%w", err) // which begins with the name of the parameter
 	}
 	return k, f, err
 }

@@ -141,8 +141,8 @@ func TestAccessOptions(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			want := defaults()
-			want.Anonymous = test.anonymous
-			got, err := parseWith(t, test.env, test.file, strings.Fields(test.args))
+			want.Anonymous, want.AuthSecret = test.anonymous, aSecret
+			got, err := parseWith(t, test.env, test.file, append(strings.Fields(test.args), "--auth-secret="+aSecret))
 			if err != nil || got != want {
 				t.Errorf("got  %+v, %v\nwant %+v", got, err, want)
 			}

@@ -166,10 +166,7 @@ func FuzzCredential(f *testing.F) {
 	} {
 		f.Add(seed[0], seed[1])
 	}
-	s, err := New(Config{ReadAhead: 1 << 10, MaxHeader: 32 << 10, CORSOrigins: []string{"*"}, Logger: slog.New(slog.DiscardHandler)}.with(guarded(f)))
-	if err != nil {
-		f.Fatal(err)
-	}
+	s := New(Config{ReadAhead: 1 << 10, MaxHeader: 32 << 10, CORSOrigins: []string{"*"}, Logger: slog.New(slog.DiscardHandler)}.with(guarded(f)))
 	f.Fuzz(func(t *testing.T, headers, query string) {
 		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader("GET /state?" + query + " HTTP/1.1\r\nHost: x\r\n" + headers + "\r\n\r\n")))
 		if err != nil {
@@ -229,10 +226,7 @@ func BenchmarkAccess(b *testing.B) {
 		{"token", guarded(b), bearer(sign(b, secret, "consume,look:jobs/* n/*"))},
 	} {
 		b.Run(test.name, func(b *testing.B) {
-			s, err := New(Config{ReadAhead: 1 << 10, MaxHeader: 32 << 10, CORSOrigins: []string{"*"}, Logger: slog.New(slog.DiscardHandler)}.with(test.change))
-			if err != nil {
-				b.Fatal(err)
-			}
+			s := New(Config{ReadAhead: 1 << 10, MaxHeader: 32 << 10, CORSOrigins: []string{"*"}, Logger: slog.New(slog.DiscardHandler)}.with(test.change))
 			h, wire := http.Handler(s), "HEAD "+here+" HTTP/1.1\r\nHost: relay\r\n"+test.header+"\r\n\r\n"
 			b.ReportAllocs()
 			for b.Loop() {

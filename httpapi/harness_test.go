@@ -67,10 +67,7 @@ func start(t *testing.T, changes ...func(*Config)) *testServer {
 		change(&config)
 	}
 	ln := rawhttp.Listen(t)
-	var err error
-	if r.Server, err = New(config); err != nil {
-		t.Fatal(err)
-	}
+	r.Server = New(config)
 	r.Observer = rawhttp.Observer{T: t, Broker: r.broker, Key: keyHere, Journal: journal}
 	r.addr = ln.Addr().String()
 	go func() { r.served <- r.Serve(ln) }()

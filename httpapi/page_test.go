@@ -14,7 +14,7 @@ import (
 	"httpipe/web"
 )
 
-// What the server shows of itself. What its page does is tested with a browser, beside main.go.
+// What the server shows of itself. What its page does is tested with a browser, in test/browser.
 
 const browser = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
 

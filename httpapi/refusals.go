@@ -14,7 +14,7 @@ type refusals struct {
 	clients *clients
 }
 
-// record records that r was refused. role is "" if the request neither produces nor consumes.
+// record records that r was refused. role is NoRole if the request neither produces nor consumes.
 func (f *refusals) record(r *request, key pipe.Key, role pipe.Role, reason string) {
 	f.metrics.CountRefused(role)
 	if f.audit == nil {

@@ -87,7 +87,7 @@ type Server struct {
 func init() { uuid.EnableRandPool() }
 
 // New returns a server. Serve runs it.
-func New(config Config) (*Server, error) {
+func New(config Config) *Server {
 	s := &Server{config: config, clients: &clients{header: config.ClientIPHeader, logger: config.Logger}}
 	s.broker, s.audit = newBroker(&config)
 	s.health = &health{broker: s.broker, log: config.Log, bestEffort: config.BestEffort, readOnly: config.History != nil}
@@ -138,7 +138,7 @@ func New(config Config) (*Server, error) {
 		ConnContext:       relay.ConnContext,
 		ConnState:         relay.NoteState,
 	}
-	return s, nil
+	return s
 }
 
 // newBroker returns the broker, and the recorder of its events, which is nil without a log.

@@ -89,8 +89,8 @@ func checkDropped() error {
 }
 
 // give makes the account the owner of the files that exist, and of their directory if one does not. It follows no links: once
-// the user owns the directory, an attacker who has taken over the server could place links there for the next start. Its
-// errors name the first file, which is the audit log if there is one.
+// the user owns the directory, an attacker who has taken over the server could place links there for the next start. If the
+// directory cannot be given away, no file is. The errors name the first file, which is the audit log if there is one.
 func give(paths []string, to Account) error {
 	path, err := filepath.Abs(paths[0])
 	if err != nil {
@@ -105,33 +105,17 @@ func give(paths []string, to Account) error {
 	for _, path := range paths {
 		files = append(files, filepath.Base(path))
 	}
-	complete := true
-	for i, file := range files {
-		found, err := giveFile(dir, file, strings.HasSuffix(paths[i], "/"), to)
-		if err != nil {
-			return fmt.Errorf("%s: cannot make user %d the owner of %s: %w", path, to.UID, file, err)
-		}
-		complete = complete && found
-	}
-	if complete {
-		return nil
-	}
-	var is unix.Stat_t
-	if err := unix.Fstat(int(dir.Fd()), &is); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	if int(is.Uid) == to.UID {
-		return nil
-	}
-	// Do not give away a directory with other files: it may be / or root's home.
-	entries, err := dir.Readdirnames(-1)
+	needed, err := directoryNeeded(dir, files, to)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	others := slices.DeleteFunc(entries, func(entry string) bool { return entry == "lost+found" || slices.Contains(files, entry) })
-	if len(others) > 0 {
-		return fmt.Errorf("%s: user %d does not own %s, which contains other files (%s); keep it in a directory of its own, or chown that directory",
-			path, to.UID, dir.Name(), strings.Join(others[:min(len(others), 3)], ", "))
+	for i, file := range files {
+		if err := giveFile(dir, file, strings.HasSuffix(paths[i], "/"), to); err != nil {
+			return fmt.Errorf("%s: cannot make user %d the owner of %s: %w", path, to.UID, file, err)
+		}
+	}
+	if !needed {
+		return nil
 	}
 	if err := dir.Chown(to.UID, to.GID); err != nil {
 		return fmt.Errorf("%s: cannot make user %d the owner of its directory: %w", path, to.UID, err)
@@ -139,29 +123,55 @@ func give(paths []string, to Account) error {
 	return nil
 }
 
-// giveFile makes the account the owner of a file in dir, or of a directory with its files, and reports whether it exists. It
-// refuses a file with a second name, which could be in another directory.
-func giveFile(dir *os.File, name string, isDir bool, to Account) (found bool, err error) {
-	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
+// directoryNeeded reports whether the account must become the owner of the directory, to create those of the files that do
+// not exist. It returns an error if the directory has other files: it may be / or root's home.
+func directoryNeeded(dir *os.File, files []string, to Account) (bool, error) {
+	entries, err := dir.Readdirnames(-1)
 	if err != nil {
 		return false, err
+	}
+	missing := func(file string) bool { return !slices.Contains(entries, file) }
+	if !slices.ContainsFunc(files, missing) {
+		return false, nil
+	}
+	var is unix.Stat_t
+	if err := unix.Fstat(int(dir.Fd()), &is); err != nil {
+		return false, err
+	}
+	if int(is.Uid) == to.UID {
+		return false, nil
+	}
+	others := slices.DeleteFunc(entries, func(entry string) bool { return entry == "lost+found" || slices.Contains(files, entry) })
+	if len(others) > 0 {
+		return false, fmt.Errorf("user %d does not own %s, which contains other files (%s); keep it in a directory of its own, or chown that directory",
+			to.UID, dir.Name(), strings.Join(others[:min(len(others), 3)], ", "))
+	}
+	return true, nil
+}
+
+// giveFile makes the account the owner of a file in dir, or of a directory with its files, if it exists. It refuses a file with
+// a second name, which could be in another directory.
+func giveFile(dir *os.File, name string, isDir bool, to Account) error {
+	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
 	}
 	defer unix.Close(fd)
 	var is unix.Stat_t
 	if err := unix.Fstat(fd, &is); err != nil {
-		return true, err
+		return err
 	}
 	if isDir {
 		if err := giveFiles(fd, to); err != nil {
-			return true, err
+			return err
 		}
 	} else if is.Mode&unix.S_IFMT != unix.S_IFREG || is.Nlink != 1 {
-		return true, errors.New("it is not a regular file, or has a second name (hard link)")
+		return errors.New("it is not a regular file, or has a second name (hard link)")
 	}
-	return true, unix.Fchownat(fd, "", to.UID, to.GID, unix.AT_EMPTY_PATH)
+	return unix.Fchownat(fd, "", to.UID, to.GID, unix.AT_EMPTY_PATH)
 }
 
 // giveFiles makes the account the owner of the files in a directory, of which fd is a descriptor.
@@ -177,7 +187,7 @@ func giveFiles(fd int, to Account) error {
 		return err
 	}
 	for _, name := range names {
-		if _, err := giveFile(dir, name, false, to); err != nil {
+		if err := giveFile(dir, name, false, to); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}

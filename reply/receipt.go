@@ -23,7 +23,6 @@ func Delivered(x *pipe.Exchange, wantsJSON bool) Response {
 	if !wantsJSON {
 		return Response{Status: http.StatusOK}
 	}
-	ended := pipe.Timestamp(x.EndedAt)
 	return JSON(http.StatusOK, Receipt{
 		Exchange:  x.ID,
 		Namespace: x.Key.Namespace,
@@ -31,6 +30,6 @@ func Delivered(x *pipe.Exchange, wantsJSON bool) Response {
 		Outcome:   string(pipe.Delivered),
 		Bytes:     &x.Bytes,
 		MatchedAt: pipe.Timestamp(x.MatchedAt),
-		EndedAt:   &ended,
+		EndedAt:   new(pipe.Timestamp(x.EndedAt)),
 	})
 }

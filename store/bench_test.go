@@ -9,8 +9,8 @@ import (
 )
 
 // maxAllocations is the number of allocations per exchange that is alone on its channel, those of the test included, when
-// as many exchanges as here share a commit (15.4; under -race 16.2). Raise it only for a good reason.
-const maxAllocations = 17
+// as many exchanges as here share a commit (11.4; under -race 12.2). Raise it only for a good reason.
+const maxAllocations = 13
 
 func TestAllocationsPerExchange(t *testing.T) {
 	const together = 100

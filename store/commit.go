@@ -3,13 +3,11 @@ package store
 import (
 	"fmt"
 	"runtime/debug"
-	"time"
 )
 
-// Commit is the pending commit of one row.
+// Commit is the pending commit of a row. The ending of something that has begun just before has the same row as the beginning.
 type Commit struct {
-	log      *Log
-	deadline time.Time // when it fails; see watchdog
+	log *Log
 
 	// Guarded by log.mu until settled, and constant after that.
 	taken   bool // the writer has the row in its batch

@@ -6,8 +6,8 @@
 //
 //   - A row whose [Commit] has returned nil is durable, in a file that is still at its path.
 //   - A row has the outcome that the client received. An exchange whose Commit failed is not recorded as delivered.
-//   - Rows are in the order in which they were handed in. None is changed; none is deleted unless a
-//     retention is configured, and then the table cutoff says so.
+//   - Rows are in the order in which they were handed in; a row with a beginning and an ending has the place of the beginning. None
+//     is changed; none is deleted unless a retention is configured, and then the table cutoff says so.
 //   - Everything that begins ends once. What a crash left open ends as Interrupted at the next start.
 //
 // The schema enforces the last two against any program that opens the file; see package migrations.
@@ -30,10 +30,10 @@
 //	  ▼
 //	settle: Commit.Then calls back, Commit.Wait returns (outage.go)
 //
-// A beginning that no caller waits for stays in the queue for up to 50 ms if its ending has not come yet. Beginning and
-// ending become one row if they are in the same batch. So a small exchange is one row, which also records the life of a channel
-// that had no other (row.isWholeInExchange). It shares a commit with all that ended at the same time. A crash loses the rows in
-// the queue; none of them is behind a 200.
+// A beginning that no caller waits for stays in the queue for up to 50 ms if its ending has not come yet. An ending that comes
+// before the writer has taken the beginning joins its row (record.go). So a small exchange is one row, which also records the life
+// of a channel that had no other (row.isWholeInExchange). It shares a commit with all that ended at the same time. A crash loses
+// the rows in the queue; none of them is behind a 200.
 //
 // # Sessions and outages
 //

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"bufio"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -57,8 +58,8 @@ func runChild(path string) {
 	select {}
 }
 
-// TestKill kills a server at random times. Acknowledged exchanges must be in the log, every beginning must have
-// exactly one ending, and the file must be sound. scripts/kill sets how many times.
+// TestKill kills a server at random times, and each third one while a checkpoint runs. Acknowledged exchanges must be in
+// the log, every beginning must have exactly one ending, and the file must be sound. scripts/kill sets how many times.
 func TestKill(t *testing.T) {
 	t.Parallel()
 	kills := 60
@@ -72,11 +73,18 @@ func TestKill(t *testing.T) {
 		}
 	}
 	path := tempPath(t)
-	acknowledged, midway := 0, 0
-	for range kills {
-		ids, ready := killChild(t, path, time.Duration(rand.Int64N(int64(60*time.Millisecond))))
+	acknowledged, midway, checkpoints := 0, 0, 0
+	for n := range kills {
+		when := killWhen{after: time.Duration(rand.Int64N(int64(60 * time.Millisecond))), early: rand.IntN(10) == 0}
+		if n%3 == 0 {
+			when = killWhen{checkpoint: true}
+		}
+		ids, ready := killChild(t, path, when)
 		if ready {
 			midway++
+		}
+		if when.checkpoint && checkpointRuns(path) { // it did not end before the signal arrived
+			checkpoints++
 		}
 		acknowledged += len(ids)
 		f := start(t, path, store.Config{}, store.Limits{})
@@ -87,16 +95,26 @@ func TestKill(t *testing.T) {
 		}
 	}
 	wantOne(t, path, fmt.Sprintf("ok|%d", 0), "SELECT (SELECT * FROM pragma_integrity_check), (SELECT count(*) FROM runs WHERE clean IS NULL)")
-	t.Logf("%d kills, %d of them of a ready server; %d exchanges acknowledged, %s recorded", kills, midway, acknowledged, one(t, path, "SELECT count(*) FROM exchange"))
+	t.Logf("%d kills, %d of them of a ready server, %d during a checkpoint; %d exchanges acknowledged, %s recorded",
+		kills, midway, checkpoints, acknowledged, one(t, path, "SELECT count(*) FROM exchange"))
 	wantOne(t, path, "1", "SELECT count(opened_before_ms) > 0 FROM exchange")
 	if midway < kills/2 || acknowledged < kills {
 		t.Error("most servers were killed before they did anything")
 	}
+	if checkpoints < kills/10 {
+		t.Errorf("a checkpoint ran at %d of %d kills, want a tenth of them", checkpoints, kills)
+	}
 }
 
-// killChild kills a server after it has worked for some time, and returns the exchanges that it has
-// acknowledged.
-func killChild(t *testing.T, path string, after time.Duration) (ids []string, ready bool) {
+// killWhen is when a server is killed.
+type killWhen struct {
+	after      time.Duration // it was ready
+	early      bool          // after its start instead, so that it may not be ready
+	checkpoint bool          // when a checkpoint runs instead
+}
+
+// killChild kills a server, and returns the exchanges that it has acknowledged.
+func killChild(t *testing.T, path string, when killWhen) (ids []string, ready bool) {
 	t.Helper()
 	child := exec.Command(os.Args[0])
 	child.Env = append(os.Environ(), "HTTPIPE_TEST_CHILD="+path)
@@ -108,9 +126,9 @@ func killChild(t *testing.T, path string, after time.Duration) (ids []string, re
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
-	// Kill about a tenth of the servers before they are ready.
-	if rand.IntN(10) == 0 {
-		time.AfterFunc(after, func() { child.Process.Kill() })
+	kill := func() { child.Process.Kill() }
+	if when.early {
+		time.AfterFunc(when.after, kill)
 	}
 	lines := bufio.NewScanner(stdout)
 	for lines.Scan() {
@@ -119,13 +137,41 @@ func killChild(t *testing.T, path string, after time.Duration) (ids []string, re
 			t.Fatal(line)
 		case line == "ready":
 			ready = true
-			time.AfterFunc(after, func() { child.Process.Kill() })
+			if when.checkpoint {
+				go awaitCheckpoint(path, kill)
+			} else {
+				time.AfterFunc(when.after, kill)
+			}
 		default:
 			ids = append(ids, line)
 		}
 	}
 	child.Wait() // "signal: killed"
 	return ids, ready
+}
+
+// awaitCheckpoint calls f when the next checkpoint has begun, or after a second without one.
+func awaitCheckpoint(path string, f func()) {
+	defer f()
+	between := false // a start that has read a WAL looks like a checkpoint that runs
+	for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Microsecond) {
+		running := checkpointRuns(path)
+		if running && between {
+			return
+		}
+		between = between || !running
+	}
+}
+
+// checkpointRuns reports whether a checkpoint runs, or ran when its process was killed. The index of the WAL has the number of
+// frames that the last checkpoint began to copy, and of those that have been copied and synced (https://sqlite.org/walformat.html).
+func checkpointRuns(path string) bool {
+	const copied, begun = 96, 128
+	index, err := os.ReadFile(path + "-shm")
+	if err != nil || len(index) < begun+4 {
+		return false
+	}
+	return binary.NativeEndian.Uint32(index[begun:]) > binary.NativeEndian.Uint32(index[copied:])
 }
 
 // checkRows checks the log after a crash and a restart.

@@ -14,7 +14,9 @@ func (l *Log) settle() {
 	l.mu.Lock()
 	for _, r := range l.batch {
 		callbacks = r.commit.settleLocked(nil, callbacks)
-		l.forgetLocked(r)
+		if r.open {
+			l.forgetLocked(r)
+		}
 	}
 	written := len(l.batch)
 	clear(l.batch)
@@ -33,22 +35,17 @@ func (l *Log) settle() {
 	}
 }
 
-// forgetLocked notes that the row is no longer in memory. What has begun stays in lives and running until it ends. The
-// caller holds mu.
+// forgetLocked notes that a beginning is in the file, and no longer in memory. The caller holds mu.
 func (l *Log) forgetLocked(r *row) {
-	r.gone = true
-	if r.end != nil {
-		return
-	}
 	switch e := r.entry.(type) {
-	case *Life:
-		l.lives[e.ID] = nil
-	case *Match:
-		l.running[e.ID] = nil
-	case topicRow:
-		if e.begins() {
-			l.onTopics[e.id()] = nil
-		}
+	case *lifeRow:
+		l.lives.begun[e.id] = nil
+	case *exchangeRow:
+		l.exchanges.begun[e.id] = nil
+	case *publicationRow:
+		l.publications.begun[e.id] = nil
+	case *subscriptionRow:
+		l.subscriptions.begun[e.id] = nil
 	}
 }
 
@@ -74,7 +71,7 @@ func (l *Log) watchdog() {
 	err := fmt.Errorf("audit log %s: a commit took over %v; check the disk, and whether another process holds a lock on the file", l.file.path, l.limits.commitTimeout)
 	l.watchdogSet = false
 	if oldest := l.oldestLocked(); oldest != nil {
-		wait := time.Until(oldest.commit.deadline)
+		wait := oldest.at + l.limits.commitTimeout - l.clock()
 		if wait <= 0 {
 			began, callbacks = l.failLocked(err)
 		} else {

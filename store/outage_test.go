@@ -172,6 +172,27 @@ func TestRowsDuringTheLastCommitOfAnOutage(t *testing.T) {
 	eventually(t, "both exchanges are in the file", func() bool { return one(t, f.path, "SELECT count(*) FROM exchanges") == "2" })
 }
 
+// An exchange that was matched during an outage and ends after it is recorded as delivered: the match has failed, its ending has not.
+func TestEndingAfterTheOutageOfItsBeginning(t *testing.T) {
+	var f fixture
+	id := newID()
+	matched := make(chan *store.Commit, 1)
+	matchIt, armed := once(func() { matched <- f.ExchangeMatched(match(id)) }) // too late for this commit, which ends the outage
+	f = start(t, tempPath(t), store.Config{}, store.Limits{Linger: time.Hour, Busy: time.Millisecond, Idle: time.Hour, Committing: matchIt})
+	release := holdLock(t, f.path)
+	_, commit := f.exchange("delivered")
+	wantFailed(t, commit)
+	armed.Store(true)
+	release()
+	f.waitUntilWritable(t)
+	wantFailed(t, <-matched)
+	wait(t, f.ExchangeEnded(end(id, "delivered")))
+	wantOne(t, f.path, "delivered", "SELECT outcome FROM exchanges WHERE id = ?", id)
+	if f.Lost() != 0 {
+		t.Errorf("%d rows were lost, want none", f.Lost())
+	}
+}
+
 // Without OutcomeIfFailed a row keeps its outcome.
 func TestFailedCommitKeepsOutcome(t *testing.T) {
 	f := start(t, tempPath(t), store.Config{}, store.Limits{Busy: time.Millisecond})

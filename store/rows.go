@@ -77,60 +77,6 @@ type Client struct {
 // maxText is how many bytes are stored of a text that a client chooses.
 const maxText = 256
 
-// row is a row that was handed in and is not yet in the file. Log.mu guards the fields that change.
-type row struct {
-	entry  any // *Life, *LifeEnd, *numberedRequest, *Match, *ExchangeEnd, *CallEnd or a topicRow; constant once it is queued
-	commit Commit
-
-	begin  *row // of an ending: its beginning, if that was not yet in the file when the ending was handed in
-	end    *row // of a beginning: its ending, if that has been handed in
-	after  *row // a row that must get into the file before this one: of a Match, the opening of its channel
-	first  *row // of a Life: its first Match, if the opening was still in memory then
-	whole  bool // of a Life: the row of its only exchange records it too, so it gets none; set by Log.take
-	needed bool // a row after this one is about to be written
-	held   bool // it stays in the queue for now
-	gone   bool // no longer in memory: in the file, or rejected by the database because of its content
-}
-
-// begins reports whether the row is a beginning, which is going to have an ending.
-func (r *row) begins() bool {
-	switch e := r.entry.(type) {
-	case *Life, *Match:
-		return true
-	case topicRow:
-		return e.begins()
-	}
-	return false
-}
-
-// isWholeInExchange reports whether r is a Life that needs no row, because the row of its only exchange can record it
-// completely: see 0008_shorter_rows.sql. Log.mu must be held, and the rows must be in the batch.
-func (r *row) isWholeInExchange() bool {
-	life, ok := r.entry.(*Life)
-	if !ok || r.end == nil || r.first == nil || r.first.gone || r.first.end == nil {
-		return false
-	}
-	closed, match, end := r.end.entry.(*LifeEnd), r.first.entry.(*Match), r.first.end.entry.(*ExchangeEnd)
-	// A search by time relies on the bounds; see idSlack.
-	before, skew := openedBefore(life, match), match.At.UnixMilli()-idTime(match.ID)
-	const bound = int64(idSlack/time.Millisecond) / 2
-	return closed.Exchanges == 1 && closed.Reason == Idle && closed.Bytes == end.Bytes && closed.At.UnixMilli() == end.At.UnixMilli() &&
-		match.Namespace == life.Namespace && match.Channel == life.Channel && 0 <= before && before < bound && -bound < skew && skew < bound
-}
-
-// openedBefore returns how many milliseconds before the match the channel opened.
-func openedBefore(life *Life, match *Match) int64 { return match.At.UnixMilli() - life.At.UnixMilli() }
-
-// newRow returns a row and its entry in one piece of memory.
-func newRow[T any](entry T) *row {
-	both := &struct {
-		row   row
-		entry T
-	}{entry: entry}
-	both.row.entry = &both.entry
-	return &both.row
-}
-
 // numberedRequest is a Request with the number that is part of its id.
 type numberedRequest struct {
 	Request
@@ -140,46 +86,95 @@ type numberedRequest struct {
 // ChannelOpened records that a channel has opened. Like the other recording methods, it does not wait for
 // the disk.
 func (l *Log) ChannelOpened(life Life) {
-	life.Namespace, life.Channel = validUTF8(life.Namespace), validUTF8(life.Channel)
-	l.add(newRow(life))
+	r := newBeginning[int64, Life, LifeEnd](life)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lives.beginLocked(l, life.ID, r)
 }
 
 // ChannelClosed records that a channel has closed.
 func (l *Log) ChannelClosed(end LifeEnd) {
-	end.Reason = validUTF8(end.Reason)
-	l.add(newRow(end))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lives.endLocked(l, end.ID, end)
 }
 
 // RequestUnmatched records a request that was never matched. When rows accumulate in memory, requests are the
 // first to be lost.
 func (l *Log) RequestUnmatched(request Request) {
-	request.Namespace, request.Channel = validUTF8(request.Namespace), validUTF8(request.Channel)
-	request.Role, request.Outcome, request.Reason = validUTF8(request.Role), validUTF8(request.Outcome), validUTF8(request.Reason)
-	request.Client = cleanClient(request.Client)
-	l.add(newRow(numberedRequest{Request: request}))
+	request.Client.bound()
+	r, entry := newRow(numberedRequest{Request: request})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	// Requests may fill only half of the room, so that a flood of refused ones does not displace exchanges.
+	if l.queueLocked(r, l.limits.maxRows/2) {
+		l.requests++
+		entry.number = l.requests
+	}
 }
 
 // ExchangeMatched records that an exchange has begun. The caller need not wait for the Commit.
 func (l *Log) ExchangeMatched(match Match) *Commit {
-	match.ID = validUTF8(match.ID)
-	match.Namespace, match.Channel = validUTF8(match.Namespace), validUTF8(match.Channel)
-	match.ContentType = CleanText(match.ContentType)
-	match.Method, match.ReplyTo = CleanText(match.Method), validUTF8(match.ReplyTo)
-	match.Producer, match.Consumer = cleanClient(match.Producer), cleanClient(match.Consumer)
-	return l.add(newRow(match))
+	match.ContentType, match.Method = bounded(match.ContentType), bounded(match.Method)
+	match.Producer.bound()
+	match.Consumer.bound()
+	r := newBeginning[string, Match, ExchangeEnd](match)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	queued := l.exchanges.beginLocked(l, match.ID, r)
+	switch {
+	case match.Method == "":
+	case queued:
+		l.openCalls++
+	default:
+		l.lostCalls[match.ID] = true
+	}
+	if life := l.lives.begun[match.Life]; queued && life != nil {
+		r.after = &life.row
+		if life.first == nil && !life.commit.taken {
+			life.first = r
+		}
+	}
+	return &r.commit
 }
 
 // ExchangeEnded records that an exchange has ended. The caller must wait for the Commit before it reports a
 // delivery, and need not wait otherwise. An exchange ends once: the database rejects a second ending.
 func (l *Log) ExchangeEnded(end ExchangeEnd) *Commit {
-	end.ID, end.Outcome, end.OutcomeIfFailed = validUTF8(end.ID), validUTF8(end.Outcome), validUTF8(end.OutcomeIfFailed)
-	return l.add(newRow(end))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.exchanges.endLocked(l, end.ID, end)
 }
 
 // CallEnded records that a call has ended.
 func (l *Log) CallEnded(end CallEnd) {
-	end.ID, end.Outcome = validUTF8(end.ID), validUTF8(end.Outcome)
-	l.add(newRow(end))
+	r, _ := newRow(end)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lostCalls[end.ID] {
+		delete(l.lostCalls, end.ID)
+		l.loseLocked(r, l.lostBeginning(end.ID))
+		return
+	}
+	if l.queueLocked(r, l.limits.maxRows) {
+		l.openCalls--
+		if request := l.exchanges.begun[end.ID]; request != nil {
+			r.after = &request.row
+		}
+	}
+}
+
+// bounded returns the part of s that may be stored, so that a long text of a client is not kept in memory.
+func bounded(s string) string {
+	if len(s) <= maxText {
+		return s
+	}
+	return CleanText(s)
+}
+
+// bound shortens the texts of c to what may be stored.
+func (c *Client) bound() {
+	c.Addr, c.Agent, c.RequestID, c.Subject = bounded(c.Addr), bounded(c.Agent), bounded(c.RequestID), bounded(c.Subject)
 }
 
 // validUTF8 replaces invalid UTF-8 in s.
@@ -202,8 +197,4 @@ func CleanText(s string) string {
 		n--
 	}
 	return strings.Clone(s[:n]) // a copy, so that the rest of s can be freed
-}
-
-func cleanClient(c Client) Client {
-	return Client{Addr: CleanText(c.Addr), Agent: CleanText(c.Agent), RequestID: CleanText(c.RequestID), Subject: CleanText(c.Subject)}
 }

@@ -5,10 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -25,9 +23,9 @@ import (
 type session struct {
 	file       *lockedFile
 	db         *sql.DB
-	conn       *sql.Conn   // the only connection of db
-	wal        fs.FileInfo // identifies the WAL
-	shm        fs.FileInfo // identifies the wal-index
+	conn       *sql.Conn // the only connection of db
+	wal        fileState // identifies the WAL
+	shm        fileState // identifies the wal-index
 	statements statements
 
 	blocks          blocks
@@ -90,10 +88,10 @@ func openSession(f *lockedFile, limits limits, busy time.Duration, logger *slog.
 		return nil, err
 	}
 	s.statements.blocks = &s.blocks
-	if s.wal, err = os.Stat(f.path + "-wal"); err != nil {
+	if s.wal, err = statFile(f.path+"-wal", true); err != nil {
 		return nil, err
 	}
-	if s.shm, err = os.Stat(f.path + "-shm"); err != nil {
+	if s.shm, err = statFile(f.path+"-shm", true); err != nil {
 		return nil, err
 	}
 	if err := f.checkContent(); err != nil { // it may have been replaced while SQLite opened it

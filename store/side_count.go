@@ -39,13 +39,13 @@ func (c *sideCount) filter(f Filter) Filter {
 	return Filter{Namespace: f.Namespace, Channel: f.Channel, Topic: f.Channel, From: f.From, To: f.To}
 }
 
-// count continues where the last call stopped, for about the time of one page.
-func (c *sideCount) count(ctx context.Context, h *History, conn *sql.Conn, t *tally) error {
+// count continues where the last call stopped, until that time.
+func (c *sideCount) count(ctx context.Context, h *History, conn *sql.Conn, t *tally, until time.Time) error {
 	sc, err := h.newScan(ctx, conn, c.kind, c.filter(t.filter), c.cursor)
 	if err != nil {
 		return err
 	}
-	for began := time.Now(); ; {
+	for {
 		step := time.Now()
 		s, last, err := sc.next(ctx)
 		if err != nil {
@@ -59,7 +59,7 @@ func (c *sideCount) count(ctx context.Context, h *History, conn *sql.Conn, t *ta
 			return nil
 		}
 		c.cursor = fmt.Sprint(s.low)
-		if time.Since(began) >= h.pace.page {
+		if !time.Now().Before(until) {
 			return c.setSince(ctx, conn, t)
 		}
 		sc.grow(time.Since(step))

@@ -50,10 +50,11 @@ func (s *statement) begin() *statement {
 	return s
 }
 
-// text gives a text. If it is the same as in the last execution, it is not allocated again as an interface value.
+// text gives a text, see CleanText. If it is the same as in the last execution, it is neither checked nor allocated as an
+// interface value again.
 func (s *statement) text(v string) *statement {
 	if last, ok := s.values[s.given].Value.(string); !ok || last != v {
-		s.values[s.given].Value = v
+		s.values[s.given].Value = CleanText(v)
 	}
 	s.given++
 	return s

@@ -105,94 +105,35 @@ func lookUp(question *sql.Stmt, ids ...any) (presence, error) {
 	}
 }
 
-// change is what one or two rows of the queue change in the file: they record a beginning, an ending, or both. An exchange that
-// is the whole life of its channel brings two rows more, those of the life.
-type change struct {
-	rows    [4]*row // if the first is a beginning, the second may be its ending; then the Life and its ending; otherwise nil
-	life    *Life
-	lifeEnd *LifeEnd
-	match   *Match
-	end     *ExchangeEnd
-	first   string // with life: the id of its first exchange, if that was matched while the opening was still in memory
-	callEnd *CallEnd
-	request *numberedRequest
-	topic   [2]topicRow // if the first begins, the second may be its end; otherwise nil
-}
-
-// change returns what the row changes, together with its ending if it has one. The caller holds Log.mu. An ending whose
-// Commit has failed gets its OutcomeIfFailed.
-func (r *row) change() change {
-	c := change{rows: [4]*row{r, r.end}}
-	if life := r.after; life != nil && life.whole {
-		c.rows[2], c.rows[3] = life, life.end
-	}
-	for i, r := range c.rows {
-		if r == nil {
-			break
-		}
-		switch e := r.entry.(type) {
-		case *Life:
-			c.life = e
-			if r.first != nil {
-				c.first = r.first.entry.(*Match).ID
-			}
-		case *LifeEnd:
-			c.lifeEnd = e
-		case *Match:
-			c.match = e
-		case *ExchangeEnd:
-			c.end = e
-			if r.commit.err != nil && e.OutcomeIfFailed != "" {
-				failed := *e
-				failed.Outcome = e.OutcomeIfFailed
-				c.end = &failed
-			}
-		case *CallEnd:
-			c.callEnd = e
-		case *numberedRequest:
-			c.request = e
-		case topicRow:
-			if r.commit.err != nil {
-				e = ifFailed(e)
-			}
-			c.topic[i] = e
-		}
-	}
-	return c
-}
-
-// write makes the change in the open transaction. If recheck is set, it leaves out what the file already has.
-func (s *statements) write(c *change, run int64, recheck bool) error {
-	switch {
-	case c.topic[0] != nil:
-		return c.topic[0].write(s, c.topic[1], run, recheck)
-	case c.request != nil:
-		return s.writeRequest(c.request, run, recheck)
-	case c.callEnd != nil:
-		return s.writeCallEnd(c.callEnd, recheck)
-	case c.match != nil || c.end != nil:
-		return s.writeExchange(c.match, c.end, c.life, run, recheck)
+// insert inserts a row of the batch in the open transaction. If recheck is set, it leaves out what the file already has.
+func (s *statements) insert(r *row, run int64, recheck bool) error {
+	switch e := r.entry.(type) {
+	case *exchangeRow:
+		return s.insertExchange(e, run, recheck)
+	case *lifeRow:
+		return s.insertLife(e, run, recheck)
+	case *numberedRequest:
+		return s.insertRequest(e, run, recheck)
+	case *CallEnd:
+		return s.insertCallEnd(e, recheck)
+	case *publicationRow:
+		return s.insertPublication(e, run, recheck)
 	default:
-		return s.writeLife(c.life, c.lifeEnd, c.first, run, recheck)
+		return s.insertSubscription(e.(*subscriptionRow), run, recheck)
 	}
 }
 
-// writeLife writes a life, its ending, or both. first is the id of its first exchange, whose row may record the life already, or
-// empty.
-func (s *statements) writeLife(life *Life, end *LifeEnd, first string, run int64, recheck bool) error {
-	id := int64(0)
-	if life != nil {
-		id = inRun(run, life.ID)
-	} else {
-		id = inRun(run, end.ID)
-	}
+func (s *statements) insertLife(r *lifeRow, run int64, recheck bool) error {
+	id := inRun(run, r.id)
+	life, end := r.begin, r.end
 	if recheck {
-		has, err := lookUp(s.hasLife, id, first)
-		if err != nil || has == complete {
-			return err
+		first := "" // the row of this exchange may record the life already
+		if r.first != nil {
+			first = r.first.id
 		}
-		if has == begun {
-			life = nil
+		var err error
+		if life, end, err = r.missing(s.hasLife, id, first); err != nil {
+			return err
 		}
 	}
 	switch {
@@ -208,50 +149,49 @@ func (s *statements) writeLife(life *Life, end *LifeEnd, first string, run int64
 	return row.integer(end.At.UnixMilli()).text(end.Reason).integer(end.Exchanges).integer(end.Bytes).exec()
 }
 
-// writeExchange writes an exchange, its ending, or both. If life is not nil, it has no other exchange, and this one's row records
-// the life too.
-func (s *statements) writeExchange(match *Match, end *ExchangeEnd, life *Life, run int64, recheck bool) error {
-	id := ""
-	if match != nil {
-		id = match.ID
-	} else {
-		id = end.ID
-	}
+// insertExchange also records the life of the channel, if the exchange is all of it.
+func (s *statements) insertExchange(r *exchangeRow, run int64, recheck bool) error {
+	match, end := r.begin, r.end
 	if recheck {
-		has, err := lookUp(s.hasExchange, id)
-		if err != nil || has == complete {
+		var err error
+		if match, end, err = r.missing(s.hasExchange, r.id); err != nil {
 			return err
-		}
-		if has == begun {
-			match = nil
 		}
 	}
 	switch {
 	case match == nil && end == nil:
 		return nil
 	case match == nil:
-		return s.exchangeEnd.begin().text(id).text(end.Outcome).integer(end.Bytes).integer(end.At.UnixMilli()).exec()
+		return s.exchangeEnd.begin().text(r.id).text(r.outcome(end.Outcome, end.OutcomeIfFailed)).integer(end.Bytes).integer(end.At.UnixMilli()).exec()
 	}
 	row := s.exchange.begin().
-		text(id).integer(inRun(run, match.Life)).text(match.Namespace).text(match.Channel).text(storedType(match.ContentType)).
+		text(r.id).integer(inRun(run, match.Life)).text(match.Namespace).text(match.Channel).text(storedType(match.ContentType)).
 		integer(match.At.UnixMilli()).integer(match.ProducerWait.Milliseconds()).integer(match.ConsumerWait.Milliseconds()).
 		text(match.Producer.Addr).text(match.Consumer.Addr).text(match.Producer.Agent).text(match.Consumer.Agent)
 	if end == nil {
 		row.null(3)
 	} else {
-		row.text(end.Outcome).integer(end.Bytes).integer(end.At.UnixMilli())
+		row.text(r.outcome(end.Outcome, end.OutcomeIfFailed)).integer(end.Bytes).integer(end.At.UnixMilli())
 	}
 	row.text(match.Producer.RequestID).text(match.Consumer.RequestID).text(match.Producer.Subject).text(match.Consumer.Subject)
 	row.textOrNull(match.Method).textOrNull(match.ReplyTo)
-	if life == nil {
-		row.null(1)
+	if r.after != nil && r.after.whole {
+		row.integer(openedBefore(r.after.entry.(*lifeRow).begin, match))
 	} else {
-		row.integer(openedBefore(life, match))
+		row.null(1)
 	}
 	if err := row.exec(); err != nil {
 		return err
 	}
 	return s.blocks.recorded(match)
+}
+
+// outcome returns the outcome to record: ifFailed if the Commit has failed and ifFailed is not empty.
+func (r *row) outcome(outcome, ifFailed string) string {
+	if r.failed && ifFailed != "" {
+		return ifFailed
+	}
+	return outcome
 }
 
 // storedType returns a content type in the form of the table exchange: see 0008_shorter_rows.sql.
@@ -262,7 +202,7 @@ func storedType(contentType string) string {
 	return contentType
 }
 
-func (s *statements) writeCallEnd(end *CallEnd, recheck bool) error {
+func (s *statements) insertCallEnd(end *CallEnd, recheck bool) error {
 	if recheck {
 		if has, err := lookUp(s.hasCall, end.ID); err != nil || has != absent {
 			return err
@@ -277,7 +217,7 @@ func (s *statements) writeCallEnd(end *CallEnd, recheck bool) error {
 	return row.integer(end.At.UnixMilli()).exec()
 }
 
-func (s *statements) writeRequest(r *numberedRequest, run int64, recheck bool) error {
+func (s *statements) insertRequest(r *numberedRequest, run int64, recheck bool) error {
 	id := inRun(run, r.number)
 	if recheck {
 		if has, err := lookUp(s.hasRequest, id); err != nil || has != absent {

@@ -30,8 +30,10 @@ func TestStatus(t *testing.T) {
 	}
 
 	release := holdLock(t, f.path)
-	_, commit = f.exchange("delivered")
-	wantFailed(t, commit)
+	for range 2 {
+		_, commit = f.exchange("delivered")
+		wantFailed(t, commit)
+	}
 	for range 4 {
 		f.RequestUnmatched(store.Request{Namespace: "v1", Role: "producer", Outcome: "refused"})
 	}

@@ -95,6 +95,7 @@ type Log struct {
 	limits limits
 	file   *lockedFile
 	run    int64 // the id of this run
+	opened time.Time
 
 	history *History
 
@@ -107,32 +108,32 @@ type Log struct {
 	session    *session // nil during an outage
 	walSuspect bool     // after an I/O error the WAL may be incomplete on disk; see resume
 	retention  retention
-	changes    []change      // of the last batch; here so that take need not allocate it
-	callbacks  []func(error) // the same, for settle
+	callbacks  []func(error) // of the last batch; here so that settle need not allocate it
 
 	// mu guards the fields below. It is held for short times only, and never during disk access or logging. The
 	// result of a Commit is set only with mu held, so the response to a producer and the outcome in its row are
 	// decided together.
 	mu            sync.Mutex
-	queue         []*row          // handed in and not yet taken by the writer, in order
-	batch         []*row          // taken by the writer and not yet durable; older than the queue
-	err           error           // why the log cannot be written; nil while it can
-	outageSince   time.Time       // when err was set
-	lostBefore    int64           // the value of lost at that time
-	awaited       bool            // a caller waits for a row in the queue
-	flush         bool            // no row in the queue may be held back; see Sync
-	linger        *time.Timer     // calls lingered; nil until it is first set
-	lingerSet     bool            // linger is running
-	watchdogSet   bool            // a timer for watchdog is running
-	failures      int             // how many times pending rows have been failed
-	closed        bool            // no more rows are accepted
-	lost          int64           // rows that are not and will not be in the file
-	requests      int64           // handed in so far; numbers them for their ids
-	lives         map[int64]*row  // lives recorded as opened and not yet as closed: the row, or nil if it is in the file
-	running       map[string]*row // exchanges recorded as matched and not yet as ended: the same
-	onTopics      map[string]*row // publications and subscriptions recorded as begun and not yet as ended: the same
-	openCalls     int64           // calls recorded as begun and not yet as ended
-	beginningLost map[key]bool    // things whose beginning was lost; their ending must be lost too
+	queue         []*row      // handed in and not yet taken by the writer, in order
+	batch         []*row      // taken by the writer and not yet durable; older than the queue; only the writer changes it
+	err           error       // why the log cannot be written; nil while it can
+	outageSince   time.Time   // when err was set
+	lostBefore    int64       // the value of lost at that time
+	awaited       bool        // a caller waits for a row in the queue
+	flush         bool        // no row in the queue may be held back; see Sync
+	linger        *time.Timer // calls lingered; nil until it is first set
+	lingerSet     bool        // linger is running
+	watchdogSet   bool        // a timer for watchdog is running
+	failures      int         // how many times pending rows have been failed
+	closed        bool        // no more rows are accepted
+	lost          int64       // rows that are not and will not be in the file
+	requests      int64       // handed in so far; numbers them for their ids
+	lives         things[int64, Life, LifeEnd]
+	exchanges     things[string, Match, ExchangeEnd]
+	publications  things[string, Publication, PublicationEnd]
+	subscriptions things[string, Subscription, SubscriptionEnd]
+	openCalls     int64           // calls that have begun and not ended
+	lostCalls     map[string]bool // those whose beginning was lost; their ending must be lost too
 	closeErr      error           // set before finished is closed
 }
 
@@ -190,15 +191,17 @@ func open(cfg Config, limits limits) (_ *Log, err error) {
 		limits:        limits,
 		file:          file,
 		run:           file.run.id,
+		opened:        time.Now(),
 		wake:          make(chan struct{}, 1),
 		closing:       make(chan struct{}),
 		finished:      make(chan struct{}),
 		session:       session,
 		retention:     newRetention(cfg.Retention, limits.pruneEvery),
-		lives:         make(map[int64]*row),
-		running:       make(map[string]*row),
-		onTopics:      make(map[string]*row),
-		beginningLost: make(map[key]bool),
+		lives:         newThings[int64, Life, LifeEnd](),
+		exchanges:     newThings[string, Match, ExchangeEnd](),
+		publications:  newThings[string, Publication, PublicationEnd](),
+		subscriptions: newThings[string, Subscription, SubscriptionEnd](),
+		lostCalls:     make(map[string]bool),
 	}
 	if l.history, err = newHistory(file, l.runningIDs); err != nil {
 		session.close()
@@ -279,5 +282,5 @@ func (l *Log) Sync() error {
 func (l *Log) runningIDs() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Collect(maps.Keys(l.running))
+	return slices.Collect(maps.Keys(l.exchanges.begun))
 }

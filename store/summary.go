@@ -123,7 +123,11 @@ func (h *History) Summarize(ctx context.Context, f Filter, patience time.Duratio
 	}
 	t := &tally{filter: f, oldest: oldest, step: stepFor(f.To.Sub(f.From)), since: f.To, sides: sideCounts(f.To), buckets: make(map[int64]*Bucket)}
 	for t.since.After(f.From) {
-		err := h.with(ctx, func(ctx context.Context, conn *sql.Conn) error { return t.advance(ctx, h, conn) })
+		until := time.Now().Add(h.pace.page)
+		if end := began.Add(patience); patience > 0 && end.Before(until) {
+			until = end
+		}
+		err := h.with(ctx, func(ctx context.Context, conn *sql.Conn) error { return t.advance(ctx, h, conn, until) })
 		if err != nil {
 			return nil, err
 		}
@@ -167,12 +171,13 @@ type tally struct {
 	buckets map[int64]*Bucket
 }
 
-// advance counts a page of everything. The side counts lead, so that all that is younger than t.since is counted.
-func (t *tally) advance(ctx context.Context, h *History, conn *sql.Conn) error {
+// advance counts until that time. The side counts lead, so that all that is younger than t.since is counted; each takes at most
+// a quarter of the time.
+func (t *tally) advance(ctx context.Context, h *History, conn *sql.Conn, until time.Time) error {
 	bound := t.filter.From
 	for _, side := range t.sides {
 		if side.since.After(t.filter.From) && !side.since.Before(t.since) {
-			if err := side.count(ctx, h, conn, t); err != nil {
+			if err := side.count(ctx, h, conn, t, time.Now().Add(time.Until(until)/4)); err != nil {
 				return err
 			}
 		}
@@ -180,11 +185,11 @@ func (t *tally) advance(ctx context.Context, h *History, conn *sql.Conn) error {
 			bound = side.since
 		}
 	}
-	return t.count(ctx, h, conn, bound)
+	return t.count(ctx, h, conn, bound, until)
 }
 
-// count continues where the last call stopped, for about the time of one page, and not beyond bound.
-func (t *tally) count(ctx context.Context, h *History, conn *sql.Conn, bound time.Time) error {
+// count continues where the last call stopped, until that time, and not beyond bound.
+func (t *tally) count(ctx context.Context, h *History, conn *sql.Conn, bound, until time.Time) error {
 	rest := t.filter
 	rest.To = t.since
 	sc, err := h.newScan(ctx, conn, Exchanges, rest, "")
@@ -192,7 +197,7 @@ func (t *tally) count(ctx context.Context, h *History, conn *sql.Conn, bound tim
 		return err
 	}
 	sc.filter.From, sc.filter.To = time.Time{}, time.Time{} // spans of ids are exact enough
-	for began := time.Now(); t.since.After(bound); {
+	for t.since.After(bound) {
 		step := time.Now()
 		sc.remaining = span{idFloor(bound.UnixMilli()), idFloor(t.since.UnixMilli())}
 		newest, err := sc.nthID(ctx, &sc.plan, 1)
@@ -219,7 +224,7 @@ func (t *tally) count(ctx context.Context, h *History, conn *sql.Conn, bound tim
 			return err
 		}
 		t.since = from
-		if time.Since(began) >= h.pace.page {
+		if !time.Now().Before(until) {
 			break
 		}
 		sc.grow(time.Since(step))

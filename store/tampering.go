@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mattn/go-sqlite3"
+	"golang.org/x/sys/unix"
 )
 
 // SQLite does not notice when other programs change its files: it keeps writing to a file that was deleted, and
@@ -174,6 +175,39 @@ func (f *lockedFile) checkReadable() error {
 	return err
 }
 
+// fileState says which file is at a path, and how large it is.
+type fileState struct {
+	device, inode uint64
+	size          int64
+}
+
+// isFile reports whether both are states of the same file.
+func (s fileState) isFile(other fileState) bool {
+	return s.device == other.device && s.inode == other.inode
+}
+
+// statFile returns the state of the file at path, or of what a symbolic link there leads to if follow is set.
+func statFile(path string, follow bool) (state fileState, err error) {
+	flags := unix.AT_SYMLINK_NOFOLLOW
+	if follow {
+		flags = 0
+	}
+	for err = unix.EINTR; err == unix.EINTR; { // some file systems allow signals to interrupt it
+		state, err = stat(path, flags)
+	}
+	if err != nil {
+		err = &fs.PathError{Op: "stat", Path: path, Err: err}
+	}
+	return state, err
+}
+
+// fstatat is stat for any system.
+func fstatat(path string, flags int) (fileState, error) {
+	var s unix.Stat_t
+	err := unix.Fstatat(unix.AT_FDCWD, path, &s, flags)
+	return fileState{uint64(s.Dev), uint64(s.Ino), s.Size}, err
+}
+
 // sideFileLost is the error for a WAL or wal-index that is no longer at its path. The session still has it
 // open.
 type sideFileLost string
@@ -201,27 +235,25 @@ func (s *session) checkBeforeCommit() error {
 	if err != nil {
 		return err
 	}
-	if wal.Size() < s.walSize {
-		if err := s.checkShrunkWAL(wal.Size()); err != nil {
+	if wal.size < s.walSize {
+		if err := s.checkShrunkWAL(wal.size); err != nil {
 			return err
 		}
 	}
-	s.walSize = wal.Size()
+	s.walSize = wal.size
 	return nil
 }
 
 // checkSideFile returns an error unless the side file is still at its path.
-func (s *session) checkSideFile(suffix string, was fs.FileInfo) (fs.FileInfo, error) {
-	info, err := os.Lstat(s.file.path + suffix)
+func (s *session) checkSideFile(suffix string, was fileState) (now fileState, err error) {
+	now, err = statFile(s.file.path+suffix, false)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, sideFileLost("its " + suffix + " was deleted or renamed")
-	case err != nil:
-		return nil, err
-	case !os.SameFile(info, was):
-		return nil, sideFileLost("its " + suffix + " was replaced by another")
+		return now, sideFileLost("its " + suffix + " was deleted or renamed")
+	case err == nil && !now.isFile(was):
+		return now, sideFileLost("its " + suffix + " was replaced by another")
 	}
-	return info, nil
+	return now, err
 }
 
 // checkShrunkWAL returns an error if the WAL, which has become smaller, lacks commits. A checkpoint, even by

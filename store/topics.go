@@ -1,9 +1,6 @@
 package store
 
-import (
-	"database/sql"
-	"time"
-)
+import "time"
 
 // Published is the outcome of a message that was sent.
 const Published = "published"
@@ -47,106 +44,80 @@ type SubscriptionEnd struct {
 
 // PublicationAccepted records that a message will be sent. With --audit=strict the caller sends it only after the Commit.
 func (l *Log) PublicationAccepted(p Publication) *Commit {
-	p.ID, p.Namespace, p.Topic = validUTF8(p.ID), validUTF8(p.Namespace), validUTF8(p.Topic)
-	p.ContentType, p.Client = CleanText(p.ContentType), cleanClient(p.Client)
-	return l.add(newRow(p))
+	p.ContentType = bounded(p.ContentType)
+	p.Client.bound()
+	r := newBeginning[string, Publication, PublicationEnd](p)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.publications.beginLocked(l, p.ID, r)
+	return &r.commit
 }
 
 // PublicationEnded records that a message has been sent. The caller must not answer the publisher before the Commit.
-func (l *Log) PublicationEnded(end PublicationEnd) *Commit { return l.add(newRow(end)) }
+func (l *Log) PublicationEnded(end PublicationEnd) *Commit {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.publications.endLocked(l, end.ID, end)
+}
 
 // SubscriptionOpened records a new subscription.
 func (l *Log) SubscriptionOpened(s Subscription) {
-	s.ID, s.Namespace, s.Topic, s.Client = validUTF8(s.ID), validUTF8(s.Namespace), validUTF8(s.Topic), cleanClient(s.Client)
-	l.add(newRow(s))
+	s.Client.bound()
+	r := newBeginning[string, Subscription, SubscriptionEnd](s)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.subscriptions.beginLocked(l, s.ID, r)
 }
 
 // SubscriptionEnded records that a subscription has ended. The caller need not wait for the Commit.
-func (l *Log) SubscriptionEnded(end SubscriptionEnd) *Commit { return l.add(newRow(end)) }
-
-// A topicRow is a row about a topic: a beginning, whose end is of the other type, or an end.
-type topicRow interface {
-	id() string
-	begins() bool
-	// write writes the row. end is its end if that is in the same batch, or nil. With recheck the row may be in the file
-	// already.
-	write(s *statements, end topicRow, run int64, recheck bool) error
+func (l *Log) SubscriptionEnded(end SubscriptionEnd) *Commit {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.subscriptions.endLocked(l, end.ID, end)
 }
 
-func (p *Publication) id() string     { return p.ID }
-func (e *PublicationEnd) id() string  { return e.ID }
-func (s *Subscription) id() string    { return s.ID }
-func (e *SubscriptionEnd) id() string { return e.ID }
-func (*Publication) begins() bool     { return true }
-func (*PublicationEnd) begins() bool  { return false }
-func (*Subscription) begins() bool    { return true }
-func (*SubscriptionEnd) begins() bool { return false }
-
-// ifFailed returns the row to write if the Commit of r has failed.
-func ifFailed(r topicRow) topicRow {
-	if end, ok := r.(*PublicationEnd); ok && end.OutcomeIfFailed != "" {
-		failed := *end
-		failed.Outcome = end.OutcomeIfFailed
-		return &failed
-	}
-	return r
-}
-
-// writeRest looks for the beginning of what has that id in the file. If it is there, writeRest writes the end, which may
-// be nil, unless that is there too, and returns true.
-func (s *statements) writeRest(look *sql.Stmt, id string, end topicRow, run int64) (done bool, err error) {
-	switch has, err := lookUp(look, id); {
-	case err != nil, has == absent:
-		return false, err
-	case has == begun && end != nil:
-		return true, end.write(s, nil, run, false)
-	}
-	return true, nil
-}
-
-func (p *Publication) write(s *statements, end topicRow, run int64, recheck bool) error {
+func (s *statements) insertPublication(r *publicationRow, run int64, recheck bool) error {
+	p, end := r.begin, r.end
 	if recheck {
-		if done, err := s.writeRest(s.hasPublication, p.ID, end, run); done || err != nil {
+		var err error
+		if p, end, err = r.missing(s.hasPublication, r.id); err != nil {
 			return err
 		}
 	}
-	row := s.publication.begin().text(p.ID).integer(run).text(p.Namespace).text(p.Topic).integer(p.Bytes).text(p.ContentType).
+	switch {
+	case p == nil && end == nil:
+		return nil
+	case p == nil:
+		return s.publicationEnd.begin().text(r.id).text(r.outcome(end.Outcome, end.OutcomeIfFailed)).
+			integer(end.Delivered).integer(end.At.UnixMilli()).exec()
+	}
+	row := s.publication.begin().text(r.id).integer(run).text(p.Namespace).text(p.Topic).integer(p.Bytes).text(p.ContentType).
 		integer(p.At.UnixMilli()).integer(p.Subscribers).client(p.Client)
-	if e, ok := end.(*PublicationEnd); ok {
-		return row.text(e.Outcome).integer(e.Delivered).integer(e.At.UnixMilli()).exec()
+	if end == nil {
+		return row.null(3).exec()
 	}
-	return row.null(3).exec()
+	return row.text(r.outcome(end.Outcome, end.OutcomeIfFailed)).integer(end.Delivered).integer(end.At.UnixMilli()).exec()
 }
 
-func (e *PublicationEnd) write(s *statements, _ topicRow, _ int64, recheck bool) error {
+func (s *statements) insertSubscription(r *subscriptionRow, run int64, recheck bool) error {
+	sub, end := r.begin, r.end
 	if recheck {
-		if has, err := lookUp(s.hasPublication, e.ID); err != nil || has == complete {
+		var err error
+		if sub, end, err = r.missing(s.hasSubscription, r.id); err != nil {
 			return err
 		}
 	}
-	return s.publicationEnd.begin().text(e.ID).text(e.Outcome).integer(e.Delivered).integer(e.At.UnixMilli()).exec()
-}
-
-func (b *Subscription) write(s *statements, end topicRow, run int64, recheck bool) error {
-	if recheck {
-		if done, err := s.writeRest(s.hasSubscription, b.ID, end, run); done || err != nil {
-			return err
-		}
+	switch {
+	case sub == nil && end == nil:
+		return nil
+	case sub == nil:
+		return s.subscriptionEnd.begin().text(r.id).text(end.Outcome).received(end).integer(end.At.UnixMilli()).exec()
 	}
-	row := s.subscription.begin().text(b.ID).integer(run).text(b.Namespace).text(b.Topic).integer(b.At.UnixMilli()).client(b.Client)
-	if e, ok := end.(*SubscriptionEnd); ok {
-		return row.text(e.Outcome).received(e).integer(e.At.UnixMilli()).exec()
+	row := s.subscription.begin().text(r.id).integer(run).text(sub.Namespace).text(sub.Topic).integer(sub.At.UnixMilli()).client(sub.Client)
+	if end == nil {
+		return row.null(6).exec()
 	}
-	return row.null(6).exec()
-}
-
-func (e *SubscriptionEnd) write(s *statements, _ topicRow, _ int64, recheck bool) error {
-	if recheck {
-		if has, err := lookUp(s.hasSubscription, e.ID); err != nil || has == complete {
-			return err
-		}
-	}
-	return s.subscriptionEnd.begin().text(e.ID).text(e.Outcome).received(e).integer(e.At.UnixMilli()).exec()
+	return row.text(end.Outcome).received(end).integer(end.At.UnixMilli()).exec()
 }
 
 // client sets the four columns of a client.

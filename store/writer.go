@@ -58,11 +58,12 @@ func (l *Log) work() (err error) {
 	if l.session == nil {
 		return l.resume()
 	}
-	for {
+	for checked := false; ; {
 		wrote, err := l.commit(false)
 		if err != nil {
 			return err
 		}
+		checked = checked || wrote // the last commit of this round was followed by a check
 		moreBlocks, err := l.session.blocks.step(l.session)
 		if err != nil {
 			return err
@@ -71,7 +72,7 @@ func (l *Log) work() (err error) {
 		if err != nil {
 			return err
 		}
-		if !wrote { // otherwise commit has just checked
+		if !checked {
 			if err := l.session.checkFiles(); err != nil {
 				return err
 			}
@@ -175,8 +176,8 @@ func (l *Log) attempt(recheck bool) (committed bool, err error) {
 	if err := l.session.statements.beginTransaction.begin().exec(); err != nil {
 		return false, err
 	}
-	changes, failures := l.take(recheck)
-	if err := l.apply(changes, recheck); err != nil {
+	failures := l.take(recheck)
+	if err := l.insert(recheck); err != nil {
 		return false, err
 	}
 	l.limits.hook(inserted)
@@ -192,19 +193,27 @@ func (l *Log) attempt(recheck bool) (committed bool, err error) {
 	return true, l.session.statements.commit.begin().exec()
 }
 
-// apply makes the changes in the open transaction, except those that the database rejects because of their
-// content.
-func (l *Log) apply(changes []change, recheck bool) error {
-	for i := range changes {
-		c := &changes[i]
-		err := l.session.statements.write(c, l.run, recheck)
+// insert inserts the batch in the open transaction, except the rows that the database rejects because of their content.
+func (l *Log) insert(recheck bool) error {
+	rejected := false
+	for _, r := range l.batch {
+		if r.whole {
+			continue // its exchange comes later
+		}
+		err := l.session.statements.insert(r, l.run, recheck)
 		switch {
 		case err == nil:
 		case rejectedForContent(err):
-			l.reject(c, err)
+			l.reject(r, err)
+			rejected = true
 		default:
 			return err
 		}
+	}
+	if rejected {
+		l.mu.Lock()
+		l.batch = slices.DeleteFunc(l.batch, func(r *row) bool { return r.rejected })
+		l.mu.Unlock()
 	}
 	return nil
 }
@@ -216,21 +225,17 @@ func (l *Log) pending() bool {
 	return l.pendingLocked()
 }
 
-// take moves the queue into the batch. It returns the changes that the batch makes to the file, and the number
-// of failures so far for failedSince. If recheck is set, each life gets a row, because the file may have a part of it.
-func (l *Log) take(recheck bool) (changes []change, failures int) {
+// take moves the queue into the batch, and notes which rows have failed, and which get no row of their own. It returns the number of
+// failures so far for failedSince. If recheck is set, each life gets a row, because the file may have a part of it.
+func (l *Log) take(recheck bool) (failures int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.releaseLocked()
-	changes = slices.Grow(l.changes[:0], len(l.batch))
 	for _, r := range l.batch {
+		r.failed = r.commit.err != nil
 		r.whole = !recheck && r.isWholeInExchange()
-		if !r.whole && (r.begin == nil || r.begin.gone) {
-			changes = append(changes, r.change())
-		} // otherwise the change of its beginning, or that of the life's only exchange, contains it
 	}
-	l.changes = changes
-	return changes, l.failures
+	return l.failures
 }
 
 // failedSince reports whether rows have been failed since take returned that number of failures.
@@ -240,32 +245,24 @@ func (l *Log) failedSince(failures int) bool {
 	return l.failures != failures
 }
 
-// reject drops the rows of c, which the database has rejected because of their content.
-func (l *Log) reject(c *change, err error) {
+// reject marks the row, which the database has rejected because of its content, and the life that it was to record.
+func (l *Log) reject(r *row, err error) {
 	err = fmt.Errorf("audit log %s: the database rejected a row: %w", l.file.path, err)
-	for _, r := range c.rows {
-		if r != nil {
-			l.cfg.Logger.Error("the audit log rejected a row; this is a bug in httpipe", "error", err, "row", fmt.Sprintf("%+v", r.entry))
-		}
+	rows := []*row{r}
+	if r.after != nil && r.after.whole {
+		rows = append(rows, r.after)
 	}
 	var callbacks []func(error)
 	l.mu.Lock()
-	for _, r := range c.rows {
-		if r != nil {
-			r.gone = true
-			callbacks = r.commit.settleLocked(err, callbacks)
-			l.lost++
-		}
+	for _, r := range rows {
+		r.rejected = true
+		callbacks = r.commit.settleLocked(err, callbacks)
+		l.lost++
 	}
-	kept := l.batch[:0]
-	for _, r := range l.batch {
-		if !r.gone {
-			kept = append(kept, r)
-		}
-	}
-	clear(l.batch[len(kept):])
-	l.batch = kept
 	l.mu.Unlock()
+	for _, r := range rows {
+		l.cfg.Logger.Error("the audit log rejected a row; this is a bug in httpipe", "error", err, "row", fmt.Sprintf("%+v", r.entry))
+	}
 	l.callBack(callbacks, err)
 }
 
@@ -302,9 +299,10 @@ func (l *Log) endRun() (err error) {
 	s := l.session
 	defer func() { l.session = nil; err = errors.Join(err, s.end(err, l.limits.busyTimeout)) }()
 	l.mu.Lock()
-	lost, open := l.lost, len(l.running) != 0 || len(l.lives) != 0 || len(l.onTopics) != 0 || l.openCalls != 0
+	lost := l.lost
+	open := l.openCalls + int64(len(l.lives.begun)+len(l.exchanges.begun)+len(l.publications.begun)+len(l.subscriptions.begun))
 	l.mu.Unlock()
-	if err := s.endRun(l.run, time.Now(), lost, open || lost > 0); err != nil {
+	if err := s.endRun(l.run, time.Now(), lost, open > 0 || lost > 0); err != nil {
 		return err
 	}
 	s.stopCheckpointer()

@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 func main() {
@@ -53,8 +54,9 @@ type options struct {
 	from      string
 	log       int // exchanges in the log that is made and asked; 0 for no such log
 	makeLog   string
-	rows      int  // exchanges in the log that is only made
-	pages     bool // measure the history of a log instead of all that
+	rows      int           // exchanges in the log that is only made
+	pages     bool          // measure the history of a log instead of all that
+	snapshot  time.Duration // how long a reader holds a snapshot, if that is measured instead
 	reference string
 }
 
@@ -79,6 +81,7 @@ func parseOptions(args []string) (o options, err error) {
 	flags.StringVar(&o.makeLog, "make-log", "", "only make a log in this `file`")
 	flags.IntVar(&o.rows, "rows", 10_000_000, "let the log that is only made have `N` exchanges")
 	flags.BoolVar(&o.pages, "pages", false, "instead of all that, measure how fast the log of --from, or one made for it, answers over HTTP")
+	flags.DurationVar(&o.snapshot, "snapshot", 0, "instead of all that, measure full load while a reader holds a snapshot of the log for this `time`")
 	flags.StringVar(&o.reference, "reference", "", "be this reference `server`; for the benchmark itself")
 	for { // options may follow parts
 		if err := flags.Parse(args); err != nil {
@@ -125,6 +128,9 @@ func run(args []string, stdout io.Writer) (err error) {
 	b.cleanUpOnSignal()
 	if o.pages {
 		return b.measurePages(o, stdout)
+	}
+	if o.snapshot > 0 {
+		return b.measureSnapshot(o, stdout)
 	}
 	if o.log > 0 {
 		return b.measureLog(o.log, stdout)

@@ -45,6 +45,16 @@ func TestParts(t *testing.T) {
 	if err := b.run(allParts, &printed); err != nil {
 		t.Error(err)
 	}
+	s, err := variants[0].start(temp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.kill()
+	snapshot, err := s.underSnapshot(60 * time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	snapshot.write(&printed)
 	for _, want := range []struct {
 		row   string
 		cells int
@@ -58,6 +68,7 @@ func TestParts(t *testing.T) {
 		{"processor time of the server per delivery, in µs", 6}, {"memory of an idle subscriber, in KB", 6},
 		{"the former ÷ the latter", 3}, {"calls ÷ exchanges", 3},
 		{"durable log, processor time per exchange, 16 channels", 3},
+		{"the same, slowest, in ms", 3}, {"WAL at the end, in MB", 3},
 	} {
 		_, row, found := strings.Cut(printed.String(), "| "+want.row+" |")
 		row, _, _ = strings.Cut(row, "\n")

@@ -19,7 +19,7 @@ import (
 
 // relayConfig returns what the environment starts the relay with.
 func relayConfig() (got cli.Config, err error) {
-	err = cli.Program{Serve: func(_ context.Context, c *cli.Config, _, _ io.Writer) error {
+	err = cli.Program{Serve: func(_ context.Context, _ string, c *cli.Config, _, _ io.Writer) error {
 		got = *c
 		return nil
 	}}.Run(context.Background(), nil)

@@ -75,6 +75,29 @@ func TestOptionsTable(t *testing.T) {
 	checkTable(t, "docs/options.md", table.String()+"\n")
 }
 
+// TestCommandsTable: the table in docs/options.md has every command that httpipe -h and the help of its groups list.
+func TestCommandsTable(t *testing.T) {
+	_, table, _ := strings.Cut(read(t, "docs/options.md"), "## Commands")
+	listed := regexp.MustCompile(`(?m)^  httpipe (?:\[serve\]|((?:audit |nodes )?[a-z]+)) .*$`)
+	found := 0
+	for _, group := range []string{"", "audit", "nodes"} {
+		_, help := kit.Run(t, t.TempDir(), append(strings.Fields(group), "-h")...)
+		for _, m := range listed.FindAllStringSubmatch(help, -1) {
+			command := strings.TrimPrefix(m[1], group+" ")
+			if command == "audit" || command == "nodes" { // the groups
+				continue
+			}
+			found++
+			if !regexp.MustCompile("`(httpipe )?(" + group + " )?" + command + "\\b").MatchString(table) {
+				t.Errorf("docs/options.md has no httpipe %s %s", group, command)
+			}
+		}
+	}
+	if found < 20 {
+		t.Errorf("found only %d commands", found)
+	}
+}
+
 // TestMetricsTable compares docs/metrics.md with a scrape.
 func TestMetricsTable(t *testing.T) {
 	text := kit.Scrape(t, kit.Start(t, t.TempDir(), "--metrics-addr", "127.0.0.1:0"))

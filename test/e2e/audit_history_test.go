@@ -62,7 +62,7 @@ func TestHistoryCommands(t *testing.T) {
 	}
 	for args, want := range map[string]string{
 		"audit list everything":               `unknown "everything"; want one of exchanges, requests, channels`,
-		"audit list --outcome lost":           `outcome="lost": want one of`,
+		"audit list --outcome lost":           `--outcome="lost": want one of`,
 		"audit list --role producer":          "--role applies only to requests: httpipe audit list requests --role producer",
 		"audit list channels --outcome left":  "--outcome applies only to exchanges, requests, calls, publications and subscriptions: httpipe audit list exchanges --outcome left",
 		"audit show none":                     `no exchange has an id that begins with "none"`,

@@ -1,7 +1,6 @@
-package main
+package server
 
 import (
-	"errors"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -13,11 +12,8 @@ import (
 
 // openMember returns this server as one of several nodes, or nil if it is the only one.
 func openMember(c *cli.Config, logger *slog.Logger) (*nodes.Member, error) {
-	if c.Nodes == "" && c.Node == "" {
+	if c.Nodes == "" {
 		return nil, nil
-	}
-	if c.Nodes == "" || c.Node == "" {
-		return nil, errors.New("--nodes and --node must be set together: the table of all nodes, and the name of this one")
 	}
 	table, err := nodes.ReadFile(c.Nodes)
 	if err != nil {

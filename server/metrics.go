@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"context"
@@ -21,7 +21,7 @@ func serveMetrics(ctx context.Context, c *cli.Config, m *metrics.Metrics, logger
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.MetricsAddr)
 	if err != nil {
-		return "", nil, fmt.Errorf("cannot listen for scrapes (--metrics-addr): %w", err)
+		return "", nil, fmt.Errorf("cannot listen for scrapes (--metrics-addr): %w; choose another address", err)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", m.Handler())

@@ -1,9 +1,8 @@
-package main
+package server
 
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -19,10 +18,6 @@ import (
 // secure wraps the listener in TLS, if the options say so. Until stop, it gets and renews the certificate of --tls-domain.
 func secure(ctx context.Context, c *cli.Config, listener net.Listener, logger *slog.Logger) (secured net.Listener, stop func(), err error) {
 	switch {
-	case c.TLSDomain != "" && (c.TLSCert != "" || c.TLSKey != ""):
-		return nil, nil, errors.New("--tls-domain gets a certificate by itself; remove it, or remove --tls-cert and --tls-key")
-	case (c.TLSCert == "") != (c.TLSKey == ""):
-		return nil, nil, errors.New("--tls-cert and --tls-key must be set together: the certificate, and its key")
 	case c.TLSDomain != "":
 		return getCertificate(ctx, c, listener, logger)
 	case c.TLSCert != "":
@@ -83,26 +78,4 @@ func certificateFiles(c *cli.Config) []string {
 		return nil
 	}
 	return []string{cli.CertificatesPath(c.AuditDB) + "/"}
-}
-
-// baseURL returns the address at which a browser on this machine, or of --tls-domain, finds the server.
-func baseURL(c *cli.Config, addr net.Addr) string {
-	scheme, host, port := "http", c.Host, "0"
-	if tcp, ok := addr.(*net.TCPAddr); ok {
-		port = fmt.Sprint(tcp.Port)
-		if tcp.IP.IsUnspecified() {
-			host = "localhost"
-		}
-	}
-	if c.TLS() {
-		scheme = "https"
-	}
-	if c.TLSDomain != "" {
-		host = c.TLSDomain
-	}
-	url := scheme + "://" + net.JoinHostPort(host, port)
-	if scheme == "https" {
-		url = strings.TrimSuffix(url, ":443")
-	}
-	return url
 }
