@@ -77,7 +77,7 @@ func (r *reader) examine(ctx context.Context) (Report, error) {
 		return report, err
 	}
 	damage, err := queryStrings(ctx, r.conn, fmt.Sprintf("PRAGMA integrity_check(%d)", maxProblems))
-	switch code, _ := sqliteCode(err); {
+	switch code := sqliteCode(err); {
 	case code == sqlite3.ErrCorrupt, code == sqlite3.ErrNotADB:
 		damage = append(damage, err.Error())
 	case err != nil:

@@ -45,7 +45,7 @@ func (s *session) runCheckpoints(limits limits, stop <-chan struct{}) {
 		s.file.checkpointing.Store(true)
 		err := s.copyWAL()
 		s.file.checkpointing.Store(false)
-		if code, _ := sqliteCode(err); code == sqlite3.ErrIoErr {
+		if sqliteCode(err) == sqlite3.ErrIoErr {
 			s.ioError.Store(&err)
 		}
 	}
@@ -119,7 +119,7 @@ func (s *session) boundWAL(limits limits, logger *slog.Logger) error {
 		logger.Warn("the audit log's WAL is growing, because it cannot be emptied", "error", err, "file", s.file.path+"-wal", "megabytes", s.walSize>>20)
 	}
 	// A reader or a full disk is no reason to end the session as long as commits work.
-	if code, _ := sqliteCode(err); code == sqlite3.ErrFull || errors.Is(err, errReaderActive) {
+	if sqliteCode(err) == sqlite3.ErrFull || errors.Is(err, errReaderActive) {
 		return nil
 	}
 	return err

@@ -47,9 +47,8 @@ func (l *logFile) explain(what string, err error) error {
 	if e, ok := errors.AsType[fileError](err); ok {
 		return e
 	}
-	code, _ := sqliteCode(err)
 	advice := ""
-	switch code {
+	switch sqliteCode(err) {
 	case sqlite3.ErrCorrupt, sqlite3.ErrNotADB:
 		return l.corrupt(err.Error())
 	case sqlite3.ErrBusy, sqlite3.ErrLocked:
@@ -72,10 +71,10 @@ func joinLines(verdict string) string {
 	return strings.ReplaceAll(strings.TrimPrefix(verdict, "*** in database main ***\n"), "\n", "; ")
 }
 
-// sqliteCode returns the primary result code of err, if err comes from SQLite.
-func sqliteCode(err error) (sqlite3.ErrNo, bool) {
-	e, ok := errors.AsType[sqlite3.Error](err)
-	return e.Code, ok
+// sqliteCode returns the primary result code of err, or 0 if err does not come from SQLite.
+func sqliteCode(err error) sqlite3.ErrNo {
+	e, _ := errors.AsType[sqlite3.Error](err)
+	return e.Code
 }
 
 // withoutPath returns the cause of an error about a file, without the operation and the path, which the caller names itself.

@@ -214,7 +214,7 @@ func (m *merge) exec(ctx context.Context, statement string, args ...any) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx) // instead of SQLite's "interrupted"
 	}
-	if code, _ := sqliteCode(err); code == sqlite3.ErrFull {
+	if sqliteCode(err) == sqlite3.ErrFull {
 		return errors.New("the disk is full; free some space, there or where SQLite keeps temporary files ($SQLITE_TMPDIR, /var/tmp or /tmp)")
 	}
 	return err

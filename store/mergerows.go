@@ -284,7 +284,7 @@ func (m *merge) union(query func(source int) string) string {
 // explain returns the error for a table that could not be written. Two rows with the same key are those of two copies of
 // a log that have continued separately.
 func (m *merge) explain(ctx context.Context, t mergeTable, columns []string, err error) error {
-	if code, _ := sqliteCode(err); code != sqlite3.ErrConstraint {
+	if sqliteCode(err) != sqlite3.ErrConstraint {
 		return err
 	}
 	for i, a := range m.sources {

@@ -88,10 +88,10 @@ func openSession(f *lockedFile, limits limits, busy time.Duration, logger *slog.
 		return nil, err
 	}
 	s.statements.blocks = &s.blocks
-	if s.wal, err = statFile(f.path+"-wal", true); err != nil {
+	if s.wal, err = statFile(f.path+"-wal", 0); err != nil {
 		return nil, err
 	}
-	if s.shm, err = statFile(f.path+"-shm", true); err != nil {
+	if s.shm, err = statFile(f.path+"-shm", 0); err != nil {
 		return nil, err
 	}
 	if err := f.checkContent(); err != nil { // it may have been replaced while SQLite opened it

@@ -2,5 +2,5 @@
 
 package store
 
-// stat returns the state of the file at path; flags are those of fstatat.
+// stat is statFile without what is the same on all systems.
 func stat(path string, flags int) (fileState, error) { return fstatat(path, flags) }

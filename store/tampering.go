@@ -106,7 +106,7 @@ func (f *lockedFile) checkRun() error {
 	defer db.Close()
 	var started int64
 	err = db.QueryRowContext(context.Background(), "SELECT started_at FROM run WHERE id = ?", f.run.id).Scan(&started)
-	switch code, _ := sqliteCode(err); {
+	switch code := sqliteCode(err); {
 	case err == nil && started == f.run.started:
 		return nil
 	case err == nil, errors.Is(err, sql.ErrNoRows), code == sqlite3.ErrCorrupt, code == sqlite3.ErrNotADB:
@@ -175,39 +175,6 @@ func (f *lockedFile) checkReadable() error {
 	return err
 }
 
-// fileState says which file is at a path, and how large it is.
-type fileState struct {
-	device, inode uint64
-	size          int64
-}
-
-// isFile reports whether both are states of the same file.
-func (s fileState) isFile(other fileState) bool {
-	return s.device == other.device && s.inode == other.inode
-}
-
-// statFile returns the state of the file at path, or of what a symbolic link there leads to if follow is set.
-func statFile(path string, follow bool) (state fileState, err error) {
-	flags := unix.AT_SYMLINK_NOFOLLOW
-	if follow {
-		flags = 0
-	}
-	for err = unix.EINTR; err == unix.EINTR; { // some file systems allow signals to interrupt it
-		state, err = stat(path, flags)
-	}
-	if err != nil {
-		err = &fs.PathError{Op: "stat", Path: path, Err: err}
-	}
-	return state, err
-}
-
-// fstatat is stat for any system.
-func fstatat(path string, flags int) (fileState, error) {
-	var s unix.Stat_t
-	err := unix.Fstatat(unix.AT_FDCWD, path, &s, flags)
-	return fileState{uint64(s.Dev), uint64(s.Ino), s.Size}, err
-}
-
 // sideFileLost is the error for a WAL or wal-index that is no longer at its path. The session still has it
 // open.
 type sideFileLost string
@@ -246,7 +213,7 @@ func (s *session) checkBeforeCommit() error {
 
 // checkSideFile returns an error unless the side file is still at its path.
 func (s *session) checkSideFile(suffix string, was fileState) (now fileState, err error) {
-	now, err = statFile(s.file.path+suffix, false)
+	now, err = statFile(s.file.path+suffix, unix.AT_SYMLINK_NOFOLLOW)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return now, sideFileLost("its " + suffix + " was deleted or renamed")
@@ -296,7 +263,7 @@ func (s *session) end(cause error, busy time.Duration) error {
 		return errors.Join(err, s.close())
 	}
 	var err error
-	if code, _ := sqliteCode(cause); code == sqlite3.ErrIoErr {
+	if sqliteCode(cause) == sqlite3.ErrIoErr {
 		err = s.keepWAL()
 	}
 	return errors.Join(err, s.close())
