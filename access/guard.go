@@ -27,9 +27,8 @@ const (
 
 func (r Reason) Error() string { return string(r) }
 
-// A ClaimError is the Reason Malformed of a token, with what is wrong with which of its claims, or with its alg. Err
-// completes a sentence: "must have 1 to 255 bytes". Its text is what the audit log records; Claim and Err are for the
-// client.
+// A ClaimError is the Reason Malformed of a token with an invalid claim, or an alg that is not allowed. Err completes a
+// sentence: "must have 1 to 255 bytes". Its text is what the audit log records; Claim and Err are for the client.
 type ClaimError struct {
 	Claim string // "sub"
 	Err   error

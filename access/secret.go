@@ -18,6 +18,9 @@ type Secrets struct {
 	sums [][sha256.Size]byte // hashes of the keys, for comparison in constant time
 }
 
+// None reports whether there is no secret.
+func (s Secrets) None() bool { return len(s.keys) == 0 }
+
 // ParseSecrets parses one or two secrets, separated by a comma. Its errors are one line and do not contain the
 // secrets.
 func ParseSecrets(text string) (Secrets, error) {

@@ -57,8 +57,14 @@ func (r *Recorder) RequestUnmatched(q *pipe.Request) {
 }
 
 // clientOf returns c as the log records it.
-func clientOf(c *pipe.Client) store.Client {
-	return store.Client{Addr: c.Addr, Agent: c.Agent, RequestID: c.RequestID(), Subject: c.Subject()}
+func clientOf(c *pipe.Client) (recorded store.Client) {
+	setClient(&recorded, c)
+	return recorded
+}
+
+// setClient is clientOf without copies, which would make the stacks of many goroutines larger.
+func setClient(to *store.Client, c *pipe.Client) {
+	to.Addr, to.Agent, to.RequestID, to.Subject = c.Addr, c.Agent, c.RequestID(), c.Subject()
 }
 
 // RecordRefusal records a request that is refused now, before it reached the broker. role is NoRole for a request that
@@ -85,7 +91,7 @@ func (r *Recorder) RecordRefusal(shape pipe.Shape, key pipe.Key, role pipe.Role,
 
 // ExchangeMatched implements pipe.Recorder.
 func (r *Recorder) ExchangeMatched(x *pipe.Exchange) pipe.Commit {
-	match := store.Match{
+	match := &store.Match{
 		ID:           x.ID,
 		Life:         x.Life,
 		Namespace:    x.Key.Namespace,
@@ -94,9 +100,9 @@ func (r *Recorder) ExchangeMatched(x *pipe.Exchange) pipe.Commit {
 		At:           x.MatchedAt,
 		ProducerWait: x.MatchedAt.Sub(x.Producer.ArrivedAt),
 		ConsumerWait: x.MatchedAt.Sub(x.Consumer.ArrivedAt),
-		Producer:     clientOf(&x.Producer.Client),
-		Consumer:     clientOf(&x.Consumer.Client),
 	}
+	setClient(&match.Producer, &x.Producer.Client)
+	setClient(&match.Consumer, &x.Consumer.Client)
 	if x.Call != nil {
 		match.Method = x.Producer.Head.Request.Method
 	}

@@ -77,7 +77,7 @@ func (f *refusals) flush() {
 }
 
 // merge returns one row for several refusals and a later one. A field in which they differ is empty, so that the row
-// never states of one refusal what is true of another.
+// says nothing that is true of only some of them.
 func merge(several, later store.Request) store.Request {
 	later.Count += several.Count
 	if several.Namespace != later.Namespace {

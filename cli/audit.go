@@ -30,8 +30,8 @@ func auditBackup(c *Config) command {
 			if err != nil {
 				return err
 			}
-			printReport(stdout, report)
-			return nil
+			_, err = io.WriteString(stdout, reportText(report))
+			return err
 		},
 	}
 }
@@ -45,14 +45,20 @@ func auditCheck(c *Config) command {
 			if err != nil {
 				return err
 			}
-			printReport(stdout, report)
+			text := reportText(report)
 			for _, problem := range report.Problems {
-				fmt.Fprintln(stdout, escape(problem))
+				text += escape(problem) + "\n"
 			}
-			if n := len(report.Problems); n > 0 {
+			n := len(report.Problems)
+			if n == 0 {
+				text += "sound\n"
+			}
+			if _, err := io.WriteString(stdout, text); err != nil {
+				return err
+			}
+			if n > 0 {
 				return fmt.Errorf("audit log %s: not sound (problems: %d)", report.Path, n)
 			}
-			fmt.Fprintln(stdout, "sound")
 			return nil
 		},
 	}
@@ -76,7 +82,9 @@ func auditMerge() command {
 			if err != nil {
 				return err
 			}
-			printReport(stdout, merged.Report)
+			if _, err := io.WriteString(stdout, reportText(merged.Report)); err != nil {
+				return err
+			}
 			t := table{w: stdout}
 			for _, s := range merged.Sources {
 				t.add(s.Node, s.Path)
@@ -97,15 +105,16 @@ func parseSource(arg string) store.Source {
 	return store.Source{Path: arg}
 }
 
-// printReport prints which log a report is about, and its counts, if the log is sound enough to have them.
-func printReport(w io.Writer, r store.Report) {
+// reportText returns which log a report is about, and its counts, if the log is sound enough to have them.
+func reportText(r store.Report) string {
 	inUse := ""
 	if r.InUse {
 		inUse = ", in use by a server"
 	}
-	fmt.Fprintf(w, "%s: schema %d, %s%s\n", r.Path, r.Schema, humanize.IBytes(uint64(r.Bytes)), inUse)
+	text := fmt.Sprintf("%s: schema %d, %s%s\n", r.Path, r.Schema, humanize.IBytes(uint64(r.Bytes)), inUse)
 	if r.Runs > 0 {
-		fmt.Fprintf(w, "exchanges %d (open %d), requests %d, channels %d, publications %d, subscriptions %d, runs %d (unclean %d), rows lost %d\n",
+		text += fmt.Sprintf("exchanges %d (open %d), requests %d, channels %d, publications %d, subscriptions %d, runs %d (unclean %d), rows lost %d\n",
 			r.Exchanges, r.Open, r.Requests, r.Channels, r.Publications, r.Subscriptions, r.Runs, r.Unclean, r.Lost)
 	}
+	return text
 }

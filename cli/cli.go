@@ -90,8 +90,7 @@ func (p Program) runOf(ctx context.Context, table []command, c *Config, args []s
 		return t.asked.flagError(err)
 	}
 	if errors.Is(err, flag.ErrHelp) {
-		help(p.Stdout, table, t.asked)
-		return nil
+		return help(p.Stdout, table, t.asked)
 	}
 	return err
 }
@@ -113,7 +112,7 @@ type tree struct {
 	asked command // the last one whose usage ffcli wanted: after -h, and before an error
 }
 
-// newTree returns the tree of the commands, of which one will run with what was typed.
+// newTree returns the tree of the commands. typed are the words after the program's name.
 func newTree(table []command, c *Config, p Program, typed []string) *tree {
 	t := &tree{root: &ffcli.Command{Name: "httpipe"}}
 	nodes := map[string]*ffcli.Command{"": t.root}

@@ -75,8 +75,8 @@ func pick(c *Config, names ...string) []option {
 	return slices.DeleteFunc(options(c), func(o option) bool { return !slices.Contains(names, o.name) })
 }
 
-// reword gives one of the options, which are a command's own copy, another help: it means something else there than for the
-// relay. It returns them.
+// reword replaces the help of one of the options, which means something else for a command than for the relay. It changes
+// the options, which must be the command's own copy, and returns them.
 func reword(all []option, name, help string) []option {
 	for i := range all {
 		if all[i].name == name {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"httpipe/access"
 	"httpipe/process"
 )
 
@@ -16,8 +17,8 @@ type Config struct {
 	Port         int    // 0: any free port
 	RequireHTTPS bool
 	DropTo       process.Account
-	CORSOrigin   string // comma-separated, without spaces
-	MetricsAddr  string // with its port; empty: off
+	CORSOrigins  []string // in lower case; "*" is any
+	MetricsAddr  string   // with its port; empty: off
 
 	TLSCert, TLSKey string // files; empty: none
 	TLSDomain       string // empty: no ACME
@@ -39,8 +40,8 @@ type Config struct {
 	MaxMessageMemory int64         // 0: no limit
 	MessageTimeout   time.Duration // 0: off
 
-	AuthSecret string // as access.ParseSecrets reads it; empty: no token is needed
-	Anonymous  string // as access.ParseGrants reads it; empty: everything needs a token
+	AuthSecret access.Secrets // none: no token is needed
+	Anonymous  []access.Grant // empty: everything needs a token
 
 	MaxWaiting           int // 0: see process.WaitingLimit
 	MaxWaitingPerChannel int // 0: no limit

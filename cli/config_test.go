@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -37,7 +38,7 @@ func runWith(t *testing.T, args string) (output string, err error) {
 func defaults() Config {
 	return Config{
 		Port:         3000,
-		CORSOrigin:   "*",
+		CORSOrigins:  []string{"*"},
 		ACMEURL:      "https://acme-v02.api.letsencrypt.org/directory",
 		ACMEAddr:     ":80",
 		ReadAhead:    64 << 10,
@@ -103,7 +104,7 @@ var examples = map[string]struct {
 	"host":                    {"127.0.0.1", func(c *Config) { c.Host = "127.0.0.1" }},
 	"require-https":           {"true", func(c *Config) { c.RequireHTTPS = true }},
 	"drop-to":                 {"65532:65533", func(c *Config) { c.DropTo = process.Account{Given: "65532:65533", UID: 65532, GID: 65533} }},
-	"cors-origin":             {"https://a.example", func(c *Config) { c.CORSOrigin = "https://a.example" }},
+	"cors-origin":             {"https://a.example", func(c *Config) { c.CORSOrigins = []string{"https://a.example"} }},
 	"metrics-addr":            {"127.0.0.1:9091", func(c *Config) { c.MetricsAddr = "127.0.0.1:9091" }},
 	"tls-cert":                {"relay.pem", func(c *Config) { c.TLSCert = "relay.pem" }},
 	"tls-key":                 {"relay.key", func(c *Config) { c.TLSKey = "relay.key" }},
@@ -122,8 +123,8 @@ var examples = map[string]struct {
 	"message-timeout":         {"3s", func(c *Config) { c.MessageTimeout = 3 * time.Second }},
 	"reply-timeout":           {"5m", func(c *Config) { c.ReplyTimeout = 5 * time.Minute }},
 	"drain-timeout":           {"0", func(c *Config) { c.DrainTimeout = 0 }},
-	"auth-secret":             {aSecret, func(c *Config) { c.AuthSecret = aSecret }},
-	"anonymous":               {"produce:hooks/* look:a/b", func(c *Config) { c.Anonymous = "produce:hooks/* look:a/b" }},
+	"auth-secret":             {aSecret, func(c *Config) { c.AuthSecret = secretsOf(aSecret) }},
+	"anonymous":               {"produce:hooks/* look:a/b", func(c *Config) { c.Anonymous = grantsOf("produce:hooks/* look:a/b") }},
 	"max-waiting":             {"50", func(c *Config) { c.MaxWaiting = 50 }},
 	"max-waiting-per-channel": {"off", func(c *Config) { c.MaxWaitingPerChannel = 0 }},
 	"max-waiting-per-client":  {"3", func(c *Config) { c.MaxWaitingPerClient = 3 }},
@@ -162,7 +163,7 @@ func TestEveryOptionFromEverySource(t *testing.T) {
 			args = append(args, with...)
 			t.Run(o.name+" from "+source, func(t *testing.T) {
 				got, err := parseWith(t, env, file, args)
-				if err != nil || got != want {
+				if err != nil || !reflect.DeepEqual(got, want) {
 					t.Errorf("got  %+v, %v\nwant %+v", got, err, want)
 				}
 			})
@@ -222,7 +223,7 @@ func TestPrecedence(t *testing.T) {
 			want := defaults()
 			want.Port = tt.port
 			got, err := parseWith(t, tt.env, tt.file, strings.Fields(tt.args))
-			if err != nil || got != want {
+			if err != nil || !reflect.DeepEqual(got, want) {
 				t.Errorf("got  %+v, %v\nwant %+v", got, err, want)
 			}
 		})
@@ -312,7 +313,7 @@ func TestSetButEmpty(t *testing.T) {
 				case o.guarded && (err == nil || !strings.HasPrefix(err.Error(), "--"+o.name+" ("+source) ||
 					!strings.Contains(err.Error(), ") is set but empty: probably a variable that is not set (such as $SECRET)") || strings.Contains(err.Error(), "\n")):
 					t.Errorf("--%s is %q by %s: %v", o.name, text, source, err)
-				case !o.guarded && text == "" && env != nil && (err != nil || got != defaults()):
+				case !o.guarded && text == "" && env != nil && (err != nil || !reflect.DeepEqual(got, defaults())):
 					t.Errorf("--%s is %q by %s: %+v, %v", o.name, text, source, got, err)
 				}
 			}

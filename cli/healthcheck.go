@@ -48,13 +48,14 @@ func healthcheck(c *Config) command {
 }
 
 // healthAddress returns the address of /healthz for the URL that the user gave: of a server, or of /healthz. Any other
-// path could answer 200 and say nothing about the health.
+// path could answer 200 and say nothing about the health. Without a scheme it is http.
 func healthAddress(text string) (string, error) {
-	u, err := url.Parse(text)
+	address := text
+	if !strings.Contains(text, "://") {
+		address = "http://" + text
+	}
+	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		if host, _, err := net.SplitHostPort(text); err == nil && host != "" {
-			return "", usageErrorf("%q is not a URL; write http://%s", text, text)
-		}
 		return "", usageErrorf("%q is not a URL; write the address of /healthz, such as http://localhost:3000/healthz", text)
 	}
 	if err := client.CheckPort(u); err != nil {

@@ -53,10 +53,10 @@ func TestHealthcheck(t *testing.T) {
 		{server.URL + "/other", "/other is not the address of /healthz; write " + server.URL + "/healthz"},
 		{elsewhere.URL, elsewhere.URL + "/healthz: 404 Not Found: 404 page not found"},
 		{"http://" + gone.Addr().String(), gone.Addr().String() + "/healthz: cannot connect to " + gone.Addr().String() + ": connect: connection refused"},
-		{"localhost:" + port, `"localhost:` + port + `" is not a URL; write http://localhost:` + port},
+		{"localhost:" + port, ""},
 		{"http://localhost:99999", "the port 99999 in the URL must be from 1 to 65535"},
-		{"localhost", `"localhost" is not a URL; write the address of /healthz`},
-		{"127.0.0.1:" + port + "/healthz", `is not a URL; write http://127.0.0.1:` + port + "/healthz"},
+		{"127.0.0.1:" + port + "/healthz", ""},
+		{"ftp://localhost", `"ftp://localhost" is not a URL; write the address of /healthz`},
 		{"::", `"::" is not a URL; write the address of /healthz, such as http://localhost:3000/healthz`},
 	} {
 		stdout, err := runWith(t, "healthcheck "+test.args)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"cmp"
 	"fmt"
 	"io"
@@ -39,13 +40,13 @@ func (p Program) printHelp(words []string, stdout io.Writer) error {
 	if len(words) == 0 {
 		cmd = table[0]
 	}
-	help(stdout, table, cmd)
-	return nil
+	return help(stdout, table, cmd)
 }
 
 // help explains a command in at most 100 columns: what it does, how it is typed, and its options with their defaults and
 // variables. A group, and the relay, list commands instead.
-func help(w io.Writer, table []command, cmd command) {
+func help(stdout io.Writer, table []command, cmd command) error {
+	w := bufio.NewWriter(stdout)
 	about, group := sentence(cmd.help), cmd.name
 	if cmd.name == serveName {
 		about, group = purpose, ""
@@ -85,6 +86,7 @@ func help(w io.Writer, table []command, cmd command) {
 	if lists {
 		fmt.Fprintf(w, "\nA command's own help: %s COMMAND -h\n", cmd.command())
 	}
+	return w.Flush()
 }
 
 // optionColumn is the width of an option as it is typed, in the help.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -117,7 +118,7 @@ func withHistory(ctx context.Context, c *Config, f func(ctx context.Context, h *
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, h.Close()) }()
+	defer func() { err = cmp.Or(err, h.Close()) }()
 	if err := f(ctx, h); !errors.Is(err, context.Canceled) {
 		return err
 	}
@@ -189,7 +190,7 @@ func auditExport(c *Config) command {
 				}
 				return nil
 			})
-			return errors.Join(err, out.Flush())
+			return cmp.Or(err, out.Flush())
 		},
 	}
 }

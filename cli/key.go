@@ -21,7 +21,7 @@ func auditKey(c *Config) command {
 		name: "audit key", options: picked,
 		help: "print the audit key, which opens /audit",
 		run: func(_ context.Context, _ []string, stdout, _ io.Writer) error {
-			if c.AuthSecret != "" {
+			if !c.AuthSecret.None() {
 				return errors.New("with --auth-secret there is no audit key; " +
 					"the secret opens /audit, and so does a token: httpipe token --name NAME --allow audit --channels '*/*'")
 			}
@@ -37,8 +37,8 @@ func auditKey(c *Config) command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintln(stdout, key)
-			return nil
+			_, err = fmt.Fprintln(stdout, key)
+			return err
 		},
 	}
 }

@@ -36,6 +36,7 @@ func manualPage(version string, table []command) string {
 		fmt.Fprintf(&b, ".TP\n.B %s\n%s\n", roffText(head), roffText(text))
 	}
 	fmt.Fprintf(&b, ".TH HTTPIPE 1 \"\" \"httpipe %s\" \"User Commands\"\n", roffText(version))
+	b.WriteString(".nh\n") // no hyphenation, which would split the names of variables
 	section("NAME", "httpipe \\- relay that pipes the body of one HTTP request into the response of another\n")
 	section("SYNOPSIS", "")
 	for i, cmd := range slices.DeleteFunc(slices.Clone(table), func(cmd command) bool { return cmd.help == "" || cmd.run == nil }) {

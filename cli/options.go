@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"httpipe/access"
 	"httpipe/process"
 )
 
@@ -65,7 +66,7 @@ func relayOptions(c *Config) []option {
 			set:  into(&c.DropTo, process.ParseAccount)},
 		{name: "cors-origin", group: listening, arg: "ORIGINS", def: "*", guarded: true,
 			help: "comma-separated origins that may call; *: any may send/receive",
-			set:  into(&c.CORSOrigin, parseOrigins)},
+			set:  into(&c.CORSOrigins, parseOrigins)},
 		{name: "metrics-addr", group: listening, arg: "ADDR", def: "off",
 			help: "address to serve /metrics on, such as 127.0.0.1:9091; 0: off",
 			set:  into(&c.MetricsAddr, orOff("off", parseAddr))},
@@ -138,14 +139,14 @@ func nodeOptions(c *Config) []option {
 }
 
 func accessOptions(c *Config) []option {
-	const access = "Access"
+	const group = "Access"
 	return []option{
-		{name: "auth-secret", group: access, arg: "SECRET", secret: true, guarded: true,
+		{name: "auth-secret", group: group, arg: "SECRET", secret: true, guarded: true,
 			help: "secret that admits clients and signs their tokens",
 			set:  into(&c.AuthSecret, parseSecret)},
-		{name: "anonymous", group: access, arg: "GRANT", list: true,
+		{name: "anonymous", group: group, arg: "GRANT", list: true,
 			help: "what needs no token, such as produce:hooks/*; repeatable",
-			set:  into(&c.Anonymous, parseGrants)},
+			set:  into(&c.Anonymous, access.ParseGrants)},
 	}
 }
 

@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// parseOrigins takes "*" and origins, separated by commas, and returns them in lower case. Browsers spell an
+// parseOrigins takes "*" and origins, separated by commas, and returns these in lower case. Browsers spell an
 // origin in one way only; one that is spelled otherwise would never match, and nobody would notice.
-func parseOrigins(text string) (string, error) {
+func parseOrigins(text string) ([]string, error) {
 	origins := strings.Split(text, ",")
 	seen := map[string]bool{}
 	for i, origin := range origins {
@@ -22,16 +22,16 @@ func parseOrigins(text string) (string, error) {
 				err = fmt.Errorf("%q: %w", origin, err)
 			}
 			if err != nil {
-				return "", err
+				return nil, err
 			}
 		}
 		if seen[origin] {
-			return "", fmt.Errorf("%s is given twice", origin)
+			return nil, fmt.Errorf("%s is given twice", origin)
 		}
 		seen[origin] = true
 		origins[i] = origin
 	}
-	return strings.Join(origins, ","), nil
+	return origins, nil
 }
 
 var (

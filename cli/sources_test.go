@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -13,12 +14,12 @@ func TestConfigFile(t *testing.T) {
 	want.Port, want.AuditDB, want.Host, want.ConfigFile, want.ReadAhead = 8081, "a b#c.db", "::1", path, 32<<10
 
 	got, err := parseConfig([]string{"--config", path})
-	if err != nil || got != want {
+	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("by flag: got %+v, %v\nwant %+v", got, err, want)
 	}
 	t.Setenv("HTTPIPE_CONFIG", path)
 	got, err = parseConfig(nil)
-	if err != nil || got != want {
+	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("by variable: got %+v, %v\nwant %+v", got, err, want)
 	}
 }

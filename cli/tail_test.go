@@ -22,7 +22,7 @@ func TestTailBetween(t *testing.T) {
 	relay := func(channel string) {
 		t.Helper()
 		id, now := uuid.Must(uuid.NewV7()).String(), time.Now()
-		log.ExchangeMatched(store.Match{ID: id, Namespace: "v1", Channel: channel, At: now})
+		log.ExchangeMatched(&store.Match{ID: id, Namespace: "v1", Channel: channel, At: now})
 		if err := log.ExchangeEnded(store.ExchangeEnd{ID: id, At: now, Outcome: store.Delivered}).Wait(); err != nil {
 			t.Fatal(err)
 		}

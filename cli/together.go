@@ -44,7 +44,7 @@ func (c *Config) rules() []rule {
 		{"metrics-addr", c.metricsAtPort(), fmt.Sprintf("the relay itself listens there; choose another port than --port %d", c.Port)},
 		{"max-waiting-per-channel", c.MaxWaitingPerChannel > most, neverReached},
 		{"max-waiting-per-client", c.MaxWaitingPerClient > most, neverReached},
-		{"anonymous", c.Anonymous != "" && c.AuthSecret == "", "it has no effect without --auth-secret: without a secret every client may produce, consume, look and delete"},
+		{"anonymous", len(c.Anonymous) > 0 && c.AuthSecret.None(), "it has no effect without --auth-secret: without a secret every client may produce, consume, look and delete"},
 		{"tls-domain", c.TLSDomain != "" && (c.TLSCert != "" || c.TLSKey != ""), "it gets a certificate by itself; remove it, or remove --tls-cert and --tls-key"},
 		{"tls-cert", c.TLSCert != "" && c.TLSKey == "", "it needs --tls-key, the key of the certificate"},
 		{"tls-key", c.TLSKey != "" && c.TLSCert == "", "it needs --tls-cert, the certificate of the key"},

@@ -35,7 +35,7 @@ func token(c *Config) command {
 		},
 		run: func(_ context.Context, _ []string, stdout, _ io.Writer) error {
 			switch {
-			case c.AuthSecret == "":
+			case c.AuthSecret.None():
 				return errNoSecret
 			case t.Name == "":
 				return usageErrorf("--name is missing: it names the token's holder in the audit log")
@@ -44,20 +44,16 @@ func token(c *Config) command {
 			case t.Channels == nil:
 				return usageErrorf("--channels is missing: it lists the channels that the token is for, such as 'jobs/*'; '*/*' is all")
 			}
-			secrets, err := access.ParseSecrets(c.AuthSecret)
-			if err != nil {
-				return err
-			}
 			t.From = time.Now()
 			if lifetime > 0 {
 				t.Expires = t.From.Add(lifetime)
 			}
-			signed, err := secrets.Sign(t)
+			signed, err := c.AuthSecret.Sign(t)
 			if err != nil {
 				return err
 			}
-			fmt.Fprintln(stdout, signed)
-			return nil
+			_, err = fmt.Fprintln(stdout, signed)
+			return err
 		},
 	}
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -141,9 +142,9 @@ func TestAccessOptions(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			want := defaults()
-			want.Anonymous, want.AuthSecret = test.anonymous, aSecret
+			want.Anonymous, want.AuthSecret = grantsOf(test.anonymous), secretsOf(aSecret)
 			got, err := parseWith(t, test.env, test.file, append(strings.Fields(test.args), "--auth-secret="+aSecret))
-			if err != nil || got != want {
+			if err != nil || !reflect.DeepEqual(got, want) {
 				t.Errorf("got  %+v, %v\nwant %+v", got, err, want)
 			}
 		})
@@ -174,4 +175,21 @@ func TestWrongSecretIsNotShown(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// secretsOf and grantsOf return what a text that is known to be right stands for.
+func secretsOf(text string) access.Secrets {
+	secrets, err := access.ParseSecrets(text)
+	if err != nil {
+		panic(err)
+	}
+	return secrets
+}
+
+func grantsOf(text string) []access.Grant {
+	grants, err := access.ParseGrants(text)
+	if err != nil {
+		panic(err)
+	}
+	return grants
 }

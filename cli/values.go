@@ -141,7 +141,7 @@ func parseHeaderName(text string) (string, error) {
 	return text, nil
 }
 
-// noAddressIn lists headers that proxies send and that never hold an address, with what they do hold.
+// noAddressIn lists headers that proxies send and that never hold an address, with what each holds instead.
 var noAddressIn = map[string]string{
 	"Forwarded":         "Forwarded holds pairs such as for=192.0.2.1, which httpipe does not read",
 	"Host":              "Host holds the server's name",
@@ -217,20 +217,15 @@ func quoted(text string) bool {
 	return len(text) > 1 && (text[0] == '"' || text[0] == '\'') && text[len(text)-1] == text[0]
 }
 
-func parseSecret(text string) (string, error) {
+func parseSecret(text string) (access.Secrets, error) {
 	if quoted(text) {
-		return text, errors.New("the secret is in quotes, which would be part of it; leave them out")
+		return access.Secrets{}, errors.New("the secret is in quotes, which would be part of it; leave them out")
 	}
-	_, err := access.ParseSecrets(text)
+	secrets, err := access.ParseSecrets(text)
 	if newer, older, two := strings.Cut(text, ","); err == nil && two && strings.TrimSpace(newer) == strings.TrimSpace(older) {
 		err = errors.New("the two secrets are the same")
 	}
-	return text, err
-}
-
-func parseGrants(text string) (string, error) {
-	_, err := access.ParseGrants(text)
-	return text, err
+	return secrets, err
 }
 
 // parseDuration reads seconds ("1.5"), days ("90d") or a Go duration ("1h30m"). It rejects a time above zero and below a

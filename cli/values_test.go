@@ -2,6 +2,7 @@ package cli
 
 import (
 	"math"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -86,14 +87,14 @@ func TestParseAccess(t *testing.T) {
 	t.Parallel()
 	var c Config
 	checkParsing(t, options(&c), []parsing{
-		{"auth-secret", aSecret, &c.AuthSecret, aSecret},
-		{"auth-secret", aSecret + "," + aSecret + "2", &c.AuthSecret, aSecret + "," + aSecret + "2"},
+		{"auth-secret", aSecret, &c.AuthSecret, secretsOf(aSecret)},
+		{"auth-secret", aSecret + "," + aSecret + "2", &c.AuthSecret, secretsOf(aSecret + "," + aSecret + "2")},
 		{"auth-secret", aSecret + ", " + aSecret, &c.AuthSecret, nil},
 		{"auth-secret", aSecret[:31], &c.AuthSecret, nil},
 		{"auth-secret", "", &c.AuthSecret, nil},
 		{"auth-secret", aSecret + ",short", &c.AuthSecret, nil},
-		{"anonymous", "produce:hooks/*", &c.Anonymous, "produce:hooks/*"},
-		{"anonymous", "audit:a/b consume:*/*", &c.Anonymous, "audit:a/b consume:*/*"},
+		{"anonymous", "produce:hooks/*", &c.Anonymous, grantsOf("produce:hooks/*")},
+		{"anonymous", "audit:a/b consume:*/*", &c.Anonymous, grantsOf("audit:a/b consume:*/*")},
 		{"anonymous", "", &c.Anonymous, nil},
 		{"anonymous", "hooks/*", &c.Anonymous, nil},
 		{"anonymous", "write:hooks/*", &c.Anonymous, nil},
@@ -167,33 +168,16 @@ func checkParsing(t *testing.T, opts []option, tests []parsing) {
 	t.Helper()
 	for _, tt := range tests {
 		i := slices.IndexFunc(opts, func(o option) bool { return o.name == tt.option })
-		before := field(tt.got)
+		before := reflect.ValueOf(tt.got).Elem().Interface()
 		err := opts[i].set(tt.text)
-		after := field(tt.got)
+		after := reflect.ValueOf(tt.got).Elem().Interface()
 		switch {
 		case tt.want == nil && err == nil:
 			t.Errorf("--%s %q: no error, got %v", tt.option, tt.text, after)
-		case tt.want == nil && after != before:
+		case tt.want == nil && !reflect.DeepEqual(after, before):
 			t.Errorf("--%s %q: failed, but changed %v to %v", tt.option, tt.text, before, after)
-		case tt.want != nil && (err != nil || after != tt.want):
+		case tt.want != nil && (err != nil || !reflect.DeepEqual(after, tt.want)):
 			t.Errorf("--%s %q: got %v, %v, want %v", tt.option, tt.text, after, err, tt.want)
 		}
 	}
-}
-
-// field returns what a pointer to a field of config points to.
-func field(p any) any {
-	switch p := p.(type) {
-	case *int:
-		return *p
-	case *int64:
-		return *p
-	case *string:
-		return *p
-	case *time.Duration:
-		return *p
-	case *AuditMode:
-		return *p
-	}
-	return nil
 }

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"net"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"testing"
@@ -28,6 +29,44 @@ func TestAllocationsPerExchange(t *testing.T) {
 	if n := testing.AllocsPerRun(500, exchange); n > mostAllocations {
 		t.Errorf("%.0f allocations for an exchange; at most %d were needed so far", n, mostAllocations)
 	}
+}
+
+// A small exchange fits into a stack of 4 KB, whichever side arrives later. See the documentation of package relay.
+func TestStackOfAnExchange(t *testing.T) {
+	if underRace() {
+		t.Skip("functions need more stack under the race detector")
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a collection would shrink stacks
+	const pairs = 100
+	const get, post = "GET /channels/n/c HTTP/1.1\r\nHost: relay\r\n\r\n", "POST /channels/n/c HTTP/1.1\r\nHost: relay\r\nContent-Length: 5\r\n\r\nhello"
+	r := start(t)
+	var clients [2 * pairs]*bareClient
+	for i := range clients {
+		clients[i] = newBareClient(t, r.addr)
+	}
+	before := stackMemory()
+	for i := range pairs {
+		consumer, producer := clients[2*i], clients[2*i+1]
+		consumer.write(get)
+		r.Waiting(0, 1)
+		producer.write(post)
+		consumer.readUntil("hello")
+		producer.readUntil("\r\n\r\n")
+		consumer.write(post)
+		r.Waiting(1, 0)
+		producer.write(get)
+		producer.readUntil("hello")
+		consumer.readUntil("\r\n\r\n")
+	}
+	if each := (stackMemory() - before) / len(clients); each > 5<<10 { // 4 KB, and a little for other goroutines
+		t.Errorf("the stacks have grown by %d bytes for each connection", each)
+	}
+}
+
+func stackMemory() int {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int(m.StackInuse)
 }
 
 // underRace reports whether this test runs under the race detector.

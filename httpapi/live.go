@@ -20,7 +20,7 @@ const (
 	maxViewers = 100
 	// keepAlive is the longest time without data on a viewer's connection, so that no proxy closes it as unused.
 	keepAlive = 15 * time.Second
-	// viewerPatience is how long a viewer may not read what it is sent, before its connection is closed.
+	// viewerPatience is how long a viewer may leave events unread before its connection is closed.
 	viewerPatience = 10 * time.Second
 )
 

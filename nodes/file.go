@@ -128,7 +128,7 @@ func (t *tableReader) addSlot(words []string) error {
 	return nil
 }
 
-// check returns an error if t, of which each line is correct, is not a table.
+// check returns an error if the lines, each of which is correct, do not make a table.
 func (t *tableReader) check() error {
 	if err := checkNodes(t.Nodes); err != nil {
 		return err

@@ -132,20 +132,22 @@ type RareHead struct {
 	Answer *AnswerHead
 }
 
-// Rare returns the part of h, which may be nil, that is empty for most messages.
-func (h *Head) Rare() RareHead {
+// Rare returns the part of h, which may be nil, that is empty for most messages. It must not be changed: SetRare does that.
+func (h *Head) Rare() *RareHead {
 	if h == nil || h.rare == nil {
-		return RareHead{}
+		return &noRare
 	}
-	return *h.rare
+	return h.rare
 }
 
-// SetRare sets what Rare returns.
-func (h *Head) SetRare(r RareHead) {
+var noRare RareHead // constant
+
+// SetRare sets what Rare returns, to a copy of r.
+func (h *Head) SetRare(r *RareHead) {
 	h.rare = nil
 	if r.ContentDisposition != "" || r.ContentEncoding != "" || r.ContentLanguage != "" ||
 		r.LengthAtMost != 0 || r.Target != "" || r.Authorization != nil || r.Answer != nil {
-		kept := r // not &r, which would be an allocation in any case
+		kept := *r // r itself would be an allocation in any case
 		h.rare = &kept
 	}
 }

@@ -74,11 +74,15 @@ func (b *Broker) openLocked(shape Shape, k Key) *channel {
 	}
 	b.lives++
 	c := channels.Get().(*channel)
-	*c = channel{Life: Life{ID: b.lives, Key: k, OpenedAt: b.nowLocked()}, broker: b, silences: c.silences}
-	if b.namespaces[k.Namespace] == nil {
-		b.namespaces[k.Namespace] = make(map[string]*channel)
+	silences := c.silences
+	*c = channel{} // a literal with values would be made on the stack and copied
+	c.ID, c.Key, c.OpenedAt, c.broker, c.silences = b.lives, k, b.nowLocked(), b, silences
+	namespace := b.namespaces[k.Namespace]
+	if namespace == nil {
+		namespace = make(map[string]*channel)
+		b.namespaces[k.Namespace] = namespace
 	}
-	b.namespaces[k.Namespace][k.Channel] = c
+	namespace[k.Channel] = c
 	b.recorder.ChannelOpened(&c.Life)
 	return c
 }

@@ -238,11 +238,11 @@ func (x *Exchange) Settle() {
 	source := x.Producer.Source
 	switch x.Outcome {
 	case Delivered:
-		if x.ended == Commit(Committed{}) { // a function for Then is an allocation
-			x.recorded(nil)
-			return
+		if _, committed := x.ended.(Committed); committed {
+			x.recorded(nil) // a function for Then would be an allocation
+		} else {
+			x.ended.Then(x.recorded)
 		}
-		x.ended.Then(x.recorded)
 	case Unrecorded:
 		source.Answer(x, Unrecorded, x.matched.Wait()) // does not block: that Commit has failed already
 	default:

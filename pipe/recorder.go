@@ -44,8 +44,7 @@ type Commit interface {
 	Wait() error
 	// Then calls f exactly once, with what Wait returns: before it returns if that is known already, otherwise on
 	// the goroutine that makes records safe, without any lock of the Recorder. All other records wait until f
-	// returns, so it must not block. It may call the Recorder and the broker. Calls of f come in the order of the
-	// records.
+	// returns, so it must not block. It may call the Recorder and the broker.
 	Then(f func(error))
 }
 

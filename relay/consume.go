@@ -23,9 +23,17 @@ func (l *Relay) Consume(w http.ResponseWriter, r *Request) { OnEngine(w, r, l.co
 
 // consume is Consume on the engine.
 func (l *Relay) consume(w *Response, r *Request) {
+	if c := l.newConsumer(w, r); c != nil {
+		c.Resume()
+	}
+}
+
+// newConsumer returns the consumer of r, which has arrived at the broker, or nil if it has answered r. It is not a part of
+// consume, so that its large frame is off the stack in Resume: see the package's documentation.
+func (l *Relay) newConsumer(w *Response, r *Request) *consumer {
 	arrival, ok := l.consuming(w, r)
 	if !ok {
-		return
+		return nil
 	}
 	c := &consumer{
 		tokenInURL: r.TokenInURL,
@@ -35,7 +43,7 @@ func (l *Relay) consume(w *Response, r *Request) {
 	arrival.Sink = c
 	w.Park(r, &c.Pending, c)
 	c.request = l.broker.Arrive(arrival)
-	c.Resume()
+	return c
 }
 
 // consuming returns the arrival of a request that consumes or subscribes. It refuses one that would lose the message, or

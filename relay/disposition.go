@@ -21,7 +21,7 @@ func disposition(head *pipe.Head, tokenInURL, navigates bool) string {
 	switch {
 	case tokenInURL && (err != nil || kind != "attachment"):
 		return "attachment" // a page can read its own URL, which has the token
-	case kind == "" && needsPlayer(head.ContentType) && navigates:
+	case kind == "" && navigates && needsPlayer(head.ContentType):
 		return "attachment"
 	}
 	return given

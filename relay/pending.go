@@ -287,18 +287,26 @@ const noBody = -2
 // ends with it.
 func (p *Pending) appendHead(b []byte, status int, length int64, own string, fields, more []reply.Field) []byte {
 	b = http1.AppendStatus(b, int(p.minor), status)
-	for _, some := range [...][]reply.Field{fields, more, p.fields} {
-		for i := range some {
-			b = http1.AppendField(b, some[i].Name, some[i].Value)
-		}
-	}
-	b = append(b, own...)
+	b = appendFields(appendFields(b, fields), more)
+	return p.appendHeadEnd(b, status, length, own)
+}
+
+// appendHeadEnd appends what follows the fields of a response in its head: see appendHead.
+func (p *Pending) appendHeadEnd(b []byte, status int, length int64, own string) []byte {
+	b = append(appendFields(b, p.fields), own...)
 	open := length == -1 && status != http.StatusNoContent
 	p.close = p.close || open && !p.Chunked()
 	if length >= 0 {
 		b = http1.AppendIntField(b, "Content-Length", length)
 	}
 	return appendFraming(b, int(p.minor), p.close, open && p.Chunked())
+}
+
+func appendFields(b []byte, fields []reply.Field) []byte {
+	for i := range fields {
+		b = http1.AppendField(b, fields[i].Name, fields[i].Value)
+	}
+	return b
 }
 
 // appendResponse appends a whole response, with more fields.

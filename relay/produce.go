@@ -27,13 +27,22 @@ func (l *Relay) Produce(w http.ResponseWriter, r *Request) { OnEngine(w, r, l.pr
 
 // produce is Produce on the engine.
 func (l *Relay) produce(w *Response, r *Request) {
+	if p := l.newProducer(w, r); p != nil {
+		p.fill()
+		p.Resume()
+	}
+}
+
+// newProducer returns the producer of r, which has arrived at the broker, or nil if it has answered r. It is not a part of
+// produce for the same reason as newConsumer.
+func (l *Relay) newProducer(w *Response, r *Request) *producer {
 	p := &producer{body: *r.Body.(*requestBody)}
 	p.Pending = &p.own
 	arrival, e := l.producer(r, p)
 	if e != nil {
 		*r.Body.(*requestBody) = p.body
 		r.Refuse(w, e)
-		return
+		return nil
 	}
 	p.body.owner = p
 	w.Park(r, p.Pending, p)
@@ -42,8 +51,7 @@ func (l *Relay) produce(w *Response, r *Request) {
 		p.probes = max(p.probes-1, 0)       // it is one of the interim responses that the client takes
 	}
 	p.request = l.arrive(r, arrival)
-	p.fill()
-	p.Resume()
+	return p
 }
 
 // saysWaiting reports whether to tell the client that it has to wait. Only a client that asks is told, because some take any
@@ -73,27 +81,16 @@ func (l *Relay) producer(r *Request, p *producer) (pipe.Arrival, *reply.Error) {
 	if e := l.checkBody(r); e != nil {
 		return arrival, e
 	}
-	source := &p.source
-	if e := l.setSource(source, r, &p.body, &arrival); e != nil {
+	if e := l.setSource(&p.source, r, &p.body, &arrival); e != nil {
 		return arrival, e
 	}
 	if limit := l.config.MaxBody; limit > 0 && max(r.Length, arrival.Length) > limit {
 		l.broker.RecordUnmatched(arrival, pipe.TooLarge)
 		return arrival, reply.ForOutcome(pipe.TooLarge, pipe.Producer)
 	}
-	source.head.Request = r.head()
-	rare := source.head.Rare()
-	rare.Target, rare.Authorization = r.Target, r.ForeignAuthorization
-	if arrival.Length < 0 {
-		rare.LengthAtMost = max(r.Length, 0)
+	if e := p.completeHead(r, arrival.Length); e != nil {
+		return arrival, e
 	}
-	if r.ReplyID != "" {
-		p.texts = answerTexts
-		if rare.Answer, e = newAnswerHead(r.fieldLines()); e != nil {
-			return arrival, e
-		}
-	}
-	source.head.SetRare(rare)
 	arrival.Source = p
 	arrival.InHand = r.Posts || p.body.inHand()
 	arrival.ReadAhead = int32(l.config.ReadAhead)
@@ -101,6 +98,25 @@ func (l *Relay) producer(r *Request, p *producer) (pipe.Arrival, *reply.Error) {
 		p.probes = maxContinues(r.Header.Get("User-Agent"))
 	}
 	return arrival, nil
+}
+
+// completeHead adds to the head of the message what does not describe its body. length is that of the arrival.
+func (p *producer) completeHead(r *Request, length int64) (e *reply.Error) {
+	head := &p.source.head
+	head.Request = r.head()
+	rare := *head.Rare()
+	rare.Target, rare.Authorization = r.Target, r.ForeignAuthorization
+	if length < 0 {
+		rare.LengthAtMost = max(r.Length, 0)
+	}
+	if r.ReplyID != "" {
+		p.texts = answerTexts
+		if rare.Answer, e = newAnswerHead(r.fieldLines()); e != nil {
+			return e
+		}
+	}
+	head.SetRare(&rare)
+	return nil
 }
 
 // checkBody returns why r cannot send a message, or nil.

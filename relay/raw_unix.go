@@ -52,7 +52,7 @@ type rawWrite struct {
 	try func(fd uintptr) bool
 	b   []byte
 	n   int
-	err error
+	err syscall.Errno
 }
 
 var rawWrites = sync.Pool{New: func() any {
@@ -84,7 +84,7 @@ func (c *Conn) tryWrite(b []byte) (n int, err error) {
 		return 0, err
 	case f.err == syscall.EAGAIN:
 		return 0, nil
-	case f.err != nil:
+	case f.err != 0:
 		return 0, os.NewSyscallError("write", f.err)
 	}
 	return f.n, nil

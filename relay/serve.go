@@ -219,10 +219,15 @@ func (t *turn) fill(c *Conn) {
 // OnEngine has serve answer r on the engine. If net/http has read r, it takes the connection over, which the engine then
 // serves on.
 func OnEngine(w http.ResponseWriter, r *Request, serve func(*Response, *Request)) {
-	if w, ok := w.(*Response); ok {
-		serve(w, r)
+	if own, ok := w.(*Response); ok {
+		serve(own, r)
 		return
 	}
+	takeOver(w, r, serve)
+}
+
+// takeOver is OnEngine for a request that net/http has read.
+func takeOver(w http.ResponseWriter, r *Request, serve func(*Response, *Request)) {
 	hijacked, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		panic(err) // any request can be taken over once

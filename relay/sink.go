@@ -160,25 +160,27 @@ func (c *consumer) mayBlock() {
 
 // appendMessageHead appends the head of the response.
 func (c *consumer) appendMessageHead(b []byte) []byte {
+	x, head := c.exchange, c.exchange.Producer.Head
+	status, length, more := c.moreOfHead()
+	played := x.ReplyTo == nil && needsPlayer(head.ContentType) && navigates(c.fetchDest, c.accept)
+	return c.appendHeadOf(b, status, length, x.ID, head, disposition(head, c.tokenInURL, played), more)
+}
+
+// moreOfHead returns the status of the response, the length of its body as in appendHead, and the fields that only an exchange of
+// a service has, or a consumer that asks for the head of the producer's request.
+func (c *consumer) moreOfHead() (status int, length int64, more []reply.Field) {
 	producer := c.exchange.Producer
 	head, rare := producer.Head, producer.Head.Rare()
-	var array [16]reply.Field
-	played := c.exchange.ReplyTo == nil && needsPlayer(head.ContentType) && navigates(c.fetchDest, c.accept)
-	fields := appendMessageFields(array[:0], c.exchange.ID, head, disposition(head, c.tokenInURL, played))
-	status, length := http.StatusOK, producer.Length
+	status, length = http.StatusOK, producer.Length
 	switch {
 	case c.exchange.Call != nil:
-		more := requestFields(head, c.relay().config.MaxHeader, c.relay().config.ClientIPHeader)
+		more = requestFields(head, c.relay().config.MaxHeader, c.relay().config.ClientIPHeader)
 		more = append(more, reply.Field{Name: reply.HeaderReply, Value: "/work/" + c.exchange.Key.String() + "/" + c.exchange.Call.ReplyID})
-		c.expose(more)
-		fields = append(fields, more...)
 	case c.exchange.ReplyTo != nil:
-		more := make([]reply.Field, len(rare.Answer.Fields))
+		more = make([]reply.Field, len(rare.Answer.Fields))
 		for i, f := range rare.Answer.Fields {
 			more[i] = reply.Field(f)
 		}
-		c.expose(more)
-		fields = append(fields, more...)
 		switch status = rare.Answer.Status; {
 		case status == http.StatusResetContent:
 			length = 0 // says so, unlike the other two
@@ -187,11 +189,10 @@ func (c *consumer) appendMessageHead(b []byte) []byte {
 		}
 	case c.headers:
 		own := len(head.ContentType) + len(rare.ContentDisposition) + len(rare.ContentEncoding) + len(rare.ContentLanguage)
-		more := requestFields(head, c.relay().config.MaxHeader-own, c.relay().config.ClientIPHeader)
-		c.expose(more)
-		fields = append(fields, more...)
+		more = requestFields(head, c.relay().config.MaxHeader-own, c.relay().config.ClientIPHeader)
 	}
-	return c.appendHead(b, status, length, relayedLines, fields, nil)
+	c.expose(more)
+	return status, length, more
 }
 
 // bodiless reports whether the response has no body: an answer to HEAD, or one whose status has none.
@@ -206,20 +207,24 @@ func (c *consumer) bodiless() bool {
 	return c.head
 }
 
-// appendMessageFields appends the headers of a response with a message, besides those in relayed.
-func appendMessageFields(fields []reply.Field, id string, head *pipe.Head, disposition string) []reply.Field {
+// appendHeadOf is appendHead for the response with a message, which has this id, head and disposition.
+func (p *Pending) appendHeadOf(b []byte, status int, length int64, id string, head *pipe.Head, disposition string, more []reply.Field) []byte {
 	rare := head.Rare()
-	fields = append(fields, reply.Field{Name: reply.HeaderExchange, Value: id}, reply.Field{Name: "Content-Type", Value: head.ContentType})
-	for _, optional := range [...]reply.Field{
-		{Name: "Content-Disposition", Value: disposition},
-		{Name: "Content-Encoding", Value: rare.ContentEncoding},
-		{Name: "Content-Language", Value: rare.ContentLanguage},
-	} {
-		if optional.Value != "" {
-			fields = append(fields, optional)
-		}
+	b = http1.AppendStatus(b, int(p.minor), status)
+	b = http1.AppendField(b, reply.HeaderExchange, id)
+	b = http1.AppendField(b, "Content-Type", head.ContentType)
+	b = appendOptional(b, "Content-Disposition", disposition)
+	b = appendOptional(b, "Content-Encoding", rare.ContentEncoding)
+	b = appendOptional(b, "Content-Language", rare.ContentLanguage)
+	b = appendFields(b, more)
+	return p.appendHeadEnd(b, status, length, relayedLines)
+}
+
+func appendOptional(b []byte, name, value string) []byte {
+	if value == "" {
+		return b
 	}
-	return fields
+	return http1.AppendField(b, name, value)
 }
 
 // end ends the response of an exchange that has ended. After a delivery all of the body was sent, and a cut comes too late

@@ -23,7 +23,7 @@ import (
 // newHead returns the head of a message from the headers of a request, or of a part of a form.
 func newHead(h *http1.Header) pipe.Head {
 	head := pipe.Head{ContentType: h.Get("Content-Type")}
-	head.SetRare(pipe.RareHead{
+	head.SetRare(&pipe.RareHead{
 		ContentDisposition: h.Get("Content-Disposition"),
 		ContentEncoding:    h.Joined("Content-Encoding"),
 		ContentLanguage:    h.Joined("Content-Language"),
@@ -156,9 +156,9 @@ func (s *source) readPart(p []byte) (int, error) {
 		own := http1.HeaderOf(part.Header)
 		f.part, s.head = part, newHead(&own)
 		s.head.Request = whole.Request
-		rare, outer := s.head.Rare(), whole.Rare()
+		rare, outer := *s.head.Rare(), whole.Rare()
 		rare.LengthAtMost, rare.Authorization, rare.Answer = outer.LengthAtMost, outer.Authorization, outer.Answer
-		s.head.SetRare(rare)
+		s.head.SetRare(&rare)
 	}
 	n, err := f.part.Read(p)
 	if err == nil || n > 0 {

@@ -88,7 +88,7 @@ func splicer(t *testing.T, left int64) (p *producer, from net.Conn, c *consumer,
 	}
 	p, c = &producer{Pending: new(Pending)}, new(consumer)
 	head := new(pipe.Head)
-	head.SetRare(pipe.RareHead{Answer: new(pipe.AnswerHead)})
+	head.SetRare(&pipe.RareHead{Answer: new(pipe.AnswerHead)})
 	c.exchange = &pipe.Exchange{Producer: &pipe.Request{Arrival: pipe.Arrival{Head: head}}}
 	p.conn, from = pair()
 	c.conn, to = pair()

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"log/slog"
 	"net"
 
@@ -8,33 +9,22 @@ import (
 	"httpipe/cli"
 )
 
-// secretGuard returns the guard of a server that has a secret, or nil without one.
-func secretGuard(c *cli.Config) (*access.Guard, error) {
-	if c.AuthSecret == "" {
-		return nil, nil
+// newGuard returns the guard of the server and, if it has no secret, the audit key. With a log, the key is in a file beside it,
+// which is created if it is missing; the log must be open, because its lock keeps two servers from creating the key. Without a
+// log, the key lasts as long as the process.
+func newGuard(c *cli.Config) (guard *access.Guard, auditKey string, err error) {
+	if !c.AuthSecret.None() {
+		return access.New(c.AuthSecret, c.Anonymous), "", nil
 	}
-	secrets, err := access.ParseSecrets(c.AuthSecret)
-	if err != nil {
-		return nil, err
-	}
-	var everyone []access.Grant
-	if c.Anonymous != "" {
-		if everyone, err = access.ParseGrants(c.Anonymous); err != nil {
-			return nil, err
-		}
-	}
-	return access.New(secrets, everyone), nil
-}
-
-// openGuard returns the guard of a server without a secret, and the audit key. With a log, the key is in a file beside it,
-// which is created if it is missing, so the log must be open, and thereby locked. Without a log, the key lasts as long as
-// the process.
-func openGuard(c *cli.Config) (guard *access.Guard, auditKey string, err error) {
 	auditKey = access.NewKey()
 	if c.Audit != cli.AuditOff {
-		if auditKey, err = access.LoadOrCreateKey(cli.KeyPath(c.AuditDB)); err != nil {
-			return nil, "", err
-		}
+		auditKey, err = access.LoadOrCreateKey(cli.KeyPath(c.AuditDB))
+	}
+	if err != nil && c.Audit == cli.AuditReadOnly { // all else works in a directory that is not writable
+		err = fmt.Errorf("%w; or set --auth-secret, which replaces the key", err)
+	}
+	if err != nil {
+		return nil, "", err
 	}
 	return access.NewOpen(auditKey), auditKey, nil
 }

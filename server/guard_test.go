@@ -12,10 +12,11 @@ import (
 
 func TestWarnIfOpen(t *testing.T) {
 	t.Parallel()
-	guard, err := secretGuard(&cli.Config{AuthSecret: "a-secret-for-tests-0123456789+/=", Anonymous: "produce:a/*"})
+	secrets, err := access.ParseSecrets("a-secret-for-tests-0123456789+/=")
 	if err != nil {
 		t.Fatal(err)
 	}
+	guard := access.New(secrets, nil)
 	for addr, open := range map[string]bool{"127.0.0.1": false, "127.0.0.2": false, "::1": false, "::": true, "0.0.0.0": true, "192.0.2.1": true} {
 		for _, c := range []*cli.Config{{}, {ClientIPHeader: "X-Real-IP"}, {RequireHTTPS: true}} {
 			behindProxy := c.ClientIPHeader != "" || c.RequireHTTPS

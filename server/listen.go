@@ -52,7 +52,7 @@ func listenError(c *cli.Config, err error) error {
 	return fmt.Errorf("cannot listen on port %d: %w", c.Port, err)
 }
 
-// logListening logs where the server listens, and what it does there. metricsAddr is "" without metrics.
+// logListening logs the addresses of the server, its version and its audit log. metricsAddr is "" without metrics.
 func logListening(version string, c *cli.Config, logger *slog.Logger, addr net.Addr, metricsAddr string) {
 	attrs := []any{"addr", addr.String(), "url", baseURL(c, addr), "version", version, "audit", string(c.Audit)}
 	if c.Audit != cli.AuditOff {

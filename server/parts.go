@@ -4,7 +4,6 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
-	"strings"
 
 	"httpipe/access"
 	"httpipe/cli"
@@ -22,26 +21,21 @@ func openParts(version string, c *cli.Config, logger *slog.Logger) (config httpa
 	if config.Limits.Waiting, err = process.WaitingLimit(c.MaxWaiting); err != nil {
 		return config, "", nil, err
 	}
-	if config.Guard, err = secretGuard(c); err != nil {
-		return config, "", nil, err
-	}
 	if config.Nodes, err = openMember(c, logger); err != nil {
 		return config, "", nil, err
 	}
 	if config.Log, config.History, closeLog, err = openLog(version, c, logger); err != nil {
 		return config, "", nil, err
 	}
-	if config.Guard == nil { // its key is stored beside the log
-		if config.Guard, key, err = openGuard(c); err != nil {
-			return config, "", nil, errors.Join(err, closeLog())
-		}
+	if config.Guard, key, err = newGuard(c); err != nil {
+		return config, "", nil, errors.Join(err, closeLog())
 	}
 	return config, key, closeLog, nil
 }
 
 // openLog opens the audit log: as log if the server writes it, or as history if it only shows it. Both are nil with
 // --audit=off.
-func openLog(version string, c *cli.Config, logger *slog.Logger) (log *store.Log, history *store.History, stop func() error, err error) {
+func openLog(version string, c *cli.Config, logger *slog.Logger) (log *store.Log, history *store.History, closeLog func() error, err error) {
 	switch c.Audit {
 	case cli.AuditOff:
 		return nil, nil, func() error { return nil }, nil
@@ -92,7 +86,7 @@ func serverConfig(c *cli.Config, logger *slog.Logger) httpapi.Config {
 		MaxHeader:      int(c.MaxHeader),
 		HeaderTimeout:  c.HeaderTimeout,
 		RequireHTTPS:   c.RequireHTTPS,
-		CORSOrigins:    strings.Split(c.CORSOrigin, ","),
+		CORSOrigins:    c.CORSOrigins,
 		Logger:         logger,
 	}
 }

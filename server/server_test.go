@@ -18,6 +18,15 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(kit.Main(m)) }
 
+// mkdir makes a directory and returns its path.
+func mkdir(t *testing.T, path string) string {
+	t.Helper()
+	if err := os.Mkdir(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 // run runs httpipe with these arguments in this process, as main does.
 func run(ctx context.Context, args []string, stderr io.Writer) error {
 	return cli.Program{Version: "v1.2.3", Stdout: io.Discard, Stderr: stderr, Serve: Run}.Run(ctx, args)
@@ -50,6 +59,11 @@ func TestRunRefusesToStart(t *testing.T) {
 	busy := kit.Start(t, dir)
 	_, port, _ := strings.Cut(strings.TrimPrefix(busy.URL, "http://"), ":")
 	table := kit.WriteFile(t, filepath.Join(dir, "nodes.txt"), "node n1 http://a\nnode n2 http://b\nslots 1\nslot 0 n1 n2\n")
+	backup := filepath.Join(dir, "backup.db")
+	if code, output := kit.Run(t, dir, "audit", "backup", backup); code != 0 {
+		t.Fatal(output)
+	}
+	kit.WriteFile(t, mkdir(t, backup+".key.new")+"/file", "") // so that no key can be created
 	for _, test := range []struct {
 		name string
 		args []string
@@ -66,6 +80,7 @@ func TestRunRefusesToStart(t *testing.T) {
 		{"no certificate", []string{"--port", "0", "--audit", "off", "--tls-cert", filepath.Join(dir, "a.pem"), "--tls-key", "a.key"}, "a.pem: no such file"},
 		{"no table", []string{"--port", "0", "--audit", "off", "--nodes", table + "x", "--node", "n1"}, "no such file or directory; httpipe nodes table prints one"},
 		{"a name that is not in the table", []string{"--port", "0", "--audit", "off", "--nodes", table, "--node", "n3"}, `there is no node "n3" in the table; its nodes are n1, n2`},
+		{"no key beside a log to show", []string{"--port", "0", "--audit", "read-only", "--audit-db", backup}, "or set --auth-secret, which replaces the key"},
 		{"a log in no directory", []string{"--port", "0", "--audit-db", filepath.Join(dir, "no", "a.db")}, "a.db"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

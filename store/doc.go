@@ -32,7 +32,7 @@
 //
 // A beginning that no caller waits for stays in the queue for up to 50 ms if its ending has not come yet. An ending that comes
 // before the writer has taken the beginning joins its row (record.go). So a small exchange is one row, which also records the life
-// of a channel that had no other (row.isWholeInExchange). It shares a commit with all that ended at the same time. A crash loses
+// of a channel that had no other (isWholeInExchange). It shares a commit with all that ended at the same time. A crash loses
 // the rows in the queue; none of them is behind a 200.
 //
 // # Sessions and outages

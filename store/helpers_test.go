@@ -94,8 +94,8 @@ func idAt(at time.Time) string {
 func newID() string { return idAt(time.Now()) }
 
 // match returns a Match with all fields set.
-func match(id string) store.Match {
-	return store.Match{
+func match(id string) *store.Match {
+	return &store.Match{
 		ID: id, Life: 1, Namespace: "v1", Channel: "work", ContentType: "text/plain", At: noon,
 		ProducerWait: 1500 * time.Millisecond, ConsumerWait: 20 * time.Millisecond,
 		Producer: store.Client{Addr: "192.0.2.1", Agent: "curl/8"}, Consumer: store.Client{Addr: "2001:db8::1", Agent: "wget"},

@@ -19,10 +19,10 @@ type row struct {
 	open   bool // it has begun and not ended, so it may be held back; only with Log.mu, also for a row of the batch
 	needed bool // a row after this one is about to be written
 	held   bool // it stays in the queue for now
+	whole  bool // of a life: the row of its only exchange records it too, so it leaves the queue and is not written itself
 
 	// Of a row of the batch; set by take, and by the writer.
 	failed   bool // its Commit had failed
-	whole    bool // of a life: the row of its only exchange records it too, so it gets none
 	rejected bool // by the database, because of its content
 }
 
@@ -56,17 +56,10 @@ type (
 	subscriptionRow = record[string, Subscription, SubscriptionEnd]
 )
 
-func newBeginning[K comparable, B, E any](begin B) *record[K, B, E] {
-	r := &record[K, B, E]{row: row{open: true}}
+func newRecord[K comparable, B, E any](id K) *record[K, B, E] {
+	r := &record[K, B, E]{id: id}
 	r.entry = r
-	r.memory.begin = begin
-	r.begin = &r.memory.begin
 	return r
-}
-
-func (r *record[K, B, E]) setEnd(end E) {
-	r.memory.end = end
-	r.end, r.open = &r.memory.end, false
 }
 
 // String describes r for a log line.
@@ -94,53 +87,62 @@ func newThings[K comparable, B, E any]() things[K, B, E] {
 	return things[K, B, E]{begun: make(map[K]*record[K, B, E]), lost: make(map[K]bool)}
 }
 
-// beginLocked queues the beginning of a thing, and reports whether there was room for it. The caller holds Log.mu.
-func (t *things[K, B, E]) beginLocked(l *Log, id K, r *record[K, B, E]) (queued bool) {
-	r.id = id
+// newBeginning returns a row with a copy of begin, for beginLocked.
+func (t *things[K, B, E]) newBeginning(id K, begin *B) *record[K, B, E] {
+	r := newRecord[K, B, E](id)
+	r.memory.begin = *begin
+	r.begin, r.open = &r.memory.begin, true
+	return r
+}
+
+// beginLocked queues a beginning, and reports whether there was room for it. The caller holds Log.mu.
+func (t *things[K, B, E]) beginLocked(l *Log, r *record[K, B, E]) (queued bool) {
 	if queued = l.queueLocked(&r.row, l.limits.maxRows); queued {
-		t.begun[id] = r
+		t.begun[r.id] = r
 	} else {
-		t.lost[id] = true
+		t.lost[r.id] = true
 	}
 	return queued
 }
 
 // endLocked adds the ending of a thing to the row of its beginning if that can still be done, and otherwise queues it as a row of
-// its own. The caller holds Log.mu.
-func (t *things[K, B, E]) endLocked(l *Log, id K, end E) *Commit {
+// its own. It returns that row, also if it is lost. The caller holds Log.mu.
+func (t *things[K, B, E]) endLocked(l *Log, id K, end *E) *record[K, B, E] {
 	r := t.begun[id]
 	if r == nil || !l.canJoinLocked(&r.row) {
 		begun := r
-		r = &record[K, B, E]{id: id}
-		r.entry = r
+		r = newRecord[K, B, E](id)
 		if t.lost[id] {
 			delete(t.lost, id)
-			return l.loseLocked(&r.row, l.lostBeginning(id))
+			l.loseLocked(&r.row, l.lostBeginning(id))
+			return r
 		}
 		if !l.queueLocked(&r.row, l.limits.maxRows) {
-			return &r.commit
+			return r
 		}
 		if begun != nil {
 			begun.open = false
 		}
 	}
-	r.setEnd(end)
+	r.memory.end = *end
+	r.end, r.open = &r.memory.end, false
 	delete(t.begun, id)
-	return &r.commit
+	return r
 }
 
 func (l *Log) lostBeginning(id any) error {
 	return fmt.Errorf("audit log %s: the beginning of %v was lost, so its ending is lost too", l.file.path, id)
 }
 
-// isWholeInExchange reports whether r is a life that needs no row, because the row of its only exchange can record it
-// completely: see 0008_shorter_rows.sql. Log.mu must be held.
-func (r *row) isWholeInExchange() bool {
-	life, ok := r.entry.(*lifeRow)
-	if !ok || life.begin == nil || life.end == nil || r.first == nil || r.first.end == nil || !r.first.commit.taken || r.first.rejected {
+// isWholeInExchange reports whether a life that has just ended needs no row, because the row of its only exchange can record it
+// completely: see 0008_shorter_rows.sql. If life has its first exchange and its ending, the writer has taken neither row, because it
+// takes an exchange only together with the life. So the file has no part of them. The caller holds Log.mu.
+func isWholeInExchange(life *lifeRow) bool {
+	first := life.first
+	if first == nil || first.end == nil {
 		return false
 	}
-	opened, closed, match, end := life.begin, life.end, r.first.begin, r.first.end
+	opened, closed, match, end := life.begin, life.end, first.begin, first.end
 	// A search by time relies on the bounds; see idSlack.
 	before, skew := openedBefore(opened, match), match.At.UnixMilli()-idTime(match.ID)
 	const bound = int64(idSlack/time.Millisecond) / 2

@@ -86,17 +86,19 @@ type numberedRequest struct {
 // ChannelOpened records that a channel has opened. Like the other recording methods, it does not wait for
 // the disk.
 func (l *Log) ChannelOpened(life Life) {
-	r := newBeginning[int64, Life, LifeEnd](life)
+	r := l.lives.newBeginning(life.ID, &life)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.lives.beginLocked(l, life.ID, r)
+	l.lives.beginLocked(l, r)
 }
 
 // ChannelClosed records that a channel has closed.
 func (l *Log) ChannelClosed(end LifeEnd) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.lives.endLocked(l, end.ID, end)
+	if life := l.lives.endLocked(l, end.ID, &end); isWholeInExchange(life) {
+		life.whole = true
+	}
 }
 
 // RequestUnmatched records a request that was never matched. When rows accumulate in memory, requests are the
@@ -113,15 +115,15 @@ func (l *Log) RequestUnmatched(request Request) {
 	}
 }
 
-// ExchangeMatched records that an exchange has begun. The caller need not wait for the Commit.
-func (l *Log) ExchangeMatched(match Match) *Commit {
-	match.ContentType, match.Method = bounded(match.ContentType), bounded(match.Method)
-	match.Producer.bound()
-	match.Consumer.bound()
-	r := newBeginning[string, Match, ExchangeEnd](match)
+// ExchangeMatched records that an exchange has begun, and keeps a copy of match. The caller need not wait for the Commit.
+func (l *Log) ExchangeMatched(match *Match) *Commit {
+	r := l.exchanges.newBeginning(match.ID, match)
+	r.begin.ContentType, r.begin.Method = bounded(match.ContentType), bounded(match.Method)
+	r.begin.Producer.bound()
+	r.begin.Consumer.bound()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	queued := l.exchanges.beginLocked(l, match.ID, r)
+	queued := l.exchanges.beginLocked(l, r)
 	switch {
 	case match.Method == "":
 	case queued:
@@ -143,7 +145,7 @@ func (l *Log) ExchangeMatched(match Match) *Commit {
 func (l *Log) ExchangeEnded(end ExchangeEnd) *Commit {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.exchanges.endLocked(l, end.ID, end)
+	return &l.exchanges.endLocked(l, end.ID, &end).commit
 }
 
 // CallEnded records that a call has ended.

@@ -52,8 +52,7 @@ func (s *statements) prepare(conn *sql.Conn) error {
 		sql  string
 	}{
 		// Each query returns whether the thing has ended, and no row if the file does not have it.
-		{&s.hasLife, `SELECT coalesce(l.closed_at, x.closed_at) IS NOT NULL FROM life l LEFT JOIN life_end x ON x.id = l.id WHERE l.id = ?
-			UNION ALL SELECT true FROM exchange WHERE id = ? AND opened_before_ms IS NOT NULL`},
+		{&s.hasLife, "SELECT coalesce(l.closed_at, x.closed_at) IS NOT NULL FROM life l LEFT JOIN life_end x ON x.id = l.id WHERE l.id = ?"},
 		{&s.hasExchange, "SELECT coalesce(e.ended_at, x.ended_at) IS NOT NULL FROM exchange e LEFT JOIN exchange_end x ON x.id = e.id WHERE e.id = ?"},
 		{&s.hasRequest, "SELECT 1 FROM request WHERE id = ?"},
 		{&s.hasPublication, "SELECT coalesce(p.ended_at, x.ended_at) IS NOT NULL FROM publication p LEFT JOIN publication_end x ON x.id = p.id WHERE p.id = ?"},
@@ -127,12 +126,8 @@ func (s *statements) insertLife(r *lifeRow, run int64, recheck bool) error {
 	id := inRun(run, r.id)
 	life, end := r.begin, r.end
 	if recheck {
-		first := "" // the row of this exchange may record the life already
-		if r.first != nil {
-			first = r.first.id
-		}
 		var err error
-		if life, end, err = r.missing(s.hasLife, id, first); err != nil {
+		if life, end, err = r.missing(s.hasLife, id); err != nil {
 			return err
 		}
 	}

@@ -46,10 +46,10 @@ type SubscriptionEnd struct {
 func (l *Log) PublicationAccepted(p Publication) *Commit {
 	p.ContentType = bounded(p.ContentType)
 	p.Client.bound()
-	r := newBeginning[string, Publication, PublicationEnd](p)
+	r := l.publications.newBeginning(p.ID, &p)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.publications.beginLocked(l, p.ID, r)
+	l.publications.beginLocked(l, r)
 	return &r.commit
 }
 
@@ -57,23 +57,23 @@ func (l *Log) PublicationAccepted(p Publication) *Commit {
 func (l *Log) PublicationEnded(end PublicationEnd) *Commit {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.publications.endLocked(l, end.ID, end)
+	return &l.publications.endLocked(l, end.ID, &end).commit
 }
 
 // SubscriptionOpened records a new subscription.
 func (l *Log) SubscriptionOpened(s Subscription) {
 	s.Client.bound()
-	r := newBeginning[string, Subscription, SubscriptionEnd](s)
+	r := l.subscriptions.newBeginning(s.ID, &s)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.subscriptions.beginLocked(l, s.ID, r)
+	l.subscriptions.beginLocked(l, r)
 }
 
 // SubscriptionEnded records that a subscription has ended. The caller need not wait for the Commit.
 func (l *Log) SubscriptionEnded(end SubscriptionEnd) *Commit {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.subscriptions.endLocked(l, end.ID, end)
+	return &l.subscriptions.endLocked(l, end.ID, &end).commit
 }
 
 func (s *statements) insertPublication(r *publicationRow, run int64, recheck bool) error {

@@ -176,7 +176,7 @@ func (l *Log) attempt(recheck bool) (committed bool, err error) {
 	if err := l.session.statements.beginTransaction.begin().exec(); err != nil {
 		return false, err
 	}
-	failures := l.take(recheck)
+	failures := l.take()
 	if err := l.insert(recheck); err != nil {
 		return false, err
 	}
@@ -197,9 +197,6 @@ func (l *Log) attempt(recheck bool) (committed bool, err error) {
 func (l *Log) insert(recheck bool) error {
 	rejected := false
 	for _, r := range l.batch {
-		if r.whole {
-			continue // its exchange comes later
-		}
 		err := l.session.statements.insert(r, l.run, recheck)
 		switch {
 		case err == nil:
@@ -225,15 +222,13 @@ func (l *Log) pending() bool {
 	return l.pendingLocked()
 }
 
-// take moves the queue into the batch, and notes which rows have failed, and which get no row of their own. It returns the number of
-// failures so far for failedSince. If recheck is set, each life gets a row, because the file may have a part of it.
-func (l *Log) take(recheck bool) (failures int) {
+// take moves the queue into the batch, and notes which rows have failed. It returns the number of failures so far for failedSince.
+func (l *Log) take() (failures int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.releaseLocked()
 	for _, r := range l.batch {
 		r.failed = r.commit.err != nil
-		r.whole = !recheck && r.isWholeInExchange()
 	}
 	return l.failures
 }
@@ -245,24 +240,15 @@ func (l *Log) failedSince(failures int) bool {
 	return l.failures != failures
 }
 
-// reject marks the row, which the database has rejected because of its content, and the life that it was to record.
+// reject marks the row, which the database has rejected because of its content, and counts it as lost.
 func (l *Log) reject(r *row, err error) {
 	err = fmt.Errorf("audit log %s: the database rejected a row: %w", l.file.path, err)
-	rows := []*row{r}
-	if r.after != nil && r.after.whole {
-		rows = append(rows, r.after)
-	}
-	var callbacks []func(error)
+	l.cfg.Logger.Error("the audit log rejected a row; this is a bug in httpipe", "error", err, "row", fmt.Sprintf("%+v", r.entry))
 	l.mu.Lock()
-	for _, r := range rows {
-		r.rejected = true
-		callbacks = r.commit.settleLocked(err, callbacks)
-		l.lost++
-	}
+	r.rejected = true
+	l.lost++
+	callbacks := r.commit.settleLocked(err, nil)
 	l.mu.Unlock()
-	for _, r := range rows {
-		l.cfg.Logger.Error("the audit log rejected a row; this is a bug in httpipe", "error", err, "row", fmt.Sprintf("%+v", r.entry))
-	}
 	l.callBack(callbacks, err)
 }
 

@@ -88,10 +88,10 @@ func canonical(name []byte) bool {
 	return true
 }
 
-// AppendIntField is AppendField for a number, such as a Content-Length.
+// AppendIntField is AppendField for a number, such as a Content-Length. The name must be in canonical case.
 func AppendIntField(dst []byte, name string, value int64) []byte {
-	var digits [20]byte
-	return AppendField(dst, name, string(strconv.AppendInt(digits[:0], value, 10)))
+	dst = append(append(dst, name...), ": "...)
+	return append(strconv.AppendInt(dst, value, 10), "\r\n"...)
 }
 
 // AppendChunkHead appends what goes before the data of a chunk of n bytes; ChunkEnd goes behind the data. It panics if

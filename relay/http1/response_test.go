@@ -98,7 +98,7 @@ func TestAppendFieldIsOneLine(t *testing.T) {
 
 func TestAppendIntField(t *testing.T) {
 	for value, want := range map[int64]string{0: "A: 0\r\n", 1<<63 - 1: "A: 9223372036854775807\r\n"} {
-		if got := string(AppendIntField(nil, "a", value)); got != want {
+		if got := string(AppendIntField(nil, "A", value)); got != want {
 			t.Errorf("%q; want %q", got, want)
 		}
 	}

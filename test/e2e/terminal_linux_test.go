@@ -312,4 +312,7 @@ func TestManual(t *testing.T) {
 			t.Errorf("the page lacks %q:\n%s", want, out)
 		}
 	}
+	if strings.Contains(string(out), "\u2010\n") {
+		t.Errorf("the page has a hyphenated word:\n%s", out)
+	}
 }

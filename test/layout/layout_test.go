@@ -4,9 +4,14 @@ package layout
 import (
 	"bytes"
 	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -75,7 +80,7 @@ func TestImports(t *testing.T) {
 	for dir, imports := range found {
 		permitted, ok := allowed[dir]
 		if !ok {
-			t.Errorf("what may package %s import? Add it here, and to main.go or test/README.md", dir)
+			t.Errorf("what may package %s import? Add it here", dir)
 		}
 		for _, imported := range imports {
 			standard := !strings.Contains(strings.Split(imported, "/")[0], ".") && !strings.HasPrefix(imported, "httpipe/")
@@ -123,10 +128,59 @@ func packages(t *testing.T) map[string][]string {
 	return found
 }
 
+// TestLists: main.go lists the packages, and test/README.md those of tests.
+func TestLists(t *testing.T) {
+	for dir := range packages(t) {
+		list, entry := "main.go", `(?m)^//\t.*\b`+dir+`\b`
+		if name, ok := strings.CutPrefix(dir, "test/"); ok {
+			list, entry = "test/README.md", "(?m)^\\| `"+name+"/` \\|"
+		} else if strings.ContainsAny(dir, "/.") { // part of another package, or the root
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(root, list))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !regexp.MustCompile(entry).Match(text) {
+			t.Errorf("%s does not list package %s", list, dir)
+		}
+	}
+}
+
 // TestRoot: the only Go file in the root is main.go.
 func TestRoot(t *testing.T) {
 	files, err := fs.Glob(os.DirFS(root), "*.go")
 	if err != nil || !slices.Equal(files, []string{"main.go"}) {
 		t.Errorf("the root has %q, %v; want main.go alone", files, err)
+	}
+}
+
+// TestSizes: no file has more than 400 lines and, except in tests, no function more than 60.
+func TestSizes(t *testing.T) {
+	files := token.NewFileSet()
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".go" {
+			return err
+		}
+		file, err := parser.ParseFile(files, path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		if lines := files.File(file.Pos()).LineCount(); lines > 401 { // the last one is empty
+			t.Errorf("%s has %d lines: split it by subject", path, lines)
+		}
+		for _, declaration := range file.Decls {
+			f, ok := declaration.(*ast.FuncDecl)
+			if !ok || strings.HasSuffix(path, "_test.go") {
+				continue
+			}
+			if lines := files.Position(f.End()).Line - files.Position(f.Pos()).Line + 1; lines > 60 {
+				t.Errorf("%s: %s has %d lines: split it", path, f.Name, lines)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

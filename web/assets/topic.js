@@ -55,9 +55,10 @@ export async function follow(url, token, signal, on, state) {
 
 // events yields the events in a stream.
 async function* events(body) {
+	const texts = body.pipeThrough(new TextDecoderStream()).getReader(); // not every browser can iterate over a stream
 	let rest = '';
-	for await (const text of body.pipeThrough(new TextDecoderStream())) {
-		const parts = (rest + text).split('\n\n');
+	for (let text = await texts.read(); !text.done; text = await texts.read()) {
+		const parts = (rest + text.value).split('\n\n');
 		rest = parts.pop();
 		for (const part of parts) {
 			const event = {type: 'message'};
