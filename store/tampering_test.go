@@ -193,6 +193,28 @@ func TestDeletedSideFiles(t *testing.T) {
 	}
 }
 
+// A side file is replaced by a copy of itself, which has the same size. The server continues with the copy, and the acknowledged
+// rows are in the file.
+func TestReplacedSideFiles(t *testing.T) {
+	for _, suffix := range []string{"-wal", "-shm"} {
+		t.Run(suffix, func(t *testing.T) {
+			f := open(t)
+			id, commit := f.exchange("delivered")
+			wait(t, commit)
+			copyOver(t, f.path+suffix, f.path+".copy")
+			if err := os.Rename(f.path+".copy", f.path+suffix); err != nil {
+				t.Fatal(err)
+			}
+			_, commit = f.exchange("delivered")
+			wantFailed(t, commit)
+			eventually(t, "commits work again", func() bool { _, c := f.exchange("delivered"); return c.Wait() == nil })
+			mustClose(t, f)
+			wantOne(t, f.path, "ok", "PRAGMA integrity_check")
+			wantOne(t, f.path, "delivered", "SELECT outcome FROM exchanges WHERE id = ?", id)
+		})
+	}
+}
+
 // keepOpen has a sqlite3 shell open the log and wait.
 func keepOpen(t *testing.T, path string) {
 	t.Helper()

@@ -111,6 +111,15 @@ func (b *bench) start(variants []variant, references ...string) (servers []*serv
 	return servers, nil
 }
 
+// startOne starts httpipe with an audit log: the first binary.
+func (b *bench) startOne(o options) (*server, error) {
+	variants, err := relays(o, b.temp)
+	if err != nil {
+		return nil, err
+	}
+	return variants[0].start(b.temp)
+}
+
 func kill(servers []*server) {
 	for _, s := range servers {
 		s.kill()

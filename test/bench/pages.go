@@ -42,22 +42,18 @@ func (b *bench) measurePages(o options, w io.Writer) error {
 			return err
 		}
 	}
-	variants, err := relays(o, b.temp)
+	s, err := b.startOne(o)
 	if err != nil {
 		return err
 	}
-	servers, err := b.start(variants[:1])
-	if err != nil {
+	defer s.kill()
+	if err := awaitBlocks(filepath.Join(s.dir, logName)); err != nil {
 		return err
 	}
-	defer kill(servers)
-	if err := awaitBlocks(filepath.Join(servers[0].dir, logName)); err != nil {
+	if err := b.firstPages(s, w); err != nil {
 		return err
 	}
-	if err := b.firstPages(servers[0], w); err != nil {
-		return err
-	}
-	return b.ratesWhilePaging(servers[0], w)
+	return b.ratesWhilePaging(s, w)
 }
 
 // firstPages measures each question, once it has been asked before.

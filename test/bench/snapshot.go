@@ -27,23 +27,20 @@ const (
 // measureSnapshot starts httpipe, and measures under full load what it does to requests and to the WAL that a reader holds a
 // snapshot for that long. Then it waits until the idle server has emptied the WAL.
 func (b *bench) measureSnapshot(o options, w io.Writer) error {
-	variants, err := relays(o, b.temp)
+	s, err := b.startOne(o)
 	if err != nil {
 		return err
 	}
-	servers, err := b.start(variants[:1])
-	if err != nil {
-		return err
-	}
-	defer kill(servers)
-	t, err := servers[0].underSnapshot(o.snapshot)
+	defer s.kill()
+	t, err := s.underSnapshot(o.snapshot)
 	if err != nil {
 		return err
 	}
 	t.write(w)
-	slowest := slices.Max(append(t.row(rowSlowest).samples[duringSnapshot], t.row(rowSlowest).samples[afterSnapshot]...))
+	samples := t.row(rowSlowest).samples
+	slowest := max(median(samples[duringSnapshot]), median(samples[afterSnapshot]))
 	fmt.Fprintf(w, "\nThe target is %d ms for the slowest request since the reader began: %s.\n", slowestTarget, atMost(slowestTarget).verdict(slowest))
-	idle, err := servers[0].awaitEmptyWAL()
+	idle, err := s.awaitEmptyWAL()
 	if err == nil {
 		fmt.Fprintf(w, "The server emptied the WAL %.1f s after the last request.\n", idle.Seconds())
 	}
@@ -62,7 +59,7 @@ func (s *server) underSnapshot(hold time.Duration) (_ *table, err error) {
 		return nil, err
 	}
 	defer f.close()
-	if err := s.loadFor(hold/6, f, t, beforeSnapshot); err != nil {
+	if err := s.loadFor(hold/2, f, t, beforeSnapshot); err != nil {
 		return nil, err
 	}
 	release, err := holdSnapshot(filepath.Join(s.dir, logName))

@@ -224,6 +224,12 @@ func (d *drive) some(f *inode, changes []change) {
 	}
 }
 
+// copying reports whether the log has writes that are not synced. With a WAL only a checkpoint writes to the log itself.
+func (d *drive) copying() bool {
+	f := d.names[d.log]
+	return f != nil && len(f.changes) > 0
+}
+
 // image writes into a directory what could be found on the drive if the power failed now.
 func (d *drive) image(dir string) error {
 	root := inode{names: maps.Clone(d.root.names)}

@@ -35,7 +35,7 @@ func TestPowerCut(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		stints []stint
-		rounds int // how many times the WAL begins, at least
+		rounds int // how many times the WAL begins, at least; a checkpoint must run at twice as many cuts
 	}{
 		{"FULL", []stint{{least: kit.Tally{Acknowledged: 600}}}, 1},
 		{"SmallWAL", []stint{{program: smallWAL, least: kit.Tally{Acknowledged: 1000}}}, 5},
@@ -55,6 +55,9 @@ func TestPowerCut(t *testing.T) {
 			t.Logf("unsynced writes are torn: %v", torn)
 			if lost.rounds < test.rounds {
 				t.Errorf("the WAL began %d times, want at least %d", lost.rounds, test.rounds)
+			}
+			if want := 2 * test.rounds; lost.checkpoints < want {
+				t.Errorf("a checkpoint ran at %d power cuts, want at least %d", lost.checkpoints, want)
 			}
 			if lost.lossy+torn.lossy > 0 {
 				t.Error("acknowledged exchanges were lost")
@@ -120,11 +123,12 @@ type verdict struct {
 	acknowledged, images, lossy, worst int
 	fsyncs, failedFsyncs               int
 	rounds                             int // of the WAL: how many times its header was written
+	checkpoints                        int // power cuts while a checkpoint ran
 }
 
 func (v verdict) String() string {
-	return fmt.Sprintf("%d exchanges acknowledged, %d fsyncs (%d failed), %d rounds of the WAL, %d power cuts, %d of them lost an acknowledged exchange, the worst %d",
-		v.acknowledged, v.fsyncs, v.failedFsyncs, v.rounds, v.images, v.lossy, v.worst)
+	return fmt.Sprintf("%d exchanges acknowledged, %d fsyncs (%d failed), %d rounds of the WAL, %d power cuts, %d of them during a checkpoint, %d lost an acknowledged exchange, the worst %d",
+		v.acknowledged, v.fsyncs, v.failedFsyncs, v.rounds, v.images, v.checkpoints, v.lossy, v.worst)
 }
 
 // cutPower replays the recording and cuts the power at many moments of it: at each nth answer to a producer, and
@@ -161,6 +165,9 @@ func (r recording) cutPower(t *testing.T, rng *rand.Rand) verdict {
 			continue
 		}
 		v.images++
+		if d.copying() && v.rounds > 0 {
+			v.checkpoints++
+		}
 		lost := d.lost(t, v.images%60 == 0 || v.acknowledged == 0) // there may be no tables yet
 		if lost > 0 {
 			v.lossy++
