@@ -27,25 +27,31 @@ type Commit struct {
 // documentation).
 func (c *Commit) Then(f func(error)) {
 	c.log.mu.Lock()
-	settled := c.settled
-	if !settled {
-		if first := c.then; first != nil {
-			second := f
-			f = func(err error) {
-				defer second(err) // even if the first panics
-				first(err)
-			}
-		}
-		c.then = f
-		if !c.taken {
-			c.log.awaited = true
-			c.log.wakeWriter()
-		}
-	}
+	settled := c.thenLocked(f)
 	c.log.mu.Unlock()
 	if settled {
 		f(c.err)
 	}
+}
+
+// thenLocked is Then with log.mu held, except that it does not call f if the commit is settled already, and reports that.
+func (c *Commit) thenLocked(f func(error)) (settled bool) {
+	if c.settled {
+		return true
+	}
+	if first := c.then; first != nil {
+		second := f
+		f = func(err error) {
+			defer second(err) // even if the first panics
+			first(err)
+		}
+	}
+	c.then = f
+	if !c.taken {
+		c.log.awaited = true
+		c.log.wakeWriter()
+	}
+	return false
 }
 
 // Wait blocks until the row is durable, and returns nil, or until its commit has failed, and returns the error; see

@@ -80,6 +80,13 @@ func (l *Log) FailCheckpoint() {
 	l.session.ioError.Store(&err)
 }
 
+// Awaited reports whether a caller waits for a row that the writer has not taken.
+func (l *Log) Awaited() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.awaited
+}
+
 // StandardBlock is the standard number of exchanges in a block.
 var StandardBlock = standardLimits.blockSize
 

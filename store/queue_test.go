@@ -89,6 +89,31 @@ func TestSyncHoldsNothingBack(t *testing.T) {
 	wantOne(t, f.path, "2|2|1|1|1", rowsOfEachTable) // Close ends what is open
 }
 
+// Sync returns although the opening for which it waits turns out to need no row.
+func TestSyncOfALifeThatNeedsNoRow(t *testing.T) {
+	f := patient(t)
+	release := holdLock(t, f.path)
+	f.ChannelOpened(opening(1))
+	synced := make(chan error, 1)
+	go func() { synced <- f.Sync() }()
+	eventually(t, "Sync waits", f.Awaited)
+	m := match(idAt(noon))
+	f.ExchangeMatched(m)
+	ended := end(m.ID, "delivered")
+	f.ExchangeEnded(ended)
+	f.ChannelClosed(store.LifeEnd{ID: 1, At: ended.At, Reason: "idle", Exchanges: 1, Bytes: ended.Bytes})
+	release()
+	select {
+	case err := <-synced:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("Sync does not return")
+	}
+	wantOne(t, f.path, "1", "SELECT count(*) FROM channels")
+}
+
 // Without a caller that waits, rows are written after a short time, and each row in its turn.
 func TestRowsAreWrittenWithoutACallerThatWaits(t *testing.T) {
 	f := start(t, tempPath(t), store.Config{}, store.Limits{Linger: 5 * time.Millisecond, Idle: time.Hour})

@@ -136,10 +136,11 @@ func (l *Log) lostBeginning(id any) error {
 
 // isWholeInExchange reports whether a life that has just ended needs no row, because the row of its only exchange can record it
 // completely: see 0008_shorter_rows.sql. If life has its first exchange and its ending, the writer has taken neither row, because it
-// takes an exchange only together with the life. So the file has no part of them. The caller holds Log.mu.
+// takes an exchange only together with the life. So the file has no part of them. A life for whose commit Sync waits needs a row,
+// because that commit would not be settled without one. The caller holds Log.mu.
 func isWholeInExchange(life *lifeRow) bool {
 	first := life.first
-	if first == nil || first.end == nil {
+	if first == nil || first.end == nil || life.commit.then != nil {
 		return false
 	}
 	opened, closed, match, end := life.begin, life.end, first.begin, first.end

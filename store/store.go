@@ -263,6 +263,7 @@ func (l *Log) Lost() int64 {
 // Sync blocks until all rows handed in before the call are durable, and returns nil, or until their commit has
 // failed, and returns the error. The History sees these rows after Sync returns nil.
 func (l *Log) Sync() error {
+	done := make(chan error, 1)
 	l.mu.Lock()
 	l.flush = len(l.queue) > 0
 	var newest *row
@@ -271,11 +272,16 @@ func (l *Log) Sync() error {
 			newest = rows[len(rows)-1]
 		}
 	}
+	// With mu still held: if that row is a life, the writer could otherwise drop it as not needed in between.
+	settled := newest == nil || newest.commit.thenLocked(func(err error) { done <- err })
 	l.mu.Unlock()
-	if newest == nil {
+	switch {
+	case newest == nil:
 		return l.Err()
+	case settled:
+		return newest.commit.err
 	}
-	return newest.commit.Wait()
+	return <-done
 }
 
 // runningIDs returns the ids of the exchanges that are running.
