@@ -50,7 +50,11 @@ func (l *Relay) newProducer(w *Response, r *Request) *producer {
 		p.conn.sendInterim(processingBytes) // now, because an answer may come as soon as it has arrived
 		p.probes = max(p.probes-1, 0)       // it is one of the interim responses that the client takes
 	}
-	p.request = l.arrive(r, arrival)
+	if r.ReplyID != "" {
+		p.request = l.broker.Answer(r.ReplyID, arrival)
+	} else {
+		p.request = l.broker.Arrive(arrival)
+	}
 	return p
 }
 
@@ -62,14 +66,6 @@ func (l *Relay) saysWaiting(r *Request, arrival *pipe.Arrival) bool {
 	}
 	_, consumers, _ := l.broker.Look(arrival.Key)
 	return consumers == 0
-}
-
-// arrive gives the broker a producer of a channel, or an answer.
-func (l *Relay) arrive(r *Request, arrival pipe.Arrival) *pipe.Request {
-	if r.ReplyID != "" {
-		return l.broker.Answer(r.ReplyID, arrival)
-	}
-	return l.broker.Arrive(arrival)
 }
 
 // producer prepares p for the body of r and returns its arrival, or the error that r is answered with.
