@@ -48,7 +48,7 @@ func healthcheck(c *Config) command {
 }
 
 // healthAddress returns the address of /healthz for the URL that the user gave: of a server, or of /healthz. Any other
-// path could answer 200 and say nothing about the health. Without a scheme it is http.
+// path could answer 200 and say nothing about the health. A URL without a scheme is one of http.
 func healthAddress(text string) (string, error) {
 	address := text
 	if !strings.Contains(text, "://") {

@@ -147,7 +147,7 @@ func (h *Head) SetRare(r *RareHead) {
 	h.rare = nil
 	if r.ContentDisposition != "" || r.ContentEncoding != "" || r.ContentLanguage != "" ||
 		r.LengthAtMost != 0 || r.Target != "" || r.Authorization != nil || r.Answer != nil {
-		kept := *r // r itself would be an allocation in any case
+		kept := *r // if h kept r itself, each caller would allocate it, also for nothing
 		h.rare = &kept
 	}
 }

@@ -63,18 +63,18 @@
 //
 // # System calls
 //
-// A small exchange takes two reads, two writes, and a look at each connection when it begins. A goroutine also tries to read
+// A small exchange takes two reads, two writes, and one look at both connections when it begins. A goroutine also tries to read
 // before it waits, and often finds nothing. That read cannot be left out: when a read begins, Go's poller forgets what has
 // arrived since the last one, so the goroutine would wait for bytes that are already there. All of these calls are made
 // without telling Go's scheduler (now_linux.go), since none of them blocks.
 //
 // # Stacks
 //
-// A connection's goroutine serves its requests on its stack, which then stays as large as the deepest of them needs. Go doubles a
-// stack that is full, and its garbage collector halves one that is mostly unused, as it is while a request waits. Without a log
-// a small exchange fits into a stack of 4 KB, which is left as it is; a test measures that. With 8 KB an idle connection would
-// take 3.7 KB more, and after each collection the stacks would have to grow again. So what needs much of the stack, such as
-// the making of a pipe.Arrival, returns before an exchange is carried out.
+// A connection's goroutine serves its requests on its own stack. Go doubles a stack that is full, and its garbage collector halves
+// a stack of which most is unused, such as that of a goroutine that waits. Without a log a small exchange fits into a stack of 4 KB,
+// which the collector leaves as it is; TestStackOfAnExchange in package httpapi measures that. With 8 KB an idle connection would
+// take 3.7 KB more, and the stacks would have to grow again after each collection. So a function that needs much of the stack, such
+// as one that makes a pipe.Arrival, returns before an exchange is carried out.
 //
 // # Services
 //

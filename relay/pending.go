@@ -291,7 +291,8 @@ func (p *Pending) appendHead(b []byte, status int, length int64, own string, fie
 	return p.appendHeadEnd(b, status, length, own)
 }
 
-// appendHeadEnd appends what follows the fields of a response in its head: see appendHead.
+// appendHeadEnd appends the rest of a head, after the fields of that response: those that a handler has set before Park, the lines
+// own, and the framing. See appendHead.
 func (p *Pending) appendHeadEnd(b []byte, status int, length int64, own string) []byte {
 	b = append(appendFields(b, p.fields), own...)
 	open := length == -1 && status != http.StatusNoContent

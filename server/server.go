@@ -1,5 +1,5 @@
 // Package server starts and stops the server: from the options to a listener that answers, until a signal. It opens what the
-// other packages provide, and closes it again; everything that the server does meanwhile is theirs.
+// other packages provide, and closes it again; they do everything in between.
 //
 //	server.go   Run: opens the parts, serves, and stops on SIGTERM
 //	parts.go    the audit log, and the options in the terms of package httpapi

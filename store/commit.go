@@ -5,7 +5,7 @@ import (
 	"runtime/debug"
 )
 
-// Commit is the pending commit of a row. The ending of something that has begun just before has the same row as the beginning.
+// Commit is the pending commit of a row. A beginning and an ending that share a row share its Commit.
 type Commit struct {
 	log *Log
 

@@ -106,11 +106,11 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// killWhen is when a server is killed.
+// killWhen says when to kill a server: after some time, or while a checkpoint runs.
 type killWhen struct {
-	after      time.Duration // it was ready
-	early      bool          // after its start instead, so that it may not be ready
-	checkpoint bool          // when a checkpoint runs instead
+	after      time.Duration // from the moment when it is ready
+	early      bool          // from the start of the process instead, when it may not be ready
+	checkpoint bool          // during the next checkpoint instead
 }
 
 // killChild kills a server, and returns the exchanges that it has acknowledged.

@@ -65,8 +65,8 @@ func newRecord[K comparable, B, E any](id K) *record[K, B, E] {
 // String describes r for a log line.
 func (r *record[K, B, E]) String() string { return fmt.Sprintf("%+v %+v", r.begin, r.end) }
 
-// missing returns the beginning and the ending of r without what the file already has. question is the has query for that kind of
-// thing, and args are its arguments.
+// missing returns the beginning and the ending of r without what the file already has. question is the query of statements that
+// looks up such a thing, such as hasLife, and args are its arguments.
 func (r *record[K, B, E]) missing(question *sql.Stmt, args ...any) (begin *B, end *E, err error) {
 	switch has, err := lookUp(question, args...); {
 	case err != nil || has == complete:
@@ -110,7 +110,7 @@ func (t *things[K, B, E]) beginLocked(l *Log, r *record[K, B, E]) (queued bool) 
 func (t *things[K, B, E]) endLocked(l *Log, id K, end *E) *record[K, B, E] {
 	r := t.begun[id]
 	if r == nil || !l.canJoinLocked(&r.row) {
-		begun := r
+		beginning := r
 		r = newRecord[K, B, E](id)
 		if t.lost[id] {
 			delete(t.lost, id)
@@ -120,8 +120,8 @@ func (t *things[K, B, E]) endLocked(l *Log, id K, end *E) *record[K, B, E] {
 		if !l.queueLocked(&r.row, l.limits.maxRows) {
 			return r
 		}
-		if begun != nil {
-			begun.open = false
+		if beginning != nil {
+			beginning.open = false
 		}
 	}
 	r.memory.end = *end
@@ -130,6 +130,7 @@ func (t *things[K, B, E]) endLocked(l *Log, id K, end *E) *record[K, B, E] {
 	return r
 }
 
+// lostBeginning returns the error for the ending of a thing whose beginning was lost.
 func (l *Log) lostBeginning(id any) error {
 	return fmt.Errorf("audit log %s: the beginning of %v was lost, so its ending is lost too", l.file.path, id)
 }

@@ -30,7 +30,7 @@ func statFile(path string, flags int) (state fileState, err error) {
 	return state, err
 }
 
-// fstatat is stat as each system has it.
+// fstatat is stat with the system call that every Unix has.
 func fstatat(path string, flags int) (fileState, error) {
 	var s unix.Stat_t
 	err := unix.Fstatat(unix.AT_FDCWD, path, &s, flags)

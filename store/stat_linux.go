@@ -2,7 +2,7 @@ package store
 
 import "golang.org/x/sys/unix"
 
-// stat is statFile without what is the same on all systems. It does not ask for the times of the file: since Linux 6.13, the first
+// stat makes the system call of statFile. It does not ask for the times of the file: since Linux 6.13, the first
 // write after a program has asked for them gives the file a new time, finer than the 4 ms of the kernel's clock. If each check asked
 // for them, each fsync would have to write the inode too.
 func stat(path string, flags int) (fileState, error) {

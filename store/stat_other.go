@@ -2,5 +2,5 @@
 
 package store
 
-// stat is statFile without what is the same on all systems.
+// stat makes the system call of statFile.
 func stat(path string, flags int) (fileState, error) { return fstatat(path, flags) }

@@ -50,8 +50,8 @@ func (s *statement) begin() *statement {
 	return s
 }
 
-// text gives a text, see CleanText. If it is the same as in the last execution, it is neither checked nor allocated as an
-// interface value again.
+// text gives a text, as CleanText returns it. A text that is the same as in the last execution is neither cleaned nor allocated as
+// an interface value again.
 func (s *statement) text(v string) *statement {
 	if last, ok := s.values[s.given].Value.(string); !ok || last != v {
 		s.values[s.given].Value = CleanText(v)

@@ -94,8 +94,8 @@ type Log struct {
 	cfg    Config
 	limits limits
 	file   *lockedFile
-	run    int64 // the id of this run
-	opened time.Time
+	run    int64     // the id of this run
+	opened time.Time // where clock begins
 
 	history *History
 

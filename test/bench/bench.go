@@ -111,7 +111,7 @@ func (b *bench) start(variants []variant, references ...string) (servers []*serv
 	return servers, nil
 }
 
-// startOne starts httpipe with an audit log: the first binary.
+// startOne starts the first binary of httpipe, with an audit log.
 func (b *bench) startOne(o options) (*server, error) {
 	variants, err := relays(o, b.temp)
 	if err != nil {

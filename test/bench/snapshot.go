@@ -24,8 +24,8 @@ const (
 	rowSlowest     = "the same, slowest, in ms"
 )
 
-// measureSnapshot starts httpipe, and measures under full load what it does to requests and to the WAL that a reader holds a
-// snapshot for that long. Then it waits until the idle server has emptied the WAL.
+// measureSnapshot starts httpipe, and measures under full load how a reader that holds a snapshot affects requests and the WAL.
+// Then it waits until the idle server has emptied the WAL.
 func (b *bench) measureSnapshot(o options, w io.Writer) error {
 	s, err := b.startOne(o)
 	if err != nil {
@@ -47,7 +47,8 @@ func (b *bench) measureSnapshot(o options, w io.Writer) error {
 	return err
 }
 
-// underSnapshot puts the server under full load, without a reader, with a reader that holds a snapshot, and after its end.
+// underSnapshot measures the server under full load: before a reader begins a snapshot, while the reader holds it for that long, and
+// afterwards.
 func (s *server) underSnapshot(hold time.Duration) (_ *table, err error) {
 	t := &table{
 		title:   fmt.Sprintf("A reader holds a snapshot of the log for %v", hold),
