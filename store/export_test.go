@@ -87,6 +87,13 @@ func (l *Log) Awaited() bool {
 	return l.awaited
 }
 
+// Begun returns how many things have begun and not ended.
+func (l *Log) Begun() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.lives.begun) + len(l.exchanges.begun) + len(l.publications.begun) + len(l.subscriptions.begun)
+}
+
 // StandardBlock is the standard number of exchanges in a block.
 var StandardBlock = standardLimits.blockSize
 

@@ -209,3 +209,34 @@ func TestSyncReturnsFailure(t *testing.T) {
 		t.Error("Sync returned nil though nothing can be written")
 	}
 }
+
+// What has ended is forgotten, whether its ending comes before the writer has taken the beginning, while it writes it, or later.
+func TestEndedThingsAreForgotten(t *testing.T) {
+	var duringCommit func()
+	hook, armed := once(func() { duringCommit() })
+	f := start(t, tempPath(t), store.Config{}, store.Limits{Linger: time.Hour, Inserted: hook})
+	wait(t, f.life(1, noon, nil))
+
+	f.ChannelOpened(opening(2))
+	m := match(newID())
+	m.Life = 2
+	var ended *store.Commit
+	duringCommit = func() {
+		ended = f.ExchangeEnded(end(m.ID, "delivered"))
+		f.ChannelClosed(closing(2))
+	}
+	armed.Store(true)
+	wait(t, f.ExchangeMatched(m))
+	wait(t, ended)
+
+	m = match(newID())
+	wait(t, f.ExchangeMatched(m))
+	if n := f.Begun(); n != 1 {
+		t.Errorf("%d things have begun and not ended, want the last exchange", n)
+	}
+	wait(t, f.ExchangeEnded(end(m.ID, "delivered")))
+	if n := f.Begun(); n != 0 {
+		t.Errorf("%d things have begun and not ended, want none", n)
+	}
+	wantOne(t, f.path, "1|1|3|2|0", rowsOfEachTable)
+}
