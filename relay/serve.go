@@ -226,7 +226,8 @@ func OnEngine(w http.ResponseWriter, r *Request, serve func(*Response, *Request)
 	takeOver(w, r, serve)
 }
 
-// takeOver is OnEngine for a request that net/http has read.
+// takeOver is OnEngine for a request that net/http has read. Its large frame is not on the stack of a request that the engine has
+// read: see the package's documentation.
 func takeOver(w http.ResponseWriter, r *Request, serve func(*Response, *Request)) {
 	hijacked, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {

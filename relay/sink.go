@@ -161,14 +161,14 @@ func (c *consumer) mayBlock() {
 // appendMessageHead appends the head of the response.
 func (c *consumer) appendMessageHead(b []byte) []byte {
 	x, head := c.exchange, c.exchange.Producer.Head
-	status, length, more := c.moreOfHead()
+	status, length, more := c.headParts()
 	played := x.ReplyTo == nil && needsPlayer(head.ContentType) && navigates(c.fetchDest, c.accept)
-	return c.appendHeadOf(b, status, length, x.ID, head, disposition(head, c.tokenInURL, played), more)
+	return c.appendRelayedHead(b, status, length, x.ID, head, disposition(head, c.tokenInURL, played), more)
 }
 
-// moreOfHead returns the status of the response, the length of its body as in appendHead, and the fields that only an exchange of
-// a service has, or a consumer that asks for the head of the producer's request.
-func (c *consumer) moreOfHead() (status int, length int64, more []reply.Field) {
+// headParts returns the parts of the head that depend on the kind of exchange: the status, the length of the body as in appendHead,
+// and the fields of an exchange of a service, or those for a consumer that asks for the head of the producer's request.
+func (c *consumer) headParts() (status int, length int64, more []reply.Field) {
 	producer := c.exchange.Producer
 	head, rare := producer.Head, producer.Head.Rare()
 	status, length = http.StatusOK, producer.Length
@@ -207,8 +207,8 @@ func (c *consumer) bodiless() bool {
 	return c.head
 }
 
-// appendHeadOf is appendHead for the response with a message, which has this id, head and disposition.
-func (p *Pending) appendHeadOf(b []byte, status int, length int64, id string, head *pipe.Head, disposition string, more []reply.Field) []byte {
+// appendRelayedHead is appendHead for a response with a message, which has this id, head and disposition.
+func (p *Pending) appendRelayedHead(b []byte, status int, length int64, id string, head *pipe.Head, disposition string, more []reply.Field) []byte {
 	rare := head.Rare()
 	b = http1.AppendStatus(b, int(p.minor), status)
 	b = http1.AppendField(b, reply.HeaderExchange, id)

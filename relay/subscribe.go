@@ -235,7 +235,7 @@ func (s *subscriber) write(send func(b []byte, last bool) (int, error)) (all boo
 
 // messageHead returns the head of the response to a client that gets one message.
 func (s *subscriber) messageHead(p *pipe.Publication) []byte {
-	return s.appendHeadOf(nil, http.StatusOK, int64(len(p.Body)), p.ID, p.Head, disposition(p.Head, s.tokenInURL, s.navigates), nil)
+	return s.appendRelayedHead(nil, http.StatusOK, int64(len(p.Body)), p.ID, p.Head, disposition(p.Head, s.tokenInURL, s.navigates), nil)
 }
 
 // Acknowledged implements pipe.Subscriber. The number always changes if the client has acknowledged all that was sent, since
