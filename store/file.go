@@ -170,8 +170,8 @@ func (f *lockedFile) checkBeforeOpen(logger *slog.Logger) error {
 	if f.info.Size() > bigFile {
 		logger.Info("checking the audit log; this takes a while", "file", f.path, "megabytes", f.info.Size()>>20)
 		// The check reads the pages in the order of the tables, which takes a disk several times as long as reading the file from
-		// its beginning to its end. So also read it in that order: then
-		// the check finds most pages in memory. The goroutine ends with the file, or when the file is closed.
+		// its beginning to its end. So also read it in that order: then the check finds most pages in memory. The goroutine ends
+		// with the file, or when the file is closed.
 		go io.Copy(io.Discard, io.NewSectionReader(f.file, 0, f.info.Size()))
 	}
 	return f.checkThroughSQLite()
