@@ -279,3 +279,26 @@ func TestRejectedRow(t *testing.T) {
 		wantOne(t, f.path, "delivered", "SELECT outcome FROM exchanges WHERE id = ?", id)
 	}
 }
+
+// A row that the database has rejected is lost once, also if the transaction fails after that.
+func TestRejectedRowBeforeAnOutage(t *testing.T) {
+	f := open(t)
+	other := db(t, f.path)
+	if _, err := other.Exec("CREATE TRIGGER broken BEFORE INSERT ON request BEGIN SELECT no_such_function(); END"); err != nil {
+		t.Fatal(err)
+	}
+	release := holdLock(t, f.path) // so that both rows are in one transaction
+	nothing := f.ExchangeEnded(end(newID(), "delivered"))
+	f.RequestUnmatched(store.Request{Namespace: "v1", Channel: "work", Role: "consumer", Outcome: "left", Arrived: noon, Ended: noon})
+	release()
+	wantFailed(t, nothing)
+	f.waitUntilFailing(t)
+	if _, err := other.Exec("DROP TRIGGER broken"); err != nil {
+		t.Fatal(err)
+	}
+	f.waitUntilWritable(t)
+	if n := strings.Count(f.logged.String(), "rejected a row; this is a bug"); n != 1 || f.Lost() != 1 {
+		t.Errorf("%d rejected rows were logged and %d were lost, want 1", n, f.Lost())
+	}
+	wantOne(t, f.path, "1", "SELECT count(*) FROM requests")
+}

@@ -194,25 +194,23 @@ func (l *Log) attempt(recheck bool) (committed bool, err error) {
 }
 
 // insert inserts the batch in the open transaction, except the rows that the database rejects because of their content.
-func (l *Log) insert(recheck bool) error {
+func (l *Log) insert(recheck bool) (err error) {
 	rejected := false
 	for _, r := range l.batch {
-		err := l.session.statements.insert(r, l.run, recheck)
-		switch {
-		case err == nil:
-		case rejectedForContent(err):
+		if err = l.session.statements.insert(r, l.run, recheck); rejectedForContent(err) {
 			l.reject(r, err)
-			rejected = true
-		default:
-			return err
+			rejected, err = true, nil
+		}
+		if err != nil {
+			break
 		}
 	}
-	if rejected {
+	if rejected { // also after an error: they must not be inserted, and counted, again
 		l.mu.Lock()
 		l.batch = slices.DeleteFunc(l.batch, func(r *row) bool { return r.rejected })
 		l.mu.Unlock()
 	}
-	return nil
+	return err
 }
 
 // pending reports whether there are rows to write now.
