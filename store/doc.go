@@ -5,7 +5,8 @@
 // # What the log promises
 //
 //   - A row whose [Commit] has returned nil is durable, in a file that is still at its path.
-//   - A row has the outcome that the client received. An exchange whose Commit failed is not recorded as delivered.
+//   - A row has the outcome that the client received. An exchange whose Commit failed is not recorded as delivered, with the exception
+//     below.
 //   - Rows are in the order in which they were handed in; a row with a beginning and an ending has the place of the beginning. None
 //     is changed; none is deleted unless a retention is configured, and then the table cutoff says so.
 //   - Everything that begins ends once. What a crash left open ends as Interrupted at the next start.
@@ -49,9 +50,10 @@
 // is also copied into the file again (wal.go).
 //
 // An ending whose Commit has failed is written with its OutcomeIfFailed ("unrecorded" for "delivered"),
-// because its producer received an error. Log.mu guards both decisions, so they agree. The
-// one exception is a COMMIT that was already running when its rows timed out: it may still write
-// "delivered". All bytes had been sent in that case too, and a producer without a 200 cannot assume the contrary.
+// because its producer received an error. Log.mu guards both decisions, so they agree. The exception is a COMMIT that takes
+// effect although its rows fail: they time out while it runs, or it reports an error, or the check after it finds that a file was
+// deleted. The row may then say "delivered". All bytes had been sent in that case too, and a producer without a 200 cannot assume
+// the contrary.
 //
 // A row that the database rejects because of its content is a bug, here or in the caller. It is logged,
 // counted as lost and left out, and the transaction continues.
