@@ -216,9 +216,9 @@ func (s *session) checkSideFile(suffix string, was fileState) (now fileState, er
 	now, err = statFile(s.file.path+suffix, unix.AT_SYMLINK_NOFOLLOW)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return now, sideFileLost("its " + suffix + " was deleted or renamed")
+		return now, sideFileLost("its " + suffix + " was deleted or renamed; the server makes a new one")
 	case err == nil && !now.isFile(was):
-		return now, sideFileLost("its " + suffix + " was replaced by another")
+		return now, sideFileLost("its " + suffix + " was replaced by another; the server makes a new one")
 	}
 	return now, err
 }
