@@ -39,6 +39,7 @@ func Run(ctx context.Context, version string, c *cli.Config, stdout, stderr io.W
 	for _, warning := range cli.UnknownVariables(os.Environ()) {
 		logger.Warn(warning)
 	}
+	signal.Ignore(syscall.SIGPIPE) // a program that read the log lines has ended, as in "httpipe 2>&1 | head"; the server goes on
 	stop, stopped := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stopped()
 	process.TuneMemory(logger)

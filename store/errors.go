@@ -77,6 +77,12 @@ func sqliteCode(err error) sqlite3.ErrNo {
 	return e.Code
 }
 
+// isShortRead reports whether err says that a file is shorter than SQLite expects.
+func isShortRead(err error) bool {
+	e, _ := errors.AsType[sqlite3.Error](err)
+	return e.ExtendedCode == sqlite3.ErrIoErrShortRead
+}
+
 // withoutPath returns the cause of an error about a file, without the operation and the path, which the caller names itself.
 func withoutPath(err error) error {
 	if failed, ok := errors.AsType[*fs.PathError](err); ok {

@@ -67,6 +67,7 @@ type lockedFile struct {
 	lastSize      atomic.Int64              // the size in lastSeen
 	checkpointing atomic.Bool               // the checkpointer is writing to the file, or syncs it
 	run           run                       // the current run; zero until it is recorded
+	newest        string                    // the id of the last exchange or publication that is durable; owned by the writer; "": none, or it may be pruned
 	damage        atomic.Pointer[fileError] // set when another program has changed the content
 }
 

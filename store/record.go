@@ -3,6 +3,7 @@ package store
 import (
 	"database/sql"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -133,6 +134,23 @@ func (t *things[K, B, E]) endLocked(l *Log, id K, end *E) *record[K, B, E] {
 // lostBeginning returns the error for the ending of a thing whose beginning was lost.
 func (l *Log) lostBeginning(id any) error {
 	return fmt.Errorf("audit log %s: the beginning of %v was lost, so its ending is lost too", l.file.path, id)
+}
+
+// newestID returns the id of the last exchange or publication that begins in the batch, or "" if none does.
+func newestID(batch []*row) string {
+	for _, r := range slices.Backward(batch) {
+		switch e := r.entry.(type) {
+		case *exchangeRow:
+			if e.begin != nil {
+				return e.id
+			}
+		case *publicationRow:
+			if e.begin != nil {
+				return e.id
+			}
+		}
+	}
+	return ""
 }
 
 // isWholeInExchange reports whether a life that has just ended needs no row, because the row of its only exchange can record it

@@ -111,6 +111,7 @@ func (r *retention) stepTable(s *session, p prunable, now time.Time) (done bool,
 // remove deletes the old rows among the next batch of the table. It first records the cutoff that permits this,
 // once per round.
 func (r *retention) remove(s *session, p prunable, now time.Time) error {
+	s.file.newest = "" // it may be among them
 	return s.transaction(func() error {
 		err := s.exec(`INSERT INTO cutoff SELECT ?1, ?2 WHERE ?1 > (SELECT coalesce(max(ended_before), 0) FROM cutoff)`, r.cutoff, now.UnixMilli())
 		if err != nil {

@@ -38,7 +38,7 @@ func (s *session) startRun(version, node string, now time.Time, logger *slog.Log
 	if err != nil {
 		return run{}, err
 	}
-	// checkRuns and checkRun rely on the run being in the file itself. A reader may prevent this; that weakens
+	// checkRuns and checkRecords rely on the run being in the file itself. A reader may prevent this; that weakens
 	// these checks, but loses no record.
 	if err := s.tryTruncateWAL(); err != nil && !errors.Is(err, errReaderActive) {
 		return run{}, err

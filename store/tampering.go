@@ -84,18 +84,19 @@ func (f *lockedFile) checkContent() error {
 		}
 	}
 	if f.checkpointing.Load() {
-		return nil // checkRun has to wait for the end of the checkpoint
+		return nil // checkRecords has to wait for the end of the checkpoint
 	}
-	if err := f.checkRun(); err != nil {
+	if err := f.checkRecords(); err != nil {
 		return err
 	}
 	f.remember(now)
 	return nil
 }
 
-// checkRun returns an error if another log, whose header looks like a later state of this one, was copied over
-// the file. It uses a new connection because the others have cached pages.
-func (f *lockedFile) checkRun() error {
+// checkRecords returns an error unless the log has this run and the newest record that was acknowledged. They are missing if
+// another log, whose header looks like a later state of this one, was copied over the file, or an earlier copy of all files
+// over these. It uses a new connection because the others have cached pages.
+func (f *lockedFile) checkRecords() error {
 	if f.run == (run{}) {
 		return nil // not yet recorded
 	}
@@ -105,11 +106,13 @@ func (f *lockedFile) checkRun() error {
 	}
 	defer db.Close()
 	var started int64
-	err = db.QueryRowContext(context.Background(), "SELECT started_at FROM run WHERE id = ?", f.run.id).Scan(&started)
+	var newest bool
+	err = db.QueryRowContext(context.Background(), `SELECT started_at, ?2 = '' OR EXISTS (SELECT 1 FROM exchange WHERE id = ?2)
+		OR EXISTS (SELECT 1 FROM publication WHERE id = ?2) FROM run WHERE id = ?1`, f.run.id, f.newest).Scan(&started, &newest)
 	switch code := sqliteCode(err); {
-	case err == nil && started == f.run.started:
+	case err == nil && started == f.run.started && newest:
 		return nil
-	case err == nil, errors.Is(err, sql.ErrNoRows), code == sqlite3.ErrCorrupt, code == sqlite3.ErrNotADB:
+	case err == nil, errors.Is(err, sql.ErrNoRows), code == sqlite3.ErrCorrupt, code == sqlite3.ErrNotADB, isShortRead(err):
 		return f.markOverwritten(f.lastSeen.size)
 	default:
 		return err
@@ -241,7 +244,7 @@ func (s *session) checkShrunkWAL(size int64) error {
 	if wal.frames > whole {
 		return s.file.markDamaged(fmt.Sprintf("its -wal was truncated by another program (it had %d bytes and now has %d), and its newest records are lost", s.walSize, size))
 	}
-	return nil
+	return s.file.checkRecords() // an earlier copy of the wal-index agrees with one of the WAL
 }
 
 // end ends a session, because of an error unless cause is nil. It makes sure that what was committed reaches the

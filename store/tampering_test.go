@@ -121,6 +121,33 @@ func truncate(t *testing.T, path string, size int64) {
 	}
 }
 
+// An earlier copy of the log is restored together with its side files, which agree with each other.
+func TestEarlierCopyOfSideFiles(t *testing.T) {
+	for _, files := range [][]string{
+		{"", "-wal", "-shm"}, {"-shm", "-wal", ""}, {"", "-shm", "-wal"}, {"", "-wal"}, {"-wal", "-shm"}, {"-shm", "-wal"},
+	} {
+		t.Run(strings.Join(files, ","), func(t *testing.T) {
+			f := open(t)
+			f.deliver(t, 20)
+			earlier := tempPath(t)
+			for _, suffix := range files {
+				copyOver(t, f.path+suffix, earlier+suffix)
+			}
+			f.deliver(t, 20)
+			for _, suffix := range files {
+				copyOver(t, earlier+suffix, f.path+suffix)
+			}
+			for range 3 {
+				_, commit := f.exchange("delivered")
+				wantFailed(t, commit)
+			}
+			if err := f.Err(); err == nil || !strings.Contains(err.Error(), "overwritten by another program") || !strings.Contains(err.Error(), "restore a backup") {
+				t.Errorf("Err is %v, want that another program has overwritten the log, and a remedy", err)
+			}
+		})
+	}
+}
+
 // The file is truncated while an idle server has it open.
 func TestTruncatedIsNoticedWhenIdle(t *testing.T) {
 	f := open(t)

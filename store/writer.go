@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"runtime"
@@ -122,6 +123,9 @@ func (l *Log) resume() error {
 		return err
 	}
 	l.session = s
+	if err := l.file.checkRecords(); err != nil { // the outage may be due to an earlier copy of the files
+		return err
+	}
 	// A WAL that may be incomplete must be emptied before any commit depends on it.
 	switch err := s.tryTruncateWAL(); {
 	case err == nil:
@@ -163,6 +167,7 @@ func (l *Log) commit(recheck bool) (wrote bool, err error) {
 	if err := l.session.checkFiles(); err != nil {
 		return false, err
 	}
+	l.file.newest = cmp.Or(newestID(l.batch), l.file.newest)
 	l.settle()
 	l.session.lastCommit = time.Now()
 	return true, nil

@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"bufio"
 	"io"
 	"net/http"
+	"os/exec"
 	"syscall"
 	"testing"
 
@@ -107,5 +109,35 @@ func TestSecondSignal(t *testing.T) {
 	}
 	if got := p.SQLite(t, "select outcome from exchanges"); got != "shut_down" {
 		t.Errorf("outcome %q", got)
+	}
+}
+
+// TestReaderOfStderrEnds checks that the server goes on when nobody can read its log lines any more, as in "httpipe 2>&1 | head".
+func TestReaderOfStderrEnds(t *testing.T) {
+	cmd := exec.Command(kit.Binary(t), kit.OnFreePort...)
+	cmd.Dir = t.TempDir()
+	kit.EndWithTest(cmd)
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill() })
+	url, _ := kit.Listening(t, bufio.NewReader(stderr))
+	stderr.Close()
+	for range 2 {
+		consumer := kit.Curl(url + "/channels/v1/a")
+		if got := <-kit.Curl("-d", "hello", "-w", "%{http_code}", url+"/channels/v1/a"); got != "200" {
+			t.Errorf("the producer got %q", got)
+		}
+		if got := <-consumer; got != "hello" {
+			t.Errorf("the consumer got %q", got)
+		}
+	}
+	cmd.Process.Signal(syscall.SIGTERM)
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("after SIGTERM: %v", err)
 	}
 }
