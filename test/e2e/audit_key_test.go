@@ -73,7 +73,7 @@ func TestAuditKeyCommand(t *testing.T) {
 	}{
 		{"", 0, key + "\n"},
 		{"--audit-db " + link, 0, key + "\n"},
-		{"--audit-db none.db", 1, "httpipe: there is no audit key " + dir + "/none.db.key yet; the server creates it"},
+		{"--audit-db none.db", 1, "httpipe: there is no audit key " + dir + "/none.db.key; start the server, or restart it"},
 		{"--auth-secret " + kit.Secret, 1, "httpipe: with --auth-secret there is no audit key; the secret opens /audit"},
 	} {
 		code, output := kit.Execute(t, dir, append([]string{path, "audit", "key"}, strings.Fields(test.args)...)...)
