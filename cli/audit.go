@@ -30,8 +30,10 @@ func auditBackup(c *Config) command {
 			if err != nil {
 				return err
 			}
-			_, err = io.WriteString(stdout, reportText(report))
-			return err
+			if _, err := io.WriteString(stdout, reportText(report)); err != nil {
+				return fmt.Errorf("backup %s is complete and checked, but its report cannot be printed: %w", args[0], err)
+			}
+			return nil
 		},
 	}
 }
@@ -113,8 +115,16 @@ func reportText(r store.Report) string {
 	}
 	text := fmt.Sprintf("%s: schema %d, %s%s\n", r.Path, r.Schema, humanize.IBytes(uint64(r.Bytes)), inUse)
 	if r.Runs > 0 {
-		text += fmt.Sprintf("exchanges %d (open %d), requests %d, channels %d, publications %d, subscriptions %d, runs %d (unclean %d), rows lost %d\n",
-			r.Exchanges, r.Open, r.Requests, r.Channels, r.Publications, r.Subscriptions, r.Runs, r.Unclean, r.Lost)
+		text += fmt.Sprintf("exchanges %d (open %d), requests %d, channels %d, publications %d, subscriptions %d, runs %d (unclean %d), rows lost %s\n",
+			r.Exchanges, r.Open, r.Requests, r.Channels, r.Publications, r.Subscriptions, r.Runs, r.Unclean, lostText(r))
 	}
 	return text
+}
+
+// lostText returns how many rows were lost, as far as the log records it: an unclean run could not record its number.
+func lostText(r store.Report) string {
+	if r.Unclean > 0 {
+		return fmt.Sprintf("%d (unknown for unclean runs)", r.Lost)
+	}
+	return fmt.Sprint(r.Lost)
 }

@@ -32,7 +32,7 @@ func auditKey(c *Config) command {
 			path = KeyPath(path)
 			key, err := access.ReadKey(path)
 			if errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("there is no audit key %s yet; the server creates it when it first starts without --auth-secret (--audit-db says which log)", path)
+				return fmt.Errorf("there is no audit key %s; start the server, or restart it if it is running: it creates the key at a start without --auth-secret (--audit-db says which log)", path)
 			}
 			if err != nil {
 				return err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"os"
 	"strings"
 	"testing"
 
@@ -41,6 +42,25 @@ func TestFullOutput(t *testing.T) {
 	} {
 		if err := (Program{Stdout: full{}, Stderr: io.Discard}).Run(t.Context(), strings.Fields(args)); !errors.Is(err, errFull) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("httpipe %s: %v", args, err)
+		}
+	}
+	err = (Program{Stdout: full{}, Stderr: io.Discard}).Run(t.Context(), []string{"audit", "backup", "kept.db"})
+	if _, missing := os.Stat("kept.db"); missing != nil || !strings.Contains(err.Error(), "backup kept.db is complete") {
+		t.Errorf("httpipe audit backup: %v; the copy: %v", err, missing)
+	}
+}
+
+// TestLostRowsOfUncleanRuns: the report does not say 0 for what it does not know.
+func TestLostRowsOfUncleanRuns(t *testing.T) {
+	for _, test := range []struct {
+		unclean int64
+		want    string
+	}{
+		{0, "runs 2 (unclean 0), rows lost 3\n"},
+		{1, "runs 2 (unclean 1), rows lost 3 (unknown for unclean runs)\n"},
+	} {
+		if got := reportText(store.Report{Runs: 2, Unclean: test.unclean, Lost: 3}); !strings.HasSuffix(got, test.want) {
+			t.Errorf("the report is %q, want %q at its end", got, test.want)
 		}
 	}
 }

@@ -22,7 +22,7 @@ type Report struct {
 	Schema    int   // version
 	Runs      int64 // starts of the server
 	Unclean   int64 // runs that did not shut down cleanly; without the current run
-	Lost      int64 // rows that could not be recorded
+	Lost      int64 // rows that the runs that shut down cleanly could not record
 	Exchanges int64
 	Open      int64 // exchanges that the latest run has begun and not ended
 	Requests  int64 // unmatched; a row may stand for many requests

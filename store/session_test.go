@@ -139,7 +139,7 @@ func TestDeletedIsNoticedWhenIdle(t *testing.T) {
 		_, commit := f.exchange("delivered")
 		wantFailed(t, commit)
 	}
-	if err := f.Close(); err == nil || !strings.Contains(err.Error(), f.path) || !strings.Contains(err.Error(), "2 rows are lost") {
+	if err := f.Close(); err == nil || !strings.Contains(err.Error(), f.path) || !strings.Contains(err.Error(), "rows lost: 2") {
 		t.Errorf("Close returned %v, want that 2 rows are lost", err)
 	}
 	if f.Lost() != 2 {

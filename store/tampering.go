@@ -149,7 +149,11 @@ func (p fingerprint) id() uint32      { return binary.BigEndian.Uint32(p.header[
 
 // markOverwritten marks the log as damaged, because its file has the content of another, and returns the error.
 func (f *lockedFile) markOverwritten(size int64) error {
-	return f.markDamaged(fmt.Sprintf("the file was truncated or overwritten by another program (it had %d bytes and now has %d)", f.lastSeen.size, size))
+	what := "the file was truncated or overwritten by another program"
+	if size != f.lastSeen.size {
+		what += fmt.Sprintf(" (it had %d bytes and now has %d)", f.lastSeen.size, size)
+	}
+	return f.markDamaged(what)
 }
 
 // markDamaged marks the log as damaged by another program, and returns the error.
@@ -219,9 +223,9 @@ func (s *session) checkSideFile(suffix string, was fileState) (now fileState, er
 	now, err = statFile(s.file.path+suffix, unix.AT_SYMLINK_NOFOLLOW)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return now, sideFileLost("its " + suffix + " was deleted or renamed")
+		return now, sideFileLost("its " + suffix + " was deleted or renamed; the server makes a new one")
 	case err == nil && !now.isFile(was):
-		return now, sideFileLost("its " + suffix + " was replaced by another")
+		return now, sideFileLost("its " + suffix + " was replaced by another; the server makes a new one")
 	}
 	return now, err
 }

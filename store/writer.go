@@ -276,7 +276,7 @@ func (l *Log) finish() {
 		_, callbacks = l.failLocked(err)
 		l.closeErr = l.file.explain("could not be closed cleanly", err)
 		if left > 0 {
-			l.closeErr = fmt.Errorf("%w; %d rows are lost", l.closeErr, left)
+			l.closeErr = fmt.Errorf("%w; rows lost: %d", l.closeErr, left)
 		}
 	}
 	l.mu.Unlock()
