@@ -7,6 +7,10 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
+// keyWanted is what the page says to a visitor without a key or a token.
+const keyWanted = `The audit log is private. Run "httpipe audit key" on the machine of the server, and enter the key that it prints. ` +
+	"If the server has a secret, enter a token instead."
+
 // TestAuditPageKey: the page says where the key is, takes it out of its address at once, and keeps it in its tab.
 func TestAuditPageKey(t *testing.T) {
 	t.Parallel()
@@ -14,7 +18,7 @@ func TestAuditPageKey(t *testing.T) {
 	exchange(t, p, "v1/c", "hello")
 	key := p.AuditKey(t)
 	tab := v.open("/audit#last=7d")
-	tab.shows("#access-why", `Audit on */* needs the audit key; on the machine of the server "httpipe audit key" prints it.`)
+	tab.shows("#access-why", keyWanted)
 	value[bool](tab, "(location.hash = 'token=wrong&last=7d', true)")
 	tab.shows("#access-why", `This does not open the audit log. The server says: audit on */*: the credential is not the audit key; on the machine of the server "httpipe audit key" prints it.`)
 	value[bool](tab, "(location.hash = "+quoted("last=7d&token="+key)+", true)")

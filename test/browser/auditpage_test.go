@@ -277,6 +277,9 @@ func TestAuditPagePlots(t *testing.T) {
 	if broken := value[int](tab, "[...document.querySelectorAll('svg *')].filter(e => /NaN|undefined|Infinity|-/.test(['x', 'y', 'width', 'height', 'd'].map(name => e.getAttribute(name)))).length"); broken > 0 {
 		t.Errorf("%d elements are nowhere", broken)
 	}
+	if !value[bool](tab, "import('/assets/audit-plots.js').then(({linear}) => [0, 1, 2, 3, 5, 7, 30].every(most => linear(most, 100).ticks.every(Number.isInteger)))") {
+		t.Error("a plot of counts has a mark at a fraction")
+	}
 	wide := value[float64](tab, "document.querySelector('svg').getBoundingClientRect().width")
 	tab.do(phone)
 	tab.wait(fmt.Sprintf("document.querySelector('svg').getBoundingClientRect().width < %v", min(wide, 330)))
@@ -339,7 +342,7 @@ func TestAuditPageToken(t *testing.T) {
 	s.rows["exchanges"] = exchanged(3)
 	s.answerWith(deny)
 	tab := visitAt(t, s.url).open("/audit#namespace=v1")
-	tab.shows("#access-why", "Audit on any channel needs a token; send one as Authorization: Bearer, or by curl -u :TOKEN.")
+	tab.shows("#access-why", keyWanted)
 	tab.wait("document.activeElement === document.querySelector('#token')")
 	use := func(token string) {
 		t.Helper()
@@ -364,7 +367,7 @@ func TestAuditPageToken(t *testing.T) {
 			t.Errorf("the token is in %s", shown)
 		}
 	}
-	visitAt(t, s.url).open("/audit").shows("#access-why", "Audit on any channel needs a token; send one as Authorization: Bearer, or by curl -u :TOKEN.")
+	visitAt(t, s.url).open("/audit").shows("#access-why", keyWanted)
 }
 
 // deny answers like a server that gets no token, or a wrong one.

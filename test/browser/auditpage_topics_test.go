@@ -139,6 +139,10 @@ func TestAuditPageServices(t *testing.T) {
 	tab.shows("#details-title", "Exchange")
 	tab.has("#details dl", 1)
 	tab.wait("document.querySelector('#details dl').textContent.includes('worker/1')")
+	tab.shows("#details dt", "Service")
+	if got := tab.text("#details dl"); strings.Contains(got, "Life") {
+		t.Errorf("a service has no row in the view channels, but the details say %s", got)
+	}
 	if got := <-kit.Curl("-X", "DELETE", p.URL+"/work/v1/waits"); got != "" {
 		t.Error(got)
 	}

@@ -132,6 +132,7 @@ func TestPageTexts(t *testing.T) {
 			t.Errorf("of %q curl got %q", text, got)
 		}
 		tab.shows("#send .headline", "Delivered")
+		tab.wait("document.querySelector('#text').value === ''") // a second click must not send it again
 	}
 	if title := value[string](tab, "document.title"); title != "httpipe" {
 		t.Errorf("the title is %q", title)

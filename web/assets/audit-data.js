@@ -27,7 +27,7 @@ export class Failure extends Error {
 		case this.status === 0:
 			return 'The server does not answer.';
 		case this.status === 401 && !token():
-			return this.message ? `${this.message[0].toUpperCase()}${this.message.slice(1)}.` : 'This page needs the audit key, or a token.';
+			return 'The audit log is private. Run "httpipe audit key" on the machine of the server, and enter the key that it prints. If the server has a secret, enter a token instead.';
 		case this.denied:
 			return `This does not open the audit log. The server says: ${this.message || this.code}.`;
 		case this.message !== '':

@@ -124,12 +124,12 @@ export async function detail(show, id, links, signal) {
 	write($('details-note'), outcomes[show][row.outcome] ?? '');
 	const {named} = kinds[show];
 	const add = (title, ...content) => list.append(element('dt', '', title), element('dd', '', ...content));
-	add(capital(named), name(nameOf(show, row)));
-	const rest = Object.keys(row).filter(column => !(column in columns) && column !== 'namespace' && column !== named);
+	add(capital(row.shape || named), name(nameOf(show, row)));
+	const rest = Object.keys(row).filter(column => !(column in columns) && !['namespace', named, 'shape'].includes(column));
 	for (const column of [...Object.keys(columns), ...rest]) {
 		const value = row[column];
-		if (value === undefined || value === null || value === '') {
-			continue;
+		if (value === undefined || value === null || value === '' || column === 'life' && row.shape === 'service') {
+			continue; // the log has no row for the life of a service
 		}
 		const other = target(show, column, row);
 		const content = shown(show, column, value);
@@ -162,7 +162,9 @@ function shown(show, column, value) {
 		return element('span', '', time(value), ' ', element('span', 'soft', `(${value})`));
 	case column.endsWith('_ms'):
 		return value < 1000 ? span(value) : `${span(value)} (${count(value)} ms)`;
-	case typeof value === 'number' && column !== 'id' && column !== 'life':
+	case column === 'life':
+		return element('span', '', element('span', 'mono', String(value)), ' ', element('span', 'soft', '(its id in the view channels of the log)'));
+	case typeof value === 'number' && column !== 'id':
 		return count(value);
 	default:
 		return element('span', 'mono', String(value));

@@ -102,7 +102,7 @@ export function target(kind, column, row) {
 	switch (true) {
 	case kind === 'exchanges' && column === 'reply_to':
 		return ['calls', row.reply_to];
-	case kind === 'exchanges' && column === 'shape' && row.shape === 'service' && !row.reply_to:
+	case kind === 'exchanges' && column === 'id' && row.shape === 'service' && !row.reply_to:
 		return ['calls', row.id];
 	case kind === 'calls' && column === 'id':
 		return ['exchanges', row.id];

@@ -89,12 +89,11 @@ function path(buckets, i, step, x, y) {
 	return drawn;
 }
 
-// linear scales from 0 to a round number.
+// linear scales from 0 to a round number. Its marks are whole numbers, for counts.
 export function linear(most, length) {
 	const power = 10 ** Math.floor(Math.log10(most || 1));
-	const half = [0.5, 1, 1.5, 2, 2.5, 3, 4, 5].map(n => n * power).find(n => 2 * n >= most) || 0.5;
-	const round = Math.max(half, 0.5);
-	return {y: value => value / (2 * round) * length, ticks: round < 1 ? [0, 1] : [0, round, 2 * round]};
+	const half = [0.5, 1, 1.5, 2, 2.5, 3, 4, 5].map(n => n * power).find(n => Number.isInteger(n) && 2 * n >= most);
+	return {y: value => value / (2 * half) * length, ticks: [0, half, 2 * half]};
 }
 
 // logarithmic scales milliseconds: each factor of ten gets about the same height.

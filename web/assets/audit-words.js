@@ -108,7 +108,6 @@ export const columns = {
 	subscribers: 'Subscribers',
 	delivered: 'Delivered',
 	content_type: 'Type',
-	shape: 'Of a',
 	reply_to: 'Answers the call',
 	called_at: 'Called',
 	taken_at: 'Taken by the worker',

@@ -8,7 +8,7 @@ export function quoted(text) {
 // hasControls reports whether text has characters that a terminal may interpret when the text is pasted.
 const hasControls = text => /[\0-\x08\x0b-\x1f\x7f-\x9f]/.test(text);
 
-const longest = 2000; // characters of text in a command
+const longest = 500; // characters of text in a command, which a phone shows in full
 
 // The token itself is in no command: it would stay in the shell's history.
 const authorization = '-H "Authorization: Bearer $TOKEN" ';
@@ -27,7 +27,8 @@ function payload(text, file) {
 	if (text.length > longest || hasControls(text)) {
 		return '--data-binary @FILE';
 	}
-	return `--data-raw ${quoted(text || 'hello')}`;
+	const option = text.startsWith('@') ? '--data-raw' : '-d'; // -d takes what follows an @ for the name of a file
+	return `${option} ${quoted(text || 'hello')}`;
 }
 
 // printing returns the command that receives a message and prints it.

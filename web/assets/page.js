@@ -211,6 +211,10 @@ async function sendMessage() {
 			(done ? `the ${done === 1 ? 'one' : done} before it ${done === 1 ? 'was' : 'were'} delivered.` : 'none was delivered.');
 	}
 	conclude(sender, ending, told);
+	if (ending.kind === 'delivered' && files.length === 0 && $('text').value === text) {
+		$('text').value = ''; // so that a second click does not send it again
+		showCommands();
+	}
 }
 
 // showFile shows what is to be sent: files, if there are any, or else the text.
