@@ -2,10 +2,9 @@ package store
 
 import (
 	"cmp"
-	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 	"regexp"
+	"strconv"
 	"time"
 )
 
@@ -33,13 +32,11 @@ func idTime(id string) int64 {
 	if len(id) < 13 {
 		return 0
 	}
-	var ms [8]byte
-	_, high := hex.Decode(ms[2:6], []byte(id[:8]))
-	_, low := hex.Decode(ms[6:], []byte(id[9:13]))
-	if high != nil || low != nil {
+	ms, err := strconv.ParseInt(id[:8]+id[9:13], 16, 64)
+	if err != nil {
 		return 0
 	}
-	return int64(binary.BigEndian.Uint64(ms[:]))
+	return ms
 }
 
 // compareIDs compares two ids of the same kind of row.
