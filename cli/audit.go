@@ -30,10 +30,7 @@ func auditBackup(c *Config) command {
 			if err != nil {
 				return err
 			}
-			if _, err := io.WriteString(stdout, reportText(report)); err != nil {
-				return fmt.Errorf("backup %s is complete and checked, but its report cannot be printed: %w", args[0], err)
-			}
-			return nil
+			return printReport(stdout, "backup "+args[0], report)
 		},
 	}
 }
@@ -84,7 +81,7 @@ func auditMerge() command {
 			if err != nil {
 				return err
 			}
-			if _, err := io.WriteString(stdout, reportText(merged.Report)); err != nil {
+			if err := printReport(stdout, "merged log "+args[0], merged.Report); err != nil {
 				return err
 			}
 			t := table{w: stdout}
@@ -105,6 +102,14 @@ func parseSource(arg string) store.Source {
 		return store.Source{Node: parts[1], Path: parts[2]}
 	}
 	return store.Source{Path: arg}
+}
+
+// printReport prints the report about a file that a command has made. If that fails, the file stays.
+func printReport(stdout io.Writer, made string, r store.Report) error {
+	if _, err := io.WriteString(stdout, reportText(r)); err != nil {
+		return fmt.Errorf("%s is complete and checked, but its report cannot be printed: %w", made, err)
+	}
+	return nil
 }
 
 // reportText returns which log a report is about, and its counts, if the log is sound enough to have them.

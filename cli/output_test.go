@@ -44,9 +44,11 @@ func TestFullOutput(t *testing.T) {
 			t.Errorf("httpipe %s: %v", args, err)
 		}
 	}
-	err = (Program{Stdout: full{}, Stderr: io.Discard}).Run(t.Context(), []string{"audit", "backup", "kept.db"})
-	if _, missing := os.Stat("kept.db"); missing != nil || !strings.Contains(err.Error(), "backup kept.db is complete") {
-		t.Errorf("httpipe audit backup: %v; the copy: %v", err, missing)
+	for args, made := range map[string]string{"audit backup kept.db": "backup kept.db", "audit merge kept2.db httpipe.db": "merged log kept2.db"} {
+		err := (Program{Stdout: full{}, Stderr: io.Discard}).Run(t.Context(), strings.Fields(args))
+		if _, missing := os.Stat(strings.Fields(args)[2]); missing != nil || !strings.Contains(err.Error(), made+" is complete") {
+			t.Errorf("httpipe %s: %v; the file: %v", args, err, missing)
+		}
 	}
 }
 

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"errors"
 	"log/slog"
 	"slices"
 
@@ -28,7 +27,8 @@ func openParts(version string, c *cli.Config, logger *slog.Logger) (config httpa
 		return config, "", nil, err
 	}
 	if config.Guard, key, err = newGuard(c); err != nil {
-		return config, "", nil, errors.Join(err, closeLog())
+		closeLog() // nothing has been recorded yet
+		return config, "", nil, err
 	}
 	return config, key, closeLog, nil
 }

@@ -11,8 +11,8 @@
 package server
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -47,7 +47,13 @@ func Run(ctx context.Context, version string, c *cli.Config, stdout, stderr io.W
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, closeLog()) }()
+	defer func() {
+		failed := closeLog()
+		if err != nil && failed != nil {
+			logger.Error("the audit log was not closed cleanly", "error", failed) // err is one line, and says why the server stops
+		}
+		err = cmp.Or(err, failed)
+	}()
 	server := httpapi.New(config)
 	metricsAddr, stopMetrics, err := serveMetrics(ctx, c, config.Metrics, logger)
 	if err != nil {
